@@ -1,0 +1,18 @@
+# Flags for Slopewise's own targets only; whoever embeds the library keeps theirs.
+add_library(slopewise_flags INTERFACE)
+target_compile_features(slopewise_flags INTERFACE cxx_std_20)
+target_compile_options(slopewise_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
+  # GCC 12 sees an overlap in "literal" + std::string&& that is not there (GCC bug 105651).
+  -Wno-restrict
+  # AVX2 and FMA are the floor; wider kernels are chosen at run time (Highway, oneDNN, OpenBLAS).
+  -march=x86-64-v3
+  # errno and trap state are never read, so sqrt and friends may be vectorised; NaN and inf keep their meaning.
+  -fno-math-errno -fno-trapping-math)
+if(SLOPEWISE_WARNINGS_AS_ERRORS)
+  target_compile_options(slopewise_flags INTERFACE -Werror)
+endif()
+if(SLOPEWISE_SANITIZE)
+  target_compile_options(slopewise_flags INTERFACE -fsanitize=${SLOPEWISE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(slopewise_flags INTERFACE -fsanitize=${SLOPEWISE_SANITIZE})
+endif()

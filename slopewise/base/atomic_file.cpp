@@ -1,0 +1,81 @@
+#include "slopewise/base/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "slopewise/base/error.hpp"
+
+namespace slopewise {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& path, const char* action) {
+  throw FileError(fmt::format("{}: cannot {}: {}", path.string(), action, std::strerror(errno)));
+}
+
+std::filesystem::path directory_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)), temporary_(path_.string() + ".XXXXXX") {
+  descriptor_ = ::mkstemp(temporary_.data());
+  if (descriptor_ < 0) fail(path_, "create");
+  ::fchmod(descriptor_, 0644);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* bytes, std::size_t count) {
+  const char* next = static_cast<const char*>(bytes);
+  while (count > 0) {
+    const ssize_t written = ::write(descriptor_, next, count);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      fail(path_, "write");
+    }
+    next += written;
+    count -= static_cast<std::size_t>(written);
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0) fail(path_, "flush");
+  const int closed = ::close(descriptor_);
+  descriptor_ = -1;
+  if (closed != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int reason = errno;
+    ::unlink(temporary_.c_str());
+    errno = reason;
+    fail(path_, "write");
+  }
+  // The rename itself is durable only once the directory is flushed.
+  const int directory = ::open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY);
+  if (directory >= 0) {
+    ::fsync(directory);
+    ::close(directory);
+  }
+}
+
+void ensure_writable_directory(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) throw FileError(fmt::format("{}: cannot create the directory: {}", directory.string(), error.message()));
+  if (!std::filesystem::is_directory(directory)) {
+    throw FileError(fmt::format("{}: expected a directory, found a file", directory.string()));
+  }
+  AtomicFile probe(directory / ".slopewise");  // removed at once: never committed
+}
+
+}  // namespace slopewise

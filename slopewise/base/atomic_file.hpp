@@ -1,0 +1,34 @@
+// Files that are either wholly there or not at all.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace slopewise {
+
+// A file being written beside its final place: bytes go to a temporary in the same directory; `commit` flushes them to
+// the disk and renames. Destroyed without commit, it leaves nothing behind. Every failure throws FileError naming the
+// path and the system's reason.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* bytes, std::size_t count);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::string temporary_;
+  int descriptor_ = -1;
+};
+
+// Creates the directory and its parents if missing, and checks that files can be made in it. Throws FileError.
+void ensure_writable_directory(const std::filesystem::path& directory);
+
+}  // namespace slopewise

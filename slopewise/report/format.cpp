@@ -1,0 +1,84 @@
+#include "slopewise/report/format.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace slopewise {
+namespace {
+
+// `digits` significant digits, and no fewer than the integer part of a number below a million takes.
+std::string with_digits(double x, int digits) {
+  if (x == 0) return "0";  // -0 too
+  const double magnitude = std::abs(x);
+  if (!std::isfinite(x) || magnitude < 1e-4 || magnitude >= 1e15) return fmt::format("{:.{}g}", x, digits);
+  // The first limit is where rounding to `digits` would need an exponent, the second where "1 M" begins.
+  if (magnitude < std::pow(10, digits) - 0.5 && magnitude < 999999.5) return fmt::format("{:.{}g}", x, digits);
+  if (magnitude < 999999.5) return fmt::format("{:.0f}", x);
+  constexpr std::array<char, 3> kPrefixes{'M', 'G', 'T'};
+  double scaled = x / 1e6;
+  std::size_t prefix = 0;
+  // What would round up to 1000 belongs to the next prefix.
+  const double limit = 1000 - 0.5 * std::pow(10, 3 - digits);
+  while (std::abs(scaled) >= limit && prefix + 1 < kPrefixes.size()) {
+    scaled /= 1000;
+    ++prefix;
+  }
+  return fmt::format("{:.{}g} {}", scaled, digits, kPrefixes[prefix]);
+}
+
+constexpr int kDigits = 4;
+
+}  // namespace
+
+std::string format_number(double x) {
+  return with_digits(x, kDigits);
+}
+
+std::string format_interval(double low, double high) {
+  int digits = kDigits;
+  const double magnitude = std::max(std::abs(low), std::abs(high));
+  const double width = high - low;
+  if (std::isfinite(magnitude) && width > 0) {
+    // Two digits of the width; 17 tell any two doubles apart.
+    digits = std::clamp(static_cast<int>(std::ceil(std::log10(magnitude / width))) + 2, kDigits, 17);
+  }
+  return fmt::format("[{}, {}]", with_digits(low, digits), with_digits(high, digits));
+}
+
+std::string format_bytes(std::int64_t bytes) {
+  if (bytes > -1024 && bytes < 1024) return fmt::format("{} B", bytes);
+  constexpr std::array<const char*, 6> kUnits{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double scaled = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  while (std::abs(scaled) >= 1023.5 && unit + 1 < kUnits.size()) {
+    scaled /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.4g} {}", scaled, kUnits[unit]);
+}
+
+std::string format_seconds(double seconds) {
+  if (seconds == 0) return "0 s";
+  if (!std::isfinite(seconds)) return fmt::format("{:g}", seconds);
+  if (seconds < 0) return fmt::format("-{}", format_seconds(-seconds));
+  // Each limit is where rounding would reach the next unit.
+  if (seconds < 999.5e-9) return fmt::format("{:.3g} ns", seconds * 1e9);
+  if (seconds < 999.5e-6) return fmt::format("{:.3g} µs", seconds * 1e6);
+  if (seconds < 999.5e-3) return fmt::format("{:.3g} ms", seconds * 1e3);
+  if (seconds < 59.95) return fmt::format("{:.3g} s", seconds);
+  const auto two_units = [](double small_units, int ratio, const char* large, const char* small) {
+    const double total = std::round(small_units);
+    const double count = std::floor(total / ratio);
+    const double rest = total - count * ratio;
+    return rest == 0 ? fmt::format("{:.0f} {}", count, large)
+                     : fmt::format("{:.0f} {} {:.0f} {}", count, large, rest, small);
+  };
+  if (seconds < 3599.5) return two_units(seconds, 60, "min", "s");
+  if (seconds < 24 * 3600 - 30) return two_units(seconds / 60, 60, "h", "min");
+  return two_units(seconds / 3600, 24, "d", "h");
+}
+
+}  // namespace slopewise

@@ -1,0 +1,16 @@
+#include "slopewise/report/json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "slopewise/base/atomic_file.hpp"
+
+namespace slopewise {
+
+void write_json(const std::filesystem::path& path, const nlohmann::ordered_json& document) {
+  AtomicFile file(path);
+  file.write(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  file.write("\n");
+  file.commit();
+}
+
+}  // namespace slopewise
