@@ -1,0 +1,20 @@
+// Handwritten-looking digits that the program draws itself, so that a study needs no download.
+#pragma once
+
+#include <cstdint>
+
+#include "slopewise/data/dataset.hpp"
+
+namespace slopewise {
+
+// Draws (28, 28, 1) images of the digits 0 to 9, white on black; image i shows digit i mod 10. Each is one of its
+// digit's styles of strokes with its control points jittered, then rotated, sheared, scaled, shifted and drawn with a
+// pen of random width and softness, plus noise. Image i is a pure function of (seed, train or test, i): a longer set
+// starts with the shorter one, and the number of threads changes nothing. Throws ArgumentError unless both counts are
+// in [1, 10,000,000].
+//
+// With 10,000 images to train on and 2,000 to test, at seeds 1 and 2, multinomial logistic regression is right on 92.0
+// % and 90.6 % of the test images, a ReLU network 784-256-10 on 98.2 % and 97.6 %.
+DataSplit builtin_digits(std::int64_t train_count, std::int64_t test_count, std::uint64_t seed);
+
+}  // namespace slopewise

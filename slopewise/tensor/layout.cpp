@@ -1,0 +1,43 @@
+#include "slopewise/tensor/layout.hpp"
+
+#include <fmt/format.h>
+
+#include "slopewise/base/error.hpp"
+
+namespace slopewise {
+
+Index ParameterLayout::add(std::string name, Shape shape, Initializer initializer, Index matrix_rows) {
+  const Index count = shape.size();
+  if (matrix_rows < 1 || count % matrix_rows != 0) {
+    throw ShapeError(fmt::format("parameter '{}' of shape {}: cannot be seen as a matrix of {} rows", name,
+                                 shape.to_string(), matrix_rows));
+  }
+  const Index number = static_cast<Index>(segments.size());
+  blocks.push_back({.weight = number, .rows = matrix_rows, .columns = count / matrix_rows});
+  segments.push_back({.name = std::move(name),
+                      .shape = std::move(shape),
+                      .offset = size,
+                      .initializer = initializer,
+                      .block = static_cast<Index>(blocks.size()) - 1});
+  size += count;
+  return number;
+}
+
+Index ParameterLayout::add_bias(std::string name, Index weight) {
+  const Index block = segments[static_cast<std::size_t>(weight)].block;
+  Block& matrix = blocks[static_cast<std::size_t>(block)];
+  const Index number = static_cast<Index>(segments.size());
+  matrix.bias = number;
+  segments.push_back(
+      {.name = std::move(name), .shape = {matrix.rows}, .offset = size, .initializer = {}, .block = block});
+  size += matrix.rows;
+  return number;
+}
+
+ParameterLayout ParameterLayout::vector(Index n) {
+  ParameterLayout layout;
+  layout.add("theta", {n}, {}, n);
+  return layout;
+}
+
+}  // namespace slopewise

@@ -1,0 +1,60 @@
+// K tangents over a parameter layout, each segment's either dense or, for a weight matrix, rank-one and never expanded.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "slopewise/tensor/layout.hpp"
+
+namespace slopewise {
+
+// V_k = left_k right_kᵀ for k in [0, K); row-major.
+template <class T>
+struct RankOne {
+  const T* left = nullptr;   // (K, rows)
+  const T* right = nullptr;  // (K, columns)
+};
+
+// How a segment's tangents are held; kNone is a structural zero.
+enum class TangentForm { kNone, kDense, kRankOne };
+
+template <class T>
+class Tangents {
+ public:
+  // K zero tangents; `forms` has one entry a segment. Throws ArgumentError unless K ≥ 1 and the forms fit the layout.
+  Tangents(const ParameterLayout& layout, Index count, std::vector<TangentForm> forms);
+  // K dense tangents given as a (K, n) array.
+  static Tangents dense(const ParameterLayout& layout, Index count, std::span<const T> values);
+
+  Index count() const { return count_; }
+  const std::vector<TangentForm>& forms() const { return forms_; }
+  const ParameterLayout& layout() const { return layout_; }
+
+  // The segment's K tangents, (K, size); null unless the form is kDense.
+  T* dense(Index segment);
+  const T* dense(Index segment) const;
+  // The factors of tangent k; only for kRankOne. left: (rows), right: (columns).
+  std::span<T> left(Index segment, Index k);
+  std::span<T> right(Index segment, Index k);
+  // The K factor pairs; null pointers unless the form is kRankOne.
+  RankOne<T> rank_one(Index segment) const;
+
+  // Writes the segment's tangent k, expanded, to `out` (size of the segment).
+  void expand(Index segment, Index k, std::span<T> out) const;
+  // Writes the whole tangent k, expanded, in the order of θ (n).
+  void expand(Index k, std::span<T> out) const;
+  // Bytes held.
+  Index bytes() const { return static_cast<Index>(storage_.size() * sizeof(T)); }
+
+ private:
+  const Segment& segment(Index number) const { return layout_.segments[static_cast<std::size_t>(number)]; }
+  const Block& block(Index number) const { return layout_.blocks[static_cast<std::size_t>(segment(number).block)]; }
+
+  ParameterLayout layout_;
+  Index count_;
+  std::vector<TangentForm> forms_;
+  std::vector<Index> offsets_;  // into storage_, one a segment
+  std::vector<T> storage_;
+};
+
+}  // namespace slopewise

@@ -1,0 +1,185 @@
+#include "slopewise/tensor/matmul.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "tests/support.hpp"
+
+namespace slopewise {
+namespace {
+
+// A (rows, columns) operand of random entries, with `gap` entries of NaN after each stored row: reading one shows.
+template <class T>
+class Matrix {
+ public:
+  Matrix(Index rows, Index columns, bool transposed, Index gap, std::uint64_t seed) : transposed_(transposed) {
+    const Index stored_rows = transposed ? columns : rows;
+    const Index stored_columns = transposed ? rows : columns;
+    stride_ = stored_columns + gap;
+    entries_ = random_vector<T>(stored_rows * stride_, seed);
+    for (Index i = 0; i < stored_rows; ++i) {
+      std::fill_n(entries_.begin() + i * stride_ + stored_columns, gap, std::numeric_limits<T>::quiet_NaN());
+    }
+  }
+  T operator()(Index i, Index j) const {
+    return entries_[static_cast<std::size_t>(transposed_ ? j * stride_ + i : i * stride_ + j)];
+  }
+  Operand<T> operand() const { return {entries_.data(), stride_, transposed_}; }
+
+ private:
+  bool transposed_;
+  Index stride_;
+  std::vector<T> entries_;
+};
+
+// The rounding of a sum of `terms` products of numbers below 1, in any order.
+template <class T>
+double rounding(Index terms) {
+  return static_cast<double>(terms + 4) * std::numeric_limits<T>::epsilon();
+}
+
+template <class T>
+class Matmul : public testing::Test {};
+using Types = testing::Types<float, double>;
+TYPED_TEST_SUITE(Matmul, Types);
+
+TYPED_TEST(Matmul, AgreesWithATripleLoop) {
+  using T = TypeParam;
+  constexpr Index kExtents[] = {0, 1, 2, 7, 16, 17, 33, 70};
+  constexpr T kUntouched = 123;
+  std::uint64_t seed = 0;
+  for (const Index m : kExtents) {
+    for (const Index n : kExtents) {
+      for (const Index k : kExtents) {
+        ++seed;
+        const bool a_transposed = seed % 2 == 1;
+        const bool b_transposed = seed / 2 % 2 == 1;
+        const Index gap = static_cast<Index>(seed % 3);
+        const T alpha = seed % 5 == 0 ? T(-0.75) : T(1);
+        const T beta = seed % 4 == 0 ? T(0.5) : T(0);
+        const Matrix<T> a(m, k, a_transposed, gap, 3 * seed);
+        const Matrix<T> b(k, n, b_transposed, gap, 3 * seed + 1);
+        const Index stride = n + gap + (n == 0);
+        // What beta = 0 overwrites may be anything, NaN too.
+        const std::vector<T> before =
+            beta == 0 ? std::vector<T>(static_cast<std::size_t>(m * stride), std::numeric_limits<T>::quiet_NaN())
+                      : random_vector<T>(m * stride, 3 * seed + 2);
+        std::vector<T> c = before;
+        for (Index i = 0; i < m; ++i) std::fill(c.begin() + i * stride + n, c.begin() + (i + 1) * stride, kUntouched);
+        matmul<T>(m, n, k, alpha, a.operand(), b.operand(), beta, c.data(), stride);
+        for (Index i = 0; i < m; ++i) {
+          for (Index j = 0; j < stride; ++j) {
+            const T found = c[static_cast<std::size_t>(i * stride + j)];
+            if (j >= n) {
+              ASSERT_EQ(found, kUntouched) << "behind row " << i << " of " << m << " × " << n << " × " << k;
+              continue;
+            }
+            double expected = beta == 0 ? 0 : double{beta} * before[static_cast<std::size_t>(i * stride + j)];
+            for (Index l = 0; l < k; ++l) expected += double{alpha} * a(i, l) * b(l, j);
+            ASSERT_NEAR(found, expected, rounding<T>(k))
+                << "entry " << i << ", " << j << " of " << m << " × " << n << " × " << k << ", case " << seed;
+          }
+        }
+      }
+    }
+  }
+}
+
+TYPED_TEST(Matmul, EveryPairOfTransposesAtEveryWidth) {
+  using T = TypeParam;
+  for (const Index n : {3, 16, 40}) {
+    for (const bool a_transposed : {false, true}) {
+      for (const bool b_transposed : {false, true}) {
+        const Matrix<T> a(9, 21, a_transposed, 2, 1);
+        const Matrix<T> b(21, n, b_transposed, 1, 2);
+        std::vector<T> c(static_cast<std::size_t>(9 * n));
+        matmul<T>(9, n, 21, 1, a.operand(), b.operand(), 0, c.data(), n);
+        for (Index i = 0; i < 9; ++i) {
+          for (Index j = 0; j < n; ++j) {
+            double expected = 0;
+            for (Index l = 0; l < 21; ++l) expected += double{a(i, l)} * b(l, j);
+            ASSERT_NEAR(c[static_cast<std::size_t>(i * n + j)], expected, rounding<T>(21))
+                << a_transposed << b_transposed << " width " << n;
+          }
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+class Packed : public testing::Test {};
+TYPED_TEST_SUITE(Packed, Types);
+
+TYPED_TEST(Packed, MultiplyAgreesWithATripleLoop) {
+  using T = TypeParam;
+  for (const Index rows : {1, 10, 16, 17, 64, 100}) {
+    for (const Index columns : {0, 1, 7, 64, 130}) {
+      PackedMatrix<T> packed(rows, columns);
+      // Packed twice: the second weights are those that count.
+      for (const std::uint64_t seed : {1, 2}) {
+        const auto weights = random_vector<T>(rows * columns, seed);
+        packed.pack(weights.data());
+        for (const Index count : {0, 1, 3, 16, 65}) {
+          const auto x = random_vector<T>(count * columns, 7);
+          std::vector<T> y(static_cast<std::size_t>(count * rows), std::numeric_limits<T>::quiet_NaN());
+          packed.multiply(count, x.data(), y.data());
+          for (Index b = 0; b < count; ++b) {
+            for (Index i = 0; i < rows; ++i) {
+              double expected = 0;
+              for (Index j = 0; j < columns; ++j) {
+                expected += double{x[static_cast<std::size_t>(b * columns + j)]} *
+                            weights[static_cast<std::size_t>(i * columns + j)];
+              }
+              ASSERT_NEAR(y[static_cast<std::size_t>(b * rows + i)], expected, rounding<T>(columns))
+                  << rows << " × " << columns << ", row " << b << " of " << count;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Products made at the same time on several threads, some of them of a size seen for the first time, give the bits of
+// one thread.
+TYPED_TEST(Packed, SameBitsFromSeveralThreadsAtOnce) {
+  using T = TypeParam;
+  constexpr Index kColumns = 96;
+  constexpr Index kCalls = 24;
+  const auto count_of = [](Index call) { return 1 + call / 2 % 6 * 11; };
+  for (const Index rows : {10, 80}) {
+    const auto weights = random_vector<T>(rows * kColumns, 1);
+    const auto x = random_vector<T>(64 * kColumns, 2);
+    const auto run = [&](int threads) {
+      const WithThreads with(threads);
+      PackedMatrix<T> packed(rows, kColumns);
+      packed.pack(weights.data());
+      std::vector<std::vector<T>> found(kCalls);
+      parallel_for(kCalls, [&](Index call) {
+        const Index count = count_of(call);
+        std::vector<T> y(static_cast<std::size_t>(2 * count * rows));
+        packed.multiply(count, x.data(), y.data());
+        matmul<T>(count, rows, kColumns, 1, {x.data(), kColumns}, {weights.data(), kColumns, true}, 0,
+                  y.data() + count * rows, rows);
+        found[static_cast<std::size_t>(call)] = std::move(y);
+      });
+      return found;
+    };
+    const auto one = run(1);
+    EXPECT_EQ(one, run(2));
+    EXPECT_EQ(one, run(3));
+  }
+}
+
+TEST(Packed, BytesAreThoseBesideTheWeights) {
+  EXPECT_EQ(PackedMatrix<double>(100, 50).bytes(), 0);
+  EXPECT_EQ(PackedMatrix<float>(10, 50).bytes(), 0);  // narrow: read in place
+  EXPECT_GE(PackedMatrix<float>(100, 50).bytes(), 100 * 50 * 4);
+}
+
+}  // namespace
+}  // namespace slopewise
