@@ -1,0 +1,84 @@
+#include "slopewise/program/graph.hpp"
+
+#include <fmt/format.h>
+
+#include "slopewise/base/error.hpp"
+
+namespace slopewise {
+
+std::string Graph::numbered(std::string_view name, bool parameters) const {
+  for (Index number = 1;; ++number) {
+    std::string candidate = fmt::format("{}{}", name, number);
+    bool taken = false;
+    for (const GraphNode& node : nodes) {
+      taken = taken || node.name == candidate || (parameters && node.name == candidate + ".weight");
+    }
+    if (!taken) return candidate;
+  }
+}
+
+Node Builder::add(GraphNode node) {
+  graph_->nodes.push_back(std::move(node));
+  return {graph_, static_cast<Index>(graph_->nodes.size()) - 1};
+}
+
+Node Builder::input(std::string name, Shape shape) {
+  graph_->inputs.push_back(static_cast<Index>(graph_->nodes.size()));
+  return add({.kind = GraphNode::Kind::kInput,
+              .shape = std::move(shape),
+              .name = std::move(name),
+              .slot = static_cast<Index>(graph_->inputs.size()) - 1});
+}
+
+Node Builder::indices(std::string name, Shape shape) {
+  graph_->inputs.push_back(static_cast<Index>(graph_->nodes.size()));
+  return add({.kind = GraphNode::Kind::kIndices,
+              .shape = std::move(shape),
+              .name = std::move(name),
+              .slot = static_cast<Index>(graph_->inputs.size()) - 1});
+}
+
+Node Builder::parameter(std::string name, Shape shape, Initializer initializer, Index matrix_rows) {
+  const Index segment = graph_->layout.add(name, shape, initializer, matrix_rows);
+  return add({.kind = GraphNode::Kind::kParameter,
+              .shape = std::move(shape),
+              .shared = true,
+              .name = std::move(name),
+              .slot = segment});
+}
+
+Node Builder::bias(std::string name, const Node& weight) {
+  const GraphNode& owner = graph_->nodes[static_cast<std::size_t>(weight.number())];
+  if (owner.kind != GraphNode::Kind::kParameter) {
+    throw ArgumentError(fmt::format("bias '{}': expected a parameter to belong to, found '{}'", name, owner.name));
+  }
+  const Index segment = graph_->layout.add_bias(name, owner.slot);
+  return add({.kind = GraphNode::Kind::kParameter,
+              .shape = graph_->layout.segments[static_cast<std::size_t>(segment)].shape,
+              .shared = true,
+              .name = std::move(name),
+              .slot = segment});
+}
+
+Node Builder::apply(std::shared_ptr<const Op> op, std::vector<Node> inputs) {
+  GraphNode node{.kind = GraphNode::Kind::kOp, .shared = true};
+  std::vector<InputInfo> infos;
+  for (const Node& input : inputs) {
+    if (input.graph() != graph_) {
+      throw ArgumentError(fmt::format("{}: input '{}' belongs to another program", op->name(), input.name()));
+    }
+    const GraphNode& made = graph_->nodes[static_cast<std::size_t>(input.number())];
+    infos.push_back(made.info());
+    node.inputs.push_back(input.number());
+    node.shared = node.shared && made.shared;
+  }
+  if (infos.empty() || infos.size() > kMostInputs) {
+    throw ArgumentError(fmt::format("{}: expected 1 to {} inputs, found {}", op->name(), kMostInputs, infos.size()));
+  }
+  node.shape = op->shape(infos);
+  node.name = graph_->numbered(op->name(), false);
+  node.op = std::move(op);
+  return add(std::move(node));
+}
+
+}  // namespace slopewise

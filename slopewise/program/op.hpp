@@ -1,0 +1,194 @@
+// What an op is: a shape rule, a pushforward (value, K tangents, K second-order terms in one visit), a pullback and a
+// cost rule, stated side by side. A class derived from OpRules that lacks one of them does not compile.
+//
+// Every op works on rows: one row is one example, and no op mixes examples. A node that depends on parameters alone has
+// one row, shared by all examples.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "slopewise/base/shape.hpp"
+#include "slopewise/tensor/matmul.hpp"
+#include "slopewise/tensor/tangents.hpp"
+
+namespace slopewise {
+
+// A node's value along K directions θ + ε v_k, up to second order: value, d/dε and d²/dε² at ε = 0.
+// A null pointer is a structural zero: neither stored nor computed.
+template <class T>
+struct Jet {
+  Index rows = 0;                       // 1 for a node shared by all examples
+  Index size = 0;                       // entries a row
+  T* value = nullptr;                   // (rows, size)
+  T* tangent = nullptr;                 // (K, rows, size)
+  T* second = nullptr;                  // (K, rows, size)
+  const std::int32_t* index = nullptr;  // (rows, size): what an integer input holds in place of value
+
+  // Only for parameters whose consumers take them so:
+  RankOne<T> rank_one;                      // the K tangents as factors, in place of `tangent`
+  const PackedMatrix<T>* packed = nullptr;  // the weights as the kernels read them
+
+  bool shared() const { return rows == 1; }
+  bool active() const { return tangent != nullptr || rank_one.left != nullptr; }
+  // Row r; a shared node gives its one row to every example.
+  Index row(Index r) const { return (rows == 1 ? 0 : r) * size; }
+  T* value_row(Index r) const { return value + row(r); }
+  T* tangent_row(Index k, Index r) const { return tangent + k * rows * size + row(r); }
+  T* second_row(Index k, Index r) const { return second + k * rows * size + row(r); }
+};
+
+// One visit forward: fills every part of `out` that is not null.
+template <class T>
+struct Push {
+  std::span<const Jet<T>> in;
+  Jet<T> out;
+  Index tangents = 0;    // K; 0 asks for the value alone
+  T* scratch = nullptr;  // as many entries as the op's scratch rule says
+};
+
+// Where an input's cotangent goes; null where nobody needs it. The op adds to what is there if `accumulate`, else
+// overwrites all of it.
+template <class T>
+struct Cotangent {
+  T* data = nullptr;  // (rows of the input, size)
+  bool accumulate = false;
+
+  explicit operator bool() const { return data != nullptr; }
+};
+
+// One visit backward: input cotangents from the output's. Asked for the cotangent of a shared input of a batched node,
+// the op sums over the rows, in a fixed order.
+template <class T>
+struct Pull {
+  std::span<const Jet<T>> in;    // values; null where the op's needs() say they are not needed
+  Jet<T> out;                    // likewise
+  const T* cotangent = nullptr;  // (rows, size) of the output
+  std::span<const Cotangent<T>> in_cotangents;
+  T* scratch = nullptr;
+};
+
+// What the pullback reads beside the output's cotangent; everything else may be gone by then.
+struct Needs {
+  bool inputs = true;
+  bool output = false;
+};
+
+// What a rule may know about an input before anything runs.
+struct InputInfo {
+  Shape shape;            // of one row
+  bool shared = false;    // one row for all examples
+  bool integer = false;   // holds indices, not numbers
+  bool active = false;    // carries tangents
+  bool rank_one = false;  // its tangents are factors
+};
+
+// Work of one row. flops counts a multiply-add as two.
+struct OpCost {
+  double value = 0;     // flops of the value
+  double tangent = 0;   // further flops of one tangent, given which inputs carry one
+  double pullback = 0;  // flops of the cotangents of all inputs but integers
+};
+
+// Inputs one op may have.
+inline constexpr std::size_t kMostInputs = 32;
+
+class Op {
+ public:
+  virtual ~Op() = default;
+  virtual std::string_view name() const = 0;
+  // Shape of one output row. Throws ShapeError if the inputs do not fit; the message names the op and the shapes.
+  virtual Shape shape(std::span<const InputInfo> in) const = 0;
+  virtual OpCost cost(std::span<const InputInfo> in, const Shape& out) const = 0;
+  virtual Needs needs() const { return {}; }
+  // Whether the second-order term is non-zero where the inputs have first-order terms only.
+  virtual bool curves(std::span<const InputInfo> in) const = 0;
+  // Whether input i may come with rank-one tangents; elsewhere they are expanded first.
+  virtual bool takes_rank_one(std::size_t) const { return false; }
+  // Whether input i is read as packed weights.
+  virtual bool takes_packed(std::size_t) const { return false; }
+  // Entries of scratch one visit of `rows` rows needs; a pullback's visit of shared inputs covers all rows of a tile.
+  virtual Index scratch(std::span<const InputInfo>, const Shape&, Index /*rows*/, bool /*pullback*/) const { return 0; }
+
+  virtual void push(const Push<float>&) const = 0;
+  virtual void push(const Push<double>&) const = 0;
+  virtual void pull(const Pull<float>&) const = 0;
+  virtual void pull(const Pull<double>&) const = 0;
+};
+
+// Base of every op: `Derived` states the rules once, as templates pushforward<T> and pullback<T>.
+template <class Derived>
+class OpRules : public Op {
+ public:
+  std::string_view name() const final { return Derived::kName; }
+  void push(const Push<float>& visit) const final { self().template pushforward<float>(visit); }
+  void push(const Push<double>& visit) const final { self().template pushforward<double>(visit); }
+  void pull(const Pull<float>& visit) const final { self().template pullback<float>(visit); }
+  void pull(const Pull<double>& visit) const final { self().template pullback<double>(visit); }
+
+ private:
+  const Derived& self() const { return static_cast<const Derived&>(*this); }
+};
+
+// Base of ops that are linear in their inputs together, entry moves and fixed sums: `Derived` states one row of the
+// map, apply<T>(rows of the inputs, output row), where a null input is zero, and of its transpose, adjoint<T>(cotangent
+// row, input number, row to add to). The same map serves the value, every tangent and every second-order term.
+template <class Derived>
+class LinearMap : public OpRules<Derived> {
+ public:
+  bool curves(std::span<const InputInfo>) const final { return false; }
+  Needs needs() const final { return {.inputs = false, .output = false}; }
+
+  template <class T>
+  void pushforward(const Push<T>& visit) const {
+    apply_rows(
+        visit, [](const Jet<T>& jet, Index r) -> const T* { return jet.value_row(r); },
+        [](const Jet<T>& jet, Index r) { return jet.value_row(r); });
+    for (Index k = 0; k < visit.tangents; ++k) {
+      if (visit.out.tangent) {
+        apply_rows(
+            visit,
+            [k](const Jet<T>& jet, Index r) -> const T* { return jet.tangent ? jet.tangent_row(k, r) : nullptr; },
+            [k](const Jet<T>& jet, Index r) { return jet.tangent_row(k, r); });
+      }
+      if (visit.out.second) {
+        apply_rows(
+            visit, [k](const Jet<T>& jet, Index r) -> const T* { return jet.second ? jet.second_row(k, r) : nullptr; },
+            [k](const Jet<T>& jet, Index r) { return jet.second_row(k, r); });
+      }
+    }
+  }
+
+  template <class T>
+  void pullback(const Pull<T>& visit) const {
+    const Derived& self = static_cast<const Derived&>(*this);
+    for (std::size_t i = 0; i < visit.in.size(); ++i) {
+      const Cotangent<T>& target = visit.in_cotangents[i];
+      if (!target) continue;
+      for (Index r = 0; r < visit.out.rows; ++r) {
+        T* row = target.data + visit.in[i].row(r);
+        if (!target.accumulate && (r == 0 || !visit.in[i].shared())) std::fill_n(row, visit.in[i].size, T{0});
+        self.template adjoint<T>(visit.cotangent + r * visit.out.size, i, row);
+      }
+    }
+  }
+
+ private:
+  template <class T, class From, class To>
+  void apply_rows(const Push<T>& visit, From from, To to) const {
+    std::array<const T*, kMostInputs> in;
+    for (Index r = 0; r < visit.out.rows; ++r) {
+      for (std::size_t i = 0; i < visit.in.size(); ++i) in[i] = from(visit.in[i], r);
+      static_cast<const Derived&>(*this).template apply<T>(std::span<const T* const>(in.data(), visit.in.size()),
+                                                           to(visit.out, r));
+    }
+  }
+};
+
+}  // namespace slopewise

@@ -1,0 +1,197 @@
+// softmax, log softmax and cross entropy over the last axis. With p = softmax(x) and ⟨·,·⟩ the sum over that axis:
+//   p:      ṗ = p (ẋ − ⟨p, ẋ⟩)         p̈ = ṗ (ẋ − ⟨p, ẋ⟩) + p (ẍ − ⟨ṗ, ẋ⟩ − ⟨p, ẍ⟩)
+//   log p:  ẋ − ⟨p, ẋ⟩                 ẍ − ⟨ṗ, ẋ⟩ − ⟨p, ẍ⟩
+//   −log p[label]: the last row at the label, negated.
+// A row with +inf or NaN gives NaN; −inf has probability 0.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/program/ops.hpp"
+#include "slopewise/tensor/vector.hpp"
+
+namespace slopewise {
+namespace {
+
+// Writes softmax(x) to p and returns log Σ exp x.
+template <class T>
+T softmax_row(const T* x, T* p, Index n) {
+  T largest = x[0];
+  for (Index i = 1; i < n; ++i) largest = std::max(largest, x[i]);
+  T total{0};
+  for (Index i = 0; i < n; ++i) {
+    p[i] = std::exp(x[i] - largest);
+    total += p[i];
+  }
+  for (Index i = 0; i < n; ++i) p[i] /= total;
+  return largest + std::log(total);
+}
+
+// ⟨ṗ, ẋ⟩ = ⟨p, ẋ²⟩ − ⟨p, ẋ⟩², the variance of ẋ under p.
+template <class T>
+T variance_under(const T* p, const T* x_dot, T mean, Index n) {
+  T total{0};
+  for (Index i = 0; i < n; ++i) total += p[i] * (x_dot[i] - mean) * (x_dot[i] - mean);
+  return total;
+}
+
+Index last_axis(std::string_view op, const Shape& shape) {
+  if (shape.rank() < 1 || shape[-1] < 1) {
+    throw ShapeError(fmt::format("{}: expected a last axis of at least one entry, found {}", op, shape.to_string()));
+  }
+  return shape[-1];
+}
+
+template <bool Log>
+class Softmax final : public OpRules<Softmax<Log>> {
+ public:
+  static constexpr std::string_view kName = Log ? "log_softmax" : "softmax";
+  explicit Softmax(const Shape& shape) : shape_(shape), n_(last_axis(kName, shape)) {}
+
+  Shape shape(std::span<const InputInfo>) const override { return shape_; }
+  OpCost cost(std::span<const InputInfo>, const Shape& out) const override {
+    const auto entries = static_cast<double>(out.size());
+    return {.value = 10 * entries, .tangent = 4 * entries, .pullback = 4 * entries};
+  }
+  Needs needs() const override { return {.inputs = false, .output = true}; }
+  bool curves(std::span<const InputInfo>) const override { return true; }
+  Index scratch(std::span<const InputInfo>, const Shape&, Index, bool) const override { return n_; }
+
+  template <class T>
+  void pushforward(const Push<T>& visit) const {
+    const Jet<T>& x = visit.in[0];
+    const Jet<T>& y = visit.out;
+    const Index rows = y.rows * y.size / n_;
+    for (Index r = 0; r < rows; ++r) {
+      const T* x_row = x.value + r * n_;
+      T* y_row = y.value + r * n_;
+      T* p = Log ? visit.scratch : y_row;
+      const T log_total = softmax_row(x_row, p, n_);
+      if (Log) {
+        for (Index i = 0; i < n_; ++i) y_row[i] = x_row[i] - log_total;
+      }
+      for (Index k = 0; k < visit.tangents; ++k) {
+        const Index at = (k * rows + r) * n_;
+        push_row(p, x.tangent + at, x.second ? x.second + at : nullptr, y.tangent + at,
+                 y.second ? y.second + at : nullptr);
+      }
+    }
+  }
+
+  // softmax: x̄ = p (ȳ − ⟨p, ȳ⟩); log softmax: x̄ = ȳ − p Σ ȳ.
+  template <class T>
+  void pullback(const Pull<T>& visit) const {
+    const Cotangent<T>& target = visit.in_cotangents[0];
+    if (!target) return;
+    const Index rows = visit.out.rows * visit.out.size / n_;
+    for (Index r = 0; r < rows; ++r) {
+      const T* y = visit.out.value + r * n_;
+      const T* c = visit.cotangent + r * n_;
+      T* to = target.data + r * n_;
+      T total{0};
+      for (Index i = 0; i < n_; ++i) total += Log ? c[i] : y[i] * c[i];
+      for (Index i = 0; i < n_; ++i) {
+        const T value = Log ? c[i] - std::exp(y[i]) * total : y[i] * (c[i] - total);
+        to[i] = target.accumulate ? to[i] + value : value;
+      }
+    }
+  }
+
+ private:
+  template <class T>
+  void push_row(const T* p, const T* x_dot, const T* x_second, T* y_dot, T* y_second) const {
+    const T mean = dot(p, x_dot, n_);
+    for (Index i = 0; i < n_; ++i) y_dot[i] = (Log ? T{1} : p[i]) * (x_dot[i] - mean);
+    if (!y_second) return;
+    const T shift = variance_under(p, x_dot, mean, n_) + (x_second ? dot(p, x_second, n_) : T{0});
+    for (Index i = 0; i < n_; ++i) {
+      const T inner = (x_second ? x_second[i] : T{0}) - shift;
+      y_second[i] = Log ? inner : y_dot[i] * (x_dot[i] - mean) + p[i] * inner;
+    }
+  }
+
+  Shape shape_;
+  Index n_;
+};
+
+class CrossEntropy final : public OpRules<CrossEntropy> {
+ public:
+  static constexpr std::string_view kName = "cross_entropy";
+
+  Shape shape(std::span<const InputInfo> in) const override {
+    if (in[0].shape.rank() != 1 || in[0].shape[0] < 1 || !in[1].integer || in[1].shape.size() != 1) {
+      throw ShapeError(fmt::format("cross_entropy: expected logits (classes) and one integer label, found {} and {}{}",
+                                   in[0].shape.to_string(), in[1].integer ? "integers " : "", in[1].shape.to_string()));
+    }
+    return {};
+  }
+  OpCost cost(std::span<const InputInfo> in, const Shape&) const override {
+    const auto entries = static_cast<double>(in[0].shape.size());
+    return {.value = 10 * entries, .tangent = 2 * entries, .pullback = 3 * entries};
+  }
+  bool curves(std::span<const InputInfo>) const override { return true; }
+  Index scratch(std::span<const InputInfo> in, const Shape&, Index, bool) const override { return in[0].shape.size(); }
+
+  template <class T>
+  void pushforward(const Push<T>& visit) const {
+    const Jet<T>& x = visit.in[0];
+    const Jet<T>& y = visit.out;
+    const Index n = x.size;
+    T* p = visit.scratch;
+    for (Index r = 0; r < y.rows; ++r) {
+      const Index label = checked_label(visit.in[1], r, n);
+      y.value[r] = softmax_row(x.value_row(r), p, n) - x.value_row(r)[label];
+      for (Index k = 0; k < visit.tangents; ++k) {
+        const T* x_dot = x.tangent_row(k, r);
+        const T mean = dot(p, x_dot, n);
+        *y.tangent_row(k, r) = mean - x_dot[label];
+        if (!y.second) continue;
+        T second = variance_under(p, x_dot, mean, n);
+        if (x.second) second += dot(p, x.second_row(k, r), n) - x.second_row(k, r)[label];
+        *y.second_row(k, r) = second;
+      }
+    }
+  }
+
+  // x̄ = (p − e_label) ȳ.
+  template <class T>
+  void pullback(const Pull<T>& visit) const {
+    const Cotangent<T>& target = visit.in_cotangents[0];
+    if (!target) return;
+    const Index n = visit.in[0].size;
+    T* p = visit.scratch;
+    if (visit.in[0].shared() && !target.accumulate) std::fill_n(target.data, n, T{0});
+    const bool add = target.accumulate || visit.in[0].shared();
+    for (Index r = 0; r < visit.out.rows; ++r) {
+      softmax_row(visit.in[0].value_row(r), p, n);
+      p[checked_label(visit.in[1], r, n)] -= T{1};
+      T* to = target.data + visit.in[0].row(r);
+      for (Index i = 0; i < n; ++i) to[i] = (add ? to[i] : T{0}) + p[i] * visit.cotangent[r];
+    }
+  }
+
+ private:
+  template <class T>
+  static Index checked_label(const Jet<T>& labels, Index r, Index classes) {
+    const Index label = labels.index[labels.row(r)];
+    if (label < 0 || label >= classes) {
+      throw ArgumentError(fmt::format("cross_entropy: label {} at row {}: expected 0 to {}", label, r, classes - 1));
+    }
+    return label;
+  }
+};
+
+}  // namespace
+
+Node softmax(const Node& x) {
+  return Builder(x).apply(std::make_shared<Softmax<false>>(x.shape()), {x});
+}
+Node log_softmax(const Node& x) {
+  return Builder(x).apply(std::make_shared<Softmax<true>>(x.shape()), {x});
+}
+Node cross_entropy(const Node& logits, const Node& label) {
+  return Builder(logits).apply(std::make_shared<CrossEntropy>(), {logits, label});
+}
+
+}  // namespace slopewise

@@ -1,0 +1,80 @@
+// A differentiable computation: ops in order, shapes, liveness. Built once, run many times (runner.hpp).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "slopewise/program/graph.hpp"
+
+namespace slopewise {
+
+// What a run computes; what its memory and cost are asked for.
+struct Workload {
+  enum class Mode { kForward, kPullback };
+  Mode mode = Mode::kForward;  // loss and K slopes; or loss and exact gradient
+  Index batch = 1;             // examples
+  Index tangents = 0;          // K; 0: the loss alone
+  int order = 1;               // 2: also the K second-order terms vᵀHv
+  // How each segment's tangents come; empty: all dense where there are tangents.
+  std::vector<TangentForm> forms;
+  // Nodes at which further tangents enter, one per example and k (perturbed activations).
+  std::vector<Index> perturbed;
+  // Nodes whose values are wanted beside the loss.
+  std::vector<Index> outputs;
+};
+
+// Bytes a run needs beside the caller's θ and batch, for elements of `element_size` bytes.
+struct MemoryReport {
+  Index activations = 0;  // values, tangents and cotangents that live during the run, all threads together
+  Index shared = 0;       // what is computed from parameters alone, kept for the whole run
+  Index scratch = 0;      // the ops' own
+  Index tangents = 0;     // the parameters' tangents as given: dense ones have K entries a parameter
+  Index gradient = 0;     // the exact gradient
+  Index packed = 0;       // weights in the layout the products read
+  Index results = 0;      // per-example losses, slopes, second-order terms and outputs
+
+  Index total() const { return activations + shared + scratch + tangents + gradient + packed + results; }
+};
+
+// Work of one run.
+struct CostReport {
+  double value_flops = 0;
+  double tangent_flops = 0;   // of all K tangents
+  double pullback_flops = 0;  // 0 unless the mode is kPullback
+  double bytes = 0;           // read and written by the ops, caches ignored
+
+  double flops() const { return value_flops + tangent_flops + pullback_flops; }
+};
+
+class Program {
+ public:
+  // Everything `loss` depends on. `loss` holds one number an example (shape () or (1)); the program's loss is their
+  // mean. Throws ShapeError for another shape, ArgumentError if a parameter of the builder is not used.
+  explicit Program(const Node& loss);
+
+  const ParameterLayout& layout() const { return graph_->layout; }
+  // n, the number of parameters.
+  Index size() const { return graph_->layout.size; }
+  const std::vector<GraphNode>& nodes() const { return graph_->nodes; }
+  const GraphNode& node(Index number) const { return graph_->nodes[static_cast<std::size_t>(number)]; }
+  // Node numbers of the inputs, in the order declared: the order in which a batch gives them.
+  const std::vector<Index>& inputs() const { return graph_->inputs; }
+  Index loss() const { return loss_; }
+  // Whether the loss, or what it is made of, depends on this node.
+  bool used(Index number) const { return used_[static_cast<std::size_t>(number)]; }
+
+  // What a run would need, by the plan it would use; exact but for the C++ library's own few bytes.
+  // `threads` is how many share the run; 0 is thread_count().
+  MemoryReport memory(const Workload& workload, Index element_size = sizeof(float), int threads = 0) const;
+  CostReport cost(const Workload& workload, Index element_size = sizeof(float)) const;
+  // One line a node: name, shape, inputs, parameters.
+  std::string to_string() const;
+
+ private:
+  std::shared_ptr<const Graph> graph_;
+  Index loss_;
+  std::vector<bool> used_;
+};
+
+}  // namespace slopewise

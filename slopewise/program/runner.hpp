@@ -1,0 +1,71 @@
+// Runs a program: loss, per-example losses, K slopes, or the exact gradient.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "slopewise/program/parameters.hpp"
+#include "slopewise/program/plan.hpp"
+#include "slopewise/program/program.hpp"
+#include "slopewise/tensor/buffer.hpp"
+#include "slopewise/tensor/tangents.hpp"
+
+namespace slopewise {
+
+// The examples of one run: for each input of the program, in order, its rows one after another.
+template <class T>
+struct Batch {
+  using Input = std::variant<std::span<const T>, std::span<const std::int32_t>>;
+  Index rows = 0;
+  std::vector<Input> inputs;
+};
+
+// Tangents that enter at nodes. Writes the tangent k of one example at the i-th perturbed node of the workload; called
+// from several threads, so it must be a pure function of its arguments.
+template <class T>
+using Perturbation = std::function<void(std::size_t i, Index k, Index example, std::span<T> out)>;
+
+template <class T>
+struct RunResult {
+  double loss = 0;                    // mean over the examples
+  std::vector<double> slopes;         // K: d loss / dε along each tangent
+  std::vector<double> curvatures;     // K: vᵀHv, empty unless the order is 2
+  std::span<const T> losses;          // (B): per example; valid until the next run
+  std::span<const T> example_slopes;  // (K, B), likewise
+};
+
+// A program bound to a workload; its memory is taken once, when it is made. The program must outlive it. One runner
+// serves one thread of callers.
+template <class T>
+class Runner {
+ public:
+  Runner(const Program& program, const Workload& workload);
+  ~Runner();
+  Runner(Runner&&) noexcept;
+  Runner& operator=(Runner&&) noexcept;
+
+  const Program& program() const;
+  const Workload& workload() const;
+
+  // Loss and, where the workload has them, slopes and second-order terms at θ. The batch may be smaller than the
+  // workload's. Throws ShapeError for a batch or θ that does not fit, NumericError, naming the op that first made it,
+  // for a NaN or an infinity in the loss or a slope.
+  RunResult<T> run(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents = nullptr,
+                   const Perturbation<T>& perturbation = {});
+  // Loss and exact gradient ∇ (n entries, overwritten). The workload's mode must be kPullback.
+  RunResult<T> gradient(const Parameters<T>& parameters, const Batch<T>& batch, std::span<T> out);
+  // Values (B, size) of the i-th output node of the workload in the last run.
+  std::span<const T> output(std::size_t i) const;
+
+ private:
+  class State;
+  // The state, with memory for as many threads as there now are.
+  State& state();
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace slopewise
