@@ -1,0 +1,113 @@
+#include "slopewise/estimate/estimate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/statistics/distributions.hpp"
+#include "slopewise/statistics/intervals.hpp"
+#include "slopewise/tensor/vector.hpp"
+
+namespace slopewise {
+
+GradientEstimate::GradientEstimate(double loss, std::vector<double> slopes, std::vector<double> coefficients,
+                                   std::shared_ptr<const Draw> draw, NoiseEstimate noise)
+    : loss_(loss),
+      slopes_(std::move(slopes)),
+      coefficients_(std::move(coefficients)),
+      draw_(std::move(draw)),
+      noise_(noise) {}
+
+GradientEstimate::GradientEstimate(double loss, std::vector<double> gradient)
+    : loss_(loss), dense_(std::move(gradient)) {
+  const double square = squared_norm();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  noise_ = {.squared_norm = square,
+            .squared_norm_low = square,
+            .squared_norm_high = square,
+            .confidence = 1,
+            .snr_low = kInfinity,
+            .snr_high = kInfinity};
+}
+
+Index GradientEstimate::size() const {
+  return draw_ ? draw_->layout().size : static_cast<Index>(dense_.size());
+}
+
+template <class T>
+void GradientEstimate::add(std::span<T> theta, double factor) const {
+  if (static_cast<Index>(theta.size()) != size()) {
+    throw ShapeError(fmt::format("gradient estimate: expected {} parameters, found {}", size(), theta.size()));
+  }
+  if (!draw_) {
+    for (std::size_t i = 0; i < theta.size(); ++i) theta[i] += static_cast<T>(factor * dense_[i]);
+    return;
+  }
+  std::vector<double> scaled = coefficients_;
+  for (double& coefficient : scaled) coefficient *= factor;
+  draw_->add_to(scaled, theta);
+}
+
+void GradientEstimate::add_to(std::span<float> theta, double factor) const {
+  add(theta, factor);
+}
+void GradientEstimate::add_to(std::span<double> theta, double factor) const {
+  add(theta, factor);
+}
+
+void GradientEstimate::materialize(std::span<float> out) const {
+  std::fill(out.begin(), out.end(), 0.0f);
+  add(out, 1);
+}
+void GradientEstimate::materialize(std::span<double> out) const {
+  std::fill(out.begin(), out.end(), 0.0);
+  add(out, 1);
+}
+
+double GradientEstimate::entry(Index i) const {
+  if (!draw_) return dense_.at(static_cast<std::size_t>(i));
+  double total = 0;
+  for (Index k = 0; k < draw_->count(); ++k) {
+    double v = 0;
+    draw_->fill(k, i, std::span(&v, 1));
+    total += coefficients_[static_cast<std::size_t>(k)] * v;
+  }
+  return total;
+}
+
+double GradientEstimate::squared_norm() const {
+  if (!draw_) return dot(dense_.data(), dense_.data(), static_cast<Index>(dense_.size()));
+  if (draw_->count() == 1) return coefficients_[0] * coefficients_[0] * draw_->squared_norm(0);
+  std::vector<double> whole(static_cast<std::size_t>(size()));
+  materialize(whole);
+  return dot(whole.data(), whole.data(), size());
+}
+
+NoiseEstimate estimate_noise(const Probe& probe, std::span<const double> slopes) {
+  const auto count = static_cast<double>(slopes.size());
+  const double squares = std::inner_product(slopes.begin(), slopes.end(), slopes.begin(), 0.0);
+  const Probe::SnrRange snr = probe.snr(static_cast<Index>(slopes.size()));
+  NoiseEstimate noise{
+      .squared_norm = squares / count, .confidence = kNoiseConfidence, .snr_low = snr.low, .snr_high = snr.high};
+  const auto n = static_cast<double>(probe.layout().size);
+  if (!probe.orthogonal()) {
+    // mean(s²) has the variance (κ − 1) ‖∇‖⁴ / K, that of a χ² of 2 K / (κ − 1) degrees.
+    const double degrees = 2 * count / (probe.slope_kurtosis() - 1);
+    const Interval interval = degrees > 0 ? scale_interval(degrees * noise.squared_norm, degrees, kNoiseConfidence)
+                                          : Interval{0, std::numeric_limits<double>::infinity()};
+    noise.squared_norm_low = interval.low;
+    noise.squared_norm_high = interval.high;
+  } else if (count < n) {
+    constexpr double kTail = (1 - kNoiseConfidence) / 2;
+    noise.squared_norm_low = squares / n / beta_quantile(count / 2, (n - count) / 2, 1 - kTail);
+    noise.squared_norm_high = squares / n / beta_quantile(count / 2, (n - count) / 2, kTail);
+  } else {  // a whole basis: nothing is left to chance
+    noise.squared_norm_low = noise.squared_norm_high = squares / n;
+  }
+  return noise;
+}
+
+}  // namespace slopewise

@@ -1,0 +1,130 @@
+#include "slopewise/probe/probe.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "slopewise/base/threads.hpp"
+#include "slopewise/tensor/vector.hpp"
+
+namespace slopewise {
+namespace {
+
+// Tangents are made and used in tiles of this many entries: a whole number of random groups, within the first-level
+// cache.
+constexpr Index kTile = 4096;
+// Tiles one thread takes at a time.
+constexpr Index kTilesAPiece = 8;
+
+struct Place {
+  Index row, column;
+};
+
+// Where entry i of θ lies in its block's matrix.
+Place place_in_block(const ParameterLayout& layout, const Segment& segment, Index i) {
+  const Block& block = layout.blocks[static_cast<std::size_t>(segment.block)];
+  const Index inside = i - segment.offset;
+  const bool is_bias = block.bias >= 0 && &segment == &layout.segments[static_cast<std::size_t>(block.bias)];
+  return is_bias ? Place{inside, block.columns} : Place{inside / block.columns, inside % block.columns};
+}
+
+const Segment& segment_of(const ParameterLayout& layout, Index i) {
+  const auto after = std::upper_bound(layout.segments.begin(), layout.segments.end(), i,
+                                      [](Index index, const Segment& segment) { return index < segment.offset; });
+  return *(after - 1);
+}
+
+// Calls body(first, count) for the tiles of [0, n), pieces of them in parallel.
+template <class F>
+void for_tiles(Index n, F body) {
+  const Index piece = kTile * kTilesAPiece;
+  parallel_for((n + piece - 1) / piece, [&](Index p) {
+    for (Index first = p * piece; first < std::min(n, (p + 1) * piece); first += kTile)
+      body(first, std::min(kTile, n - first));
+  });
+}
+
+}  // namespace
+
+GradientView::GradientView(const ParameterLayout& layout, std::span<const double> gradient)
+    : layout_(layout), gradient_(gradient) {
+  for (const Block& block : layout_.blocks) {
+    rows_.emplace_back(static_cast<std::size_t>(block.rows), 0.0);
+    columns_.emplace_back(static_cast<std::size_t>(block.columns_with_bias()), 0.0);
+    block_norms_.push_back(0);
+  }
+  for (const Segment& segment : layout_.segments) {
+    const auto block = static_cast<std::size_t>(segment.block);
+    for (Index i = segment.offset; i < segment.offset + segment.size(); ++i) {
+      const double square = (*this)[i] * (*this)[i];
+      const Place place = place_in_block(layout_, segment, i);
+      rows_[block][static_cast<std::size_t>(place.row)] += square;
+      columns_[block][static_cast<std::size_t>(place.column)] += square;
+    }
+  }
+  for (std::size_t block = 0; block < rows_.size(); ++block) {
+    for (const double row : rows_[block]) block_norms_[block] += row;
+    squared_norm_ += block_norms_[block];
+  }
+}
+
+double GradientView::row_and_column(Index i) const {
+  const Segment& segment = segment_of(layout_, i);
+  const auto block = static_cast<std::size_t>(segment.block);
+  const Place place = place_in_block(layout_, segment, i);
+  return rows_[block][static_cast<std::size_t>(place.row)] + columns_[block][static_cast<std::size_t>(place.column)];
+}
+
+template <class T>
+void Draw::write_dense(Tangents<T>& out) const {
+  for (std::size_t i = 0; i < layout_.segments.size(); ++i) {
+    const Segment& segment = layout_.segments[i];
+    for (Index k = 0; k < count_; ++k) {
+      T* to = out.dense(static_cast<Index>(i)) + k * segment.size();
+      for_tiles(segment.size(), [&](Index first, Index size) {
+        fill(k, segment.offset + first, std::span<T>(to + first, static_cast<std::size_t>(size)));
+      });
+    }
+  }
+}
+
+template <class T>
+void Draw::add_tiles(std::span<const double> coefficients, std::span<T> theta) const {
+  for_tiles(layout_.size, [&](Index first, Index size) {
+    std::array<T, kTile> tile;
+    for (Index k = 0; k < count_; ++k) {
+      fill(k, first, std::span<T>(tile.data(), static_cast<std::size_t>(size)));
+      axpy(static_cast<T>(coefficients[static_cast<std::size_t>(k)]), tile.data(), theta.data() + first, size);
+    }
+  });
+}
+
+void Draw::write(Tangents<float>& out) const {
+  write_dense(out);
+}
+void Draw::write(Tangents<double>& out) const {
+  write_dense(out);
+}
+void Draw::add_to(std::span<const double> coefficients, std::span<float> theta) const {
+  add_tiles(coefficients, theta);
+}
+void Draw::add_to(std::span<const double> coefficients, std::span<double> theta) const {
+  add_tiles(coefficients, theta);
+}
+
+double Draw::squared_norm(Index k) const {
+  std::vector<double> sums(static_cast<std::size_t>((layout_.size + kTile - 1) / kTile));
+  for_tiles(layout_.size, [&](Index first, Index size) {
+    std::array<double, kTile> tile;
+    fill(k, first, std::span<double>(tile.data(), static_cast<std::size_t>(size)));
+    sums[static_cast<std::size_t>(first / kTile)] = dot(tile.data(), tile.data(), size);
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+std::vector<TangentForm> Probe::forms() const {
+  return std::vector<TangentForm>(layout_.segments.size(), TangentForm::kDense);
+}
+
+}  // namespace slopewise

@@ -1,0 +1,274 @@
+// Every registered estimator run on a program and held against its own prediction.
+#include "slopewise/estimate/estimator.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/statistics/moments.hpp"
+#include "tests/estimate/support.hpp"
+
+namespace slopewise {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+struct Case {
+  std::string estimator, law;
+  Index count;
+
+  EstimatorOptions options() const { return {.law = law, .tangents = count, .seed = 41, .epsilon = 1e-4}; }
+};
+
+bool accepts(const std::string& estimator, const std::string& law) {
+  try {
+    make_estimator<double>(estimator, ParameterLayout::vector(9), {.law = law});
+    return true;
+  } catch (const ArgumentError&) {
+    return false;
+  }
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const std::string& estimator : estimator_names()) {
+    const bool has_own_tangents = estimator == "frame" || estimator == "exact";
+    for (const std::string& law : probe_names()) {
+      if (!accepts(estimator, law) || (has_own_tangents && law != probe_names().front())) continue;
+      for (const Index count : {1, 4}) {
+        if (estimator != "exact" || count == 1) all.push_back({estimator, law, count});
+      }
+    }
+  }
+  return all;
+}
+
+class EveryEstimator : public testing::TestWithParam<Case> {};
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryEstimator, testing::ValuesIn(cases()), [](const auto& chosen) {
+  std::string name = chosen.param.estimator + "_" + chosen.param.law + "_" + std::to_string(chosen.param.count);
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+// What is asked of an objective.
+class Counting final : public Objective<double> {
+ public:
+  explicit Counting(Objective<double>& inner) : inner_(inner) {}
+  const ParameterLayout& layout() const override { return inner_.layout(); }
+  double loss(const Parameters<double>& parameters) override {
+    ++losses;
+    return inner_.loss(parameters);
+  }
+  Slopes slopes(const Parameters<double>& parameters, const Tangents<double>& tangents) override {
+    slopes_taken += tangents.count();
+    return inner_.slopes(parameters, tangents);
+  }
+  double gradient(const Parameters<double>& parameters, std::span<double> out) override {
+    ++gradients;
+    return inner_.gradient(parameters, out);
+  }
+
+  Index losses = 0, slopes_taken = 0, gradients = 0;
+
+ private:
+  Objective<double>& inner_;
+};
+
+TEST_P(EveryEstimator, CostsWhatItStates) {
+  SmallProblem<double> problem;
+  Counting objective(problem.objective());
+  const auto estimator = make_estimator<double>(GetParam().estimator, problem.layout(), GetParam().options());
+  EXPECT_EQ(estimator->name(), GetParam().estimator);
+  const GradientEstimate estimate = estimator->estimate(objective, problem.theta(), 0);
+  EXPECT_EQ(objective.slopes_taken, estimator->slopes());
+  EXPECT_EQ(objective.losses, estimator->losses());
+  EXPECT_EQ(objective.gradients, GetParam().estimator == "exact" ? 1 : 0);
+  EXPECT_EQ(estimate.size(), problem.layout().size);
+  EXPECT_NEAR(estimate.loss(), problem.objective().loss(problem.theta()), 1e-14);
+}
+
+// The same step gives the same estimate, another step or seed another; float32 differs from float64 by rounding.
+TEST_P(EveryEstimator, IsAFunctionOfSeedAndStep) {
+  SmallProblem<double> problem;
+  SmallProblem<float> narrow;
+  EstimatorOptions options = GetParam().options();
+  options.epsilon = 1e-2;  // float32 has no digits for shorter steps
+  const auto estimate = [&]<class T>(SmallProblem<T>& on, std::uint32_t step, std::uint64_t seed) {
+    EstimatorOptions seeded = options;
+    seeded.seed = seed;
+    std::vector<double> g(static_cast<std::size_t>(on.layout().size));
+    const auto estimator = make_estimator<T>(GetParam().estimator, on.layout(), seeded);
+    estimator->estimate(on.objective(), on.theta(), step + 1);  // leaves nothing behind
+    estimator->estimate(on.objective(), on.theta(), step).materialize(std::span(g));
+    return g;
+  };
+  const std::vector<double> g = estimate(problem, 5, 1);
+  EXPECT_EQ(g, estimate(problem, 5, 1));
+  if (GetParam().estimator != "exact") {
+    EXPECT_NE(g, estimate(problem, 6, 1));
+    EXPECT_NE(g, estimate(problem, 5, 2));
+  }
+  const double scale = std::sqrt(inner_product<double>(g, g));
+  EXPECT_THAT(estimate(narrow, 5, 1), testing::Pointwise(testing::DoubleNear(2e-3 * scale), g));
+}
+
+// 64 comparisons for each of about 45 cases, each at 8e-11: false alarm rate 2.4e-7 altogether, as far as means of
+// 40,000 estimates are normal.
+TEST_P(EveryEstimator, HasTheMeanAndVarianceItPredicts) {
+  constexpr int kEstimates = 40'000;
+  const WithThreads one(1);
+  SmallProblem<double> problem;
+  const std::vector<double> gradient = problem.gradient();
+  const GradientView view(problem.layout(), gradient);
+  const auto n = gradient.size();
+  const auto estimator = make_estimator<double>(GetParam().estimator, problem.layout(), GetParam().options());
+  const double factor = estimator->mean_factor();
+
+  MomentsArray estimates(n, 4);
+  Moments errors;         // ‖g − E g‖²
+  Moments squared_norms;  // the estimates' own of ‖∇‖²
+  std::vector<double> g(n);
+  for (std::uint32_t step = 0; step < kEstimates; ++step) {
+    const GradientEstimate estimate = estimator->estimate(problem.objective(), problem.theta(), step);
+    estimate.materialize(std::span(g));
+    estimates.add(g);
+    double error = 0;
+    for (std::size_t i = 0; i < n; ++i) error += (g[i] - factor * gradient[i]) * (g[i] - factor * gradient[i]);
+    errors.add(error);
+    squared_norms.add(estimate.noise().squared_norm);
+    ASSERT_LE(estimate.noise().snr_low, estimate.noise().snr_high);
+    if (step > 0) continue;
+    // The stated signal-to-noise ratio is that of the prediction.
+    const double snr = view.squared_norm() / estimator->total_variance(view);
+    EXPECT_GE(snr, estimate.noise().snr_low * (1 - 1e-12));
+    EXPECT_LE(snr, estimate.noise().snr_high * (1 + 1e-12));
+  }
+
+  // Central differences of step 1e-4 are off by about 1e-7.
+  const double rounding = 1e-5 * std::sqrt(view.squared_norm());
+  double sum = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const CentralMoments entry = estimates.entry(i);
+    const double variance = estimator->entry_variance(view, static_cast<Index>(i));
+    sum += variance;
+    EXPECT_TRUE(agrees(entry.mean, factor * gradient[i], entry.mean_error(), rounding)) << "E g_" << i;
+    EXPECT_TRUE(agrees(entry.variance(), variance, entry.variance_error(), rounding * rounding)) << "V g_" << i;
+  }
+  EXPECT_NEAR(sum, estimator->total_variance(view), 1e-10 * view.squared_norm());
+  EXPECT_TRUE(agrees(errors.mean(), estimator->total_variance(view), errors.mean_error(), rounding * rounding))
+      << "E‖g − E g‖²";
+  EXPECT_TRUE(agrees(squared_norms.mean(), view.squared_norm(), squared_norms.mean_error(), 1e-5 * view.squared_norm()))
+      << "E mean s²";
+}
+
+// (1/K) Σ s_k v_k to the last digits, with the tangents of the law: its own in the case of "frame".
+TEST(Forward, IsTheMeanOfSlopesTimesTangents) {
+  SmallProblem<double> problem;
+  const std::vector<double> gradient = problem.gradient();
+  const auto expect = [&](std::string_view name, const std::string& asked_for, std::string_view law) {
+    const auto draw = make_probe(law, problem.layout(), 3)->draw(8, 5);
+    std::vector<double> v(gradient.size()), expected(gradient.size()), g(gradient.size());
+    for (Index k = 0; k < 5; ++k) {
+      draw->fill(k, 0, std::span<double>(v));
+      const double slope = inner_product<double>(v, gradient);
+      for (std::size_t i = 0; i < v.size(); ++i) expected[i] += slope * v[i] / 5;
+    }
+    const auto estimator = make_estimator<double>(name, problem.layout(), {.law = asked_for, .tangents = 5, .seed = 3});
+    estimator->estimate(problem.objective(), problem.theta(), 8).materialize(std::span(g));
+    EXPECT_THAT(g, testing::Pointwise(testing::DoubleNear(1e-12), expected)) << name << " along " << law;
+  };
+  for (const std::string& law : probe_names()) expect("forward", law, law);
+  expect("frame", "rademacher", "frame");
+}
+
+// With the same tangents central differences err by ε²/6 v·D³L(v, v): half the step, a quarter of the error.
+TEST(Central, ErrsFromForwardByTheSquareOfTheStep) {
+  SmallProblem<double> problem;
+  const auto slopes = [&](std::string_view name, double epsilon) {
+    return make_estimator<double>(name, problem.layout(), {.tangents = 6, .epsilon = epsilon})
+        ->estimate(problem.objective(), problem.theta(), 3)
+        .slopes();
+  };
+  const std::vector<double> exact = slopes("forward", 1);
+  const std::vector<double> coarse = slopes("central", 2e-3);
+  const std::vector<double> fine = slopes("central", 1e-3);
+  for (std::size_t k = 0; k < exact.size(); ++k) {
+    EXPECT_NE(fine[k], exact[k]);
+    EXPECT_NEAR((coarse[k] - exact[k]) / (fine[k] - exact[k]), 4, 0.02);
+  }
+}
+
+// P∇ is the nearest point of the tangents' span: what is left is orthogonal to each of them.
+TEST(Projection, LeavesNothingAlongItsTangents) {
+  SmallProblem<double> problem;
+  const std::vector<double> gradient = problem.gradient();
+  for (const std::string_view law : {"gaussian", "sphere", "frame"}) {
+    for (const Index count : {Index{1}, Index{5}, problem.layout().size}) {
+      const auto estimator = make_estimator<double>("projection", problem.layout(),
+                                                    {.law = std::string(law), .tangents = count, .seed = 3});
+      std::vector<double> rest = gradient, v(gradient.size());
+      estimator->estimate(problem.objective(), problem.theta(), 8).add_to(std::span(rest), -1);
+      const auto draw = make_probe(law, problem.layout(), 3)->draw(8, count);
+      for (Index k = 0; k < count; ++k) {
+        draw->fill(k, 0, std::span<double>(v));
+        EXPECT_NEAR(inner_product<double>(v, rest), 0, 1e-9) << law << ", K = " << count;
+      }
+    }
+  }
+}
+
+TEST(Exact, IsThePullback) {
+  SmallProblem<double> problem;
+  const GradientEstimate estimate =
+      make_estimator<double>("exact", problem.layout(), {})->estimate(problem.objective(), problem.theta(), 0);
+  std::vector<double> g(static_cast<std::size_t>(estimate.size()));
+  estimate.materialize(std::span(g));
+  EXPECT_EQ(g, problem.gradient());
+  EXPECT_TRUE(estimate.slopes().empty());
+  EXPECT_TRUE(std::isinf(estimate.noise().snr_low));
+  EXPECT_EQ(estimate.noise().squared_norm_low, estimate.noise().squared_norm_high);
+}
+
+TEST(Estimators, AnUnknownNameIsAnsweredWithTheKnownOnes) {
+  EXPECT_THAT(estimator_names(), testing::UnorderedElementsAre("forward", "projection", "frame", "central", "exact"));
+  for (const std::string& name : estimator_names()) EXPECT_FALSE(estimator_summary(name).empty());
+  for (const auto& ask : {+[] { make_estimator<double>("adjoint", ParameterLayout::vector(3), {}); },
+                          +[] { make_estimator<float>("adjoint", ParameterLayout::vector(3), {}); },
+                          +[] { estimator_summary("adjoint"); }}) {
+    try {
+      ask();
+      FAIL() << "no error";
+    } catch (const ArgumentError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("'adjoint'"));
+      for (const std::string& name : estimator_names()) EXPECT_THAT(error.what(), HasSubstr(name));
+    }
+  }
+}
+
+TEST(Estimators, OptionsThatDoNotFitAreRefused) {
+  const ParameterLayout layout = ParameterLayout::vector(9);
+  const auto make = [&](std::string_view name, const EstimatorOptions& options) {
+    return [&layout, name, options] { make_estimator<double>(name, layout, options); };
+  };
+  EXPECT_THAT(make("forward", {.law = "cauchy"}), ThrowsMessage<ArgumentError>(HasSubstr("'cauchy'")));
+  EXPECT_THAT(make("forward", {.tangents = 0}), ThrowsMessage<ArgumentError>(HasSubstr("found 0")));
+  EXPECT_THAT(make("central", {.tangents = -1}), ThrowsMessage<ArgumentError>(HasSubstr("found -1")));
+  EXPECT_THAT(make("frame", {.tangents = 10}), ThrowsMessage<ArgumentError>(HasSubstr("1 to 9 tangents, found 10")));
+  EXPECT_THAT(make("projection", {.tangents = 10}),
+              ThrowsMessage<ArgumentError>(HasSubstr("at most n = 9 tangents, found 10")));
+  for (const std::string& law : probe_names()) {
+    for (const std::string& name : estimator_names()) {
+      const bool needs_rotation = name == "projection" && law != "gaussian" && law != "sphere" && law != "frame";
+      EXPECT_EQ(accepts(name, law), !needs_rotation) << name << " along " << law;
+    }
+  }
+  EXPECT_THAT(make("projection", {.law = "rademacher"}), ThrowsMessage<ArgumentError>(HasSubstr("found 'rademacher'")));
+}
+
+}  // namespace
+}  // namespace slopewise

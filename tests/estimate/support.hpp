@@ -1,0 +1,50 @@
+// A small program with examples, on which estimators are tried.
+#pragma once
+
+#include <vector>
+
+#include "slopewise/model/initialize.hpp"
+#include "slopewise/objective/program_objective.hpp"
+#include "slopewise/program/ops.hpp"
+#include "tests/support.hpp"
+
+namespace slopewise {
+
+// A multilayer perceptron 3-4-3 with tanh and n = 31 parameters, bound to five examples.
+template <class T>
+class SmallProblem {
+ public:
+  SmallProblem()
+      : program_(make()),
+        x_(random_vector<T>(5 * 3, 3)),
+        objective_(program_, batch()),
+        theta_(initialize<T>(program_.layout(), 2)) {}
+  SmallProblem(const SmallProblem&) = delete;
+  SmallProblem& operator=(const SmallProblem&) = delete;
+
+  ProgramObjective<T>& objective() { return objective_; }
+  const Parameters<T>& theta() const { return theta_; }
+  const ParameterLayout& layout() const { return program_.layout(); }
+  std::vector<double> gradient() {
+    std::vector<T> found(static_cast<std::size_t>(program_.size()));
+    objective_.gradient(theta_, found);
+    return {found.begin(), found.end()};
+  }
+
+ private:
+  static Program make() {
+    const Node h = tanh(linear(Builder().input("x", {3}), 4));
+    return Program(cross_entropy(linear(h, 3), Builder(h).indices("label", {})));
+  }
+  Batch<T> batch() const {
+    return {.rows = 5, .inputs = {std::span<const T>(x_), std::span<const std::int32_t>(labels_)}};
+  }
+
+  Program program_;
+  std::vector<T> x_;
+  std::vector<std::int32_t> labels_{0, 1, 2, 2, 0};
+  ProgramObjective<T> objective_;
+  Parameters<T> theta_;
+};
+
+}  // namespace slopewise
