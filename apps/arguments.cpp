@@ -1,0 +1,54 @@
+#include "apps/arguments.hpp"
+
+#include <fmt/format.h>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/data/digits.hpp"
+
+namespace slopewise {
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+// The built-in digits are one fixed data set, as MNIST is: no seed of the user's changes them.
+constexpr std::int64_t kDigitsTrain = 10'000;
+constexpr std::int64_t kDigitsTest = 2'000;
+constexpr std::uint64_t kDigitsSeed = 1;
+
+}  // namespace
+
+void add_run_options(CLI::App& command, RunOptions& options) {
+  // Files hold the seed as an int64.
+  command.add_option("--seed", options.seed, "Seed of everything random; the same seed gives the same bits")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{INT64_MAX}))
+      ->capture_default_str();
+  command.add_option("--threads", options.threads, "Threads; they change the time, not the results [all cores]")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMostThreads));
+  command.add_flag("-q,--quiet", options.quiet, "Print nothing but errors");
+}
+
+void apply(const RunOptions& options) {
+  if (options.threads > 0) set_thread_count(options.threads);
+}
+
+void add_data_options(CLI::App& command, DataOptions& options) {
+  command
+      .add_option("--data", options.directory, "Directory of MNIST's four IDX files, plain or .gz [built-in digits]")
+      ->type_name("DIR");
+}
+
+DataSplit load_data(const DataOptions& options) {
+  if (options.directory.empty()) return builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
+  return load_idx_directory(options.directory);
+}
+
+void require_unused_unless(bool holds, const CLI::Option& option, const std::string& condition) {
+  if (option.count() > 0 && !holds) {
+    throw ArgumentError(fmt::format("{}: expected only with {}", option.get_name(), condition));
+  }
+}
+
+}  // namespace slopewise

@@ -1,0 +1,35 @@
+// Options that several verbs take, and what they stand for.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "slopewise/data/dataset.hpp"
+
+namespace slopewise {
+
+struct RunOptions {
+  std::uint64_t seed = 1;
+  int threads = 0;  // 0: what thread_count() finds
+  bool quiet = false;
+};
+
+// Adds --seed, --threads and --quiet.
+void add_run_options(CLI::App& command, RunOptions& options);
+// Sets the number of threads.
+void apply(const RunOptions& options);
+
+struct DataOptions {
+  std::string directory;  // empty: the built-in digits
+};
+
+// Adds --data.
+void add_data_options(CLI::App& command, DataOptions& options);
+// Throws FileError where the directory does not hold what load_idx_directory needs.
+DataSplit load_data(const DataOptions& options);
+
+// Throws ArgumentError if the option was given although it only means something with `condition`, "--model mlp".
+void require_unused_unless(bool holds, const CLI::Option& option, const std::string& condition);
+
+}  // namespace slopewise

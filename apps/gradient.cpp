@@ -1,0 +1,311 @@
+// `slopewise gradient`: one gradient, exact and estimated, with everything another tool needs to check the estimate.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "apps/arguments.hpp"
+#include "apps/gradient_figures.hpp"
+#include "apps/verb.hpp"
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/version.hpp"
+#include "slopewise/data/batches.hpp"
+#include "slopewise/data/npz.hpp"
+#include "slopewise/estimate/estimator.hpp"
+#include "slopewise/model/initialize.hpp"
+#include "slopewise/model/models.hpp"
+#include "slopewise/objective/program_objective.hpp"
+#include "slopewise/report/format.hpp"
+#include "slopewise/report/progress.hpp"
+#include "slopewise/report/table.hpp"
+#include "slopewise/report/terminal.hpp"
+
+namespace slopewise {
+namespace {
+
+struct GradientOptions {
+  RunOptions run;
+  DataOptions data;
+  std::string model = "mlp";
+  std::vector<Index> hidden = {1024, 1024};
+  std::string estimator = "forward";
+  EstimatorOptions estimate;
+  Index samples = 100;
+  Index batch = 64;
+  std::string precision = "float32";
+  std::string parameters, save_parameters, example;  // files; empty: none
+  std::string out = "gradient.npz";
+  bool json = false;
+};
+
+Model make_model(const GradientOptions& options, const Dataset& data) {
+  const Index inputs = data.image_shape.size();
+  if (options.model == "logistic") return logistic(inputs, data.classes);
+  if (options.model == "mlp") return mlp(inputs, options.hidden, data.classes);
+  return options.model == "cnn" ? mnist_cnn(data.image_shape, data.classes)
+                                : baydin_cnn(data.image_shape, data.classes);
+}
+
+// The files to write, opened before the work starts, so that what cannot be written is known then.
+struct Outputs {
+  std::optional<NpzWriter> result, parameters, example;
+
+  explicit Outputs(const GradientOptions& options) {
+    if (options.out.empty()) throw ArgumentError("--out: expected a file name, found none");
+    open(options.out, "", result);
+    open(options.save_parameters, options.out, parameters);
+    open(options.example, options.out, example);
+    if (!options.example.empty() && options.example == options.save_parameters) refuse_shared(options.example);
+  }
+
+ private:
+  static void open(const std::string& path, const std::string& taken, std::optional<NpzWriter>& file) {
+    if (path.empty()) return;
+    if (path == taken) refuse_shared(path);
+    // Put in place by a rename, a file would take a device's place, and fail on a directory only at the end.
+    if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
+      throw FileError(fmt::format("{}: cannot write: expected a file or nothing there, found a {}", path,
+                                  std::filesystem::is_directory(path) ? "directory" : "device"));
+    }
+    file.emplace(path);
+  }
+  [[noreturn]] static void refuse_shared(const std::string& path) {
+    throw ArgumentError(fmt::format("{}: expected a file of its own for each output, found it named twice", path));
+  }
+};
+
+// One array a segment, under its name.
+template <class T>
+void add_segments(NpzWriter& file, const std::string& prefix, const ParameterLayout& layout, std::span<const T> theta) {
+  for (const Segment& segment : layout.segments) {
+    file.add(prefix + segment.name, segment.shape, theta.subspan(segment.offset, segment.size()));
+  }
+}
+
+template <class T>
+Parameters<T> load_parameters(const std::string& path, const ParameterLayout& layout) {
+  const NpzFile file(path);
+  Parameters<T> parameters(layout.size);
+  for (const Segment& segment : layout.segments) {
+    const std::vector<T> values = file.read<T>(segment.name, segment.shape);
+    std::copy(values.begin(), values.end(), parameters.edit().begin() + segment.offset);
+  }
+  return parameters;
+}
+
+struct Summary {
+  Index parameters;
+  double loss;
+  std::string data;
+  std::string law;  // empty: no tangents
+  std::vector<Figure> figures;
+};
+
+std::string table_text(const GradientOptions& options, const Summary& summary) {
+  const auto number = [](double x) { return std::isnan(x) ? std::string() : format_number(x); };
+  Table table({"", "expected", "measured", "interval", "coverage"});
+  table.add_row({"parameters", number(static_cast<double>(summary.parameters)), "", "", ""});
+  table.add_row({"loss", number(summary.loss), "", "", ""});
+  for (const Figure& figure : summary.figures) {
+    table.add_row({figure.label, number(figure.expected), number(figure.measured),
+                   figure.interval ? format_interval(figure.interval->low, figure.interval->high) : "",
+                   figure.interval ? fmt::format("{:g} %", 100 * figure.confidence) : ""});
+  }
+  const std::string along =
+      summary.law.empty() ? "" : fmt::format(", {} tangents, K = {}", summary.law, options.estimate.tangents);
+  return fmt::format("{}, {} images of {}; {} estimate{}; N = {}\n\n{}\nwritten to {}\n", options.model, options.batch,
+                     summary.data, options.estimator, along, options.samples,
+                     table.to_string(terminal_width(1), wants_colour(1)), options.out);
+}
+
+nlohmann::ordered_json json_summary(const GradientOptions& options, const Summary& summary) {
+  nlohmann::ordered_json document = {{"format", "slopewise-gradient"},
+                                     {"format_version", 1},
+                                     {"slopewise", version()},
+                                     {"model", options.model},
+                                     {"parameters", summary.parameters},
+                                     {"data", summary.data},
+                                     {"batch", options.batch},
+                                     {"precision", options.precision},
+                                     {"estimator", options.estimator},
+                                     {"law", nullptr},
+                                     {"tangents", options.estimate.tangents},
+                                     {"samples", options.samples},
+                                     {"seed", options.run.seed},
+                                     {"loss", summary.loss}};
+  if (!summary.law.empty()) document["law"] = summary.law;
+  for (const Figure& figure : summary.figures) {
+    nlohmann::ordered_json entry = {
+        {"expected", figure.expected}, {"measured", figure.measured}, {"interval", nullptr}};
+    if (figure.interval) entry["interval"] = {figure.interval->low, figure.interval->high};
+    entry["confidence"] = figure.confidence;
+    document["figures"][figure.key] = entry;
+  }
+  document["out"] = options.out;
+  return document;
+}
+
+template <class T>
+void add_scalar(NpzWriter& file, const std::string& name, T value) {
+  file.add(name, Shape{}, std::span<const T>(&value, 1));
+}
+
+template <class T>
+Summary measure(const GradientOptions& options, Outputs& outputs) {
+  const DataSplit data = load_data(options.data);
+  if (options.batch > data.train.count()) {
+    throw ArgumentError(fmt::format("--batch: expected 1 to {}, the training images of {}, found {}",
+                                    data.train.count(), data.train.name, options.batch));
+  }
+  const std::vector<Index> rows = Batches(data.train.count(), options.batch, options.run.seed).indices(0);
+  const ImageBatch<T> batch(data.train, rows);
+  const Model model = make_model(options, data.train);
+  const ParameterLayout& layout = model.program.layout();
+  const Parameters<T> theta = options.parameters.empty() ? initialize<T>(layout, options.run.seed)
+                                                         : load_parameters<T>(options.parameters, layout);
+  const auto estimator = make_estimator<T>(options.estimator, layout, options.estimate);
+  check_interrupted("preparing");
+
+  ProgramObjective<T> objective(model.program, batch.batch());
+  std::vector<T> exact(static_cast<std::size_t>(layout.size));
+  const double loss = objective.gradient(theta, exact);
+  const std::vector<double> wide(exact.begin(), exact.end());
+  const GradientView gradient(layout, wide);
+  if (gradient.squared_norm() == 0) {
+    throw NumericError("gradient: the exact gradient is 0, so an estimate has nothing to be compared with");
+  }
+
+  NpzWriter& file = *outputs.result;
+  file.add<T>("gradient", {layout.size}, exact);
+  add_segments<T>(file, "gradient/", layout, exact);
+  if (outputs.parameters) {
+    add_segments<T>(*outputs.parameters, "", layout, theta.values());
+    outputs.parameters->commit();
+  }
+  if (outputs.example) {
+    const Shape& image = data.train.image_shape;
+    outputs.example->add<T>("images", {options.batch, image[0], image[1], image[2]}, batch.images());
+    outputs.example->add<std::int32_t>("labels", {options.batch}, batch.labels());
+    outputs.example->add<Index>("indices", {options.batch}, rows);
+    outputs.example->commit();
+  }
+
+  Samples samples(layout.size);
+  {
+    Progress progress("gradient", static_cast<double>(options.samples),
+                      {.quiet = options.run.quiet, .unit = "samples"});
+    std::vector<T> dense(static_cast<std::size_t>(layout.size));
+    for (Index sample = 0; sample < options.samples; ++sample) {
+      check_interrupted("estimating the gradient");
+      const GradientEstimate estimate = estimator->estimate(objective, theta, static_cast<std::uint32_t>(sample));
+      estimate.materialize(dense);
+      if (sample == 0) file.add<T>("estimate", {layout.size}, dense);
+      samples.add<T>(estimate, dense, gradient, estimator->mean_factor());
+      progress.advance();
+    }
+  }
+
+  const Index tangents = static_cast<Index>(samples.slopes.size()) / options.samples;
+  std::vector<double> entries(wide.size());
+  file.add<double>("mean", {layout.size}, samples.entries.means());
+  for (std::size_t i = 0; i < entries.size(); ++i) entries[i] = samples.entries.entry(i).variance();
+  file.add<double>("variance", {layout.size}, entries);
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    entries[i] = estimator->entry_variance(gradient, static_cast<Index>(i));
+  file.add<double>("predicted_variance", {layout.size}, entries);
+  file.add<double>("slopes", {options.samples, tangents}, samples.slopes);
+  file.add<double>("cosines", {options.samples}, samples.cosines);
+  file.add<double>("losses", {options.samples}, samples.losses);
+  add_scalar(file, "loss", loss);
+  add_scalar(file, "predicted_mean_factor", estimator->mean_factor());
+  add_scalar(file, "seed", static_cast<Index>(options.run.seed));
+  file.commit();
+
+  Summary summary{.parameters = layout.size, .loss = loss, .data = data.train.name};
+  if (tangents > 0) summary.law = options.estimate.law;
+  const auto probe = make_probe(options.estimate.law, layout, options.estimate.seed);
+  summary.figures = gradient_figures(samples, gradient, *estimator, options.estimator, *probe, tangents);
+  return summary;
+}
+
+}  // namespace
+
+Verb add_gradient(CLI::App& app) {
+  const auto options = std::make_shared<GradientOptions>();
+  CLI::App& command =
+      *app.add_subcommand("gradient", "Write one gradient, exact and estimated, as .npz for other tools to check.");
+  const auto choice = [&](const char* name, std::string& value, const std::vector<std::string>& names,
+                          const char* what) {
+    return command.add_option(name, value, what)->type_name("NAME")->check(CLI::IsMember(names))->capture_default_str();
+  };
+  const auto file = [&](const char* name, std::string& value, const char* what) {
+    return command.add_option(name, value, what)->type_name("FILE");
+  };
+  const auto count = [&](const char* name, Index& value, Index most, const char* what) {
+    return command.add_option(name, value, what)
+        ->type_name("N")
+        ->check(CLI::Range(Index{1}, most))
+        ->capture_default_str();
+  };
+
+  add_data_options(command, options->data);
+  count("--batch", options->batch, 1'000'000'000, "Images: the first of a seeded shuffle of the training set");
+  choice("--model", options->model, {"logistic", "mlp", "cnn", "baydin-cnn"}, "Model");
+  const CLI::Option* hidden = command.add_option("--hidden", options->hidden, "Units of the mlp's hidden layers")
+                                  ->type_name("N,N,...")
+                                  ->delimiter(',')
+                                  ->allow_extra_args(false)
+                                  ->check(CLI::Range(Index{1}, Index{1'000'000}))
+                                  ->capture_default_str();
+  file("--parameters", options->parameters, "Weights to load, one array per segment [drawn from the seed]");
+  choice("--estimator", options->estimator, estimator_names(), "Estimator");
+  const CLI::Option* law = choice("--law", options->estimate.law, probe_names(), "Law of the tangents");
+  const CLI::Option* tangents = count("--tangents", options->estimate.tangents, 1'000'000, "Tangents per estimate");
+  const CLI::Option* epsilon =
+      command.add_option("--epsilon", options->estimate.epsilon, "Step of central differences, in units of a tangent")
+          ->type_name("X")
+          ->check(CLI::Range(1e-12, 1e3))
+          ->capture_default_str();
+  count("--samples", options->samples, 1'000'000'000, "Estimates, each with tangents of its own");
+  choice("--precision", options->precision, {"float32", "float64"}, "Type of the numbers computed with");
+  add_run_options(command, options->run);
+  file("--out", options->out, "Result: gradient, estimate, mean, variance, slopes, ...")->capture_default_str();
+  file("--save-parameters", options->save_parameters, "Also write the weights");
+  file("--example", options->example, "Also write the batch's images and labels");
+  command.add_flag("--json", options->json, "Print the summary as JSON, not as a table");
+  command.footer(
+      "Examples:\n"
+      "  slopewise gradient --law rank-one\n"
+      "  slopewise gradient --model logistic --tangents 16 --save-parameters weights.npz --example batch.npz");
+
+  const auto run = [=] {
+    require_unused_unless(options->model == "mlp", *hidden, "--model mlp");
+    require_unused_unless(options->estimator == "central", *epsilon, "--estimator central");
+    const bool exact = options->estimator == "exact";
+    require_unused_unless(!exact, *tangents, "an estimator that takes tangents");
+    require_unused_unless(!exact && options->estimator != "frame", *law, "an estimator that leaves the law open");
+    if (options->estimator == "frame") options->estimate.law = "frame";
+    options->estimate.seed = options->run.seed;
+
+    apply(options->run);
+    Outputs outputs(*options);
+    const Summary summary =
+        options->precision == "float64" ? measure<double>(*options, outputs) : measure<float>(*options, outputs);
+    if (options->json) {
+      std::cout << json_summary(*options, summary).dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+                << '\n';
+    } else if (!options->run.quiet) {
+      std::cout << table_text(*options, summary);
+    }
+    return 0;
+  };
+  return {&command, run};
+}
+
+}  // namespace slopewise

@@ -1,0 +1,124 @@
+// slopewise study: the note's claims, measured.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/arguments.hpp"
+#include "apps/verb.hpp"
+#include "slopewise/base/atomic_file.hpp"
+#include "slopewise/report/format.hpp"
+#include "slopewise/report/json.hpp"
+#include "slopewise/report/progress.hpp"
+#include "slopewise/report/table.hpp"
+#include "slopewise/report/terminal.hpp"
+#include "slopewise/study/study.hpp"
+
+namespace slopewise {
+namespace {
+
+struct Options {
+  RunOptions run;
+  DataOptions data;
+  std::vector<std::string> claims;
+  std::vector<Index> hidden = StudyOptions{}.hidden;
+  Index batch = StudyOptions{}.batch;
+  bool quick = false;
+  bool json = false;
+  std::string out = "runs/study";
+};
+
+Ink ink(Verdict verdict) {
+  return verdict == Verdict::kHolds ? Ink::kGood : verdict == Verdict::kFails ? Ink::kBad : Ink::kPlain;
+}
+
+std::string table(const std::vector<ClaimOutcome>& outcomes) {
+  Table table({"claim", "what is measured", "predicted", "measured", "interval", "verdict"});
+  for (const ClaimOutcome& outcome : outcomes) {
+    const ClaimResult& result = outcome.result;
+    table.add_row({outcome.claim.id, result.quantity, format_number(result.predicted), format_number(result.measured),
+                   format_interval(result.low, result.high), to_string(result.verdict)},
+                  ink(result.verdict));
+  }
+  return table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1));
+}
+
+int run(const Options& options) {
+  apply(options.run);
+  // What the user asked for wrongly, and a place that cannot be written to, are known before anything is measured.
+  const std::vector<Claim> claims = options.claims.empty() ? all_claims() : select_claims(options.claims);
+  const std::filesystem::path directory = options.out;
+  DataSplit data = load_data(options.data);
+  StudyContext context(
+      {.hidden = options.hidden, .batch = options.batch, .seed = options.run.seed, .quick = options.quick},
+      std::move(data.train));
+  ensure_writable_directory(directory);
+
+  double total = 0;
+  for (const Claim& claim : claims) total += claim.weight;
+  std::vector<ClaimOutcome> outcomes;
+  {
+    Progress progress("study", total, {.quiet = options.run.quiet});
+    outcomes = run_study(context, claims,
+                         {.begins = [&](const Claim& claim) { progress.note(claim.id); },
+                          .ends = [&](const Claim& claim) { progress.advance(claim.weight); }});
+  }
+  const nlohmann::ordered_json document = study_document(context, outcomes);
+  const std::filesystem::path results = directory / "results.json";
+  write_json(results, document);
+  if (options.json) {
+    std::cout << document.dump(2) << '\n';
+    return 0;
+  }
+  std::cout << fmt::format("{}, {} parameters, {}, batch {}, seed {}\n\n", context.model_name(),
+                           context.subject().size(), context.train().name, options.batch, options.run.seed)
+            << table(outcomes) << '\n';
+  for (const ClaimOutcome& outcome : outcomes) {
+    if (!outcome.result.condition.empty())
+      std::cout << fmt::format("{}: {}\n", outcome.claim.id, outcome.result.condition);
+  }
+  std::cout << fmt::format("\nIntervals cover {} %. Every figure and its series: {}\n", 100 * kClaimConfidence,
+                           results.string());
+  return 0;
+}
+
+}  // namespace
+
+Verb add_study(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "study",
+      "Measure the claims of \"Unfavorable SNR in Forward Gradients\" (Frye 2022), prediction beside measurement");
+  const auto options = std::make_shared<Options>();
+  std::vector<std::string> ids;
+  for (const Claim& claim : all_claims()) ids.push_back(claim.id);
+  add_data_options(*command, options->data);
+  command
+      ->add_option("--claims", options->claims,
+                   fmt::format("Claims to measure, separated by commas (default: all): {}", fmt::join(ids, ", ")))
+      ->delimiter(',')
+      ->type_name("ID,...");
+  command
+      ->add_option("--hidden", options->hidden, "Widths of the hidden layers of the network that most claims look at")
+      ->delimiter(',')
+      ->check(CLI::Range(Index{1}, Index{1} << 20))
+      ->type_name("WIDTH,...")
+      ->capture_default_str();
+  command->add_option("--batch", options->batch, "Examples of its loss")
+      ->check(CLI::Range(Index{2}, Index{1} << 20))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_flag("--quick", options->quick, "A tenth of the samples and smaller networks: under 20 s");
+  command->add_option("--out", options->out, "Directory for results.json")->type_name("DIR")->capture_default_str();
+  command->add_flag("--json", options->json, "Print results.json instead of the table");
+  add_run_options(*command, options->run);
+  command->footer(
+      "Examples:\n"
+      "  slopewise study\n"
+      "  slopewise study --claims unbiased,variance-law --quick --out runs/first-look");
+  return {command, [options] { return run(*options); }};
+}
+
+}  // namespace slopewise

@@ -1,0 +1,97 @@
+// How far a forward gradient points along the gradient, and how far a mini-batch's gradient does.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/data/batches.hpp"
+#include "slopewise/statistics/distributions.hpp"
+#include "slopewise/statistics/fit.hpp"
+#include "slopewise/statistics/histogram.hpp"
+#include "slopewise/study/claims/claims.hpp"
+#include "slopewise/study/context.hpp"
+#include "slopewise/tensor/vector.hpp"
+
+namespace slopewise {
+namespace {
+
+constexpr Index kFullSet = 1024;
+constexpr Index kMiniBatch = 64;
+constexpr Index kBins = 60;
+
+// cos(∇_B, ∇) for the mini-batches B of a larger set, on the subject's network.
+std::vector<double> minibatch_cosines(const StudyContext& context, const Subject& subject) {
+  const std::vector<Index> full = context.examples(std::min(kFullSet, context.train().count()));
+  const auto gradient_of = [&](std::span<const Index> indices) {
+    const ImageBatch<float> batch(context.train(), indices);
+    std::vector<float> gradient(static_cast<std::size_t>(subject.size()));
+    ProgramObjective<float>(subject.program(), batch.batch()).gradient(subject.parameters(), gradient);
+    return std::vector<double>(gradient.begin(), gradient.end());
+  };
+  const std::vector<double> whole = gradient_of(full);
+  const double norm = std::sqrt(dot(whole.data(), whole.data(), subject.size()));
+  const Batches batches(static_cast<Index>(full.size()),
+                        std::min<Index>(kMiniBatch, static_cast<Index>(full.size()) / 2), context.seed("alignment"));
+  std::vector<double> cosines;
+  for (Index step = 0; step < context.samples(160, 64); ++step) {
+    check_interrupted("measuring mini-batch gradients");
+    std::vector<Index> indices = batches.indices(step);
+    for (Index& index : indices) index = full[static_cast<std::size_t>(index)];
+    const std::vector<double> part = gradient_of(indices);
+    cosines.push_back(dot(part.data(), whole.data(), subject.size()) / norm /
+                      std::sqrt(dot(part.data(), part.data(), subject.size())));
+  }
+  return cosines;
+}
+
+ClaimResult run(StudyContext& context) {
+  const Subject& subject = context.subject();
+  const Samples& pool = context.pool();
+  const auto n = static_cast<double>(subject.size());
+  const double norm = std::sqrt(subject.gradient().squared_norm());
+  // cos(v, ∇), signed; that of g = s v is its absolute value.
+  std::vector<double> cosines, sizes;
+  for (std::size_t j = 0; j < pool.slopes.size(); ++j) {
+    cosines.push_back(pool.slopes[j] / (norm * std::sqrt(pool.squared_norms[j])));
+    sizes.push_back(std::abs(cosines.back()));
+  }
+  ClaimResult result = judge("mean cos(g, grad)", cosine_mean_abs(n), mean_of(sizes));
+  const FitTest fit = kolmogorov_smirnov_test(cosines, [n](double x) { return cosine_cdf(n, x); });
+  if (fit.p_value < 1 - kClaimConfidence) result.verdict = Verdict::kFails;
+
+  const std::vector<double> mini = minibatch_cosines(context, subject);
+  const Measured mini_mean = mean_of(mini);
+  result.condition = fmt::format(
+      "cos^2 against Beta(1/2, (n-1)/2): Kolmogorov-Smirnov p = {:.3g}; the gradient of a mini-batch of {} has mean "
+      "cosine {:.3f} +- {:.3f}, {:.0f} times as much",
+      fit.p_value, kMiniBatch, mini_mean.value, mini_mean.error, mini_mean.value / result.measured);
+  const double width = 5 / std::sqrt(n);
+  Histogram histogram(-width, width, static_cast<std::size_t>(kBins));
+  for (const double cosine : cosines) histogram.add(cosine);
+  Series forward{.name = "forward gradient",
+                 .columns = {"cosine from", "cosine to", "measured density", "predicted density"},
+                 .rows = {}};
+  for (std::size_t b = 0; b < histogram.bins(); ++b) {
+    const double low = histogram.edge(b), high = histogram.edge(b + 1);
+    forward.rows.push_back(
+        {low, high, histogram.density(b), (cosine_cdf(n, high) - cosine_cdf(n, low)) / (high - low)});
+  }
+  Series batches{.name = "mini-batch gradient", .columns = {"cosine"}, .rows = {}};
+  for (const double cosine : mini) batches.rows.push_back({cosine});
+  result.series = {std::move(forward), std::move(batches)};
+  return result;
+}
+
+}  // namespace
+
+Claim alignment_claim() {
+  return {.id = "alignment",
+          .statement =
+              "A forward gradient is nearly orthogonal to the gradient: cos^2 ~ Beta(1/2, (n-1)/2), far below a "
+              "mini-batch gradient's",
+          .equation = "",
+          .weight = 2,
+          .run = run};
+}
+
+}  // namespace slopewise

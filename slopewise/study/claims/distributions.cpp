@@ -1,0 +1,88 @@
+// Every law of tangents: its predicted total variance against the measured.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/estimate/estimator.hpp"
+#include "slopewise/statistics/distributions.hpp"
+#include "slopewise/study/claims/claims.hpp"
+#include "slopewise/study/context.hpp"
+
+namespace slopewise {
+namespace {
+
+const std::vector<Index> kHidden = {8};
+// A frame of one direction is the sphere; several show what orthogonality gains.
+constexpr Index kFrame = 16;
+
+// E‖g − ∇‖² from N estimates: E‖g‖² − ‖∇‖², as every law is unbiased.
+Measured total_variance(const Subject& subject, const EstimatorOptions& options, Index count) {
+  std::vector<double> norms(static_cast<std::size_t>(count));
+  subject.objective().loss(subject.parameters());
+  struct Worker {
+    Worker(const Subject& of, const EstimatorOptions& with)
+        : objective(of.objective()), estimator(make_estimator<float>("forward", of.layout(), with)) {}
+    ProgramObjective<float> objective;
+    std::unique_ptr<Estimator<float>> estimator;
+  };
+  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
+  parallel_for(count, [&](Index j) {
+    check_interrupted("comparing tangent laws");
+    auto& worker = workers[static_cast<std::size_t>(thread_index())];
+    if (!worker) worker = std::make_unique<Worker>(subject, options);
+    norms[static_cast<std::size_t>(j)] =
+        worker->estimator->estimate(worker->objective, subject.parameters(), static_cast<std::uint32_t>(j))
+            .squared_norm() -
+        subject.gradient().squared_norm();
+  });
+  return mean_of(norms);
+}
+
+ClaimResult run(StudyContext& context) {
+  const Subject subject = context.perceptron(kHidden);
+  Series series{.name = "laws",
+                .columns = {"law", "tangents", "predicted variance / |grad|^2", "measured", "standard error"},
+                .rows = {}};
+  ClaimResult result;
+  double furthest = -1;
+  std::string names;
+  const auto laws = static_cast<double>(probe_names().size());
+  // Each law has to pass at its share of the claim's confidence.
+  const double allowed = normal_quantile(1 - (1 - kClaimConfidence) / 2 / laws);
+  for (std::size_t l = 0; l < probe_names().size(); ++l) {
+    const std::string& law = probe_names()[l];
+    const EstimatorOptions options{
+        .law = law, .tangents = law == "frame" ? kFrame : 1, .seed = context.seed("distributions " + law)};
+    const double predicted =
+        make_estimator<float>("forward", subject.layout(), options)->total_variance(subject.gradient());
+    const Measured measured = total_variance(subject, options, context.samples(law == "frame" ? 1000 : 12000));
+    const double square = subject.gradient().squared_norm();
+    series.rows.push_back({static_cast<double>(l), static_cast<double>(options.tangents), predicted / square,
+                           measured.value / square, measured.error / square});
+    names += fmt::format("{}{} = {}: {:.3f}", l > 0 ? ", " : "", l, law, measured.value / predicted);
+    const double off = std::abs(measured.value - predicted) / measured.error;
+    if (off <= furthest) continue;
+    furthest = off;
+    result =
+        judge("measured / predicted total variance, the law furthest off", 1,
+              {.value = measured.value / predicted, .error = measured.error / predicted, .degrees = measured.degrees});
+  }
+  result.verdict = furthest <= allowed ? Verdict::kHolds : Verdict::kFails;
+  result.condition = fmt::format("n = {}; measured / predicted of {}", subject.size(), names);
+  result.series.push_back(std::move(series));
+  return result;
+}
+
+}  // namespace
+
+Claim distributions_claim() {
+  return {.id = "distributions",
+          .statement = "Each law of tangents has the total variance that theory gives it",
+          .equation = "",
+          .weight = 4,
+          .run = run};
+}
+
+}  // namespace slopewise

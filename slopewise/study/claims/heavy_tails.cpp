@@ -1,0 +1,83 @@
+// An entry g_i = s v_i is nearly the product of two independent normals: kurtosis 9, an infinite density at 0.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "slopewise/statistics/distributions.hpp"
+#include "slopewise/statistics/fit.hpp"
+#include "slopewise/statistics/histogram.hpp"
+#include "slopewise/study/claims/claims.hpp"
+#include "slopewise/study/context.hpp"
+
+namespace slopewise {
+namespace {
+
+constexpr double kHistogramWidth = 6;
+constexpr std::size_t kBins = 120;
+
+// Kurtosis of g_i for Gaussian v. With ∇_i = a and the rest of the slope normal of variance τ² = ‖∇‖² − a², g = a v² +
+// t v: E g² = 3 a² + τ², E g³ = 15 a³ + 9 a τ², E g⁴ = 105 a⁴ + 90 a² τ² + 9 τ⁴.
+double predicted_kurtosis(double a, double squared_norm) {
+  const double rest = squared_norm - a * a;
+  const double second = 3 * a * a + rest, third = 15 * a * a * a + 9 * a * rest;
+  const double fourth = 105 * a * a * a * a + 90 * a * a * rest + 9 * rest * rest;
+  const double variance = second - a * a;
+  return (fourth - 4 * a * third + 6 * a * a * second - 3 * a * a * a * a) / (variance * variance);
+}
+
+ClaimResult run(StudyContext& context) {
+  const GradientView& gradient = context.subject().gradient();
+  const Samples& pool = context.pool();
+  const double norm = std::sqrt(gradient.squared_norm());
+  std::vector<std::vector<double>> powers(2, std::vector<double>(static_cast<std::size_t>(pool.count()), 0.0));
+  std::vector<double> singles;  // one entry a sample, so that they are independent
+  double predicted = 0;
+  for (const Index i : pool.tracked)
+    predicted += predicted_kurtosis(gradient[i], gradient.squared_norm()) / static_cast<double>(pool.tracked.size());
+  for (Index j = 0; j < pool.count(); ++j) {
+    const auto at = static_cast<std::size_t>(j);
+    for (std::size_t t = 0; t < pool.tracked.size(); ++t) {
+      const double centred = (pool.gradient_entry(j, t) - gradient[pool.tracked[t]]) / norm;
+      powers[0][at] += centred * centred;
+      powers[1][at] += centred * centred * centred * centred;
+    }
+    singles.push_back(pool.gradient_entry(j, at % pool.tracked.size()) / norm);
+  }
+  const auto entries = static_cast<double>(pool.tracked.size());
+  const Measured kurtosis = function_of_means(
+      powers, [entries](std::span<const double> mean) { return mean[1] * entries / (mean[0] * mean[0]); });
+  ClaimResult result = judge("kurtosis of an entry", predicted, kurtosis);
+
+  const FitTest fit = kolmogorov_smirnov_test(singles, product_normal_cdf);
+  if (fit.p_value < 1 - kClaimConfidence) result.verdict = Verdict::kFails;
+  Histogram histogram(-kHistogramWidth, kHistogramWidth, kBins);
+  for (const double single : singles) histogram.add(single);
+  Series series{.name = "entries",
+                .columns = {"g_i/|grad| from", "g_i/|grad| to", "measured density", "predicted density"},
+                .rows = {}};
+  for (std::size_t b = 0; b < histogram.bins(); ++b) {
+    const double low = histogram.edge(b), high = histogram.edge(b + 1);
+    series.rows.push_back(
+        {low, high, histogram.density(b), (product_normal_cdf(high) - product_normal_cdf(low)) / (high - low)});
+  }
+  const std::size_t middle = kBins / 2;
+  result.condition = fmt::format(
+      "against the product-normal law: Kolmogorov-Smirnov p = {:.3g}; density next to 0: {:.3f} (predicted {:.3f}, a "
+      "normal's {:.3f})",
+      fit.p_value, (series.rows[middle - 1][2] + series.rows[middle][2]) / 2, series.rows[middle][3],
+      1 / std::sqrt(2 * M_PI));
+  result.series.push_back(std::move(series));
+  return result;
+}
+
+}  // namespace
+
+Claim heavy_tails_claim() {
+  return {.id = "heavy-tails",
+          .statement = "The entries are heavy-tailed: nearly products of two independent normals, with kurtosis 9",
+          .equation = "",
+          .weight = 0.4,
+          .run = run};
+}
+
+}  // namespace slopewise

@@ -1,0 +1,50 @@
+// The mean of forward gradients is the gradient.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "slopewise/statistics/distributions.hpp"
+#include "slopewise/study/claims/claims.hpp"
+#include "slopewise/study/context.hpp"
+
+namespace slopewise {
+namespace {
+
+ClaimResult run(StudyContext& context) {
+  const GradientView& gradient = context.subject().gradient();
+  const Samples& pool = context.pool();
+  // ⟨mean g, ∇⟩ / ‖∇‖²: of all entries at once, as g·∇ = s².
+  std::vector<double> along;
+  for (const double slope : pool.slopes) along.push_back(slope * slope / gradient.squared_norm());
+  ClaimResult result = judge("<mean g, grad> / |grad|^2", 1, mean_of(along));
+
+  // Entry by entry: z = (mean g_i − ∇_i) / standard error, the largest of which has to pass for them all.
+  Series entries{.name = "entries", .columns = {"index", "gradient", "mean", "standard error"}, .rows = {}};
+  double largest = 0;
+  for (std::size_t t = 0; t < pool.tracked.size(); ++t) {
+    Moments moments;
+    for (Index j = 0; j < pool.count(); ++j) moments.add(pool.gradient_entry(j, t));
+    const double expected = gradient[pool.tracked[t]];
+    largest = std::max(largest, std::abs(moments.mean() - expected) / moments.mean_error());
+    entries.rows.push_back({static_cast<double>(pool.tracked[t]), expected, moments.mean(), moments.mean_error()});
+  }
+  const double allowed = normal_quantile(1 - (1 - kClaimConfidence) / 2 / static_cast<double>(pool.tracked.size()));
+  if (largest > allowed) result.verdict = Verdict::kFails;
+  result.condition = fmt::format(
+      "over {} forward gradients; of {} entries the mean is at most {:.2f} standard errors off (allowed {:.2f})",
+      pool.count(), pool.tracked.size(), largest, allowed);
+  result.series.push_back(std::move(entries));
+  return result;
+}
+
+}  // namespace
+
+Claim unbiased_claim() {
+  return {.id = "unbiased",
+          .statement = "The forward gradient is unbiased: E[g] = grad",
+          .equation = "",
+          .weight = 8,
+          .run = run};
+}
+
+}  // namespace slopewise

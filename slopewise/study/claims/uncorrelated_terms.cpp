@@ -1,0 +1,114 @@
+// The proof of eq. 7 drops the covariances of the terms ∇_j v_j v_i and ∇_k v_k v_i. Here the terms are summed a layer,
+// t_l = s_l v_i with s_l the slope along the layer's part of v, measured by a forward pass with the other layers'
+// tangents structurally zero.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/statistics/distributions.hpp"
+#include "slopewise/study/claims/claims.hpp"
+#include "slopewise/study/context.hpp"
+
+namespace slopewise {
+namespace {
+
+constexpr Index kEntriesALayer = 8;
+
+// The forms with which only one block moves.
+std::vector<TangentForm> only(const ParameterLayout& layout, std::size_t block) {
+  std::vector<TangentForm> forms;
+  for (const Segment& segment : layout.segments) {
+    forms.push_back(static_cast<std::size_t>(segment.block) == block ? TangentForm::kDense : TangentForm::kNone);
+  }
+  return forms;
+}
+
+struct Worker {
+  explicit Worker(const Subject& subject) : objective(subject.objective()) {
+    for (std::size_t b = 0; b < subject.layout().blocks.size(); ++b)
+      tangents.emplace_back(subject.layout(), 1, only(subject.layout(), b));
+  }
+  ProgramObjective<float> objective;
+  std::vector<Tangents<float>> tangents;
+};
+
+ClaimResult run(StudyContext& context) {
+  const Subject& subject = context.subject();
+  const ParameterLayout& layout = subject.layout();
+  const std::size_t layers = layout.blocks.size();
+  const auto count = static_cast<std::size_t>(context.samples(1500));
+  const auto probe = make_probe("gaussian", layout, context.seed("uncorrelated-terms"));
+  // Entries i spread over the layers' weights.
+  std::vector<Index> chosen;
+  for (const Block& block : layout.blocks) {
+    const Segment& weight = layout.segments[static_cast<std::size_t>(block.weight)];
+    for (Index e = 0; e < kEntriesALayer; ++e) chosen.push_back(weight.offset + weight.size() * e / kEntriesALayer);
+  }
+  std::vector<std::vector<double>> slopes(layers, std::vector<double>(count));
+  std::vector<double> squares(count);  // mean of v_i² over the chosen entries
+  subject.objective().loss(subject.parameters());
+  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
+  parallel_for(static_cast<Index>(count), [&](Index j) {
+    check_interrupted("measuring covariances");
+    auto& worker = workers[static_cast<std::size_t>(thread_index())];
+    if (!worker) worker = std::make_unique<Worker>(subject);
+    const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
+    for (std::size_t l = 0; l < layers; ++l) {
+      for (std::size_t s = 0; s < layout.segments.size(); ++s) {
+        const Segment& segment = layout.segments[s];
+        float* to = worker->tangents[l].dense(static_cast<Index>(s));
+        if (to) draw->fill(0, segment.offset, std::span(to, static_cast<std::size_t>(segment.size())));
+      }
+      slopes[l][static_cast<std::size_t>(j)] =
+          worker->objective.slopes(subject.parameters(), worker->tangents[l]).slopes[0];
+    }
+    for (const Index i : chosen) {
+      double v = 0;
+      draw->fill(0, i, std::span(&v, 1));
+      squares[static_cast<std::size_t>(j)] += v * v / static_cast<double>(chosen.size());
+    }
+  });
+
+  // Correlation of t_l and t_m, over the chosen entries: E[s_l s_m v²] / √(E[s_l² v²] E[s_m² v²]).
+  ClaimResult result;
+  double largest = -1;
+  std::size_t pairs = layers * (layers - 1) / 2;
+  Series series{.name = "pairs", .columns = {"layer", "other layer", "correlation", "standard error"}, .rows = {}};
+  for (std::size_t l = 0; l < layers; ++l) {
+    for (std::size_t m = l + 1; m < layers; ++m) {
+      std::vector<std::vector<double>> columns(3, std::vector<double>(count));
+      for (std::size_t j = 0; j < count; ++j) {
+        columns[0][j] = slopes[l][j] * slopes[m][j] * squares[j];
+        columns[1][j] = slopes[l][j] * slopes[l][j] * squares[j];
+        columns[2][j] = slopes[m][j] * slopes[m][j] * squares[j];
+      }
+      const Measured correlation = function_of_means(
+          columns, [](std::span<const double> mean) { return mean[0] / std::sqrt(mean[1] * mean[2]); });
+      series.rows.push_back({static_cast<double>(l), static_cast<double>(m), correlation.value, correlation.error});
+      if (std::abs(correlation.value / correlation.error) > largest) {
+        largest = std::abs(correlation.value / correlation.error);
+        const Verdict before = result.verdict;
+        const bool first = series.rows.size() == 1;
+        result = judge("correlation of two layers' terms, the one furthest off", 0, correlation);
+        if (!first && before == Verdict::kFails) result.verdict = Verdict::kFails;
+      }
+    }
+  }
+  result.condition = fmt::format("{} pairs of layers, {} entries, {} tangents", pairs, chosen.size(), count);
+  result.series.push_back(std::move(series));
+  return result;
+}
+
+}  // namespace
+
+Claim uncorrelated_terms_claim() {
+  return {.id = "uncorrelated-terms",
+          .statement = "The terms grad_j v_j v_i of one entry are uncorrelated, so their variances add",
+          .equation = "6",
+          .weight = 4,
+          .run = run};
+}
+
+}  // namespace slopewise

@@ -1,0 +1,133 @@
+#include "slopewise/study/context.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/data/batches.hpp"
+#include "slopewise/model/initialize.hpp"
+
+namespace slopewise {
+namespace {
+
+// Entries of θ drawn for the pool altogether; the number of samples follows from the network's size.
+constexpr double kPoolEntries = 4e9;
+constexpr Index kTrackedAGroup = 32;
+
+// FNV-1a, to turn a purpose's name into a number.
+std::uint64_t hash(std::string_view text) {
+  std::uint64_t value = 0xCBF29CE484222325;
+  for (const char letter : text) value = (value ^ static_cast<unsigned char>(letter)) * 0x100000001B3;
+  return value;
+}
+
+// One thread's own objective and tangents.
+struct Worker {
+  Worker(const Subject& subject, const Probe& probe)
+      : objective(subject.objective()), tangents(probe.layout(), 1, probe.forms()) {}
+  ProgramObjective<float> objective;
+  Tangents<float> tangents;
+};
+
+}  // namespace
+
+Subject::Subject(Model model, const Dataset& data, std::span<const Index> indices, std::uint64_t seed)
+    : model_(std::make_unique<Model>(std::move(model))),
+      batch_(std::make_unique<ImageBatch<float>>(data, indices)),
+      parameters_(initialize<float>(model_->program.layout(), seed)) {
+  std::vector<float> exact(static_cast<std::size_t>(size()));
+  loss_ = objective().gradient(parameters_, exact);
+  gradient_.assign(exact.begin(), exact.end());
+  view_ = std::make_unique<GradientView>(layout(), gradient_);
+}
+
+std::vector<double> Samples::squared_gradient_norms() const {
+  std::vector<double> norms(slopes.size());
+  for (std::size_t j = 0; j < norms.size(); ++j) norms[j] = slopes[j] * slopes[j] * squared_norms[j];
+  return norms;
+}
+
+Samples draw_samples(const Subject& subject, const Probe& probe, Index count, std::vector<Index> tracked) {
+  Samples samples;
+  samples.tracked = std::move(tracked);
+  samples.slopes.resize(static_cast<std::size_t>(count));
+  samples.squared_norms.resize(samples.slopes.size());
+  samples.entries.resize(samples.slopes.size() * samples.tracked.size());
+  subject.objective().loss(subject.parameters());  // packs the weights before threads read them
+  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
+  parallel_for(count, [&](Index j) {
+    check_interrupted("drawing forward gradients");
+    auto& worker = workers[static_cast<std::size_t>(thread_index())];
+    if (!worker) worker = std::make_unique<Worker>(subject, probe);
+    const std::shared_ptr<const Draw> draw = probe.draw(static_cast<std::uint32_t>(j), 1);
+    draw->write(worker->tangents);
+    const auto at = static_cast<std::size_t>(j);
+    samples.slopes[at] = worker->objective.slopes(subject.parameters(), worker->tangents).slopes[0];
+    samples.squared_norms[at] = draw->squared_norm(0);
+    for (std::size_t t = 0; t < samples.tracked.size(); ++t) {
+      draw->fill(0, samples.tracked[t], std::span(&samples.entries[at * samples.tracked.size() + t], 1));
+    }
+  });
+  return samples;
+}
+
+StudyContext::StudyContext(StudyOptions options, Dataset train)
+    : options_(std::move(options)), train_(std::move(train)) {
+  if (options_.batch < 2 || options_.batch > train_.count()) {
+    throw ArgumentError(fmt::format("batch: expected 2 to {} examples, found {}", train_.count(), options_.batch));
+  }
+}
+
+std::string StudyContext::model_name() const {
+  return fmt::format("mlp {}-{}-{}", train_.image_shape.size(), fmt::join(options_.hidden, "-"), train_.classes);
+}
+
+std::uint64_t StudyContext::seed(std::string_view purpose) const {
+  return derive_seed(options_.seed, hash(purpose));
+}
+
+Index StudyContext::samples(Index full, Index least) const {
+  return options_.quick ? std::max(least, full / 10) : full;
+}
+
+std::vector<Index> StudyContext::examples(Index count) const {
+  return Batches(train_.count(), count, seed("examples")).indices(0);
+}
+
+const Subject& StudyContext::subject() {
+  if (!subject_) subject_.emplace(perceptron(options_.hidden));
+  return *subject_;
+}
+
+Subject StudyContext::perceptron(std::span<const Index> hidden) const {
+  return {mlp(train_.image_shape.size(), hidden, train_.classes), train_, examples(options_.batch), seed("weights")};
+}
+
+const Samples& StudyContext::pool() {
+  if (pool_) return *pool_;
+  const GradientView& gradient = subject().gradient();
+  std::vector<Index> order(static_cast<std::size_t>(gradient.size()));
+  std::iota(order.begin(), order.end(), 0);
+  std::erase_if(order, [&](Index i) { return gradient[i] == 0; });
+  std::sort(order.begin(), order.end(),
+            [&](Index a, Index b) { return std::abs(gradient[a]) > std::abs(gradient[b]); });
+  const auto size = static_cast<Index>(order.size());
+  const Index group = std::min(kTrackedAGroup, size / 3);
+  std::vector<Index> tracked;
+  for (const Index first : {Index{0}, (size - group) / 2, size - group}) {
+    tracked.insert(tracked.end(), order.begin() + first, order.begin() + first + group);
+  }
+  const Index count =
+      std::clamp<Index>(static_cast<Index>(kPoolEntries / static_cast<double>(gradient.size())), 1000, 20000);
+  pool_ = draw_samples(subject(), *make_probe("gaussian", subject().layout(), seed("pool")), samples(count),
+                       std::move(tracked));
+  return *pool_;
+}
+
+}  // namespace slopewise

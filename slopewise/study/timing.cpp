@@ -1,0 +1,54 @@
+#include "slopewise/study/timing.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
+
+namespace slopewise {
+
+std::vector<std::vector<double>> interleaved_seconds(std::span<const std::function<void()>> tasks, Index rounds,
+                                                     double budget, const char* doing) {
+  using Clock = std::chrono::steady_clock;
+  for (const auto& task : tasks) task();
+  std::vector<std::vector<double>> seconds(tasks.size());
+  double spent = 0;
+  for (Index round = 0; round < rounds && (round < kLeastRounds || spent < budget); ++round) {
+    check_interrupted(doing);
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      const Clock::time_point start = Clock::now();
+      tasks[i]();
+      seconds[i].push_back(std::chrono::duration<double>(Clock::now() - start).count());
+      spent += seconds[i].back();
+    }
+  }
+  return seconds;
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) throw ArgumentError("median: expected at least 1 value, found none");
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+Interval median_interval(std::vector<double> values, double confidence) {
+  const auto n = static_cast<double>(values.size());
+  std::size_t k = 0;
+  double below = 0;             // P(Binomial(n, ½) < k)
+  double next = std::exp2(-n);  // P(Binomial(n, ½) = k)
+  while (2 * k < values.size() && below + next <= (1 - confidence) / 2) {
+    below += next;
+    next *= (n - static_cast<double>(k)) / static_cast<double>(k + 1);
+    ++k;
+  }
+  if (k == 0) throw ArgumentError(fmt::format("median: {} values are too few for a confidence of {}", n, confidence));
+  std::sort(values.begin(), values.end());
+  return {.low = values[k - 1], .high = values[values.size() - k]};
+}
+
+}  // namespace slopewise
