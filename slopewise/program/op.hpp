@@ -85,7 +85,7 @@ struct InputInfo {
   Shape shape;            // of one row
   bool shared = false;    // one row for all examples
   bool integer = false;   // holds indices, not numbers
-  bool active = false;    // carries tangents
+  bool active = false;    // carries tangents; in a pullback, gets a cotangent
   bool rank_one = false;  // its tangents are factors
 };
 
@@ -93,7 +93,7 @@ struct InputInfo {
 struct OpCost {
   double value = 0;     // flops of the value
   double tangent = 0;   // further flops of one tangent, given which inputs carry one
-  double pullback = 0;  // flops of the cotangents of all inputs but integers
+  double pullback = 0;  // flops of the cotangents of the active inputs
 };
 
 // Inputs one op may have.

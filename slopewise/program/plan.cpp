@@ -157,10 +157,10 @@ class Planner {
     bool second = false;
     for (const Index input : node(i).inputs) {
       InputInfo info = node(input).info();
-      info.active = plan(input).tangent;
+      info.active = plan(input).tangent || plan(input).differentiated;
       info.rank_one = plan(input).rank_one;
       infos(i).push_back(info);
-      own.tangent = own.tangent || info.active;
+      own.tangent = own.tangent || plan(input).tangent;
       own.differentiated = own.differentiated || plan(input).differentiated;
       second = second || plan(input).second;
     }
@@ -237,8 +237,7 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
   MemoryReport report;
   report.activations = plan.arenas * plan.arena * element_size;
   report.shared = plan.shared_arena * element_size;
-  report.scratch =
-      (workload.mode == Workload::Mode::kPullback ? threads : plan.arenas) * plan.scratch * element_size;
+  report.scratch = (workload.mode == Workload::Mode::kPullback ? threads : plan.arenas) * plan.scratch * element_size;
   report.gradient = workload.mode == Workload::Mode::kPullback ? size() * element_size : 0;
   report.results = workload.batch * (1 + workload.tangents * workload.order) * element_size;
   for (const Index output : workload.outputs)

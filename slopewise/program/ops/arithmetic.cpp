@@ -59,9 +59,9 @@ template <int Sign>
 class Sum final : public BinaryOp<Sum<Sign>> {
  public:
   static constexpr std::string_view kName = Sign > 0 ? "add" : "sub";
-  OpCost cost(std::span<const InputInfo>, const Shape& out) const override {
+  OpCost cost(std::span<const InputInfo> in, const Shape& out) const override {
     const auto entries = static_cast<double>(out.size());
-    return {.value = entries, .tangent = entries, .pullback = 2 * entries};
+    return {.value = entries, .tangent = entries, .pullback = entries * (in[0].active + in[1].active)};
   }
   Needs needs() const override { return {.inputs = false, .output = false}; }
   bool curves(std::span<const InputInfo>) const override { return false; }
@@ -103,7 +103,9 @@ class Mul final : public BinaryOp<Mul> {
   static constexpr std::string_view kName = "mul";
   OpCost cost(std::span<const InputInfo> in, const Shape& out) const override {
     const auto entries = static_cast<double>(out.size());
-    return {.value = entries, .tangent = 2 * entries * (in[0].active + in[1].active), .pullback = 4 * entries};
+    return {.value = entries,
+            .tangent = 2 * entries * (in[0].active + in[1].active),
+            .pullback = 2 * entries * (in[0].active + in[1].active)};
   }
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
 

@@ -54,7 +54,7 @@ class Conv2d final : public OpRules<Conv2d> {
     const double structured = 2 * static_cast<double>(positions_) * static_cast<double>(patch_ + outputs_);
     return {.value = product,
             .tangent = (in[0].active ? product : 0) + (in[1].active ? (in[1].rank_one ? structured : product) : 0),
-            .pullback = 2 * product};
+            .pullback = product * (in[0].active + in[1].active)};
   }
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
   bool takes_rank_one(std::size_t input) const override { return input == 1; }

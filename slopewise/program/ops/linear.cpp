@@ -49,7 +49,7 @@ class Linear final : public OpRules<Linear> {
     const double structured = product / static_cast<double>(outputs_) + 2 * static_cast<double>(out.size());
     return {.value = product,
             .tangent = (in[0].active ? product : 0) + (in[1].active ? (in[1].rank_one ? structured : product) : 0),
-            .pullback = 2 * product};
+            .pullback = product * (in[0].active + in[1].active)};
   }
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
   bool takes_rank_one(std::size_t input) const override { return input == 1; }

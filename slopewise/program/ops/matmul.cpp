@@ -23,7 +23,9 @@ class MatMul final : public OpRules<MatMul> {
   Shape shape(std::span<const InputInfo>) const override { return {m_, n_}; }
   OpCost cost(std::span<const InputInfo> in, const Shape&) const override {
     const double product = 2 * static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_);
-    return {.value = product, .tangent = product * (in[0].active + in[1].active), .pullback = 2 * product};
+    return {.value = product,
+            .tangent = product * (in[0].active + in[1].active),
+            .pullback = product * (in[0].active + in[1].active)};
   }
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
 
