@@ -62,9 +62,10 @@ int run(const Options& options) {
   std::vector<ClaimOutcome> outcomes;
   {
     Progress progress("study", total, {.quiet = options.run.quiet});
-    outcomes = run_study(context, claims,
-                         {.begins = [&](const Claim& claim) { progress.note(claim.id); },
-                          .ends = [&](const Claim& claim) { progress.advance(claim.weight); }});
+    outcomes =
+        run_study(context, claims,
+                  {.begins = [&](const Claim& claim) { progress.note(claim.id); },
+                   .advances = [&](const Claim& claim, double share) { progress.advance(claim.weight * share); }});
   }
   const nlohmann::ordered_json document = study_document(context, outcomes);
   const std::filesystem::path results = directory / "results.json";
@@ -73,6 +74,7 @@ int run(const Options& options) {
     std::cout << document.dump(2) << '\n';
     return 0;
   }
+  if (options.run.quiet) return 0;
   std::cout << fmt::format("{}, {} parameters, {}, batch {}, seed {}\n\n", context.model_name(),
                            context.subject().size(), context.train().name, options.batch, options.run.seed)
             << table(outcomes) << '\n';

@@ -17,7 +17,7 @@ namespace slopewise {
 namespace {
 
 // Entries of θ drawn for the pool altogether; the number of samples follows from the network's size.
-constexpr double kPoolEntries = 4e9;
+constexpr double kPoolEntries = 6e9;
 constexpr Index kTrackedAGroup = 32;
 
 // FNV-1a, to turn a purpose's name into a number.
@@ -53,7 +53,8 @@ std::vector<double> Samples::squared_gradient_norms() const {
   return norms;
 }
 
-Samples draw_samples(const Subject& subject, const Probe& probe, Index count, std::vector<Index> tracked) {
+Samples draw_samples(const Subject& subject, const Probe& probe, Index count, std::vector<Index> tracked,
+                     const ShareDone& done) {
   Samples samples;
   samples.tracked = std::move(tracked);
   samples.slopes.resize(static_cast<std::size_t>(count));
@@ -73,6 +74,7 @@ Samples draw_samples(const Subject& subject, const Probe& probe, Index count, st
     for (std::size_t t = 0; t < samples.tracked.size(); ++t) {
       draw->fill(0, samples.tracked[t], std::span(&samples.entries[at * samples.tracked.size() + t], 1));
     }
+    if (done) done(1 / static_cast<double>(count));
   });
   return samples;
 }
@@ -124,9 +126,9 @@ const Samples& StudyContext::pool() {
     tracked.insert(tracked.end(), order.begin() + first, order.begin() + first + group);
   }
   const Index count =
-      std::clamp<Index>(static_cast<Index>(kPoolEntries / static_cast<double>(gradient.size())), 1000, 20000);
+      std::clamp<Index>(static_cast<Index>(kPoolEntries / static_cast<double>(gradient.size())), 1000, 25000);
   pool_ = draw_samples(subject(), *make_probe("gaussian", subject().layout(), seed("pool")), samples(count),
-                       std::move(tracked));
+                       std::move(tracked), progress_);
   return *pool_;
 }
 

@@ -1,6 +1,7 @@
 // What claims share: the data, the network they look at, and samples of its forward gradients.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -61,8 +62,12 @@ struct Samples {
   std::vector<double> squared_gradient_norms() const;
 };
 
+// Told what share of some work has been done since it was last told; called from several threads.
+using ShareDone = std::function<void(double)>;
+
 // Draws and measures N forward gradients, spread over the threads; sample j is a pure function of (seed, j).
-Samples draw_samples(const Subject& subject, const Probe& probe, Index count, std::vector<Index> tracked = {});
+Samples draw_samples(const Subject& subject, const Probe& probe, Index count, std::vector<Index> tracked = {},
+                     const ShareDone& done = {});
 
 class StudyContext {
  public:
@@ -72,6 +77,10 @@ class StudyContext {
   const StudyOptions& options() const { return options_; }
   const Dataset& train() const { return train_; }
   std::string model_name() const;
+
+  // Where a claim says how far it is, in shares of itself; run_study sets who listens.
+  const ShareDone& progress() const { return progress_; }
+  void set_progress(ShareDone progress) { progress_ = std::move(progress); }
 
   // A seed for one purpose, so that claims do not share random numbers.
   std::uint64_t seed(std::string_view purpose) const;
@@ -91,6 +100,7 @@ class StudyContext {
  private:
   StudyOptions options_;
   Dataset train_;
+  ShareDone progress_ = [](double) {};
   std::optional<Subject> subject_;
   std::optional<Samples> pool_;
 };

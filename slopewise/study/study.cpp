@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <chrono>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "slopewise/base/error.hpp"
@@ -43,14 +45,30 @@ std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Cla
   std::vector<ClaimOutcome> outcomes;
   for (const Claim& claim : claims) {
     observer.begins(claim);
+    std::atomic<double> done{0};
+    context.set_progress([&](double share) {
+      done.fetch_add(share);
+      observer.advances(claim, share);
+    });
     const auto start = std::chrono::steady_clock::now();
     try {
       outcomes.push_back({claim, claim.run(context), 0});
+    } catch (const NumericError& error) {
+      // One claim that cannot be measured on this network does not take the others with it.
+      constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+      outcomes.push_back({claim,
+                          {.predicted = kNone,
+                           .measured = kNone,
+                           .low = kNone,
+                           .high = kNone,
+                           .condition = fmt::format("not measured: {}", error.what())},
+                          0});
     } catch (const Error& error) {
       throw Error(fmt::format("claim {}: {}", claim.id, error.what()), error.exit_code());
     }
     outcomes.back().seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    observer.ends(claim);
+    context.set_progress([](double) {});
+    observer.advances(claim, 1 - done.load());
   }
   return outcomes;
 }

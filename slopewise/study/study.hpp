@@ -14,13 +14,15 @@ struct ClaimOutcome {
   double seconds = 0;
 };
 
-// Told before and after each claim.
+// Told when a claim begins, and what share of it has been done since; all shares of a claim add up to 1. The second is
+// called from several threads.
 struct StudyObserver {
   std::function<void(const Claim&)> begins = [](const Claim&) {};
-  std::function<void(const Claim&)> ends = [](const Claim&) {};
+  std::function<void(const Claim&, double share)> advances = [](const Claim&, double) {};
 };
 
-// Measures the claims in order. What a claim throws is passed on with the claim's id before its message.
+// Measures the claims in order. A claim that meets a NaN fails with what was said of it as its
+// condition; whatever else it throws is passed on with the claim's id before its message.
 std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Claim>& claims,
                                     const StudyObserver& observer = {});
 

@@ -105,14 +105,25 @@ TEST(Study, SamplesOfAnotherLawWouldFail) {
   EXPECT_EQ(judge("E g^4 / |grad|^4 of Rademacher tangents", 3, mean_of(fourth)).verdict, Verdict::kHolds);
 }
 
-TEST(Study, AClaimThatThrowsIsNamed) {
+TEST(Study, AClaimThatMeetsANaNFailsAlone) {
   StudyContext context = small_context();
   const Claim broken{.id = "broken", .run = [](StudyContext&) -> ClaimResult { throw NumericError("a NaN"); }};
+  const std::vector<ClaimOutcome> outcomes = run_study(context, {broken, select_claims({"memory"})[0]});
+  ASSERT_EQ(outcomes.size(), 2u);
+  EXPECT_EQ(outcomes[0].result.verdict, Verdict::kFails);
+  EXPECT_EQ(outcomes[0].result.condition, "not measured: a NaN");
+  EXPECT_TRUE(nlohmann::json::parse(study_document(context, outcomes).dump())["claims"][0]["measured"].is_null());
+  EXPECT_EQ(outcomes[1].result.verdict, Verdict::kHolds);
+}
+
+TEST(Study, AnyOtherErrorNamesItsClaim) {
+  StudyContext context = small_context();
+  const Claim broken{.id = "broken", .run = [](StudyContext&) -> ClaimResult { throw FileError("no such file"); }};
   try {
     run_study(context, {broken});
     FAIL() << "the error was lost";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), testing::StartsWith("claim broken: a NaN"));
+    EXPECT_THAT(error.what(), testing::StartsWith("claim broken: no such file"));
     EXPECT_EQ(error.exit_code(), 1);
   }
 }

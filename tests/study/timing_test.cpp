@@ -35,8 +35,8 @@ TEST(MedianInterval, CoversAsOftenAsItSays) {
     for (double& value : values) value = random.uniform();
     hits += median_interval(values, 0.9).contains(0.5);
   }
-  EXPECT_GE(hits, 3601);
-  EXPECT_LE(hits, 3801);
+  EXPECT_GE(hits, 3617);
+  EXPECT_LE(hits, 3817);
 }
 
 TEST(InterleavedSeconds, RunsTheTasksInTurn) {

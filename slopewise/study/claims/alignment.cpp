@@ -90,7 +90,7 @@ Claim alignment_claim() {
               "A forward gradient is nearly orthogonal to the gradient: cos^2 ~ Beta(1/2, (n-1)/2), far below a "
               "mini-batch gradient's",
           .equation = "",
-          .weight = 2,
+          .weight = 0.5,
           .run = run};
 }
 

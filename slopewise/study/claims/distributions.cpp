@@ -81,7 +81,7 @@ Claim distributions_claim() {
   return {.id = "distributions",
           .statement = "Each law of tangents has the total variance that theory gives it",
           .equation = "",
-          .weight = 4,
+          .weight = 2,
           .run = run};
 }
 

@@ -76,7 +76,7 @@ Claim heavy_tails_claim() {
   return {.id = "heavy-tails",
           .statement = "The entries are heavy-tailed: nearly products of two independent normals, with kurtosis 9",
           .equation = "",
-          .weight = 0.4,
+          .weight = 0.1,
           .run = run};
 }
 

@@ -24,7 +24,7 @@ Claim mean_variance_claim() {
   return {.id = "mean-variance",
           .statement = "Averaged over the entries, the variance is the squared norm of the gradient times (n + 1)/n",
           .equation = "9",
-          .weight = 0.2,
+          .weight = 0.1,
           .run = run};
 }
 

@@ -24,7 +24,8 @@ ClaimResult run(StudyContext& context) {
       const Model model = mlp(context.train().image_shape.size(),
                               std::vector<Index>(static_cast<std::size_t>(layers), kWidth), context.train().classes);
       const std::vector<TangentForm> forms = make_probe("rank-one", model.program.layout(), 1)->forms();
-      // What a run on one thread allocates beside θ, the gradient or the tangents' factors: values, tangents, cotangents, scratch.
+      // What a run on one thread allocates beside θ, the gradient or the tangents' factors: values, tangents,
+      // cotangents, scratch.
       const auto bytes = [&](const Workload& workload) {
         const MemoryReport memory = model.program.memory(workload, sizeof(float), 1);
         return static_cast<double>(memory.activations + memory.shared + memory.scratch);
@@ -60,7 +61,7 @@ Claim memory_claim() {
   return {.id = "memory",
           .statement = "A forward gradient needs no memory for the activations of earlier layers",
           .equation = "",
-          .weight = 0.2,
+          .weight = 0.1,
           .run = run};
 }
 

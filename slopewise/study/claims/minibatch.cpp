@@ -83,7 +83,7 @@ Claim minibatch_claim() {
   return {.id = "minibatch",
           .statement = "Mini-batches make it worse: the variance of the mini-batch gradient is multiplied by n as well",
           .equation = "",
-          .weight = 4,
+          .weight = 2,
           .run = run};
 }
 

@@ -57,7 +57,7 @@ Claim norm_skew_claim() {
   return {.id = "norm-skew",
           .statement = "The norm of a forward gradient is skewed to the right, as a half-normal's",
           .equation = "",
-          .weight = 0.2,
+          .weight = 0.1,
           .run = run};
 }
 

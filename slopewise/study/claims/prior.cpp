@@ -94,7 +94,7 @@ Claim prior_claim() {
               "A prior of cosine rho with the gradient, as control variate, leaves 1 - rho^2 of the variance, and none "
               "at the gradient itself",
           .equation = "",
-          .weight = 2,
+          .weight = 0.2,
           .run = run};
 }
 

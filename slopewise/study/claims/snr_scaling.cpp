@@ -28,7 +28,8 @@ ClaimResult run(StudyContext& context) {
     if (context.options().quick && subject.size() > kLargestQuick) continue;
     const Index count = context.samples(std::clamp<Index>(static_cast<Index>(kEntries / n), 128, 4000), 128);
     const Samples samples =
-        draw_samples(subject, *make_probe("gaussian", subject.layout(), context.seed(fmt::format("snr {}", n))), count);
+        draw_samples(subject, *make_probe("gaussian", subject.layout(), context.seed(fmt::format("snr {}", n))), count,
+                     {}, [&](double share) { context.progress()(share / static_cast<double>(kHidden.size())); });
     const double square = subject.gradient().squared_norm();
     const std::vector<double> norms = samples.squared_gradient_norms();
     const Measured snr =
@@ -56,7 +57,7 @@ Claim snr_scaling_claim() {
   return {.id = "snr-scaling",
           .statement = "The signal-to-noise ratio falls as 1/n with the number of parameters",
           .equation = "10",
-          .weight = 14,
+          .weight = 24,
           .run = run};
 }
 

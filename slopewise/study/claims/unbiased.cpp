@@ -43,7 +43,7 @@ Claim unbiased_claim() {
   return {.id = "unbiased",
           .statement = "The forward gradient is unbiased: E[g] = grad",
           .equation = "",
-          .weight = 8,
+          .weight = 14,
           .run = run};
 }
 

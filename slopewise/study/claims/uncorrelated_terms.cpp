@@ -107,7 +107,7 @@ Claim uncorrelated_terms_claim() {
   return {.id = "uncorrelated-terms",
           .statement = "The terms grad_j v_j v_i of one entry are uncorrelated, so their variances add",
           .equation = "6",
-          .weight = 4,
+          .weight = 2,
           .run = run};
 }
 
