@@ -68,7 +68,10 @@ void GradientEstimate::materialize(std::span<double> out) const {
 }
 
 double GradientEstimate::entry(Index i) const {
-  if (!draw_) return dense_.at(static_cast<std::size_t>(i));
+  if (i < 0 || i >= size()) {
+    throw ArgumentError(fmt::format("gradient estimate: entry {}: expected 0 to {}", i, size() - 1));
+  }
+  if (!draw_) return dense_[static_cast<std::size_t>(i)];
   double total = 0;
   for (Index k = 0; k < draw_->count(); ++k) {
     double v = 0;

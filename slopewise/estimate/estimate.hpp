@@ -44,7 +44,7 @@ class GradientEstimate {
   // Writes g to `out` (n).
   void materialize(std::span<float> out) const;
   void materialize(std::span<double> out) const;
-  // g_i for one entry, without the others.
+  // g_i for one entry, without the others. Throws ArgumentError for an entry there is not.
   double entry(Index i) const;
   // ‖g‖².
   double squared_norm() const;

@@ -1,6 +1,9 @@
 // The forward gradient, g = (1/K) Σ_k s_k v_k, with slopes from one forward pass ("forward"), or from losses alone
 // ("central"). E[g] = ∇ as E[v vᵀ] = I; its variance is the law's (probe/laws.cpp, probe/rank_one.cpp). Central
 // differences add a bias of order ε² and rounding of order 1/ε.
+#include <fmt/format.h>
+
+#include "slopewise/base/error.hpp"
 #include "slopewise/estimate/families.hpp"
 
 namespace slopewise {
@@ -43,7 +46,10 @@ template <class T>
 class Central final : public Forward<T> {
  public:
   Central(const ParameterLayout& layout, const EstimatorOptions& options)
-      : Forward<T>(layout, options, "central"), epsilon_(options.epsilon) {}
+      : Forward<T>(layout, options, "central"), epsilon_(options.epsilon) {
+    if (!(epsilon_ > 0))
+      throw ArgumentError(fmt::format("central: expected a step epsilon above 0, found {}", epsilon_));
+  }
   Index slopes() const override { return 0; }
   Index losses() const override { return 2 * Forward<T>::slopes() + 1; }
 

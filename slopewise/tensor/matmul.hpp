@@ -19,8 +19,8 @@ struct Operand {
 template <class T>
 void matmul(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T beta, T* c, Index c_stride);
 
-// A weight matrix W (rows, columns) in the layout the product x Wᵀ reads fastest. For float oneDNN's own packed layout;
-// for double W itself, which must outlive this object.
+// A weight matrix W (rows, columns) in the layout the product x Wᵀ reads fastest: for float oneDNN's own packed layout;
+// for double, and for float of at most 16 rows, W itself, which must then outlive this object.
 template <class T>
 class PackedMatrix;
 
