@@ -1,4 +1,4 @@
-// What the tests of several rooms share: a number of threads, random numbers, and bounds for random outcomes.
+// What the tests of several rooms share: random numbers, and bounds for random outcomes.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,21 +10,8 @@
 
 #include "slopewise/base/philox.hpp"
 #include "slopewise/base/shape.hpp"
-#include "slopewise/base/threads.hpp"
 
 namespace slopewise {
-
-// Sets the number of threads for as long as it lives.
-class WithThreads {
- public:
-  explicit WithThreads(int count) : before_(thread_count()) { set_thread_count(count); }
-  ~WithThreads() { set_thread_count(before_); }
-  WithThreads(const WithThreads&) = delete;
-  WithThreads& operator=(const WithThreads&) = delete;
-
- private:
-  int before_;
-};
 
 // Entries uniform in [low, high).
 template <class T>

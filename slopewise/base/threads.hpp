@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
 
 namespace slopewise {
 
@@ -19,5 +22,35 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& b
 // Index of the calling thread within the innermost parallel_for, in [0, thread_count()); 0 outside and where that one
 // runs serially.
 int thread_index();
+
+// Another number of threads for as long as this lives.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int count) : before_(thread_count()) { set_thread_count(count); }
+  ~ThreadScope() { set_thread_count(before_); }
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int before_;
+};
+
+// An object for each thread of a parallel_for, made by the thread that first asks for its own.
+template <class T>
+class PerThread {
+ public:
+  PerThread() : objects_(static_cast<std::size_t>(thread_count())) {}
+
+  // The calling thread's object; the arguments are for its constructor, should it have to be made.
+  template <class... Arguments>
+  T& own(Arguments&&... arguments) {
+    std::unique_ptr<T>& mine = objects_[static_cast<std::size_t>(thread_index())];
+    if (!mine) mine = std::make_unique<T>(std::forward<Arguments>(arguments)...);
+    return *mine;
+  }
+
+ private:
+  std::vector<std::unique_ptr<T>> objects_;
+};
 
 }  // namespace slopewise

@@ -96,6 +96,20 @@ class IndependentProbe final : public Probe {
   Entries law_;
 };
 
+// --- laws of one length: ‖v‖² = n, so E‖g‖² = n ‖∇‖² and tr V = (n − 1) ‖∇‖², over K
+
+class FixedLengthProbe : public Probe {
+ public:
+  using Probe::Probe;
+  double total_variance(const GradientView& gradient, Index count) const final {
+    return (static_cast<double>(layout().size) - 1) * gradient.squared_norm() / static_cast<double>(count);
+  }
+  SnrRange snr(Index count) const final {
+    const double snr = static_cast<double>(count) / (static_cast<double>(layout().size) - 1);
+    return {snr, snr};
+  }
+};
+
 // --- the sphere of radius √n: v = √n z / ‖z‖.  V[g_i] = (n ‖∇‖² + (n − 2) ∇_i²) / (n + 2), over K
 
 class SphereDraw final : public DrawOf<SphereDraw> {
@@ -116,9 +130,9 @@ class SphereDraw final : public DrawOf<SphereDraw> {
   std::vector<double> scales_;
 };
 
-class SphereProbe final : public Probe {
+class SphereProbe final : public FixedLengthProbe {
  public:
-  using Probe::Probe;
+  using FixedLengthProbe::FixedLengthProbe;
   std::string_view name() const override { return "sphere"; }
   std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const override {
     check_count(name(), count, kMostTangents);
@@ -127,13 +141,6 @@ class SphereProbe final : public Probe {
   double entry_variance(const GradientView& gradient, Index i, Index count) const override {
     const auto n = static_cast<double>(layout().size);
     return (n * gradient.squared_norm() + (n - 2) * gradient[i] * gradient[i]) / (n + 2) / static_cast<double>(count);
-  }
-  double total_variance(const GradientView& gradient, Index count) const override {
-    return (static_cast<double>(layout().size) - 1) * gradient.squared_norm() / static_cast<double>(count);
-  }
-  SnrRange snr(Index count) const override {
-    const double snr = static_cast<double>(count) / (static_cast<double>(layout().size) - 1);
-    return {snr, snr};
   }
   bool rotation_invariant() const override { return true; }
 };
@@ -165,9 +172,9 @@ class CoordinateDraw final : public DrawOf<CoordinateDraw> {
   std::vector<Index> chosen_;
 };
 
-class CoordinateProbe final : public Probe {
+class CoordinateProbe final : public FixedLengthProbe {
  public:
-  using Probe::Probe;
+  using FixedLengthProbe::FixedLengthProbe;
   std::string_view name() const override { return "coordinate"; }
   std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const override {
     check_count(name(), count, kMostTangents);
@@ -175,13 +182,6 @@ class CoordinateProbe final : public Probe {
   }
   double entry_variance(const GradientView& gradient, Index i, Index count) const override {
     return (static_cast<double>(layout().size) - 1) * gradient[i] * gradient[i] / static_cast<double>(count);
-  }
-  double total_variance(const GradientView& gradient, Index count) const override {
-    return (static_cast<double>(layout().size) - 1) * gradient.squared_norm() / static_cast<double>(count);
-  }
-  SnrRange snr(Index count) const override {
-    const double snr = static_cast<double>(count) / (static_cast<double>(layout().size) - 1);
-    return {snr, snr};
   }
   double slope_kurtosis() const override { return std::numeric_limits<double>::infinity(); }
 };

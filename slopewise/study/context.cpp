@@ -61,15 +61,14 @@ Samples draw_samples(const Subject& subject, const Probe& probe, Index count, st
   samples.squared_norms.resize(samples.slopes.size());
   samples.entries.resize(samples.slopes.size() * samples.tracked.size());
   subject.objective().loss(subject.parameters());  // packs the weights before threads read them
-  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
+  PerThread<Worker> workers;
   parallel_for(count, [&](Index j) {
     check_interrupted("drawing forward gradients");
-    auto& worker = workers[static_cast<std::size_t>(thread_index())];
-    if (!worker) worker = std::make_unique<Worker>(subject, probe);
+    Worker& worker = workers.own(subject, probe);
     const std::shared_ptr<const Draw> draw = probe.draw(static_cast<std::uint32_t>(j), 1);
-    draw->write(worker->tangents);
+    draw->write(worker.tangents);
     const auto at = static_cast<std::size_t>(j);
-    samples.slopes[at] = worker->objective.slopes(subject.parameters(), worker->tangents).slopes[0];
+    samples.slopes[at] = worker.objective.slopes(subject.parameters(), worker.tangents).slopes[0];
     samples.squared_norms[at] = draw->squared_norm(0);
     for (std::size_t t = 0; t < samples.tracked.size(); ++t) {
       draw->fill(0, samples.tracked[t], std::span(&samples.entries[at * samples.tracked.size() + t], 1));

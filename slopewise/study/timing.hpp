@@ -11,18 +11,6 @@
 
 namespace slopewise {
 
-// Another number of threads for as long as this lives.
-class ThreadScope {
- public:
-  explicit ThreadScope(int count) : before_(thread_count()) { set_thread_count(count); }
-  ~ThreadScope() { set_thread_count(before_); }
-  ThreadScope(const ThreadScope&) = delete;
-  ThreadScope& operator=(const ThreadScope&) = delete;
-
- private:
-  int before_;
-};
-
 // The least number of rounds: enough for a median_interval of confidence 0.9999 that is not the whole range.
 inline constexpr Index kLeastRounds = 31;
 

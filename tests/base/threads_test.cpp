@@ -100,5 +100,26 @@ TEST_P(Threads, OfManyExceptionsOneArrivesAndTheNextLoopRuns) {
   EXPECT_EQ(runs, 100);
 }
 
+TEST(ThreadScope, GivesTheNumberBack) {
+  const int before = thread_count();
+  {
+    const ThreadScope scope(before + 3);
+    EXPECT_EQ(thread_count(), before + 3);
+  }
+  EXPECT_EQ(thread_count(), before);
+}
+
+TEST(PerThread, EachThreadKeepsItsOwn) {
+  const ThreadScope scope(3);
+  struct Owner {
+    std::thread::id maker = std::this_thread::get_id();
+  };
+  PerThread<Owner> owners;
+  std::atomic<int> strangers{0};
+  parallel_for(300, [&](std::int64_t) { strangers += owners.own().maker != std::this_thread::get_id(); });
+  EXPECT_EQ(strangers.load(), 0);
+  EXPECT_EQ(&owners.own(), &owners.own());
+}
+
 }  // namespace
 }  // namespace slopewise

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/threads.hpp"
 #include "slopewise/statistics/moments.hpp"
 #include "tests/estimate/support.hpp"
 
@@ -121,7 +122,7 @@ TEST_P(EveryEstimator, IsAFunctionOfSeedAndStep) {
 // 40,000 estimates are normal.
 TEST_P(EveryEstimator, HasTheMeanAndVarianceItPredicts) {
   constexpr int kEstimates = 40'000;
-  const WithThreads one(1);
+  const ThreadScope one(1);
   SmallProblem<double> problem;
   const std::vector<double> gradient = problem.gradient();
   const GradientView view(problem.layout(), gradient);

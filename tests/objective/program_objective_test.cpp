@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/threads.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/program/ops.hpp"
 #include "tests/support.hpp"
@@ -152,7 +153,7 @@ TEST(ProgramObjective, SameBitsAtAnyNumberOfThreads) {
   const auto theta = initialize<float>(program.layout(), 1);
   const auto tangents = random_tangents<float>(program.layout(), 2, TangentForm::kRankOne);
   const auto everything = [&](int threads) {
-    const WithThreads with(threads);
+    const ThreadScope with(threads);
     std::vector<float> gradient(static_cast<std::size_t>(program.size()));
     std::vector<double> all = objective.slopes(theta, tangents).slopes;
     all.push_back(objective.loss(theta));

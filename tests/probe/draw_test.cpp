@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "slopewise/base/threads.hpp"
 #include "slopewise/probe/laws.hpp"
 #include "tests/probe/layouts.hpp"
 #include "tests/support.hpp"
@@ -123,7 +124,7 @@ TEST_P(LawDraws, SquaredNormIsThatOfTheEntries) {
 TEST_P(LawDraws, SameBitsAtAnyNumberOfThreads) {
   const ParameterLayout layout = large_layout();
   const auto everything = [&](int threads) {
-    const WithThreads with(threads);
+    const ThreadScope with(threads);
     const auto draw = probe(layout)->draw(9, 2);
     Tangents<float> tangents(layout, 2, probe(layout)->forms());
     draw->write(tangents);

@@ -57,17 +57,6 @@ Tangents<T> random_tangents(const Program& program, Index count, std::uint64_t s
   return Tangents<T>::dense(program.layout(), count, values);
 }
 
-class Threads {
- public:
-  explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
-  ~Threads() { set_thread_count(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
-
 TEST(Runner, Float32AgreesWithFloat64) {
   const Program program = perceptron(20, 40, 2);
   const auto wide = random_data<double>(37, 20);
@@ -117,11 +106,11 @@ TEST(Runner, SameBitsAtAnyThreadCount) {
     return found;
   };
   const Found one = [&] {
-    Threads threads(1);
+    const ThreadScope threads(1);
     return everything();
   }();
   for (const int count : {2, 3}) {
-    Threads threads(count);
+    const ThreadScope threads(count);
     const Found many = everything();
     EXPECT_EQ(one.loss, many.loss);
     EXPECT_EQ(one.slopes, many.slopes);

@@ -50,14 +50,5 @@ TEST(InterleavedSeconds, RunsTheTasksInTurn) {
   EXPECT_EQ(interleaved_seconds(tasks, 1000, 0, "testing")[1].size(), static_cast<std::size_t>(kLeastRounds));
 }
 
-TEST(ThreadScope, GivesTheNumberBack) {
-  const int before = thread_count();
-  {
-    const ThreadScope scope(before + 3);
-    EXPECT_EQ(thread_count(), before + 3);
-  }
-  EXPECT_EQ(thread_count(), before);
-}
-
 }  // namespace
 }  // namespace slopewise

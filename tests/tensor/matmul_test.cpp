@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "slopewise/base/threads.hpp"
 #include "tests/support.hpp"
 
 namespace slopewise {
@@ -155,7 +156,7 @@ TYPED_TEST(Packed, SameBitsFromSeveralThreadsAtOnce) {
     const auto weights = random_vector<T>(rows * kColumns, 1);
     const auto x = random_vector<T>(64 * kColumns, 2);
     const auto run = [&](int threads) {
-      const WithThreads with(threads);
+      const ThreadScope with(threads);
       PackedMatrix<T> packed(rows, kColumns);
       packed.pack(weights.data());
       std::vector<std::vector<T>> found(kCalls);

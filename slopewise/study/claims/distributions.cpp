@@ -27,13 +27,12 @@ Measured total_variance(const Subject& subject, const EstimatorOptions& options,
     ProgramObjective<float> objective;
     std::unique_ptr<Estimator<float>> estimator;
   };
-  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
+  PerThread<Worker> workers;
   parallel_for(count, [&](Index j) {
     check_interrupted("comparing tangent laws");
-    auto& worker = workers[static_cast<std::size_t>(thread_index())];
-    if (!worker) worker = std::make_unique<Worker>(subject, options);
+    Worker& worker = workers.own(subject, options);
     norms[static_cast<std::size_t>(j)] =
-        worker->estimator->estimate(worker->objective, subject.parameters(), static_cast<std::uint32_t>(j))
+        worker.estimator->estimate(worker.objective, subject.parameters(), static_cast<std::uint32_t>(j))
             .squared_norm() -
         subject.gradient().squared_norm();
   });

@@ -52,17 +52,15 @@ class Steps {
         Index count)
       : make_objective_(std::move(make_objective)),
         parameters_(parameters),
+        estimator_(estimator),
+        seed_(seed),
         estimates_(static_cast<std::size_t>(count)) {
-    auto shared = make_objective_();
-    loss_ = shared->loss(parameters_);  // packs the weights before threads read them
-    std::vector<std::unique_ptr<Estimator<T>>> estimators(static_cast<std::size_t>(thread_count()));
-    workers_.resize(estimators.size());
+    loss_ = make_objective_()->loss(parameters_);  // packs the weights before threads read them
     parallel_for(count, [&](Index j) {
       check_interrupted("drawing gradient estimates");
-      auto& own = estimators[static_cast<std::size_t>(thread_index())];
-      if (!own) own = make_estimator<T>(estimator, shared->layout(), {.law = "gaussian", .seed = seed});
+      Worker& own = workers_.own(*this);
       estimates_[static_cast<std::size_t>(j)] =
-          own->estimate(*worker().objective, parameters_, static_cast<std::uint32_t>(j));
+          own.estimator->estimate(*own.objective, parameters_, static_cast<std::uint32_t>(j));
     });
   }
 
@@ -72,7 +70,7 @@ class Steps {
     parallel_for(static_cast<Index>(found.size()), [&](Index j) {
       check_interrupted("stepping along gradient estimates");
       const auto at = static_cast<std::size_t>(j);
-      Worker& own = worker();
+      Worker& own = workers_.own(*this);
       own.moved = parameters_;
       estimates_[at]->add_to(own.moved.edit(), -rate);
       found[at] = own.objective->loss(own.moved) - loss_;
@@ -82,20 +80,22 @@ class Steps {
 
  private:
   struct Worker {
+    explicit Worker(const Steps& steps)
+        : objective(steps.make_objective_()),
+          estimator(make_estimator<T>(steps.estimator_, objective->layout(), {.law = "gaussian", .seed = steps.seed_})),
+          moved(steps.parameters_) {}
     std::unique_ptr<Objective<T>> objective;
+    std::unique_ptr<Estimator<T>> estimator;
     Parameters<T> moved;
   };
-  Worker& worker() {
-    auto& own = workers_[static_cast<std::size_t>(thread_index())];
-    if (!own) own.emplace(Worker{make_objective_(), parameters_});
-    return *own;
-  }
 
   Factory make_objective_;
   const Parameters<T>& parameters_;
+  std::string estimator_;
+  std::uint64_t seed_;
   double loss_ = 0;
   std::vector<std::optional<GradientEstimate>> estimates_;
-  std::vector<std::optional<Worker>> workers_;  // one a thread
+  PerThread<Worker> workers_;
 };
 
 // Two learning rates, and the changes of the loss at each: on average it falls at `low` and does not at `high`.

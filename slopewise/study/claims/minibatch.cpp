@@ -51,20 +51,19 @@ ClaimResult run(StudyContext& context) {
     ProgramObjective<float> objective;
     Tangents<float> tangents;
   };
-  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
+  PerThread<Worker> workers;
   parallel_for(count, [&](Index j) {
     check_interrupted("drawing mini-batches");
-    auto& worker = workers[static_cast<std::size_t>(thread_index())];
-    if (!worker) worker = std::make_unique<Worker>(full, *probe);
+    Worker& worker = workers.own(full, *probe);
     RandomStream random(batch_seed, static_cast<std::uint64_t>(j));
     std::vector<Index> picked;
     for (Index b = 0; b < kMiniBatch; ++b)
       picked.push_back(indices[random.below(static_cast<std::uint32_t>(indices.size()))]);
     const ImageBatch<float> batch(context.train(), picked);
-    worker->objective.bind(batch.batch());
+    worker.objective.bind(batch.batch());
     const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
-    draw->write(worker->tangents);
-    const double slope = worker->objective.slopes(full.parameters(), worker->tangents).slopes[0];
+    draw->write(worker.tangents);
+    const double slope = worker.objective.slopes(full.parameters(), worker.tangents).slopes[0];
     norms[static_cast<std::size_t>(j)] = slope * slope * draw->squared_norm(0);
   });
 

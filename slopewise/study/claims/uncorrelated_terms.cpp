@@ -49,20 +49,19 @@ ClaimResult run(StudyContext& context) {
   std::vector<std::vector<double>> slopes(layers, std::vector<double>(count));
   std::vector<double> squares(count);  // mean of v_i² over the chosen entries
   subject.objective().loss(subject.parameters());
-  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
+  PerThread<Worker> workers;
   parallel_for(static_cast<Index>(count), [&](Index j) {
     check_interrupted("measuring covariances");
-    auto& worker = workers[static_cast<std::size_t>(thread_index())];
-    if (!worker) worker = std::make_unique<Worker>(subject);
+    Worker& worker = workers.own(subject);
     const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
     for (std::size_t l = 0; l < layers; ++l) {
       for (std::size_t s = 0; s < layout.segments.size(); ++s) {
         const Segment& segment = layout.segments[s];
-        float* to = worker->tangents[l].dense(static_cast<Index>(s));
+        float* to = worker.tangents[l].dense(static_cast<Index>(s));
         if (to) draw->fill(0, segment.offset, std::span(to, static_cast<std::size_t>(segment.size())));
       }
       slopes[l][static_cast<std::size_t>(j)] =
-          worker->objective.slopes(subject.parameters(), worker->tangents[l]).slopes[0];
+          worker.objective.slopes(subject.parameters(), worker.tangents[l]).slopes[0];
     }
     for (const Index i : chosen) {
       double v = 0;
