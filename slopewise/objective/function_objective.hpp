@@ -43,6 +43,7 @@ class FunctionObjective final : public Objective<double> {
     detail::check_point("function", layout_.size, parameters.size());
     detail::check_point("function's gradient", layout_.size, static_cast<Index>(out.size()));
     const ValueAndGradient found = slopewise::gradient(function_, parameters.values());
+    for (const double entry : found.gradient) detail::checked_finite("an entry of the function's gradient", entry);
     std::copy(found.gradient.begin(), found.gradient.end(), out.begin());
     return detail::checked_finite("the function's value", found.value);
   }

@@ -20,10 +20,14 @@ Vector random_vector(RandomStream& random, Index count, double low, double high)
   return values;
 }
 
-// max |a − b| over 1 + max |b|, the floor being that of a quantity of order one.
-double difference(std::span<const double> a, std::span<const double> b) {
+// Differences of losses of order one carry rounding of about 1e-10 at the steps used here: what is smaller than this
+// cannot be told by them to six digits.
+constexpr double kDifferenceFloor = 1e-3;
+
+// max |a − b| over max |b|, or over `floor` where that is larger.
+double difference(std::span<const double> a, std::span<const double> b, double floor = 1) {
   double error = 0;
-  double scale = 1;
+  double scale = floor;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const double gap = std::abs(a[i] - b[i]);
     error = std::isnan(gap) ? gap : std::max(error, gap);
@@ -96,10 +100,10 @@ class Checker {
       second_by_difference.push_back(derivative(
           [&](double step) { return one.run(moved(direction(i), step), batch_, &single).slopes[0]; }, options_.step));
     }
-    note(fmt::format("slopes against differences, K = {}", k), difference(found.slopes, by_difference),
-         options_.first_order);
-    note(fmt::format("second order against differences, K = {}", k), difference(found.curvatures, second_by_difference),
-         options_.second_order);
+    note(fmt::format("slopes against differences, K = {}", k),
+         difference(found.slopes, by_difference, kDifferenceFloor), options_.first_order);
+    note(fmt::format("second order against differences, K = {}", k),
+         difference(found.curvatures, second_by_difference, kDifferenceFloor), options_.second_order);
     note(fmt::format("K = {} against one at a time", k),
          std::max(difference(found.slopes, alone), difference(found.curvatures, alone_second)), options_.value);
     note(fmt::format("loss with {} tangents against loss alone", k),
@@ -212,8 +216,8 @@ class Checker {
         per_example.push_back(derivative([&](double step) { return run_moved(step).losses[b]; }, options_.step));
       }
       const std::string& name = program_.node(number).name;
-      note(fmt::format("per-example slopes along perturbed '{}'", name), difference(here.example_slopes, per_example),
-           options_.first_order);
+      note(fmt::format("per-example slopes along perturbed '{}'", name),
+           difference(here.example_slopes, per_example, kDifferenceFloor), options_.first_order);
       const double second = derivative([&](double step) { return run_moved(step).slope; }, options_.step);
       note(fmt::format("second order along perturbed '{}'", name),
            std::abs(here.second - second) / std::max(1.0, std::abs(second)), options_.second_order);

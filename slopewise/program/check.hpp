@@ -12,7 +12,8 @@
 
 namespace slopewise {
 
-// One comparison: the largest |found − expected|, relative to the scale of what is compared.
+// One comparison: the largest |found − expected|, over the largest |expected|, which counts as 1 (where
+// differences are compared, as 1e-3) if it is smaller.
 struct CheckLine {
   std::string what;
   double error = 0;

@@ -68,6 +68,9 @@ Node Builder::apply(std::shared_ptr<const Op> op, std::vector<Node> inputs) {
       throw ArgumentError(fmt::format("{}: input '{}' belongs to another program", op->name(), input.name()));
     }
     const GraphNode& made = graph_->nodes[static_cast<std::size_t>(input.number())];
+    if (made.kind == GraphNode::Kind::kIndices && !op->takes_integer(node.inputs.size())) {
+      throw ShapeError(fmt::format("{}: input '{}' holds integers, expected numbers", op->name(), made.name));
+    }
     infos.push_back(made.info());
     node.inputs.push_back(input.number());
     node.shared = node.shared && made.shared;

@@ -109,6 +109,8 @@ class Op {
   virtual Needs needs() const { return {}; }
   // Whether the second-order term is non-zero where the inputs have first-order terms only.
   virtual bool curves(std::span<const InputInfo> in) const = 0;
+  // Whether input i holds integers; numbers and integers are not taken for each other.
+  virtual bool takes_integer(std::size_t) const { return false; }
   // Whether input i may come with rank-one tangents; elsewhere they are expanded first.
   virtual bool takes_rank_one(std::size_t) const { return false; }
   // Whether input i is read as packed weights.

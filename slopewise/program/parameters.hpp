@@ -1,6 +1,7 @@
 // The values of θ: one flat vector to everyone, and beside it the forms that kernels read.
 #pragma once
 
+#include <array>
 #include <map>
 #include <span>
 #include <vector>
@@ -34,8 +35,9 @@ class Parameters {
   // The matrix (rows, columns) at `offset` as products read it, packed at most once after each edit. The first call
   // after an edit must not meet another; later ones may come from several threads at once.
   const PackedMatrix<T>& packed(Index offset, Index rows, Index columns) const {
-    auto place = packed_.find(offset);
-    if (place == packed_.end()) place = packed_.emplace(offset, Packed{PackedMatrix<T>(rows, columns), false}).first;
+    const Place key{offset, rows, columns};
+    auto place = packed_.find(key);
+    if (place == packed_.end()) place = packed_.emplace(key, Packed{PackedMatrix<T>(rows, columns), false}).first;
     Packed& entry = place->second;
     if (!entry.fresh) entry.matrix.pack(values_.data() + offset);
     entry.fresh = true;
@@ -43,16 +45,17 @@ class Parameters {
   }
 
  private:
+  using Place = std::array<Index, 3>;  // offset, rows, columns
   struct Packed {
     PackedMatrix<T> matrix;
     bool fresh;
   };
   void stale() {
-    for (auto& [offset, entry] : packed_) entry.fresh = false;
+    for (auto& [place, entry] : packed_) entry.fresh = false;
   }
 
   std::vector<T> values_;
-  mutable std::map<Index, Packed> packed_;
+  mutable std::map<Place, Packed> packed_;
 };
 
 }  // namespace slopewise

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
@@ -23,6 +24,9 @@ constexpr Index kLargestDenseTile = 512;
 constexpr Index kCachedDenseEntries = Index{1} << 22;
 // A pullback keeps every activation of its rows, so a larger batch goes through in pieces of this many.
 constexpr Index kPullbackRows = 1024;
+
+// Examples or tangents of one run: their product and a few times it fit an Index.
+constexpr Index kLargestSize = Index{1} << 30;
 
 Index round_up(Index value, Index multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -90,6 +94,10 @@ class Planner {
       throw ArgumentError(fmt::format("batch: expected at least 1 example, found {}", workload.batch));
     if (workload.tangents < 0)
       throw ArgumentError(fmt::format("tangents: expected at least 0, found {}", workload.tangents));
+    for (const Index size : {workload.batch, workload.tangents}) {
+      if (size > kLargestSize)
+        throw ArgumentError(fmt::format("batch, tangents: expected at most {}, found {}", kLargestSize, size));
+    }
     if (workload.order != 1 && workload.order != 2)
       throw ArgumentError(fmt::format("order: expected 1 or 2, found {}", workload.order));
     if (pullback() && (workload.tangents > 0 || !workload.perturbed.empty())) {
@@ -147,8 +155,13 @@ class Planner {
         own.packed = own.packed || node(c).op->takes_packed(position);
       }
     }
-    own.rank_one = own.tangent && form == TangentForm::kRankOne && all_take;
-    own.expanded = own.tangent && form == TangentForm::kRankOne && !all_take;
+    // Ops read a weight by the rows of its shape; a block cut another way is given to them whole.
+    const Segment& segment = program_.layout().segments[static_cast<std::size_t>(node(i).slot)];
+    const Block& block = program_.layout().blocks[static_cast<std::size_t>(segment.block)];
+    const bool by_rows = segment.shape.rank() >= 2 && segment.shape[0] == block.rows;
+    own.packed = own.packed && by_rows;
+    own.rank_one = own.tangent && form == TangentForm::kRankOne && all_take && by_rows;
+    own.expanded = own.tangent && form == TangentForm::kRankOne && !own.rank_one;
   }
 
   void take_op(Index i) {
@@ -194,13 +207,13 @@ class Planner {
       NodePlan& own = plan(i);
       if (!own.used) continue;
       if (node(i).shared) {
-        if (own.stored) own.offset = keep(own.size * own.parts);
-        if (own.expanded) own.offset = keep(own.size * plan_.workload.tangents);
+        if (own.stored) own.offset = keep(entries(own.size, own.parts, 1));
+        if (own.expanded) own.offset = keep(entries(own.size, plan_.workload.tangents, 1));
         if (own.stored && own.differentiated) own.cotangent_offset = keep(own.size);
         continue;
       }
       if (own.stored) {
-        lifetimes.push_back({own.size * own.parts * plan_.tile, i, last[static_cast<std::size_t>(i)]});
+        lifetimes.push_back({entries(own.size, own.parts, plan_.tile), i, last[static_cast<std::size_t>(i)]});
         places.push_back(&own.offset);
       }
       if (own.differentiated) {
@@ -214,9 +227,16 @@ class Planner {
     plan_.arena = arena.size;
   }
 
-  Index keep(Index entries) {
+  // The product of three extents; std::bad_alloc for one that no memory holds.
+  static Index entries(Index a, Index b, Index c) {
+    Index product = 0;
+    if (__builtin_mul_overflow(a, b, &product) || __builtin_mul_overflow(product, c, &product)) throw std::bad_alloc();
+    return product;
+  }
+
+  Index keep(Index size) {
     const Index offset = plan_.shared_arena;
-    plan_.shared_arena += round_up(entries, kAlignment);
+    plan_.shared_arena += round_up(size, kAlignment);
     return offset;
   }
 

@@ -12,6 +12,9 @@ Program::Program(const Node& loss)
     throw ShapeError(fmt::format("program: the loss '{}' has shape {}, expected one number an example", loss.name(),
                                  loss.shape().to_string()));
   }
+  if (graph_->nodes[static_cast<std::size_t>(loss_)].kind == GraphNode::Kind::kIndices) {
+    throw ShapeError(fmt::format("program: the loss '{}' holds integers, expected a number an example", loss.name()));
+  }
   used_[static_cast<std::size_t>(loss_)] = true;
   for (Index i = loss_; i >= 0; --i) {
     if (!used_[static_cast<std::size_t>(i)]) continue;

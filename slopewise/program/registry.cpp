@@ -33,6 +33,11 @@ std::vector<OpEntry> built_in() {
        {{"with bias", {5}, [](const Node& x) { return linear(x, 4); }},
         {"without bias, several rows an example", {2, 3, 5}, [](const Node& x) { return linear(x, 7, false); }},
         {"wide", {33}, [](const Node& x) { return linear(tanh(linear(x, 70)), 65); }},
+        {"weights cut another way for structured tangents",
+         {6},
+         [](const Node& x) {
+           return linear(x, weights(x, "w", {4, 6}, 3));
+         }},
         {"weights computed from weights", {4}, [](const Node& x) {
            return linear(x, transpose(tanh(weights(x, "w", {4, 3}, 4)), {1, 0}), square(weights(x, "b", {3}, 3)));
          }}}});

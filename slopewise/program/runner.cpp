@@ -87,7 +87,9 @@ class Runner<T>::State {
     written_.assign(program_.nodes().size(), false);
     for (Index tile = 0; tile < tiles(); ++tile) pull_tile(tile);
     pull_shared();
-    return finish();
+    RunResult<T> result = finish();
+    require_finite_segments(gradient_, "the gradient of parameter '{}' is not finite although the loss is");
+    return result;
   }
 
  private:
@@ -144,9 +146,10 @@ class Runner<T>::State {
                                      [](TangentForm form) { return form != TangentForm::kNone; });
     if (plan_.workload.tangents > 0 && weights) {
       if (!tangents || tangents->count() != plan_.workload.tangents || tangents->forms() != plan_.workload.forms ||
-          tangents->layout().size != program_.size()) {
-        throw ShapeError(fmt::format("run: expected {} tangents of {} entries in the workload's forms",
-                                     plan_.workload.tangents, program_.size()));
+          !tangents->layout().same_shapes(program_.layout())) {
+        throw ShapeError(
+            fmt::format("run: expected {} tangents of the program's layout, {} entries, in the workload's forms",
+                        plan_.workload.tangents, program_.size()));
       }
     }
     if (plan_.workload.tangents > 0 && plan_.workload.perturbed.empty() == static_cast<bool>(perturbation)) {
@@ -190,10 +193,16 @@ class Runner<T>::State {
   void push(Index i, Index first, Index rows, T* arena, T* scratch) {
     const GraphNode& what = node(i);
     std::array<Jet<T>, kMostInputs> in;
-    for (std::size_t k = 0; k < what.inputs.size(); ++k) in[k] = jet(what.inputs[k], first, rows, arena);
+    bool active = false;
+    for (std::size_t k = 0; k < what.inputs.size(); ++k) {
+      in[k] = jet(what.inputs[k], first, rows, arena);
+      active = active || in[k].active();
+    }
+    Jet<T> out = jet(i, first, rows, arena);
+    if (!active) out.tangent = out.second = nullptr;  // tangents may still enter here: see perturb
     what.op->push(Push<T>{.in = {in.data(), what.inputs.size()},
-                          .out = jet(i, first, rows, arena),
-                          .tangents = plan(i).tangent ? plan_.workload.tangents : 0,
+                          .out = out,
+                          .tangents = active ? plan_.workload.tangents : 0,
                           .scratch = scratch});
   }
 
@@ -213,6 +222,13 @@ class Runner<T>::State {
   }
 
   void run_tile(Index tile, T* arena, T* scratch) {
+    visit_tile(tile, arena, scratch, [](Index) {});
+    collect(tile * plan_.tile, tile_rows(tile), arena);
+  }
+
+  // Computes the nodes of one tile in order and calls after(node) for each.
+  template <class F>
+  void visit_tile(Index tile, T* arena, T* scratch, F after) {
     const Index first = tile * plan_.tile;
     const Index rows = tile_rows(tile);
     for (Index i = 0; i < count(); ++i) {
@@ -223,8 +239,8 @@ class Runner<T>::State {
         std::copy_n(values.data() + first * plan(i).size, rows * plan(i).size, arena + plan(i).offset);
       }
       perturb(i, first, rows, arena);
+      after(i);
     }
-    collect(first, rows, arena);
   }
 
   // Adds the perturbation that enters at node i, if one does.
@@ -282,34 +298,33 @@ class Runner<T>::State {
     return result;
   }
 
-  // Runs the offending examples once more, op by op, and names the first that makes a non-finite number of finite ones.
+  // Runs once more, op by op, and names the first that makes a non-finite number of finite ones.
   [[noreturn]] void diagnose() {
-    for (std::size_t i = 0; i < program_.inputs().size(); ++i) {
-      const Jet<T> input = jet_of_input(program_.inputs()[i]);
+    for (const Index i : program_.inputs()) {
+      const Jet<T> input = jet_of_input(i);
       if (input.value && !all_finite(input.value, input.rows * input.size)) {
-        throw NumericError(fmt::format("input '{}' holds a NaN or an infinity", node(program_.inputs()[i]).name));
+        throw NumericError(fmt::format("input '{}' holds a NaN or an infinity", node(i).name));
       }
     }
-    if (!all_finite(parameters_->values().data(), parameters_->size())) {
-      for (const Segment& segment : program_.layout().segments) {
-        if (!all_finite(parameters_->values().data() + segment.offset, segment.size())) {
-          throw NumericError(fmt::format("parameter '{}' holds a NaN or an infinity", segment.name));
-        }
-      }
-    }
+    require_finite_segments(parameters_->values().data(), "parameter '{}' holds a NaN or an infinity");
+    if (tangents_ && !tangents_->finite()) throw NumericError("the tangents hold a NaN or an infinity");
     Buffer<T> scratch(plan_.scratch);
     for (Index i = 0; i < count(); ++i) {
       if (plan(i).used && node(i).op && node(i).shared) report_if_not_finite(i, 0, 1, nullptr);
     }
     for (Index tile = 0; tile < tiles(); ++tile) {
-      const Index first = tile * plan_.tile;
-      for (Index i = 0; i < count(); ++i) {
-        if (!plan(i).used || !node(i).op || node(i).shared) continue;
-        push(i, first, tile_rows(tile), arena_.data(), scratch.data());
-        report_if_not_finite(i, first, tile_rows(tile), arena_.data());
-      }
+      visit_tile(tile, arena_.data(), scratch.data(), [&](Index i) {
+        if (plan(i).stored) report_if_not_finite(i, tile * plan_.tile, tile_rows(tile), arena_.data());
+      });
     }
     throw NumericError("the mean over the examples is not finite although every example's is");
+  }
+
+  // Throws NumericError with the name of the first segment of `values` (n) that holds a NaN or an infinity.
+  void require_finite_segments(const T* values, fmt::format_string<const std::string&> message) const {
+    for (const Segment& segment : program_.layout().segments) {
+      if (!all_finite(values + segment.offset, segment.size())) throw NumericError(fmt::format(message, segment.name));
+    }
   }
 
   Jet<T> jet_of_input(Index i) {
@@ -329,9 +344,12 @@ class Runner<T>::State {
       const Index bad =
           std::find_if(values, values + made.rows * made.size, [](T v) { return !std::isfinite(v); }) - values;
       throw NumericError(fmt::format("op '{}' made a non-finite {} ({}) at example {}, entry {} of shape {}",
-                                     node(i).name, part == 0 ? "value" : "tangent", static_cast<double>(values[bad]),
-                                     first + bad / std::max<Index>(made.size, 1), bad % std::max<Index>(made.size, 1),
-                                     node(i).shape.to_string()));
+                                     node(i).name,
+                                     part == 0                         ? "value"
+                                     : part <= plan_.workload.tangents ? "tangent"
+                                                                       : "second-order term",
+                                     static_cast<double>(values[bad]), first + bad / std::max<Index>(made.size, 1),
+                                     bad % std::max<Index>(made.size, 1), node(i).shape.to_string()));
     }
   }
 
@@ -372,10 +390,10 @@ class Runner<T>::State {
       if (through_rows) {
         parallel_for(pieces, [&](Index piece) {
           const Index begin = piece * size;
-          visit_back(i, first, rows, begin, std::min(size, rows - begin), false);
+          visit_back(i, first, rows, begin, std::min(size, rows - begin), false, thread_scratch());
         });
       }
-      if (through_shared) visit_back(i, first, rows, 0, rows, true);
+      if (through_shared) visit_back(i, first, rows, 0, rows, true, scratch_.data());
       for (const Index input : node(i).inputs) written_[static_cast<std::size_t>(input)] = true;
       written_[static_cast<std::size_t>(i)] = false;  // the next tile starts its cotangent anew
     }
@@ -395,7 +413,7 @@ class Runner<T>::State {
     return node(i).shared ? whole : rows_of(whole, begin, piece_rows);
   }
 
-  void visit_back(Index i, Index first, Index rows, Index begin, Index piece_rows, bool shared_inputs) {
+  void visit_back(Index i, Index first, Index rows, Index begin, Index piece_rows, bool shared_inputs, T* scratch) {
     const GraphNode& what = node(i);
     std::array<Jet<T>, kMostInputs> in;
     std::array<Cotangent<T>, kMostInputs> targets;
@@ -413,7 +431,7 @@ class Runner<T>::State {
                           .out = piece(i, first, rows, begin, piece_rows),
                           .cotangent = cotangent(i) + (what.shared ? 0 : begin * plan(i).size),
                           .in_cotangents = {targets.data(), what.inputs.size()},
-                          .scratch = thread_scratch()});
+                          .scratch = scratch});
   }
 
   // Back through what depends on parameters alone, after all tiles.
@@ -421,7 +439,7 @@ class Runner<T>::State {
     if (node(program_.loss()).shared) *cotangent(program_.loss()) = T{1};
     for (Index i = count() - 1; i >= 0; --i) {
       if (!plan(i).used || !plan(i).differentiated || !node(i).op || !node(i).shared) continue;
-      visit_back(i, 0, 1, 0, 1, true);
+      visit_back(i, 0, 1, 0, 1, true, scratch_.data());
       for (const Index input : node(i).inputs) written_[static_cast<std::size_t>(input)] = true;
     }
   }

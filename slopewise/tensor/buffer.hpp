@@ -15,9 +15,7 @@ class Buffer {
   Buffer() = default;
   // Throws std::bad_alloc when there is not that much memory.
   explicit Buffer(Index count)
-      : data_(count > 0 ? static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), kAlignment))
-                        : nullptr),
-        count_(count) {}
+      : data_(count > 0 ? static_cast<T*>(::operator new(bytes(count), kAlignment)) : nullptr), count_(count) {}
 
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
@@ -27,6 +25,11 @@ class Buffer {
 
  private:
   static constexpr std::align_val_t kAlignment{64};
+  static std::size_t bytes(Index count) {
+    std::size_t bytes = 0;
+    if (__builtin_mul_overflow(static_cast<std::size_t>(count), sizeof(T), &bytes)) throw std::bad_alloc();
+    return bytes;
+  }
   struct Free {
     void operator()(T* data) const { ::operator delete(data, kAlignment); }
   };

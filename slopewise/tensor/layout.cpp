@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "slopewise/base/error.hpp"
 
 namespace slopewise {
@@ -26,12 +28,24 @@ Index ParameterLayout::add(std::string name, Shape shape, Initializer initialize
 Index ParameterLayout::add_bias(std::string name, Index weight) {
   const Index block = segments[static_cast<std::size_t>(weight)].block;
   Block& matrix = blocks[static_cast<std::size_t>(block)];
+  if (matrix.bias >= 0 || matrix.weight != weight) {
+    throw ArgumentError(fmt::format("bias '{}': '{}' {}", name, segments[static_cast<std::size_t>(weight)].name,
+                                    matrix.weight == weight ? "has one already" : "is a bias itself"));
+  }
   const Index number = static_cast<Index>(segments.size());
   matrix.bias = number;
   segments.push_back(
       {.name = std::move(name), .shape = {matrix.rows}, .offset = size, .initializer = {}, .block = block});
   size += matrix.rows;
   return number;
+}
+
+bool ParameterLayout::same_shapes(const ParameterLayout& other) const {
+  const auto same_segment = [](const Segment& a, const Segment& b) {
+    return a.shape == b.shape && a.offset == b.offset && a.block == b.block;
+  };
+  return std::equal(segments.begin(), segments.end(), other.segments.begin(), other.segments.end(), same_segment) &&
+         blocks == other.blocks;
 }
 
 ParameterLayout ParameterLayout::vector(Index n) {

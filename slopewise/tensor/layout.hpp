@@ -35,6 +35,7 @@ struct Block {
   Index rows = 0;     // p: output units
   Index columns = 0;  // q: inputs, the bias's entry not counted
 
+  bool operator==(const Block&) const = default;
   Index columns_with_bias() const { return columns + (bias >= 0 ? 1 : 0); }
 };
 
@@ -45,8 +46,11 @@ struct ParameterLayout {
 
   // Appends a segment of its own block and returns its number.
   Index add(std::string name, Shape shape, Initializer initializer, Index matrix_rows);
-  // Appends a bias that shares the block of segment `weight`; shape (rows of that block). Returns its number.
+  // Appends a bias that shares the block of segment `weight`; shape (rows of that block). Returns its number. Throws
+  // ArgumentError if `weight` has a bias already or is one.
   Index add_bias(std::string name, Index weight);
+  // Whether segments and blocks are the same but for names and initializers.
+  bool same_shapes(const ParameterLayout& other) const;
   // A single segment "theta" of n entries.
   static ParameterLayout vector(Index n);
 };

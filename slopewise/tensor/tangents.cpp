@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "slopewise/base/error.hpp"
 
@@ -112,6 +113,11 @@ void Tangents<T>::expand(Index k, std::span<T> out) const {
     expand(static_cast<Index>(i), k,
            out.subspan(static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.size())));
   }
+}
+
+template <class T>
+bool Tangents<T>::finite() const {
+  return std::all_of(storage_.begin(), storage_.end(), [](T value) { return std::isfinite(value); });
 }
 
 template class Tangents<float>;

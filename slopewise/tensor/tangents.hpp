@@ -43,6 +43,8 @@ class Tangents {
   void expand(Index segment, Index k, std::span<T> out) const;
   // Writes the whole tangent k, expanded, in the order of θ (n).
   void expand(Index k, std::span<T> out) const;
+  // Whether no entry or factor is a NaN or an infinity.
+  bool finite() const;
   // Bytes held.
   Index bytes() const { return static_cast<Index>(storage_.size() * sizeof(T)); }
 

@@ -245,6 +245,93 @@ TEST(Errors, ABatchThatDoesNotFitIsNamed) {
   EXPECT_THROW(Tangents<float>(program.layout(), 0, {}), ArgumentError);
 }
 
+// Tangents that enter at an op of which nothing upstream moves: the slope is that of the rest of the program.
+TEST(Runner, PerturbsAnOpWithStillInputs) {
+  Builder build;
+  const Node x = build.input("x", {3});
+  const Node y = tanh(x);
+  const Program program(sum(square(y)));
+  const std::vector<double> values{0.1, -0.2, 0.3, 0.4, 0.5, -0.6};
+  const std::vector<double> direction{1, -1, 2, 0.5, 1.5, -1};
+  Runner<double> runner(program, {.batch = 2, .tangents = 1, .order = 2, .perturbed = {y.number()}});
+  const Perturbation<double> fill = [&](std::size_t, Index, Index example, std::span<double> out) {
+    std::copy_n(direction.begin() + example * 3, 3, out.begin());
+  };
+  const auto result =
+      runner.run(Parameters<double>(Index{0}), {.rows = 2, .inputs = {std::span<const double>(values)}}, nullptr, fill);
+  for (std::size_t b = 0; b < 2; ++b) {
+    double slope = 0;
+    for (std::size_t i = b * 3; i < b * 3 + 3; ++i) slope += 2 * std::tanh(values[i]) * direction[i];
+    EXPECT_NEAR(result.example_slopes[b], slope, 1e-15);
+  }
+  EXPECT_NEAR(result.curvatures[0], (2 * (1 + 1 + 4) + 2 * (0.25 + 2.25 + 1)) / 2, 1e-14);
+}
+
+// Two programs may read one θ by other shapes; neither sees what the other packed.
+TEST(Runner, ProgramsThatShareParametersDoNotShareWeightShapes) {
+  const auto program = [](Index inputs, Index outputs) {
+    Builder build;
+    return Program(sum(linear(build.input("x", {inputs}), outputs, false)));
+  };
+  const Program wide = program(20, 40);
+  const Program tall = program(40, 20);
+  const auto parameters = random_parameters<float>(wide);
+  const std::vector<float> x(40, 1.0f);
+  const auto loss = [&](const Program& of, const Parameters<float>& theta, std::size_t inputs) {
+    return Runner<float>(of, {}).run(theta, {.rows = 1, .inputs = {std::span(x).first(inputs)}}).loss;
+  };
+  loss(wide, parameters, 20);
+  EXPECT_EQ(loss(tall, parameters, 40), loss(tall, Parameters<float>(parameters), 40));
+}
+
+TEST(Errors, ANaNIsTracedThroughPerturbedRuns) {
+  Builder build;
+  const Node x = build.input("x", {1});
+  const Program program(sum(log(square(square(square(x))))));
+  const std::vector<double> values{1, 2, 0, 3};
+  Runner<double> runner(program, {.batch = 4, .tangents = 1, .perturbed = {0}});
+  const Perturbation<double> one = [](std::size_t, Index, Index, std::span<double> out) { out[0] = 1; };
+  try {
+    runner.run(Parameters<double>(Index{0}), {.rows = 4, .inputs = {std::span<const double>(values)}}, nullptr, one);
+    FAIL() << "log(0) was not reported";
+  } catch (const NumericError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("log1"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("example 2"));
+  }
+}
+
+TEST(Errors, WhatCannotBeComputedIsRefused) {
+  Builder build;
+  const Node token = build.indices("token", {});
+  EXPECT_THROW(square(token), ShapeError);
+  EXPECT_THROW(Program{token}, ShapeError);
+  const Node weight = build.parameter("w", {2, 3}, {}, 2);
+  const Node bias = build.bias("b", weight);
+  EXPECT_THROW(build.bias("again", weight), ArgumentError);
+  EXPECT_THROW(build.bias("of a bias", bias), ArgumentError);
+
+  const Program program = perceptron(4, 3, 1);
+  EXPECT_THROW(Runner<float>(program, {.batch = Index{1} << 62}), ArgumentError);
+  EXPECT_THROW(Runner<float>(program, {.batch = 1, .tangents = Index{1} << 62}), ArgumentError);
+  const Tangents<float> foreign(ParameterLayout::vector(program.size()), 1, {TangentForm::kDense});
+  Runner<float> slopes(program, {.batch = 2, .tangents = 1});
+  EXPECT_THROW(slopes.run(random_parameters<float>(program), random_data<float>(2, 4).batch(), &foreign), ShapeError);
+}
+
+TEST(Errors, AGradientThatIsNotFiniteIsReported) {
+  Builder build;
+  const Program program(sum(sqrt(build.parameter("p", {2}, {}, 2))));
+  const Parameters<double> at_zero(std::vector<double>{1, 0});
+  std::vector<double> gradient(2);
+  EXPECT_NO_THROW(Runner<double>(program, {}).run(at_zero, {.rows = 1, .inputs = {}}));
+  try {
+    Runner<double>(program, {.mode = Workload::Mode::kPullback}).gradient(at_zero, {.rows = 1, .inputs = {}}, gradient);
+    FAIL() << "an infinite gradient was not reported";
+  } catch (const NumericError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("parameter 'p'"));
+  }
+}
+
 TEST(Errors, AnUnusedParameterIsRefused) {
   Builder build;
   const Node x = build.input("x", {2});

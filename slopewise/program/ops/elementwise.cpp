@@ -34,13 +34,19 @@ struct LeakyRelu {
   }
 };
 
+// Beyond this the normal distribution is 0 or 1 to the last bit, and powers of x may overflow.
+template <class V>
+constexpr V kSaturated = V{50};
+
 // gelu: y = x Φ(x).  y′ = Φ + x φ,  y″ = φ (2 − x²), with Φ, φ the normal distribution and density.
 // At −inf the value is −inf · 0, taken as 0; at +inf it is +inf with slope 1.
 struct Gelu {
   static constexpr std::string_view kName = "gelu";
   template <class V>
   Local<V> local(V x) const {
-    if (std::isinf(x)) return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
+    if (std::abs(x) > kSaturated<V>) {
+      return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
+    }
     const V cumulative = std::erfc(-x * static_cast<V>(std::numbers::sqrt2 / 2)) / V{2};
     const V density = std::exp(-x * x / V{2}) * static_cast<V>(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
     return {.value = x * cumulative, .slope = cumulative + x * density, .curvature = density * (V{2} - x * x)};
@@ -53,7 +59,9 @@ struct GeluTanh {
   static constexpr std::string_view kName = "gelu_tanh";
   template <class V>
   Local<V> local(V x) const {
-    if (std::isinf(x)) return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
+    if (std::abs(x) > kSaturated<V>) {
+      return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
+    }
     const V root = static_cast<V>(std::numbers::sqrt2 * std::numbers::inv_sqrtpi);
     const V cubic = static_cast<V>(0.044715);
     const V t = std::tanh(root * x * (V{1} + cubic * x * x));

@@ -32,6 +32,7 @@ class Embedding final : public OpRules<Embedding> {
     return {.tangent = in[1].rank_one ? entries : 0, .pullback = entries};
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
+  bool takes_integer(std::size_t input) const override { return input == 0; }
   bool takes_rank_one(std::size_t input) const override { return input == 1; }
 
   template <class T>

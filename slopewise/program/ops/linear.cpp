@@ -12,8 +12,12 @@
 namespace slopewise {
 namespace {
 
-// Output units whose weight gradients one thread makes at a time.
+// Products are cut into pieces of these fixed sizes, which run in parallel where one tile is all there is: of output
+// units for weight gradients and dense tangents, of rows for the weights themselves.
 constexpr Index kUnitsAPiece = 64;
+Index rows_a_piece(Index rows) {
+  return std::max<Index>(64, (rows + 31) / 32 * 8);
+}
 
 class Linear final : public OpRules<Linear> {
  public:
@@ -128,19 +132,29 @@ class Linear final : public OpRules<Linear> {
   // y = x Wᵀ.
   template <class T>
   static void through(const Jet<T>& weight, Index rows, const Sizes& size, const T* x, T* y) {
-    if (weight.packed) {
-      weight.packed->multiply(rows, x, y);
-    } else {
-      matmul<T>(rows, size.outputs, size.inputs, T{1}, {x, size.inputs}, {weight.value, size.inputs, true}, T{0}, y,
-                size.outputs);
-    }
+    const Index piece_rows = rows_a_piece(rows);
+    parallel_for((rows + piece_rows - 1) / piece_rows, [&](Index piece) {
+      const Index first = piece * piece_rows;
+      const Index count = std::min(piece_rows, rows - first);
+      const T* from = x + first * size.inputs;
+      T* to = y + first * size.outputs;
+      if (weight.packed) {
+        weight.packed->multiply(count, from, to);
+      } else {
+        matmul<T>(count, size.outputs, size.inputs, T{1}, {from, size.inputs}, {weight.value, size.inputs, true}, T{0},
+                  to, size.outputs);
+      }
+    });
   }
 
   // y += factor x Aᵀ.
   template <class T>
   static void add_product(const T* a, const Sizes& size, T factor, const T* x, T* y) {
-    matmul<T>(size.rows, size.outputs, size.inputs, factor, {x, size.inputs}, {a, size.inputs, true}, T{1}, y,
-              size.outputs);
+    parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, [&](Index piece) {
+      const Index first = piece * kUnitsAPiece;
+      matmul<T>(size.rows, std::min(kUnitsAPiece, size.outputs - first), size.inputs, factor, {x, size.inputs},
+                {a + first * size.inputs, size.inputs, true}, T{1}, y + first, size.outputs);
+    });
   }
 
   // y += factor x V_kᵀ.

@@ -20,6 +20,9 @@ struct Windows {
       throw ShapeError(fmt::format("{}: expected x (height, width, channels) of at least the window's {}, found {}", op,
                                    window, x.to_string()));
     }
+    if (x.size() >= Index{1} << 24) {  // max pooling keeps entry numbers in float
+      throw ShapeError(fmt::format("{}: expected fewer than 2^24 entries, found {}", op, x.to_string()));
+    }
     height = x[0];
     width = x[1];
     channels = x[2];

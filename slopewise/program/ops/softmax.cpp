@@ -131,6 +131,7 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
     return {.value = 10 * entries, .tangent = 2 * entries, .pullback = 3 * entries};
   }
   bool curves(std::span<const InputInfo>) const override { return true; }
+  bool takes_integer(std::size_t input) const override { return input == 1; }
   Index scratch(std::span<const InputInfo> in, const Shape&, Index, bool) const override { return in[0].shape.size(); }
 
   template <class T>
