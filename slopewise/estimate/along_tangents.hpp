@@ -12,7 +12,7 @@ class TangentSource {
  public:
   TangentSource(const ParameterLayout& layout, const EstimatorOptions& options)
       : probe_(make_probe(options.law, layout, options.seed)), count_(options.tangents) {
-    probe_->draw(0, count_);  // a count the law does not have is refused now
+    probe_->check_count(count_);
   }
 
   const Probe& probe() const { return *probe_; }

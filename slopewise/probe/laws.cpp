@@ -1,14 +1,11 @@
 // The laws whose tangents are dense: independent entries, the sphere, coordinates, orthonormal frames.
 #include "slopewise/probe/laws.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 
-#include "slopewise/base/error.hpp"
 #include "slopewise/tensor/cholesky.hpp"
 #include "slopewise/tensor/random.hpp"
 #include "slopewise/tensor/vector.hpp"
@@ -18,11 +15,6 @@ namespace {
 
 RandomKey key_of(std::uint64_t seed, std::uint32_t step, Index k) {
   return {.seed = seed, .step = step, .stream = static_cast<std::uint32_t>(k)};
-}
-
-void check_count(std::string_view law, Index count, Index most) {
-  if (count < 1 || count > most)
-    throw ArgumentError(fmt::format("{}: expected 1 to {} tangents, found {}", law, most, count));
 }
 
 // Both widths of `fill` from one template of the derived class.
@@ -76,7 +68,7 @@ class IndependentProbe final : public Probe {
     return law_ == Entries::kGaussian ? "gaussian" : law_ == Entries::kRademacher ? "rademacher" : "uniform";
   }
   std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const override {
-    check_count(name(), count, kMostTangents);
+    check_count(count);
     return std::make_shared<IndependentDraw>(layout(), count, law_, seed(), step);
   }
   double entry_variance(const GradientView& gradient, Index i, Index count) const override {
@@ -135,7 +127,7 @@ class SphereProbe final : public FixedLengthProbe {
   using FixedLengthProbe::FixedLengthProbe;
   std::string_view name() const override { return "sphere"; }
   std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const override {
-    check_count(name(), count, kMostTangents);
+    check_count(count);
     return std::make_shared<SphereDraw>(layout(), count, seed(), step);
   }
   double entry_variance(const GradientView& gradient, Index i, Index count) const override {
@@ -177,7 +169,7 @@ class CoordinateProbe final : public FixedLengthProbe {
   using FixedLengthProbe::FixedLengthProbe;
   std::string_view name() const override { return "coordinate"; }
   std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const override {
-    check_count(name(), count, kMostTangents);
+    check_count(count);
     return std::make_shared<CoordinateDraw>(layout(), count, seed(), step);
   }
   double entry_variance(const GradientView& gradient, Index i, Index count) const override {
@@ -222,8 +214,9 @@ class FrameProbe final : public Probe {
  public:
   using Probe::Probe;
   std::string_view name() const override { return "frame"; }
+  Index most_tangents() const override { return std::min(layout().size, kMostTangents); }
   std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const override {
-    check_count(name(), count, std::min(layout().size, kMostTangents));
+    check_count(count);
     return std::make_shared<FrameDraw>(layout(), count, seed(), step);
   }
   double entry_variance(const GradientView& gradient, Index i, Index count) const override {

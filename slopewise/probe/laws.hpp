@@ -5,9 +5,6 @@
 
 namespace slopewise {
 
-// Tangents of one step are told apart by a 32-bit number.
-inline constexpr Index kMostTangents = Index{1} << 31;
-
 // Independent entries: standard normal; ±1; uniform on [−√3, √3).
 std::shared_ptr<const Probe> gaussian_probe(const ParameterLayout& layout, std::uint64_t seed);
 std::shared_ptr<const Probe> rademacher_probe(const ParameterLayout& layout, std::uint64_t seed);

@@ -1,8 +1,11 @@
 #include "slopewise/probe/probe.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
+#include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/tensor/vector.hpp"
 
@@ -47,6 +50,9 @@ void for_tiles(Index n, F body) {
 
 GradientView::GradientView(const ParameterLayout& layout, std::span<const double> gradient)
     : layout_(layout), gradient_(gradient) {
+  if (static_cast<Index>(gradient.size()) != layout.size) {
+    throw ShapeError(fmt::format("gradient: expected {} entries, found {}", layout.size, gradient.size()));
+  }
   for (const Block& block : layout_.blocks) {
     rows_.emplace_back(static_cast<std::size_t>(block.rows), 0.0);
     columns_.emplace_back(static_cast<std::size_t>(block.columns_with_bias()), 0.0);
@@ -121,6 +127,12 @@ double Draw::squared_norm(Index k) const {
   double total = 0;
   for (const double sum : sums) total += sum;
   return total;
+}
+
+void Probe::check_count(Index count) const {
+  if (count < 1 || count > most_tangents()) {
+    throw ArgumentError(fmt::format("{}: expected 1 to {} tangents, found {}", name(), most_tangents(), count));
+  }
 }
 
 std::vector<TangentForm> Probe::forms() const {

@@ -13,6 +13,9 @@
 
 namespace slopewise {
 
+// Tangents of one step are told apart by a 32-bit number.
+inline constexpr Index kMostTangents = Index{1} << 31;
+
 // ∇, its layout, and the sums that predictions need. Made once, asked often.
 class GradientView {
  public:
@@ -80,7 +83,11 @@ class Probe {
   std::uint64_t seed() const { return seed_; }
   // How each segment's tangents come.
   virtual std::vector<TangentForm> forms() const;
-  // The tangents of one step. Throws ArgumentError for a count the law does not have (frames: at most n).
+  // The most tangents one step can have: n for frames.
+  virtual Index most_tangents() const { return kMostTangents; }
+  // Throws ArgumentError unless 1 ≤ count ≤ most_tangents().
+  void check_count(Index count) const;
+  // The tangents of one step. Throws as check_count does.
   virtual std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const = 0;
 
   // Predictions for g = (1/K) Σ_k s_k v_k, given ∇ (theory.md):

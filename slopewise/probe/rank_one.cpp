@@ -1,9 +1,6 @@
 // Rank-one tangents: V = u wᵀ for each weight matrix, and no matrix is ever drawn or stored.
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/probe/laws.hpp"
 #include "slopewise/tensor/random.hpp"
@@ -187,8 +184,7 @@ class RankOneProbe final : public Probe {
     return forms;
   }
   std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const override {
-    if (count < 1 || count > kMostTangents)
-      throw ArgumentError(fmt::format("{}: expected 1 to {} tangents, found {}", name(), kMostTangents, count));
+    check_count(count);
     return std::make_shared<RankOneDraw>(layout(), count, law_, seed(), step);
   }
 

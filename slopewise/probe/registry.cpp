@@ -52,7 +52,10 @@ std::string_view probe_summary(std::string_view name) {
 }
 
 std::shared_ptr<const Probe> make_probe(std::string_view name, const ParameterLayout& layout, std::uint64_t seed) {
-  return find(name).make(layout, seed);
+  const Entry& law = find(name);
+  if (layout.size == 0)
+    throw ArgumentError(fmt::format("law '{}': there are no parameters to draw tangents for", name));
+  return law.make(layout, seed);
 }
 
 }  // namespace slopewise

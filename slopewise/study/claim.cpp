@@ -16,14 +16,16 @@ std::string to_string(Verdict verdict) {
       return "holds";
     case Verdict::kFails:
       return "fails";
+    case Verdict::kUnmeasured:
+      return "unmeasured";
     case Verdict::kDiffers:
       return "differs";
   }
   return "";
 }
 
-ClaimResult judge(std::string quantity, double predicted, const Measured& measured) {
-  const Interval interval = measured.interval(kClaimConfidence);
+ClaimResult judge(std::string quantity, double predicted, const Measured& measured, Index tests) {
+  const Interval interval = measured.interval(share_of_confidence(tests));
   return {.predicted = predicted,
           .measured = measured.value,
           .low = interval.low,

@@ -12,14 +12,21 @@ namespace slopewise {
 
 // Decided from prediction and interval, never written down beforehand.
 enum class Verdict {
-  kHolds,    // the prediction lies within what was measured
-  kFails,    // it does not
-  kDiffers,  // the statement holds only under the stated condition
+  kHolds,       // the prediction lies within what was measured
+  kFails,       // it does not
+  kUnmeasured,  // a NaN kept it from being measured
+  kDiffers,     // the statement holds only under the stated condition
 };
 std::string to_string(Verdict verdict);
 
 // Two-sided coverage of a claim's interval: a true prediction misses it once in ten thousand runs.
 inline constexpr double kClaimConfidence = 0.9999;
+
+// The confidence each of several tests of one claim has to pass at, so that all together keep kClaimConfidence
+// (Bonferroni).
+constexpr double share_of_confidence(Index tests) {
+  return 1 - (1 - kClaimConfidence) / static_cast<double>(tests);
+}
 
 // Numbers behind a claim, for charts and for checking: named columns of equal meaning in every row.
 struct Series {
@@ -49,8 +56,8 @@ struct Claim {
   std::function<ClaimResult(StudyContext&)> run;
 };
 
-// A result whose verdict is whether the prediction lies in the measurement's interval.
-ClaimResult judge(std::string quantity, double predicted, const Measured& measured);
+// A result whose verdict is whether the prediction lies in the measurement's interval, one of the claim's `tests`.
+ClaimResult judge(std::string quantity, double predicted, const Measured& measured, Index tests = 1);
 
 // All claims, in the order of the study.
 const std::vector<Claim>& all_claims();

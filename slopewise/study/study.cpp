@@ -38,6 +38,48 @@ Json to_json(const ClaimOutcome& outcome) {
           {"series", std::move(series)}};
 }
 
+// Passes on what a claim says of its progress, for as long as this lives.
+class Listening {
+ public:
+  Listening(StudyContext& context, const Claim& claim, const StudyObserver& observer)
+      : context_(context), claim_(claim), observer_(observer) {
+    context_.set_progress([this](double share) {
+      done_.fetch_add(share);
+      observer_.advances(claim_, share);
+    });
+  }
+  ~Listening() {
+    context_.set_progress([](double) {});
+    observer_.advances(claim_, 1 - done_.load());
+  }
+  Listening(const Listening&) = delete;
+  Listening& operator=(const Listening&) = delete;
+
+ private:
+  StudyContext& context_;
+  const Claim& claim_;
+  const StudyObserver& observer_;
+  std::atomic<double> done_{0};
+};
+
+// One claim that cannot be measured on this network does not take the others with it.
+ClaimResult measure(StudyContext& context, const Claim& claim, const StudyObserver& observer) {
+  const Listening listening(context, claim, observer);
+  try {
+    return claim.run(context);
+  } catch (const NumericError& error) {
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    return {.predicted = kNone,
+            .measured = kNone,
+            .low = kNone,
+            .high = kNone,
+            .verdict = Verdict::kUnmeasured,
+            .condition = error.what()};
+  } catch (const Error& error) {
+    throw Error(fmt::format("claim {}: {}", claim.id, error.what()), error.exit_code());
+  }
+}
+
 }  // namespace
 
 std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Claim>& claims,
@@ -45,30 +87,9 @@ std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Cla
   std::vector<ClaimOutcome> outcomes;
   for (const Claim& claim : claims) {
     observer.begins(claim);
-    std::atomic<double> done{0};
-    context.set_progress([&](double share) {
-      done.fetch_add(share);
-      observer.advances(claim, share);
-    });
     const auto start = std::chrono::steady_clock::now();
-    try {
-      outcomes.push_back({claim, claim.run(context), 0});
-    } catch (const NumericError& error) {
-      // One claim that cannot be measured on this network does not take the others with it.
-      constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-      outcomes.push_back({claim,
-                          {.predicted = kNone,
-                           .measured = kNone,
-                           .low = kNone,
-                           .high = kNone,
-                           .condition = fmt::format("not measured: {}", error.what())},
-                          0});
-    } catch (const Error& error) {
-      throw Error(fmt::format("claim {}: {}", claim.id, error.what()), error.exit_code());
-    }
+    outcomes.push_back({claim, measure(context, claim, observer), 0});
     outcomes.back().seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    context.set_progress([](double) {});
-    observer.advances(claim, 1 - done.load());
   }
   return outcomes;
 }

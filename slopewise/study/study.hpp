@@ -21,8 +21,8 @@ struct StudyObserver {
   std::function<void(const Claim&, double share)> advances = [](const Claim&, double) {};
 };
 
-// Measures the claims in order. A claim that meets a NaN fails with what was said of it as its
-// condition; whatever else it throws is passed on with the claim's id before its message.
+// Measures the claims in order. A claim that meets a NaN is unmeasured, with what was said of
+// it as its condition; whatever else it throws is passed on with the claim's id before its message.
 std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Claim>& claims,
                                     const StudyObserver& observer = {});
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/math/distributions/binomial.hpp>
 #include <chrono>
 #include <cmath>
 
@@ -38,14 +39,9 @@ double median(std::vector<double> values) {
 
 Interval median_interval(std::vector<double> values, double confidence) {
   const auto n = static_cast<double>(values.size());
-  std::size_t k = 0;
-  double below = 0;             // P(Binomial(n, ½) < k)
-  double next = std::exp2(-n);  // P(Binomial(n, ½) = k)
-  while (2 * k < values.size() && below + next <= (1 - confidence) / 2) {
-    below += next;
-    next *= (n - static_cast<double>(k)) / static_cast<double>(k + 1);
-    ++k;
-  }
+  const boost::math::binomial law(n, 0.5);
+  std::size_t k = 0;  // the largest with P(Binomial(n, ½) < k) within the tail
+  while (2 * (k + 1) <= values.size() && boost::math::cdf(law, static_cast<double>(k)) <= (1 - confidence) / 2) ++k;
   if (k == 0) throw ArgumentError(fmt::format("median: {} values are too few for a confidence of {}", n, confidence));
   std::sort(values.begin(), values.end());
   return {.low = values[k - 1], .high = values[values.size() - k]};

@@ -20,8 +20,14 @@ constexpr Index kMiniBatch = 64;
 constexpr Index kBins = 60;
 
 // cos(∇_B, ∇) for the mini-batches B of a larger set, on the subject's network.
-std::vector<double> minibatch_cosines(const StudyContext& context, const Subject& subject) {
+struct MiniBatches {
+  Index size;
+  std::vector<double> cosines;
+};
+
+MiniBatches minibatch_cosines(const StudyContext& context, const Subject& subject) {
   const std::vector<Index> full = context.examples(std::min(kFullSet, context.train().count()));
+  const Index size = std::min<Index>(kMiniBatch, static_cast<Index>(full.size()) / 2);
   const auto gradient_of = [&](std::span<const Index> indices) {
     const ImageBatch<float> batch(context.train(), indices);
     std::vector<float> gradient(static_cast<std::size_t>(subject.size()));
@@ -30,8 +36,7 @@ std::vector<double> minibatch_cosines(const StudyContext& context, const Subject
   };
   const std::vector<double> whole = gradient_of(full);
   const double norm = std::sqrt(dot(whole.data(), whole.data(), subject.size()));
-  const Batches batches(static_cast<Index>(full.size()),
-                        std::min<Index>(kMiniBatch, static_cast<Index>(full.size()) / 2), context.seed("alignment"));
+  const Batches batches(static_cast<Index>(full.size()), size, context.seed("alignment"));
   std::vector<double> cosines;
   for (Index step = 0; step < context.samples(160, 64); ++step) {
     check_interrupted("measuring mini-batch gradients");
@@ -41,7 +46,7 @@ std::vector<double> minibatch_cosines(const StudyContext& context, const Subject
     cosines.push_back(dot(part.data(), whole.data(), subject.size()) / norm /
                       std::sqrt(dot(part.data(), part.data(), subject.size())));
   }
-  return cosines;
+  return {size, std::move(cosines)};
 }
 
 ClaimResult run(StudyContext& context) {
@@ -55,16 +60,16 @@ ClaimResult run(StudyContext& context) {
     cosines.push_back(pool.slopes[j] / (norm * std::sqrt(pool.squared_norms[j])));
     sizes.push_back(std::abs(cosines.back()));
   }
-  ClaimResult result = judge("mean cos(g, grad)", cosine_mean_abs(n), mean_of(sizes));
+  ClaimResult result = judge("mean cos(g, grad)", cosine_mean_abs(n), mean_of(sizes), 2);
   const FitTest fit = kolmogorov_smirnov_test(cosines, [n](double x) { return cosine_cdf(n, x); });
-  if (fit.p_value < 1 - kClaimConfidence) result.verdict = Verdict::kFails;
+  if (fit.p_value < 1 - share_of_confidence(2)) result.verdict = Verdict::kFails;
 
-  const std::vector<double> mini = minibatch_cosines(context, subject);
-  const Measured mini_mean = mean_of(mini);
+  const MiniBatches mini = minibatch_cosines(context, subject);
+  const Measured mini_mean = mean_of(mini.cosines);
   result.condition = fmt::format(
       "cos^2 against Beta(1/2, (n-1)/2): Kolmogorov-Smirnov p = {:.3g}; the gradient of a mini-batch of {} has mean "
       "cosine {:.3f} +- {:.3f}, {:.0f} times as much",
-      fit.p_value, kMiniBatch, mini_mean.value, mini_mean.error, mini_mean.value / result.measured);
+      fit.p_value, mini.size, mini_mean.value, mini_mean.error, mini_mean.value / result.measured);
   const double width = 5 / std::sqrt(n);
   Histogram histogram(-width, width, static_cast<std::size_t>(kBins));
   for (const double cosine : cosines) histogram.add(cosine);
@@ -77,7 +82,7 @@ ClaimResult run(StudyContext& context) {
         {low, high, histogram.density(b), (cosine_cdf(n, high) - cosine_cdf(n, low)) / (high - low)});
   }
   Series batches{.name = "mini-batch gradient", .columns = {"cosine"}, .rows = {}};
-  for (const double cosine : mini) batches.rows.push_back({cosine});
+  for (const double cosine : mini.cosines) batches.rows.push_back({cosine});
   result.series = {std::move(forward), std::move(batches)};
   return result;
 }

@@ -185,11 +185,8 @@ ClaimResult run(StudyContext& context) {
     sizes.push_back(point.size);
     measured.push_back(point.slowdown() * point.time_ratio());
     predicted.push_back(point.curvature.slowdown() * point.time_ratio());
-    for (const double steps : point.forward.each) {
-      if (!std::isfinite(steps)) continue;
-      log_size.push_back(std::log(point.size));
-      log_ratio.push_back(std::log(steps / point.exact.steps * point.time_ratio()));
-    }
+    log_size.push_back(std::log(point.size));
+    log_ratio.push_back(std::log(measured.back()));
     series.rows.push_back({point.size, point.forward.steps, point.exact.steps, point.slowdown(),
                            point.curvature.slowdown(), 1e3 * point.forward_seconds, 1e3 * point.exact_seconds,
                            measured.back(), predicted.back(), point.forward.rate, point.exact.rate,
@@ -197,30 +194,32 @@ ClaimResult run(StudyContext& context) {
   }
 
   const Crossing found = crossing(sizes, measured);
-  const LineFit growth = fit_line(log_size, log_ratio);
-  const Interval exponent = growth.slope_interval(kClaimConfidence);
+  const double growth = fit_line(log_size, log_ratio).slope;
+  // Of the seeds at the largest size; one that never came to the target counts as a win of backprop.
+  const Point& largest = points.back();
+  const auto wins = std::count_if(largest.forward.each.begin(), largest.forward.each.end(),
+                                  [&](double steps) { return steps / largest.exact.steps * largest.time_ratio() > 1; });
   ClaimResult result{.predicted = crossing(sizes, predicted).value,
                      .measured = found.value,
                      .low = found.low,
                      .high = found.high,
                      .quantity = "n from which backprop wins in wall time"};
-  if (measured.back() < 1) {
-    result.verdict = Verdict::kFails;
-  } else {
-    result.verdict = exponent.low > 0 ? Verdict::kHolds : Verdict::kDiffers;
-  }
+  const auto seeds = static_cast<std::ptrdiff_t>(largest.forward.each.size());
+  result.verdict = wins == seeds ? Verdict::kHolds : wins > 0 ? Verdict::kDiffers : Verdict::kFails;
+
   const std::string where =
       found.low < sizes.front() ? "backprop wins at every size tested"
       : found.low < found.high
           ? fmt::format("backprop wins from a size between {:.0f} and {:.0f} on", found.low, found.high)
           : "forward gradients win at the largest size tested";
   result.condition = fmt::format(
-      "{}; the ratio of wall times is {:.1f} at n = {:.0f} and {:.1f} at n = {:.0f}, where a forward step takes {:.2f} "
-      "of "
-      "the time of an exact one and {:.0f} times as many are needed; {} n^{:.2f} ({:.2f} to {:.2f})",
-      where, measured.front(), sizes.front(), measured.back(), sizes.back(), points.back().time_ratio(),
-      points.back().slowdown(), exponent.low > 0 ? "it grows as" : "it is not shown to grow:", growth.slope,
-      exponent.low, exponent.high);
+      "{}, for {} of {} seeds at the largest; the ratio of wall times is {:.1f} at n = {:.0f} and {:.1f} at n = "
+      "{:.0f}, "
+      "where a forward step takes {:.2f} of the time of an exact one and {:.0f} times as many are needed; over the "
+      "sizes "
+      "the ratio goes as n^{:.2f}",
+      where, wins, seeds, measured.front(), sizes.front(), measured.back(), sizes.back(), largest.time_ratio(),
+      largest.slowdown(), growth);
   result.series.push_back(std::move(series));
   return result;
 }
@@ -229,8 +228,7 @@ ClaimResult run(StudyContext& context) {
 
 Claim crossover_claim() {
   return {.id = "crossover",
-          .statement =
-              "From some number of parameters on backprop reaches the same loss sooner, and its lead grows with them.",
+          .statement = "From some number of parameters on, backprop reaches the same loss sooner",
           .timed = true,
           .weight = 3,
           .run = run};

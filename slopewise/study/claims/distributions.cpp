@@ -6,7 +6,6 @@
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/estimate/estimator.hpp"
-#include "slopewise/statistics/distributions.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
 
@@ -16,6 +15,9 @@ namespace {
 const std::vector<Index> kHidden = {8};
 // A frame of one direction is the sphere; several show what orthogonality gains.
 constexpr Index kFrame = 16;
+// The same for a quick run: a coordinate's ‖g‖² is so skewed that fewer do not make a normal mean.
+constexpr Index kSamples = 12000;
+constexpr Index kFrameSamples = 1000;
 
 // E‖g − ∇‖² from N estimates: E‖g‖² − ‖∇‖², as every law is unbiased.
 Measured total_variance(const Subject& subject, const EstimatorOptions& options, Index count) {
@@ -47,16 +49,14 @@ ClaimResult run(StudyContext& context) {
   ClaimResult result;
   double furthest = -1;
   std::string names;
-  const auto laws = static_cast<double>(probe_names().size());
-  // Each law has to pass at its share of the claim's confidence.
-  const double allowed = normal_quantile(1 - (1 - kClaimConfidence) / 2 / laws);
+  const auto laws = static_cast<Index>(probe_names().size());
   for (std::size_t l = 0; l < probe_names().size(); ++l) {
     const std::string& law = probe_names()[l];
     const EstimatorOptions options{
         .law = law, .tangents = law == "frame" ? kFrame : 1, .seed = context.seed("distributions " + law)};
     const double predicted =
         make_estimator<float>("forward", subject.layout(), options)->total_variance(subject.gradient());
-    const Measured measured = total_variance(subject, options, context.samples(law == "frame" ? 1000 : 12000));
+    const Measured measured = total_variance(subject, options, law == "frame" ? kFrameSamples : kSamples);
     const double square = subject.gradient().squared_norm();
     series.rows.push_back({static_cast<double>(l), static_cast<double>(options.tangents), predicted / square,
                            measured.value / square, measured.error / square});
@@ -64,11 +64,10 @@ ClaimResult run(StudyContext& context) {
     const double off = std::abs(measured.value - predicted) / measured.error;
     if (off <= furthest) continue;
     furthest = off;
-    result =
-        judge("measured / predicted total variance, the law furthest off", 1,
-              {.value = measured.value / predicted, .error = measured.error / predicted, .degrees = measured.degrees});
+    result = judge(
+        "measured / predicted total variance, the law furthest off", 1,
+        {.value = measured.value / predicted, .error = measured.error / predicted, .degrees = measured.degrees}, laws);
   }
-  result.verdict = furthest <= allowed ? Verdict::kHolds : Verdict::kFails;
   result.condition = fmt::format("n = {}; measured / predicted of {}", subject.size(), names);
   result.series.push_back(std::move(series));
   return result;

@@ -46,10 +46,10 @@ ClaimResult run(StudyContext& context) {
   const auto entries = static_cast<double>(pool.tracked.size());
   const Measured kurtosis = function_of_means(
       powers, [entries](std::span<const double> mean) { return mean[1] * entries / (mean[0] * mean[0]); });
-  ClaimResult result = judge("kurtosis of an entry", predicted, kurtosis);
+  ClaimResult result = judge("kurtosis of an entry", predicted, kurtosis, 2);
 
   const FitTest fit = kolmogorov_smirnov_test(singles, product_normal_cdf);
-  if (fit.p_value < 1 - kClaimConfidence) result.verdict = Verdict::kFails;
+  if (fit.p_value < 1 - share_of_confidence(2)) result.verdict = Verdict::kFails;
   Histogram histogram(-kHistogramWidth, kHistogramWidth, kBins);
   for (const double single : singles) histogram.add(single);
   Series series{.name = "entries",

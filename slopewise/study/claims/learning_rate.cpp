@@ -238,7 +238,7 @@ ClaimResult run(StudyContext& context) {
     for (const Point& point : networks) off = std::max(off, std::abs(point.measured().value / point.predicted - 1));
     const Point &least = networks.front(), &most = networks.back();
     result.condition = fmt::format(
-        "as 1/n only where curvature is the same in all directions; the exponent is {} for curvatures 1/i² and {} for "
+        "as 1/n where curvature is the same in all directions; the exponent is {} for curvatures 1/i² and {} for "
         "perceptrons of n = {:.0f} to {:.0f}, whose tr H goes from {:.0f} to {:.0f} and whose rate stays within {:.0f} "
         "% "
         "of 2/(tr H + 2λ), λ the curvature along the gradient",

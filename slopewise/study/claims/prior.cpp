@@ -73,10 +73,10 @@ ClaimResult run(StudyContext& context) {
     }
     const Measured ratio{
         .value = measured.value / predicted, .error = measured.error / predicted, .degrees = measured.degrees};
-    all = all && ratio.interval(kClaimConfidence).contains(1);
+    all = all && ratio.interval(share_of_confidence(std::size(kCosines))).contains(1);
     if (std::abs(ratio.value - 1) / ratio.error <= furthest) continue;
     furthest = std::abs(ratio.value - 1) / ratio.error;
-    result = judge("measured / predicted variance, the prior furthest off", 1, ratio);
+    result = judge("measured / predicted variance, the prior furthest off", 1, ratio, std::size(kCosines));
   }
   result.verdict = all ? Verdict::kHolds : Verdict::kFails;
   result.condition = fmt::format(

@@ -16,7 +16,7 @@ ClaimResult run(StudyContext& context) {
   // ⟨mean g, ∇⟩ / ‖∇‖²: of all entries at once, as g·∇ = s².
   std::vector<double> along;
   for (const double slope : pool.slopes) along.push_back(slope * slope / gradient.squared_norm());
-  ClaimResult result = judge("<mean g, grad> / |grad|^2", 1, mean_of(along));
+  ClaimResult result = judge("<mean g, grad> / |grad|^2", 1, mean_of(along), 2);
 
   // Entry by entry: z = (mean g_i − ∇_i) / standard error, the largest of which has to pass for them all.
   Series entries{.name = "entries", .columns = {"index", "gradient", "mean", "standard error"}, .rows = {}};
@@ -28,7 +28,8 @@ ClaimResult run(StudyContext& context) {
     largest = std::max(largest, std::abs(moments.mean() - expected) / moments.mean_error());
     entries.rows.push_back({static_cast<double>(pool.tracked[t]), expected, moments.mean(), moments.mean_error()});
   }
-  const double allowed = normal_quantile(1 - (1 - kClaimConfidence) / 2 / static_cast<double>(pool.tracked.size()));
+  const double allowed =
+      normal_quantile(1 - (1 - share_of_confidence(2 * static_cast<Index>(pool.tracked.size()))) / 2);
   if (largest > allowed) result.verdict = Verdict::kFails;
   result.condition = fmt::format(
       "over {} forward gradients; of {} entries the mean is at most {:.2f} standard errors off (allowed {:.2f})",

@@ -11,6 +11,8 @@ namespace slopewise {
 namespace {
 
 constexpr const char* kGroups[] = {"largest", "median", "smallest"};
+// The groups, all entries together, and the coefficient.
+constexpr Index kTests = static_cast<Index>(std::size(kGroups)) + 2;
 
 // Logistic regression on images averaged down to 4 × 4: 170 parameters for ten classes of 28 × 28 images.
 Model tiny(const Shape& image, Index classes) {
@@ -73,16 +75,16 @@ ClaimResult run(StudyContext& context) {
   const auto ratio = [&](std::size_t c) {
     return function_of_means(columns, [&, c](std::span<const double> means) { return means[c] - offsets[c]; });
   };
-  ClaimResult result = judge("measured / predicted variance, mean over entries", 1, ratio(std::size(kGroups)));
+  ClaimResult result = judge("measured / predicted variance, mean over entries", 1, ratio(std::size(kGroups)), kTests);
   for (std::size_t c = 0; c < std::size(kGroups); ++c) {
     const Measured part = ratio(c);
-    if (!part.interval(kClaimConfidence).contains(1)) result.verdict = Verdict::kFails;
+    if (!part.interval(share_of_confidence(kTests)).contains(1)) result.verdict = Verdict::kFails;
     result.condition += fmt::format("{} gradients: {:.3f} +- {:.3f}; ", kGroups[c], part.value, part.error);
   }
   const Subject small(tiny(context.train().image_shape, context.train().classes), context.train(),
                       context.examples(context.options().batch), context.seed("weights"));
   const Measured c = coefficient(context, small);
-  if (!c.interval(kClaimConfidence).contains(1)) result.verdict = Verdict::kFails;
+  if (!c.interval(share_of_confidence(kTests)).contains(1)) result.verdict = Verdict::kFails;
   result.condition +=
       fmt::format("the coefficient of grad_i^2, on a network of {} parameters: {:.3f} +- {:.3f} (predicted 1)",
                   small.size(), c.value, c.error);
