@@ -196,7 +196,7 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
     outputs.example->commit();
   }
 
-  Samples samples(layout.size);
+  EstimateSamples samples(layout.size);
   {
     Progress progress("gradient", static_cast<double>(options.samples),
                       {.quiet = options.run.quiet, .unit = "samples"});

@@ -48,8 +48,8 @@ double expected_cosine(std::string_view estimator, const Probe& probe, Index tan
 }  // namespace
 
 template <class T>
-void Samples::add(const GradientEstimate& estimate, std::span<const T> dense, const GradientView& gradient,
-                  double mean_factor) {
+void EstimateSamples::add(const GradientEstimate& estimate, std::span<const T> dense, const GradientView& gradient,
+                          double mean_factor) {
   double square = 0, product = 0;
   for (std::size_t i = 0; i < dense.size(); ++i) {
     const double entry = dense[i];
@@ -68,11 +68,12 @@ void Samples::add(const GradientEstimate& estimate, std::span<const T> dense, co
   squared_slope.add(estimate.noise().squared_norm);
 }
 
-template void Samples::add(const GradientEstimate&, std::span<const float>, const GradientView&, double);
-template void Samples::add(const GradientEstimate&, std::span<const double>, const GradientView&, double);
+template void EstimateSamples::add(const GradientEstimate&, std::span<const float>, const GradientView&, double);
+template void EstimateSamples::add(const GradientEstimate&, std::span<const double>, const GradientView&, double);
 
-std::vector<Figure> gradient_figures(const Samples& samples, const GradientView& gradient, const Prediction& prediction,
-                                     std::string_view estimator, const Probe& probe, Index tangents) {
+std::vector<Figure> gradient_figures(const EstimateSamples& samples, const GradientView& gradient,
+                                     const Prediction& prediction, std::string_view estimator, const Probe& probe,
+                                     Index tangents) {
   const double norm = gradient.squared_norm();
   const double total_variance = samples.entries.total_variance();
   const double squared_error = samples.squared_error.mean();

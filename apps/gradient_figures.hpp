@@ -14,8 +14,8 @@
 namespace slopewise {
 
 // N estimates g of one gradient ∇, in memory O(n + N K).
-struct Samples {
-  explicit Samples(Index size) : entries(static_cast<std::size_t>(size)) {}
+struct EstimateSamples {
+  explicit EstimateSamples(Index size) : entries(static_cast<std::size_t>(size)) {}
   // One more estimate, written out as `dense` (n); E[g] = mean_factor ∇.
   template <class T>
   void add(const GradientEstimate& estimate, std::span<const T> dense, const GradientView& gradient,
@@ -43,7 +43,8 @@ struct Figure {
 
 // The exact ‖∇‖ beside that of the slopes; g's component along ∇, total variance, ratio of signal to noise and cosine
 // with ∇ as predicted and as measured. `tangents` is K, 0 for an exact gradient; `probe` is the estimator's law.
-std::vector<Figure> gradient_figures(const Samples& samples, const GradientView& gradient, const Prediction& prediction,
-                                     std::string_view estimator, const Probe& probe, Index tangents);
+std::vector<Figure> gradient_figures(const EstimateSamples& samples, const GradientView& gradient,
+                                     const Prediction& prediction, std::string_view estimator, const Probe& probe,
+                                     Index tangents);
 
 }  // namespace slopewise

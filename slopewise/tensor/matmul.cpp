@@ -1,19 +1,17 @@
 #include "slopewise/tensor/matmul.hpp"
 
 #include <cblas-openblas.h>
-#include <fmt/format.h>
 #include <omp.h>
 
 #include <map>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
-
-#include "slopewise/base/error.hpp"
+#include <type_traits>
 
 namespace slopewise {
 namespace {
 
-// Products at most this wide go to OpenBLAS: oneDNN pads the width to 64.
+// A weight matrix of at most this many rows stays as it is, for OpenBLAS: oneDNN pads the width of a product to 64.
 constexpr Index kNarrow = 16;
 
 // Callers cut the work, so OpenBLAS must not cut it again.
@@ -24,11 +22,6 @@ constexpr Index kNarrow = 16;
 
 CBLAS_TRANSPOSE blas_transpose(bool transposed) {
   return transposed ? CblasTrans : CblasNoTrans;
-}
-
-void require(dnnl_status_t status, const char* what) {
-  if (status != dnnl_success)
-    throw Error(fmt::format("oneDNN: {} failed with status {}", what, static_cast<int>(status)));
 }
 
 // oneDNN decides how to cut a product when it is made; made for one thread, it gives the same bits on any number.
@@ -55,32 +48,26 @@ dnnl::stream& stream() {
 
 }  // namespace
 
-template <>
-void matmul<float>(Index m, Index n, Index k, float alpha, Operand<float> a, Operand<float> b, float beta, float* c,
-                   Index c_stride) {
+template <class T>
+void matmul(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T beta, T* c, Index c_stride) {
   if (m == 0 || n == 0) return;
-  if (n <= kNarrow || k == 0) {
-    cblas_sgemm(CblasRowMajor, blas_transpose(a.transposed), blas_transpose(b.transposed), static_cast<blasint>(m),
-                static_cast<blasint>(n), static_cast<blasint>(k), alpha, a.data,
-                static_cast<blasint>(std::max<Index>(a.stride, 1)), b.data,
-                static_cast<blasint>(std::max<Index>(b.stride, 1)), beta, c, static_cast<blasint>(c_stride));
-    return;
-  }
-  const OneThread one_thread;
-  require(dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', m, n, k, alpha, a.data, a.stride, b.data,
-                     b.stride, beta, c, c_stride),
-          "sgemm");
+  const auto stride = [](const Operand<T>& operand) {
+    return static_cast<blasint>(std::max<Index>(operand.stride, 1));
+  };
+  const auto gemm = [] {
+    if constexpr (std::is_same_v<T, float>) {
+      return cblas_sgemm;
+    } else {
+      return cblas_dgemm;
+    }
+  }();
+  gemm(CblasRowMajor, blas_transpose(a.transposed), blas_transpose(b.transposed), static_cast<blasint>(m),
+       static_cast<blasint>(n), static_cast<blasint>(k), alpha, a.data, stride(a), b.data, stride(b), beta, c,
+       static_cast<blasint>(c_stride));
 }
 
-template <>
-void matmul<double>(Index m, Index n, Index k, double alpha, Operand<double> a, Operand<double> b, double beta,
-                    double* c, Index c_stride) {
-  if (m == 0 || n == 0) return;
-  cblas_dgemm(CblasRowMajor, blas_transpose(a.transposed), blas_transpose(b.transposed), static_cast<blasint>(m),
-              static_cast<blasint>(n), static_cast<blasint>(k), alpha, a.data,
-              static_cast<blasint>(std::max<Index>(a.stride, 1)), b.data,
-              static_cast<blasint>(std::max<Index>(b.stride, 1)), beta, c, static_cast<blasint>(c_stride));
-}
+template void matmul<float>(Index, Index, Index, float, Operand<float>, Operand<float>, float, float*, Index);
+template void matmul<double>(Index, Index, Index, double, Operand<double>, Operand<double>, double, double*, Index);
 
 struct PackedMatrix<float>::State {
   Index rows, columns;

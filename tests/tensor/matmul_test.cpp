@@ -1,9 +1,11 @@
 #include "slopewise/tensor/matmul.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <limits>
 
 #include "slopewise/base/threads.hpp"
@@ -180,6 +182,35 @@ TEST(Packed, BytesAreThoseBesideTheWeights) {
   EXPECT_EQ(PackedMatrix<double>(100, 50).bytes(), 0);
   EXPECT_EQ(PackedMatrix<float>(10, 50).bytes(), 0);  // narrow: read in place
   EXPECT_GE(PackedMatrix<float>(100, 50).bytes(), 100 * 50 * 4);
+}
+
+// A signal may arrive at any moment of a product: 20,000 products under a timer that fires every 0.2 ms of them.
+TEST(Matmul, SurvivesSignals) {
+  static volatile std::sig_atomic_t arrived = 0;
+  struct sigaction action = {};
+  struct sigaction before = {};
+  action.sa_handler = [](int) { arrived = 1; };
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGALRM, &action, &before);
+  const itimerval often{{0, 200}, {0, 200}};
+  const itimerval never{};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  constexpr Index kRows = 64, kInner = 256;
+  const std::vector<float> x(kRows * kInner, 1.0f), w(kRows * kInner, 1.0f);
+  std::vector<float> y(kRows * kRows), packed_y(kRows * kRows);
+  PackedMatrix<float> packed(kRows, kInner);
+  packed.pack(w.data());
+  int wrong = 0;
+  for (int repetition = 0; repetition < 20000; ++repetition) {
+    matmul<float>(kRows, kRows, kInner, 1, {x.data(), kInner}, {w.data(), kInner, true}, 0, y.data(), kRows);
+    packed.multiply(kRows, x.data(), packed_y.data());
+    const auto at = static_cast<std::size_t>(repetition) % y.size();
+    wrong += y[at] != kInner || packed_y[at] != kInner;
+  }
+  setitimer(ITIMER_REAL, &never, nullptr);
+  sigaction(SIGALRM, &before, nullptr);
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(arrived, 1);
 }
 
 }  // namespace

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""`slopewise study` as a user meets it. Usage: study_test.py SLOPEWISE [UNITTEST OPTION]..."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+SLOPEWISE = ""
+QUICK = ["--quick", "--hidden", "16", "--batch", "16"]
+CLAIM_KEYS = ["id", "statement", "equation", "quantity", "predicted", "measured", "low", "high", "verdict", "condition",
+              "timed", "seconds", "series"]
+
+
+class StudyTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+
+    def study(self, *options):
+        return subprocess.run([SLOPEWISE, "study", *map(str, options)], cwd=self.directory, capture_output=True, text=True,
+                              timeout=120)
+
+    def refused(self, code, message, *options):
+        done = self.study(*options)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertIn(message, done.stderr)
+        self.assertEqual([path for path in self.directory.rglob("*") if path.is_file()], [])
+
+    def test_the_document_is_as_documented(self):
+        done = self.study(*QUICK, "--claims", "prior,memory", "--out", "here")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        document = json.loads((self.directory / "here/results.json").read_text())
+        self.assertEqual(document["schema"], "slopewise.study/1")
+        self.assertEqual((document["data"], document["model"]), ("built-in digits", "mlp 784-16-10"))
+        self.assertEqual((document["parameters"], document["batch"], document["quick"]), (12730, 16, True))
+        self.assertEqual([claim["id"] for claim in document["claims"]], ["memory", "prior"])
+        for claim in document["claims"]:
+            self.assertEqual(list(claim), CLAIM_KEYS)
+            for series in claim["series"]:
+                for row in series["rows"]:
+                    self.assertEqual(len(row), len(series["columns"]))
+        self.assertIn("prior", done.stdout)
+        self.assertIn("here/results.json", done.stdout)
+
+    def test_every_claim_runs(self):
+        done = self.study(*QUICK, "--json", "--quiet")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        document = json.loads(done.stdout)
+        self.assertEqual(len(document["claims"]), 15)
+        self.assertEqual(document, json.loads((self.directory / "runs/study/results.json").read_text()))
+        for claim in document["claims"]:
+            self.assertIn(claim["verdict"], ["holds", "fails", "differs"], claim["id"])
+
+    def test_quiet_prints_nothing(self):
+        done = self.study(*QUICK, "--claims", "memory", "--quiet")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_wrong_usage(self):
+        self.refused(2, "perpetual-motion", "--claims", "perpetual-motion")
+        self.refused(2, "--hidden", "--hidden", "0")
+        self.refused(2, "--batch", "--batch", "1")
+        self.refused(2, "found 20000", "--batch", "20000")
+        self.refused(2, "--quikc", "--quikc")
+
+    def test_what_cannot_be_read_or_written(self):
+        self.refused(1, "no-such-directory", "--data", "no-such-directory")
+        self.refused(1, "train images", "--data", ".")
+        self.refused(1, "/proc/nowhere", "--out", "/proc/nowhere", "--claims", "memory")
+
+    def test_an_interrupt_leaves_no_document(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([SLOPEWISE, "study", "--claims", "unbiased"], cwd=self.directory,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(1)
+            process.send_signal(number)
+            _, message = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 1)
+            self.assertIn("interrupted", message)
+            self.assertEqual([path for path in self.directory.rglob("*") if path.is_file()], [])
+
+
+if __name__ == "__main__":
+    SLOPEWISE = sys.argv.pop(1)
+    unittest.main()
