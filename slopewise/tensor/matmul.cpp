@@ -3,6 +3,7 @@
 #include <cblas-openblas.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
