@@ -8,6 +8,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/program/run_check.hpp"
 
 namespace slopewise {
 namespace {
@@ -102,7 +103,7 @@ class Runner<T>::State {
 
   void bind(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
             const Perturbation<T>& perturbation) {
-    check(parameters, batch, tangents, perturbation);
+    check_run(program_, plan_.workload, parameters, batch, tangents, perturbation);
     parameters_ = &parameters;
     batch_ = &batch;
     tangents_ = tangents;
@@ -114,46 +115,6 @@ class Runner<T>::State {
       const Segment& segment = program_.layout().segments[static_cast<std::size_t>(node(i).slot)];
       const Block& block = program_.layout().blocks[static_cast<std::size_t>(segment.block)];
       packed_[static_cast<std::size_t>(i)] = &parameters.packed(segment.offset, block.rows, block.columns);
-    }
-  }
-
-  void check(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
-             const Perturbation<T>& perturbation) const {
-    if (parameters.size() != program_.size()) {
-      throw ShapeError(fmt::format("run: the program has {} parameters, found {}", program_.size(), parameters.size()));
-    }
-    if (batch.rows < 1 || batch.rows > plan_.workload.batch) {
-      throw ShapeError(fmt::format("run: expected 1 to {} examples, found {}", plan_.workload.batch, batch.rows));
-    }
-    if (batch.inputs.size() != program_.inputs().size()) {
-      throw ShapeError(
-          fmt::format("run: the program has {} inputs, found {}", program_.inputs().size(), batch.inputs.size()));
-    }
-    for (std::size_t i = 0; i < batch.inputs.size(); ++i) {
-      const GraphNode& input = node(program_.inputs()[i]);
-      const bool integer = std::holds_alternative<std::span<const std::int32_t>>(batch.inputs[i]);
-      const std::size_t found = std::visit([](const auto& values) { return values.size(); }, batch.inputs[i]);
-      if (integer != (input.kind == GraphNode::Kind::kIndices)) {
-        throw ShapeError(fmt::format("run: input '{}': expected {}", input.name,
-                                     integer ? "numbers, found integers" : "integers, found numbers"));
-      }
-      if (static_cast<Index>(found) != batch.rows * input.shape.size()) {
-        throw ShapeError(fmt::format("run: input '{}': expected {} rows of shape {}, {} entries, found {}", input.name,
-                                     batch.rows, input.shape.to_string(), batch.rows * input.shape.size(), found));
-      }
-    }
-    const bool weights = std::any_of(plan_.workload.forms.begin(), plan_.workload.forms.end(),
-                                     [](TangentForm form) { return form != TangentForm::kNone; });
-    if (plan_.workload.tangents > 0 && weights) {
-      if (!tangents || tangents->count() != plan_.workload.tangents || tangents->forms() != plan_.workload.forms ||
-          !tangents->layout().same_shapes(program_.layout())) {
-        throw ShapeError(
-            fmt::format("run: expected {} tangents of the program's layout, {} entries, in the workload's forms",
-                        plan_.workload.tangents, program_.size()));
-      }
-    }
-    if (plan_.workload.tangents > 0 && plan_.workload.perturbed.empty() == static_cast<bool>(perturbation)) {
-      throw ArgumentError("run: expected a perturbation exactly where the workload has perturbed nodes");
     }
   }
 
