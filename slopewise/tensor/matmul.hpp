@@ -15,7 +15,7 @@ struct Operand {
 };
 
 // C = alpha A B + beta C, with A (m, k), B (k, n), C (m, n) of row stride `c_stride`, for float and double.
-// By OpenBLAS: oneDNN 2.6.3's sgemm is up to a fifth faster, but a signal that arrives while it runs corrupts memory.
+// By OpenBLAS: oneDNN 2.6.3's sgemm is faster, but a signal that arrives while it runs corrupts memory.
 template <class T>
 void matmul(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T beta, T* c, Index c_stride);
 
