@@ -66,8 +66,7 @@ int main() {
   sw::Parameters<double> theta = sw::initialize<double>(program.layout(), 1);
   const auto estimator = sw::make_estimator<double>("forward", program.layout(), {.law = "rademacher", .tangents = 4});
   const double before = objective.loss(theta);
-  for (std::uint32_t step = 0; step < 2000; ++step)
-    estimator->estimate(objective, theta, step).add_to(theta.edit(), -5e-3);
+  for (std::uint32_t step = 0; step < 2000; ++step) estimator->estimate(objective, theta, step).add_to(theta, -5e-3);
   const double after = objective.loss(theta);
   std::printf("loss %.3g, after 2000 forward gradients %.3g\n", before, after);
   return passed && after < before / 20 ? 0 : 1;

@@ -67,7 +67,7 @@ int main() {
                   std::sqrt(noise.squared_norm), std::sqrt(noise.squared_norm_low), std::sqrt(noise.squared_norm_high),
                   noise.snr_low);
     }
-    gradient.add_to(theta.edit(), -kRate);
+    gradient.add_to(theta, -kRate);
   }
 
   double error = 0;

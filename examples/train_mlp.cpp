@@ -53,7 +53,7 @@ int main() {
     const sw::ImageBatch<float> batch(digits.train, batches.indices(step));
     objective.bind(batch.batch());
     const sw::GradientEstimate gradient = estimator->estimate(objective, theta, step);
-    gradient.add_to(theta.edit(), -kRate);
+    gradient.add_to(theta, -kRate);
     if (step % 250 == 0) {
       const sw::NoiseEstimate& noise = gradient.noise();
       std::printf("%4u  %.3f  %-10.3g  [%.2f, %.2f]   %.2g\n", step, gradient.loss(), std::sqrt(noise.squared_norm),

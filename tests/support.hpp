@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,12 @@ double inner_product(std::span<const T> a, std::span<const double> b) {
   double total = 0;
   for (std::size_t i = 0; i < a.size(); ++i) total += static_cast<double>(a[i]) * b[i];
   return total;
+}
+
+// The rounding of a sum of `terms` products of numbers below 1, in any order.
+template <class T>
+double rounding(Index terms) {
+  return static_cast<double>(terms + 4) * std::numeric_limits<T>::epsilon();
 }
 
 // A normal deviate exceeds this once in 1.2e10 times: 10,000 comparisons fail by chance less than once in 1.2e6 runs.

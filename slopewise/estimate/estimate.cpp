@@ -37,25 +37,40 @@ Index GradientEstimate::size() const {
   return draw_ ? draw_->layout().size : static_cast<Index>(dense_.size());
 }
 
-template <class T>
-void GradientEstimate::add(std::span<T> theta, double factor) const {
-  if (static_cast<Index>(theta.size()) != size()) {
-    throw ShapeError(fmt::format("gradient estimate: expected {} parameters, found {}", size(), theta.size()));
+void GradientEstimate::require_size(std::size_t found) const {
+  if (static_cast<Index>(found) != size()) {
+    throw ShapeError(fmt::format("gradient estimate: expected {} parameters, found {}", size(), found));
   }
-  if (!draw_) {
-    for (std::size_t i = 0; i < theta.size(); ++i) theta[i] += static_cast<T>(factor * dense_[i]);
-    return;
-  }
-  std::vector<double> scaled = coefficients_;
-  for (double& coefficient : scaled) coefficient *= factor;
-  draw_->add_to(scaled, theta);
 }
 
-void GradientEstimate::add_to(std::span<float> theta, double factor) const {
-  add(theta, factor);
+std::vector<double> GradientEstimate::scaled(double factor) const {
+  std::vector<double> scaled = coefficients_;
+  for (double& coefficient : scaled) coefficient *= factor;
+  return scaled;
 }
-void GradientEstimate::add_to(std::span<double> theta, double factor) const {
-  add(theta, factor);
+
+template <class T>
+void GradientEstimate::add(std::span<T> numbers, double factor) const {
+  require_size(numbers.size());
+  if (draw_) return draw_->add_to(scaled(factor), numbers);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] += static_cast<T>(factor * dense_[i]);
+}
+
+void GradientEstimate::add_to(std::span<float> numbers, double factor) const {
+  add(numbers, factor);
+}
+void GradientEstimate::add_to(std::span<double> numbers, double factor) const {
+  add(numbers, factor);
+}
+void GradientEstimate::add_to(Parameters<float>& theta, double factor) const {
+  if (!draw_) return add(theta.edit(), factor);
+  require_size(static_cast<std::size_t>(theta.size()));
+  draw_->add_to(scaled(factor), theta);
+}
+void GradientEstimate::add_to(Parameters<double>& theta, double factor) const {
+  if (!draw_) return add(theta.edit(), factor);
+  require_size(static_cast<std::size_t>(theta.size()));
+  draw_->add_to(scaled(factor), theta);
 }
 
 void GradientEstimate::materialize(std::span<float> out) const {

@@ -38,9 +38,13 @@ class GradientEstimate {
   const NoiseEstimate& noise() const { return noise_; }
   Index size() const;
 
-  // θ += factor g, in tiles: what a plain step needs. Throws ShapeError for a θ of another size.
-  void add_to(std::span<float> theta, double factor) const;
-  void add_to(std::span<double> theta, double factor) const;
+  // θ += factor g: what a plain step needs. g is never written out, and packed matrices are changed as they are. Throws
+  // ShapeError for a θ of another size.
+  void add_to(Parameters<float>& theta, double factor) const;
+  void add_to(Parameters<double>& theta, double factor) const;
+  // The same for numbers that are not parameters of a program.
+  void add_to(std::span<float> numbers, double factor) const;
+  void add_to(std::span<double> numbers, double factor) const;
   // Writes g to `out` (n).
   void materialize(std::span<float> out) const;
   void materialize(std::span<double> out) const;
@@ -50,8 +54,10 @@ class GradientEstimate {
   double squared_norm() const;
 
  private:
+  void require_size(std::size_t size) const;
+  std::vector<double> scaled(double factor) const;
   template <class T>
-  void add(std::span<T> theta, double factor) const;
+  void add(std::span<T> numbers, double factor) const;
 
   double loss_;
   std::vector<double> slopes_;

@@ -34,11 +34,17 @@ class Estimator : public Prediction {
   virtual GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) = 0;
 };
 
+// Where dense tangents are between the pushforward and the step: in memory, drawn once; or nowhere, drawn again
+// wherever they are needed. kAuto stores what takes longer to draw than to read, as long as it is at most a quarter of
+// the machine's free memory.
+enum class TangentStorage { kAuto, kStored, kDrawn };
+
 struct EstimatorOptions {
   std::string law = "gaussian";  // of the tangents (probe.hpp)
   Index tangents = 1;            // K
   std::uint64_t seed = 1;
   double epsilon = 1e-3;  // step of central differences
+  TangentStorage storage = TangentStorage::kAuto;
 };
 
 // "forward": (1/K) Σ s_k v_k, the forward gradient (Baydin et al. 2022). "projection": V (VᵀV)⁻¹ s, the part of ∇ in

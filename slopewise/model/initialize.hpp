@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "slopewise/program/parameters.hpp"
 #include "slopewise/program/program.hpp"
+#include "slopewise/tensor/parameters.hpp"
 
 namespace slopewise {
 

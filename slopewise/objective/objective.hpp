@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "slopewise/program/parameters.hpp"
+#include "slopewise/tensor/parameters.hpp"
 #include "slopewise/tensor/tangents.hpp"
 
 namespace slopewise {

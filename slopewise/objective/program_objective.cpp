@@ -3,8 +3,8 @@
 namespace slopewise {
 
 template <class T>
-ProgramObjective<T>::ProgramObjective(const Program& program, Batch<T> batch)
-    : program_(program), batch_(std::move(batch)) {}
+ProgramObjective<T>::ProgramObjective(const Program& program, Batch<T> batch, ObjectiveOptions options)
+    : program_(program), batch_(std::move(batch)), options_(options) {}
 
 template <class T>
 Runner<T>& ProgramObjective<T>::runner(const Workload& workload) {
@@ -31,7 +31,10 @@ double ProgramObjective<T>::loss(const Parameters<T>& parameters) {
 
 template <class T>
 Slopes ProgramObjective<T>::slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) {
-  RunResult<T> result = runner({.batch = batch_.rows, .tangents = tangents.count(), .forms = tangents.forms()})
+  RunResult<T> result = runner({.batch = batch_.rows,
+                                .tangents = tangents.count(),
+                                .forms = tangents.forms(),
+                                .tangent_precision = options_.tangent_precision})
                             .run(parameters, batch_, &tangents);
   return {.loss = result.loss, .slopes = std::move(result.slopes)};
 }

@@ -9,11 +9,15 @@
 
 namespace slopewise {
 
+struct ObjectiveOptions {
+  TangentPrecision tangent_precision = TangentPrecision::kFloat32;
+};
+
 template <class T>
 class ProgramObjective final : public Objective<T> {
  public:
   // The program and the numbers that `batch` points to must outlive the objective.
-  ProgramObjective(const Program& program, Batch<T> batch);
+  ProgramObjective(const Program& program, Batch<T> batch, ObjectiveOptions options = {});
 
   const ParameterLayout& layout() const override { return program_.layout(); }
   double loss(const Parameters<T>& parameters) override;
@@ -33,6 +37,7 @@ class ProgramObjective final : public Objective<T> {
 
   const Program& program_;
   Batch<T> batch_;
+  ObjectiveOptions options_;
   std::vector<std::unique_ptr<Runner<T>>> runners_;
 };
 

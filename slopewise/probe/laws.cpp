@@ -64,6 +64,7 @@ class IndependentDraw final : public DrawOf<IndependentDraw> {
 class IndependentProbe final : public Probe {
  public:
   IndependentProbe(const ParameterLayout& layout, std::uint64_t seed, Entries law) : Probe(layout, seed), law_(law) {}
+  bool quick_to_draw() const override { return law_ == Entries::kRademacher; }
   std::string_view name() const override {
     return law_ == Entries::kGaussian ? "gaussian" : law_ == Entries::kRademacher ? "rademacher" : "uniform";
   }

@@ -84,6 +84,10 @@ template <class T>
 void Draw::write_dense(Tangents<T>& out) const {
   for (std::size_t i = 0; i < layout_.segments.size(); ++i) {
     const Segment& segment = layout_.segments[i];
+    if (out.forms()[i] == TangentForm::kDrawn) {
+      out.set_fill([this](Index k, Index first, std::span<T> entries) { fill(k, first, entries); });
+      continue;
+    }
     for (Index k = 0; k < count_; ++k) {
       T* to = out.dense(static_cast<Index>(i)) + k * segment.size();
       for_tiles(segment.size(), [&](Index first, Index size) {
@@ -93,28 +97,78 @@ void Draw::write_dense(Tangents<T>& out) const {
   }
 }
 
-template <class T>
-void Draw::add_tiles(std::span<const double> coefficients, std::span<T> theta) const {
-  for_tiles(layout_.size, [&](Index first, Index size) {
-    std::array<T, kTile> tile;
-    for (Index k = 0; k < count_; ++k) {
-      fill(k, first, std::span<T>(tile.data(), static_cast<std::size_t>(size)));
-      axpy(static_cast<T>(coefficients[static_cast<std::size_t>(k)]), tile.data(), theta.data() + first, size);
-    }
-  });
-}
-
 void Draw::write(Tangents<float>& out) const {
   write_dense(out);
 }
 void Draw::write(Tangents<double>& out) const {
   write_dense(out);
 }
+template <class T>
+void Draw::add_segment(std::span<const double> coefficients, Index number, T* values) const {
+  const Segment& segment = layout_.segments[static_cast<std::size_t>(number)];
+  for_tiles(segment.size(), [&](Index first, Index size) {
+    std::array<T, kTile> tile;
+    for (Index k = 0; k < count_; ++k) {
+      fill(k, segment.offset + first, std::span<T>(tile.data(), static_cast<std::size_t>(size)));
+      axpy(static_cast<T>(coefficients[static_cast<std::size_t>(k)]), tile.data(), values + first, size);
+    }
+  });
+}
+
+void Draw::add_block(std::span<const double> coefficients, const Block& block, float* weight, float* bias) const {
+  add_segment(coefficients, block.weight, weight);
+  if (bias) add_segment(coefficients, block.bias, bias);
+}
+void Draw::add_block(std::span<const double> coefficients, const Block& block, double* weight, double* bias) const {
+  add_segment(coefficients, block.weight, weight);
+  if (bias) add_segment(coefficients, block.bias, bias);
+}
+void Draw::add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
+                     float* bias) const {
+  const Index offset = layout_.segments[static_cast<std::size_t>(block.weight)].offset;
+  parallel_for(weight.panels(), [&](Index p) {
+    thread_local std::vector<float> rows;  // of V in this panel: a few hundred kilobytes, in the second-level cache
+    rows.resize(static_cast<std::size_t>(weight.height(p) * block.columns));
+    for (Index k = 0; k < count_; ++k) {
+      fill(k, offset + p * PackedMatrix::kPanel * block.columns, std::span(rows));
+      weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows.data());
+    }
+  });
+  if (bias) add_segment(coefficients, block.bias, bias);
+}
+
+template <class T>
+void Draw::add_flat(std::span<const double> coefficients, std::span<T> theta) const {
+  const auto at = [&](Index segment) {
+    return theta.data() + layout_.segments[static_cast<std::size_t>(segment)].offset;
+  };
+  for (const Block& block : layout_.blocks) {
+    add_block(coefficients, block, at(block.weight), block.bias >= 0 ? at(block.bias) : nullptr);
+  }
+}
 void Draw::add_to(std::span<const double> coefficients, std::span<float> theta) const {
-  add_tiles(coefficients, theta);
+  add_flat(coefficients, theta);
 }
 void Draw::add_to(std::span<const double> coefficients, std::span<double> theta) const {
-  add_tiles(coefficients, theta);
+  add_flat(coefficients, theta);
+}
+void Draw::add_to(std::span<const double> coefficients, Parameters<double>& theta) const {
+  add_flat(coefficients, theta.edit());
+}
+void Draw::add_to(std::span<const double> coefficients, Parameters<float>& theta) const {
+  const auto flat = [&](Index number) {
+    const Segment& segment = layout_.segments[static_cast<std::size_t>(number)];
+    return theta.edit(segment.offset, segment.size()).data();
+  };
+  for (const Block& block : layout_.blocks) {
+    const Index offset = layout_.segments[static_cast<std::size_t>(block.weight)].offset;
+    float* bias = block.bias >= 0 ? flat(block.bias) : nullptr;
+    if (PackedMatrix* packed = theta.edit_packed(offset, block.rows, block.columns)) {
+      add_block(coefficients, block, *packed, bias);
+    } else {
+      add_block(coefficients, block, flat(block.weight), bias);
+    }
+  }
 }
 
 double Draw::squared_norm(Index k) const {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "slopewise/base/philox.hpp"
-#include "slopewise/tensor/tangents.hpp"
+#include "slopewise/tensor/parameters.hpp"
 
 namespace slopewise {
 
@@ -53,24 +53,40 @@ class Draw {
   // Entries [first, first + out.size()) of tangent k, in the order of θ.
   virtual void fill(Index k, Index first, std::span<float> out) const = 0;
   virtual void fill(Index k, Index first, std::span<double> out) const = 0;
-  // Writes all K tangents in the law's forms; `out` must have them.
+  // Writes all K tangents in the law's forms, or as a function where `out` has the form kDrawn; `out` must have them.
+  // The draw must then outlive what `out` is used for.
   virtual void write(Tangents<float>& out) const;
   virtual void write(Tangents<double>& out) const;
-  // θ += Σ_k coefficients[k] v_k, without ever holding a tangent.
-  virtual void add_to(std::span<const double> coefficients, std::span<float> theta) const;
-  virtual void add_to(std::span<const double> coefficients, std::span<double> theta) const;
+  // θ += Σ_k coefficients[k] v_k, without ever holding a tangent; packed matrices are changed as they are.
+  void add_to(std::span<const double> coefficients, Parameters<float>& theta) const;
+  void add_to(std::span<const double> coefficients, Parameters<double>& theta) const;
+  void add_to(std::span<const double> coefficients, std::span<float> theta) const;
+  void add_to(std::span<const double> coefficients, std::span<double> theta) const;
   // ‖v_k‖².
   virtual double squared_norm(Index k) const;
+
+  // The part of add_to that concerns one block, its weight's entries at `weight` (or packed) and its bias's, if it has
+  // one, at `bias`.
+  virtual void add_block(std::span<const double> coefficients, const Block& block, float* weight, float* bias) const;
+  virtual void add_block(std::span<const double> coefficients, const Block& block, double* weight, double* bias) const;
+  virtual void add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
+                         float* bias) const;
 
  private:
   template <class T>
   void write_dense(Tangents<T>& out) const;
   template <class T>
-  void add_tiles(std::span<const double> coefficients, std::span<T> theta) const;
+  void add_segment(std::span<const double> coefficients, Index segment, T* values) const;
+  template <class T>
+  void add_flat(std::span<const double> coefficients, std::span<T> theta) const;
 
   ParameterLayout layout_;
   Index count_;
 };
+
+// The same tangents, with those that `tangents` holds as numbers read from there instead of drawn again.
+std::shared_ptr<const Draw> stored_draw(std::shared_ptr<const Draw> draw,
+                                        std::shared_ptr<const Tangents<float>> tangents);
 
 // A tangent law over a layout. One object serves all steps of a run.
 class Probe {
@@ -83,6 +99,8 @@ class Probe {
   std::uint64_t seed() const { return seed_; }
   // How each segment's tangents come.
   virtual std::vector<TangentForm> forms() const;
+  // Whether drawing an entry again is cheaper than reading it from memory.
+  virtual bool quick_to_draw() const { return false; }
   // The most tangents one step can have: n for frames.
   virtual Index most_tangents() const { return kMostTangents; }
   // Throws ArgumentError unless 1 ≤ count ≤ most_tangents().

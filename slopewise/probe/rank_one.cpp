@@ -57,13 +57,6 @@ class RankOneDraw final : public Draw {
   void fill(Index k, Index first, std::span<double> out) const override { fill_entries(k, first, out); }
   void write(Tangents<float>& out) const override { write_factors(out); }
   void write(Tangents<double>& out) const override { write_factors(out); }
-  void add_to(std::span<const double> coefficients, std::span<float> theta) const override {
-    update(coefficients, theta);
-  }
-  void add_to(std::span<const double> coefficients, std::span<double> theta) const override {
-    update(coefficients, theta);
-  }
-
   // Σ over the blocks of ‖u‖² ‖w‖².
   double squared_norm(Index k) const override {
     double total = 0;
@@ -76,7 +69,31 @@ class RankOneDraw final : public Draw {
     return total;
   }
 
+  void add_block(std::span<const double> coefficients, const Block& block, float* weight, float* bias) const override {
+    update(coefficients, block, weight, bias);
+  }
+  void add_block(std::span<const double> coefficients, const Block& block, double* weight,
+                 double* bias) const override {
+    update(coefficients, block, weight, bias);
+  }
+  void add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
+                 float* bias) const override {
+    std::vector<float> lefts, rights;  // c_k u_k and w_k, (K, rows) and (K, columns)
+    const std::size_t b = number(block);
+    for (Index k = 0; k < count(); ++k) {
+      for (const float entry : left(k, b))
+        lefts.push_back(static_cast<float>(coefficients[static_cast<std::size_t>(k)]) * entry);
+      rights.insert(rights.end(), right(k, b).begin(), right(k, b).begin() + block.columns);
+    }
+    parallel_for(weight.panels(),
+                 [&](Index p) { weight.add_rank_one(p, count(), {.left = lefts.data(), .right = rights.data()}); });
+    if (bias) update(coefficients, block, static_cast<float*>(nullptr), bias);
+  }
+
  private:
+  std::size_t number(const Block& block) const {
+    return static_cast<std::size_t>(layout().segments[static_cast<std::size_t>(block.weight)].block);
+  }
   static std::vector<float> factor(Factors law, const RandomKey& key, Index first, Index count) {
     std::vector<float> entries(static_cast<std::size_t>(count));
     if (law == Factors::kRademacher) {
@@ -144,29 +161,23 @@ class RankOneDraw final : public Draw {
     }
   }
 
-  // One pass over each matrix for all K: W_i· += Σ_k c_k u_ki w_k.
+  // One pass over the matrix for all K: W_i· += Σ_k c_k u_ki w_k. A null weight or bias is left out.
   template <class T>
-  void update(std::span<const double> coefficients, std::span<T> theta) const {
-    for (std::size_t b = 0; b < layout().blocks.size(); ++b) {
-      const Block& block = layout().blocks[b];
-      const Segment& weight = layout().segments[static_cast<std::size_t>(block.weight)];
-      std::vector<std::vector<T>> rights;
-      for (Index k = 0; k < count(); ++k) rights.emplace_back(right(k, b).begin(), right(k, b).end());
-      parallel_for((block.rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
-        for (Index i = piece * kRowsAPiece; i < std::min(block.rows, (piece + 1) * kRowsAPiece); ++i) {
-          for (Index k = 0; k < count(); ++k) {
-            const T c = static_cast<T>(coefficients[static_cast<std::size_t>(k)]) *
-                        static_cast<T>(left(k, b)[static_cast<std::size_t>(i)]);
-            axpy(c, rights[static_cast<std::size_t>(k)].data(), theta.data() + weight.offset + i * block.columns,
-                 block.columns);
-            if (block.bias >= 0) {
-              theta[static_cast<std::size_t>(layout().segments[static_cast<std::size_t>(block.bias)].offset + i)] +=
-                  c * rights[static_cast<std::size_t>(k)].back();
-            }
-          }
+  void update(std::span<const double> coefficients, const Block& block, T* weight, T* bias) const {
+    const std::size_t b = number(block);
+    std::vector<std::vector<T>> rights;
+    for (Index k = 0; k < count(); ++k) rights.emplace_back(right(k, b).begin(), right(k, b).end());
+    parallel_for((block.rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
+      for (Index i = piece * kRowsAPiece; i < std::min(block.rows, (piece + 1) * kRowsAPiece); ++i) {
+        for (Index k = 0; k < count(); ++k) {
+          const T c = static_cast<T>(coefficients[static_cast<std::size_t>(k)]) *
+                      static_cast<T>(left(k, b)[static_cast<std::size_t>(i)]);
+          const std::vector<T>& w = rights[static_cast<std::size_t>(k)];
+          if (weight) axpy(c, w.data(), weight + i * block.columns, block.columns);
+          if (bias) bias[i] += c * w.back();
         }
-      });
-    }
+      }
+    });
   }
 
   std::vector<std::vector<float>> left_, right_;  // one a (tangent, block)

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "slopewise/base/shape.hpp"
-#include "slopewise/tensor/matmul.hpp"
+#include "slopewise/tensor/packed.hpp"
 #include "slopewise/tensor/tangents.hpp"
 
 namespace slopewise {
@@ -26,31 +26,53 @@ template <class T>
 struct Jet {
   Index rows = 0;                       // 1 for a node shared by all examples
   Index size = 0;                       // entries a row
+  Index plane = 0;                      // entries from one tangent to the next: the rows may be some of more
   T* value = nullptr;                   // (rows, size)
   T* tangent = nullptr;                 // (K, rows, size)
   T* second = nullptr;                  // (K, rows, size)
   const std::int32_t* index = nullptr;  // (rows, size): what an integer input holds in place of value
 
   // Only for parameters whose consumers take them so:
-  RankOne<T> rank_one;                      // the K tangents as factors, in place of `tangent`
-  const PackedMatrix<T>* packed = nullptr;  // the weights as the kernels read them
+  RankOne<T> rank_one;                   // the K tangents as factors, in place of `tangent`
+  Drawn<T> drawn;                        // the K tangents as a function, in place of `tangent`
+  const PackedMatrix* packed = nullptr;  // the matrix as products read it, in place of `value`
 
   bool shared() const { return rows == 1; }
-  bool active() const { return tangent != nullptr || rank_one.left != nullptr; }
+  bool active() const { return tangent || rank_one.left || drawn.fill; }
   // Row r; a shared node gives its one row to every example.
   Index row(Index r) const { return (rows == 1 ? 0 : r) * size; }
   T* value_row(Index r) const { return value + row(r); }
-  T* tangent_row(Index k, Index r) const { return tangent + k * rows * size + row(r); }
-  T* second_row(Index k, Index r) const { return second + k * rows * size + row(r); }
+  T* tangent_row(Index k, Index r) const { return tangent + k * plane + row(r); }
+  T* second_row(Index k, Index r) const { return second + k * plane + row(r); }
+
+  // Rows [first, first + count) of it, of a jet that has one row an example.
+  Jet rows_from(Index first, Index count) const {
+    Jet part = *this;
+    part.rows = count;
+    if (value) part.value += first * size;
+    if (tangent) part.tangent += first * size;
+    if (second) part.second += first * size;
+    if (index) part.index += first * size;
+    return part;
+  }
 };
+
+class Op;
 
 // One visit forward: fills every part of `out` that is not null.
 template <class T>
 struct Push {
   std::span<const Jet<T>> in;
   Jet<T> out;
-  Index tangents = 0;    // K; 0 asks for the value alone
-  T* scratch = nullptr;  // as many entries as the op's scratch rule says
+  Index tangents = 0;     // K; 0 asks for the value alone
+  T* scratch = nullptr;   // as many entries as the op's scratch rule says
+  bool bfloat16 = false;  // tangents go through packed weights in bfloat16
+
+  // For ops that finish rows: what acts on each row as soon as it is there, while it is in the first-level cache.
+  const Op* next = nullptr;
+  Jet<T> next_out;
+  // Says that row r of `out` is complete.
+  void finish(Index r) const;
 };
 
 // Where an input's cotangent goes; null where nobody needs it. The op adds to what is there if `accumulate`, else
@@ -59,8 +81,9 @@ template <class T>
 struct Cotangent {
   T* data = nullptr;  // (rows of the input, size)
   bool accumulate = false;
+  PackedMatrix* packed = nullptr;  // in place of `data`: a packed matrix to add to, for ops that update in place
 
-  explicit operator bool() const { return data != nullptr; }
+  explicit operator bool() const { return data || packed; }
 };
 
 // One visit backward: input cotangents from the output's. Asked for the cotangent of a shared input of a batched node,
@@ -87,6 +110,7 @@ struct InputInfo {
   bool integer = false;   // holds indices, not numbers
   bool active = false;    // carries tangents; in a pullback, gets a cotangent
   bool rank_one = false;  // its tangents are factors
+  bool drawn = false;     // its tangents are a function
 };
 
 // Work of one row. flops counts a multiply-add as two.
@@ -94,6 +118,15 @@ struct OpCost {
   double value = 0;     // flops of the value
   double tangent = 0;   // further flops of one tangent, given which inputs carry one
   double pullback = 0;  // flops of the cotangents of the active inputs
+};
+
+// One visit as its scratch is planned.
+struct VisitSize {
+  Index rows = 1;
+  Index tangents = 0;
+  bool bfloat16 = false;
+  bool pullback = false;
+  int threads = 1;  // that the op may cut the visit for
 };
 
 // Inputs one op may have.
@@ -113,16 +146,35 @@ class Op {
   virtual bool takes_integer(std::size_t) const { return false; }
   // Whether input i may come with rank-one tangents; elsewhere they are expanded first.
   virtual bool takes_rank_one(std::size_t) const { return false; }
+  // Whether input i may come with its dense tangents as a function of the entry; elsewhere they are stored.
+  virtual bool takes_drawn(std::size_t) const { return false; }
   // Whether input i is read as packed weights.
   virtual bool takes_packed(std::size_t) const { return false; }
-  // Entries of scratch one visit of `rows` rows needs; a pullback's visit of shared inputs covers all rows of a tile.
-  virtual Index scratch(std::span<const InputInfo>, const Shape&, Index /*rows*/, bool /*pullback*/) const { return 0; }
+  // Whether the pullback may add the cotangent of input i, a parameter, to the parameter itself: it reads the
+  // parameter's value for no other cotangent of the same visit.
+  virtual bool updates_in_place(std::size_t) const { return false; }
+  // Whether the op calls finish() for every row.
+  virtual bool finishes_rows() const { return false; }
+  // Whether entry j of the output depends on entry j of its only input alone: then it may act row by row, and write
+  // where it reads.
+  virtual bool elementwise() const { return false; }
+  // Whether the op cuts a visit of many rows for several threads itself; other ops are visited piece by piece.
+  virtual bool cuts_itself() const { return false; }
+  // Entries of scratch one visit needs; a pullback's visit of shared inputs covers all rows of a tile.
+  virtual Index scratch(std::span<const InputInfo>, const Shape&, const VisitSize&) const { return 0; }
 
   virtual void push(const Push<float>&) const = 0;
   virtual void push(const Push<double>&) const = 0;
   virtual void pull(const Pull<float>&) const = 0;
   virtual void pull(const Pull<double>&) const = 0;
 };
+
+template <class T>
+void Push<T>::finish(Index r) const {
+  if (!next) return;
+  const Jet<T> row = out.rows_from(r, 1);
+  next->push(Push{.in = {&row, 1}, .out = next_out.rows_from(r, 1), .tangents = tangents});
+}
 
 // Base of every op: `Derived` states the rules once, as templates pushforward<T> and pullback<T>.
 template <class Derived>

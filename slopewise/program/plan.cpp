@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <new>
 
 #include "slopewise/base/error.hpp"
@@ -17,7 +18,7 @@ constexpr Index kAlignment = 64 / sizeof(float);
 // Rows of one tile of a forward run: enough for a product to run at speed, few enough for the widest layer with its
 // tangents to stay in the second-level cache.
 constexpr Index kLargestTile = 64;
-constexpr Index kSmallestTile = 16;
+constexpr Index kSmallestTile = 4;
 constexpr Index kCachedEntries = Index{1} << 18;
 // Dense tangents are read once a tile and outweigh the activations, so there a tile may fill the last-level cache.
 constexpr Index kLargestDenseTile = 512;
@@ -34,7 +35,8 @@ Index round_up(Index value, Index multiple) {
 
 bool has_dense_matrix(const ParameterLayout& layout, const std::vector<TangentForm>& forms) {
   for (const Block& block : layout.blocks) {
-    if (block.columns > 1 && forms[static_cast<std::size_t>(block.weight)] == TangentForm::kDense) return true;
+    const TangentForm form = forms[static_cast<std::size_t>(block.weight)];
+    if (block.columns > 1 && (form == TangentForm::kDense || form == TangentForm::kDrawn)) return true;
   }
   return false;
 }
@@ -45,10 +47,12 @@ Index forward_tile(const Program& program, const Workload& workload, const std::
     if (nodes[i].used && !program.nodes()[i].shared) widest = std::max(widest, nodes[i].size * nodes[i].parts);
   }
   const bool dense = has_dense_matrix(program.layout(), workload.forms);
-  const Index cached = std::max(kSmallestTile, (dense ? kCachedDenseEntries : kCachedEntries) / widest / 8 * 8);
+  const Index cached = std::max(kSmallestTile, (dense ? kCachedDenseEntries : kCachedEntries) / widest);
   if (dense) return std::min({workload.batch, kLargestDenseTile, cached});
-  const Index halves = round_up((workload.batch + 1) / 2, 8);  // a small batch still feeds two threads
-  return std::min({workload.batch, kLargestTile, cached, halves});
+  // An even number of tiles of about the same height: two threads share the work fairly.
+  const Index tiles =
+      round_up((workload.batch + std::min(cached, kLargestTile) - 1) / std::min(cached, kLargestTile), 2);
+  return std::min(workload.batch, round_up((workload.batch + tiles - 1) / tiles, kSmallestTile));
 }
 
 class Planner {
@@ -64,18 +68,23 @@ class Planner {
     plan_.nodes.resize(program.nodes().size());
     plan_.infos.resize(program.nodes().size());
     follow_dependence();
-    if (pullback()) {
-      plan_.tile = std::min(workload.batch, kPullbackRows);
-    } else {
-      plan_.tile = forward_tile(program, plan_.workload, plan_.nodes);
-    }
+    plan_.tile = exact() ? std::min(workload.batch, kPullbackRows) : forward_tile(program, plan_.workload, plan_.nodes);
     plan_.tiles = (workload.batch + plan_.tile - 1) / plan_.tile;
-    plan_.arenas = pullback() ? 1 : std::min<Index>(threads, plan_.tiles);
+    plan_.arenas = exact() ? 1 : std::min<Index>(threads, plan_.tiles);
+    plan_.scratches = plan_.tiles == 1 || exact() ? threads : plan_.arenas;
+    find_consumers();
+    join_elementwise();
+    place_gradient();
+    cut_groups();
     place();
     for (Index i = 0; i < count_; ++i) {
       if (!node(i).op || !plan(i).used) continue;
-      plan_.scratch = std::max(
-          plan_.scratch, node(i).op->scratch(infos(i), node(i).shape, node(i).shared ? 1 : plan_.tile, pullback()));
+      const VisitSize visit{.rows = node(i).shared ? 1 : plan_.tile,
+                            .tangents = plan_.workload.tangents,
+                            .bfloat16 = plan(i).bfloat16,
+                            .pullback = exact(),
+                            .threads = plan_.tiles == 1 ? threads : 1};
+      plan_.scratch = std::max(plan_.scratch, node(i).op->scratch(infos(i), node(i).shape, visit));
     }
     plan_.scratch = round_up(plan_.scratch, kAlignment);
   }
@@ -83,7 +92,8 @@ class Planner {
   Plan result() && { return std::move(plan_); }
 
  private:
-  bool pullback() const { return plan_.workload.mode == Workload::Mode::kPullback; }
+  bool exact() const { return plan_.workload.exact(); }
+  bool low() const { return plan_.workload.tangent_precision == TangentPrecision::kBfloat16; }
   const GraphNode& node(Index i) const { return program_.node(i); }
   NodePlan& plan(Index i) { return plan_.nodes[static_cast<std::size_t>(i)]; }
   std::vector<InputInfo>& infos(Index i) { return plan_.infos[static_cast<std::size_t>(i)]; }
@@ -100,8 +110,14 @@ class Planner {
     }
     if (workload.order != 1 && workload.order != 2)
       throw ArgumentError(fmt::format("order: expected 1 or 2, found {}", workload.order));
-    if (pullback() && (workload.tangents > 0 || !workload.perturbed.empty())) {
+    if (exact() && (workload.tangents > 0 || !workload.perturbed.empty())) {
       throw ArgumentError("pullback: expected no tangents; the exact gradient and the slopes are two runs");
+    }
+    if (workload.checkpointed && !exact()) {
+      throw ArgumentError("checkpointed: expected an exact gradient; slopes keep no activations");
+    }
+    if (low() && !has_bfloat16()) {
+      throw ArgumentError("tangent precision bfloat16: this processor does not multiply it (AVX512_BF16); use float32");
     }
     if (!workload.forms.empty() && workload.forms.size() != program_.layout().segments.size()) {
       throw ArgumentError(fmt::format("tangent forms: expected one for each of {} segments, found {}",
@@ -145,23 +161,26 @@ class Planner {
     NodePlan& own = plan(i);
     const TangentForm form = plan_.workload.forms[static_cast<std::size_t>(node(i).slot)];
     own.tangent = plan_.workload.tangents > 0 && form != TangentForm::kNone;
-    own.differentiated = pullback();
-    bool all_take = true;
+    own.differentiated = exact();
+    bool all_rank_one = true, all_drawn = true, all_packed = true;
     for (Index c = 0; c < count_; ++c) {
       if (!program_.used(c) || !node(c).op) continue;
       for (std::size_t position = 0; position < node(c).inputs.size(); ++position) {
         if (node(c).inputs[position] != i) continue;
-        all_take = all_take && node(c).op->takes_rank_one(position);
-        own.packed = own.packed || node(c).op->takes_packed(position);
+        all_rank_one = all_rank_one && node(c).op->takes_rank_one(position);
+        all_drawn = all_drawn && node(c).op->takes_drawn(position);
+        all_packed = all_packed && node(c).op->takes_packed(position);
       }
     }
     // Ops read a weight by the rows of its shape; a block cut another way is given to them whole.
     const Segment& segment = program_.layout().segments[static_cast<std::size_t>(node(i).slot)];
     const Block& block = program_.layout().blocks[static_cast<std::size_t>(segment.block)];
     const bool by_rows = segment.shape.rank() >= 2 && segment.shape[0] == block.rows;
-    own.packed = own.packed && by_rows;
-    own.rank_one = own.tangent && form == TangentForm::kRankOne && all_take && by_rows;
-    own.expanded = own.tangent && form == TangentForm::kRankOne && !own.rank_one;
+    own.packed = all_packed && by_rows && PackedMatrix::suits(block.rows, block.columns);
+    own.bfloat16 = own.packed && low();
+    own.rank_one = own.tangent && form == TangentForm::kRankOne && all_rank_one && by_rows;
+    own.drawn = own.tangent && form == TangentForm::kDrawn && all_drawn && by_rows;
+    own.expanded = own.tangent && form != TangentForm::kDense && !own.rank_one && !own.drawn;
   }
 
   void take_op(Index i) {
@@ -172,37 +191,142 @@ class Planner {
       InputInfo info = node(input).info();
       info.active = plan(input).tangent || plan(input).differentiated;
       info.rank_one = plan(input).rank_one;
+      info.drawn = plan(input).drawn;
       infos(i).push_back(info);
       own.tangent = own.tangent || plan(input).tangent;
       own.differentiated = own.differentiated || plan(input).differentiated;
+      own.bfloat16 = own.bfloat16 || (plan(input).packed && plan(input).bfloat16);
       second = second || plan(input).second;
     }
     own.second = plan_.workload.order == 2 && own.tangent && (second || node(i).op->curves(infos(i)));
   }
 
-  // Gives every stored value and cotangent its place, by liveness along the run: node i is computed at time i and, in a
-  // pullback, differentiated at time 2n − 1 − i.
-  void place() {
-    const Index end = 2 * count_;
-    const auto backward = [&](Index i) { return end - 1 - i; };
-    std::vector<Index> last(static_cast<std::size_t>(count_), 0);
-    std::vector<Index> last_consumer(static_cast<std::size_t>(count_), -1);
-    for (Index i = 0; i < count_; ++i) last[static_cast<std::size_t>(i)] = i;
+  // consumers_[i]: the used ops that read node i, once for each time they do.
+  void find_consumers() {
+    consumers_.resize(static_cast<std::size_t>(count_));
     for (Index c = 0; c < count_; ++c) {
       if (!plan(c).used || !node(c).op) continue;
-      const bool again = plan(c).differentiated;
-      for (const Index input : node(c).inputs) {
-        Index& end_of_use = last[static_cast<std::size_t>(input)];
-        end_of_use = std::max(end_of_use, again && node(c).op->needs().inputs ? backward(c) : c);
-        if (again) last_consumer[static_cast<std::size_t>(input)] = c;
-      }
-      if (again && node(c).op->needs().output) last[static_cast<std::size_t>(c)] = backward(c);
+      for (const Index input : node(c).inputs) consumers_[static_cast<std::size_t>(input)].push_back(c);
     }
-    for (const Index i : plan_.workload.outputs) last[static_cast<std::size_t>(i)] = end;
-    last[static_cast<std::size_t>(program_.loss())] = end;
+  }
+  const std::vector<Index>& consumers(Index i) const { return consumers_[static_cast<std::size_t>(i)]; }
+
+  bool visible(Index i) const {
+    const auto holds = [i](const std::vector<Index>& nodes) {
+      return std::find(nodes.begin(), nodes.end(), i) != nodes.end();
+    };
+    return i == program_.loss() || holds(plan_.workload.outputs) || holds(plan_.workload.perturbed);
+  }
+
+  // An elementwise op that alone reads what another op has made writes where it reads, row by row as the rows are
+  // finished where that op says when they are. In a pullback only where nobody asks for what was there before.
+  void join_elementwise() {
+    home_.resize(static_cast<std::size_t>(count_));
+    for (Index i = 0; i < count_; ++i) {
+      home_[static_cast<std::size_t>(i)] = i;
+      if (!plan(i).used || !node(i).op || !node(i).op->elementwise() || node(i).shared) continue;
+      const Index from = node(i).inputs[0];
+      if (!node(from).op || consumers(from).size() != 1 || visible(from) || plan(from).parts != plan(i).parts) continue;
+      if (plan(i).differentiated && (node(i).op->needs().inputs || node(from).op->needs().output)) continue;
+      home_[static_cast<std::size_t>(i)] = home_[static_cast<std::size_t>(from)];
+      if (!node(from).op->finishes_rows()) continue;
+      plan(from).next = i;
+      plan(i).follows = true;
+    }
+  }
+  Index home(Index i) const { return home_[static_cast<std::size_t>(i)]; }
+
+  // Where the cotangents of parameters go: a gradient, or, in a descent, θ itself where its one consumer allows it.
+  void place_gradient() {
+    if (!exact()) return;
+    plan_.gradient = plan_.workload.mode == Workload::Mode::kPullback ? program_.size() : 0;
+    for (Index i = 0; i < count_; ++i) {
+      if (node(i).kind != GraphNode::Kind::kParameter || !plan(i).used) continue;
+      if (plan_.workload.mode == Workload::Mode::kPullback) {
+        plan(i).cotangent_offset = program_.layout().segments[static_cast<std::size_t>(node(i).slot)].offset;
+        continue;
+      }
+      if (consumers(i).size() == 1 && plan_.tiles == 1) {
+        const GraphNode& consumer = node(consumers(i)[0]);
+        const auto position = std::find(consumer.inputs.begin(), consumer.inputs.end(), i) - consumer.inputs.begin();
+        plan(i).updated = !consumer.shared && consumer.op->updates_in_place(static_cast<std::size_t>(position));
+      }
+      if (plan(i).updated) continue;
+      plan(i).cotangent_offset = plan_.gradient;
+      plan_.gradient += round_up(plan(i).size, kAlignment);
+    }
+  }
+
+  // Groups of about √(ops) ops; an op and the elementwise op that writes where it wrote stay together.
+  void cut_groups() {
+    plan_.groups = {0};
+    if (plan_.workload.checkpointed) {
+      std::vector<Index> ops;
+      for (Index i = 0; i < count_; ++i) {
+        if (plan(i).used && node(i).op && !node(i).shared && home(i) == i) ops.push_back(i);
+      }
+      const auto count = static_cast<Index>(ops.size());
+      const auto size = static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(count))));
+      for (Index at = size; at < count; at += size) plan_.groups.push_back(ops[static_cast<std::size_t>(at)]);
+    }
+    plan_.groups.push_back(count_);
+  }
+
+  // Gives every stored value and cotangent its place, by liveness along the run. Node i is first made at time i. Then,
+  // for an exact gradient, the groups follow from the last to the first: each makes its nodes again, if they were not
+  // kept, and is differentiated, its last node first.
+  void place() {
+    const Index end = 3 * count_;
+    std::vector<Index> replay(static_cast<std::size_t>(count_)), backward(static_cast<std::size_t>(count_));
+    std::vector<std::size_t> group(static_cast<std::size_t>(count_));
+    Index time = count_;
+    for (std::size_t g = plan_.groups.size() - 1; g-- > 0;) {
+      for (Index i = plan_.groups[g]; i < plan_.groups[g + 1]; ++i) {
+        group[static_cast<std::size_t>(i)] = g;
+        replay[static_cast<std::size_t>(i)] = time++;
+      }
+      for (Index i = plan_.groups[g + 1] - 1; i >= plan_.groups[g]; --i) backward[static_cast<std::size_t>(i)] = time++;
+    }
+    const auto group_of = [&](Index i) { return group[static_cast<std::size_t>(i)]; };
+    const auto replay_of = [&](Index i) { return replay[static_cast<std::size_t>(i)]; };
+    const auto backward_of = [&](Index i) { return backward[static_cast<std::size_t>(i)]; };
+
+    // What a later group reads, or the caller, is kept; so is what shares its memory.
+    std::vector<bool> kept(static_cast<std::size_t>(count_));
+    for (Index i = 0; i < count_; ++i) {
+      bool keep_it = group_of(i) + 2 == plan_.groups.size() || visible(i);
+      for (const Index c : consumers(i)) keep_it = keep_it || group_of(c) != group_of(i);
+      if (keep_it) kept[static_cast<std::size_t>(home(i))] = true;
+    }
+    const auto is_kept = [&](Index i) { return static_cast<bool>(kept[static_cast<std::size_t>(home(i))]); };
+
+    // The times at which a node's memory is last read: on the way forward, and afterwards.
+    std::vector<Index> last(static_cast<std::size_t>(count_)), last_again(static_cast<std::size_t>(count_), -1);
+    std::vector<Index> first_cotangent(static_cast<std::size_t>(count_), end);
+    for (Index i = 0; i < count_; ++i) {
+      Index& forward = last[static_cast<std::size_t>(home(i))];
+      Index& again = last_again[static_cast<std::size_t>(home(i))];
+      forward = std::max(forward, i);
+      if (visible(i)) again = end;
+      if (!plan(i).used) continue;
+      plan(i).replayed = exact() && !is_kept(i) && !node(i).shared && node(i).op;
+      if (plan(i).differentiated && node(i).op && node(i).op->needs().output) again = std::max(again, backward_of(i));
+      for (const Index c : consumers(i)) {
+        forward = std::max(forward, c);
+        if (!is_kept(c)) again = std::max(again, replay_of(c));
+        if (!plan(c).differentiated) continue;
+        if (node(c).op->needs().inputs) again = std::max(again, backward_of(c));
+        Index& first = first_cotangent[static_cast<std::size_t>(home(i))];
+        first = std::min(first, backward_of(c));
+      }
+    }
 
     std::vector<Lifetime> lifetimes;
     std::vector<Index*> places;
+    const auto reserve = [&](Index size, Index from, Index to, Index* at) {
+      lifetimes.push_back({size, from, to});
+      places.push_back(at);
+    };
     for (Index i = 0; i < count_; ++i) {
       NodePlan& own = plan(i);
       if (!own.used) continue;
@@ -210,21 +334,34 @@ class Planner {
         if (own.stored) own.offset = keep(entries(own.size, own.parts, 1));
         if (own.expanded) own.offset = keep(entries(own.size, plan_.workload.tangents, 1));
         if (own.stored && own.differentiated) own.cotangent_offset = keep(own.size);
+        own.replay_offset = own.offset;
         continue;
       }
-      if (own.stored) {
-        lifetimes.push_back({entries(own.size, own.parts, plan_.tile), i, last[static_cast<std::size_t>(i)]});
-        places.push_back(&own.offset);
+      if (home(i) != i) continue;
+      const Index size = entries(own.size, own.parts, plan_.tile);
+      const Index read = last[static_cast<std::size_t>(i)], read_again = last_again[static_cast<std::size_t>(i)];
+      if (own.stored && own.replayed) {
+        reserve(size, i, read, &own.offset);
+        reserve(size, replay_of(i), std::max(replay_of(i), read_again), &own.replay_offset);
+      } else if (own.stored) {
+        reserve(size, i, std::max(read, read_again), &own.offset);
       }
       if (own.differentiated) {
-        const Index consumer = last_consumer[static_cast<std::size_t>(i)];
-        lifetimes.push_back({own.size * plan_.tile, consumer < 0 ? backward(i) : backward(consumer), backward(i)});
-        places.push_back(&own.cotangent_offset);
+        const Index first = first_cotangent[static_cast<std::size_t>(i)];
+        reserve(own.size * plan_.tile, std::min(first, backward_of(i)), backward_of(i), &own.cotangent_offset);
       }
     }
     const ArenaPlan arena = plan_arena(lifetimes, kAlignment);
     for (std::size_t i = 0; i < places.size(); ++i) *places[i] = arena.offsets[i];
     plan_.arena = arena.size;
+    for (Index i = 0; i < count_; ++i) {
+      NodePlan& own = plan(i);
+      if (node(i).shared || !own.used) continue;
+      if (!own.replayed) own.replay_offset = own.offset;
+      own.offset = plan(home(i)).offset;
+      own.replay_offset = plan(home(i)).replay_offset;
+      if (node(i).op) own.cotangent_offset = plan(home(i)).cotangent_offset;
+    }
   }
 
   // The product of three extents; std::bad_alloc for one that no memory holds.
@@ -243,6 +380,8 @@ class Planner {
   const Program& program_;
   Index count_;
   Plan plan_;
+  std::vector<std::vector<Index>> consumers_;
+  std::vector<Index> home_;  // the node whose memory this one uses: itself, or the one it writes over
 };
 
 }  // namespace
@@ -257,8 +396,8 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
   MemoryReport report;
   report.activations = plan.arenas * plan.arena * element_size;
   report.shared = plan.shared_arena * element_size;
-  report.scratch = (workload.mode == Workload::Mode::kPullback ? threads : plan.arenas) * plan.scratch * element_size;
-  report.gradient = workload.mode == Workload::Mode::kPullback ? size() * element_size : 0;
+  report.scratch = plan.scratches * plan.scratch * element_size;
+  report.gradient = plan.gradient * element_size;
   report.results = workload.batch * (1 + workload.tangents * workload.order) * element_size;
   for (const Index output : workload.outputs)
     report.results += workload.batch * node(output).shape.size() * element_size;
@@ -267,10 +406,11 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
     const Segment& segment = layout().segments[static_cast<std::size_t>(nodes()[i].slot)];
     const Block& block = layout().blocks[static_cast<std::size_t>(segment.block)];
     if (plan.nodes[i].packed && element_size == sizeof(float)) {
-      report.packed += PackedMatrix<float>(block.rows, block.columns).bytes();
+      report.packed += PackedMatrix::bytes(block.rows, block.columns, plan.nodes[i].bfloat16);
     }
     switch (plan.workload.forms[static_cast<std::size_t>(nodes()[i].slot)]) {
       case TangentForm::kNone:
+      case TangentForm::kDrawn:
         break;
       case TangentForm::kDense:
         report.tangents += workload.tangents * segment.size() * element_size;
@@ -285,7 +425,7 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
 
 CostReport Program::cost(const Workload& workload, Index element_size) const {
   const Plan plan = make_plan(*this, workload, thread_count());
-  const bool pullback = workload.mode == Workload::Mode::kPullback;
+  const bool pullback = workload.exact();
   const auto tangents = static_cast<double>(workload.tangents);
   CostReport report;
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
@@ -293,7 +433,7 @@ CostReport Program::cost(const Workload& workload, Index element_size) const {
     if (!own.used || !nodes()[i].op) continue;
     const double rows = nodes()[i].shared ? 1.0 : static_cast<double>(workload.batch);
     const OpCost op = nodes()[i].op->cost(plan.infos[i], nodes()[i].shape);
-    report.value_flops += rows * op.value;
+    report.value_flops += rows * op.value * (own.replayed ? 2 : 1);
     if (own.tangent) report.tangent_flops += rows * tangents * op.tangent;
     if (pullback && own.differentiated) report.pullback_flops += rows * op.pullback;
     double entries = rows * static_cast<double>(own.size * own.parts);

@@ -13,12 +13,19 @@ struct NodePlan {
   bool tangent = false;         // carries K tangents
   bool second = false;          // carries K second-order terms
   bool rank_one = false;        // its tangents stay factors
-  bool expanded = false;        // a parameter whose rank-one tangents a consumer needs dense
+  bool drawn = false;           // its tangents stay a function
+  bool expanded = false;        // a parameter whose tangents a consumer needs as numbers in memory
   bool packed = false;          // a parameter read as packed weights
-  bool differentiated = false;  // pullback: has a cotangent
+  bool bfloat16 = false;        // and in half the width; an op: its tangents go through weights so
+  bool differentiated = false;  // exact gradient: has a cotangent
+  bool updated = false;         // descent: its cotangent is added to θ as it is made
+  bool replayed = false;        // made again before its group is differentiated
+  Index next = -1;              // the op that acts on each row as soon as this one has finished it
+  bool follows = false;         // it is some op's `next`
   Index parts = 1;              // 1 + K (tangent) + K (second): how many values of `size` a row holds
   Index size = 0;
   Index offset = 0;            // of value, tangents, seconds: in the tile's arena, or the shared one
+  Index replay_offset = 0;     // the same while its group is differentiated
   Index cotangent_offset = 0;  // likewise
 };
 
@@ -26,12 +33,16 @@ struct Plan {
   Workload workload;
   std::vector<NodePlan> nodes;
   std::vector<std::vector<InputInfo>> infos;  // of each op's inputs
-  Index tile = 1;                             // rows in flight together (a tile), the same at any number of threads
+  // Nodes [groups[g], groups[g + 1]) are differentiated together, the last group first; one group unless checkpointed.
+  std::vector<Index> groups;
+  Index tile = 1;  // rows in flight together (a tile), the same at any number of threads
   Index tiles = 1;
   Index arena = 0;         // entries of one tile's memory
   Index shared_arena = 0;  // entries kept for the whole run
   Index scratch = 0;       // entries of one thread's scratch
+  Index scratches = 1;     // threads that use one at once
   Index arenas = 1;        // tiles in flight at once: one a thread
+  Index gradient = 0;      // entries of gradient held: all, or in a descent those that are not added to θ at once
 };
 
 // Throws ArgumentError for a workload that does not fit the program.

@@ -9,19 +9,32 @@
 
 namespace slopewise {
 
+// Of the factors of the products that carry tangents through weights; sums are always in full.
+enum class TangentPrecision { kFloat32, kBfloat16 };
+
 // What a run computes; what its memory and cost are asked for.
 struct Workload {
-  enum class Mode { kForward, kPullback };
-  Mode mode = Mode::kForward;  // loss and K slopes; or loss and exact gradient
-  Index batch = 1;             // examples
-  Index tangents = 0;          // K; 0: the loss alone
-  int order = 1;               // 2: also the K second-order terms vᵀHv
+  // Loss and K slopes; loss and exact gradient; loss and a step of gradient descent, the gradient added to θ layer by
+  // layer and never held.
+  enum class Mode { kForward, kPullback, kDescent };
+  Mode mode = Mode::kForward;
+  Index batch = 1;     // examples
+  Index tangents = 0;  // K; 0: the loss alone
+  int order = 1;       // 2: also the K second-order terms vᵀHv
   // How each segment's tangents come; empty: all dense where there are tangents.
   std::vector<TangentForm> forms;
   // Nodes at which further tangents enter, one per example and k (perturbed activations).
   std::vector<Index> perturbed;
   // Nodes whose values are wanted beside the loss.
   std::vector<Index> outputs;
+  // kBfloat16 needs float parameters and a processor with has_bfloat16(): products at half the cost, with a relative
+  // error of 2⁻⁸ a factor, far below a forward gradient's noise.
+  TangentPrecision tangent_precision = TangentPrecision::kFloat32;
+  // For an exact gradient: keep the activations of about √(ops) ops and make the rest again when they are needed
+  // (Chen et al. 2016, arXiv 1604.06174, section 4.1).
+  bool checkpointed = false;
+
+  bool exact() const { return mode != Mode::kForward; }
 };
 
 // Bytes a run needs beside the caller's θ and batch, for elements of `element_size` bytes.
@@ -39,9 +52,9 @@ struct MemoryReport {
 
 // Work of one run.
 struct CostReport {
-  double value_flops = 0;
+  double value_flops = 0;     // recomputed ones counted again
   double tangent_flops = 0;   // of all K tangents
-  double pullback_flops = 0;  // 0 unless the mode is kPullback
+  double pullback_flops = 0;  // 0 for slopes
   double bytes = 0;           // read and written by the ops, caches ignored
 
   double flops() const { return value_flops + tangent_flops + pullback_flops; }

@@ -8,11 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "slopewise/program/parameters.hpp"
-#include "slopewise/program/plan.hpp"
 #include "slopewise/program/program.hpp"
-#include "slopewise/tensor/buffer.hpp"
-#include "slopewise/tensor/tangents.hpp"
+#include "slopewise/tensor/parameters.hpp"
 
 namespace slopewise {
 
@@ -58,11 +55,18 @@ class Runner {
                    const Perturbation<T>& perturbation = {});
   // Loss and exact gradient ∇ (n entries, overwritten). The workload's mode must be kPullback.
   RunResult<T> gradient(const Parameters<T>& parameters, const Batch<T>& batch, std::span<T> out);
+  // One step of gradient descent, θ −= rate ∇, each parameter's part as soon as it is known; the loss is that before
+  // the step. The workload's mode must be kDescent. Throws as run does; θ is then as it was.
+  RunResult<T> descend(Parameters<T>& parameters, const Batch<T>& batch, double rate);
+  // Moves the matrices of θ that this program's products read packed into that form, one after the other, and gives the
+  // memory of their flat entries back: before a long run, so that θ is in memory once. They are made again where
+  // somebody asks for them.
+  void compact(Parameters<T>& parameters) const;
   // Values (B, size) of the i-th output node of the workload in the last run.
   std::span<const T> output(std::size_t i) const;
 
  private:
-  class State;
+  struct State;
   // The state, with memory for as many threads as there now are.
   State& state();
   std::unique_ptr<State> state_;

@@ -83,6 +83,12 @@ RankOne<T> Tangents<T>::rank_one(Index number) const {
 }
 
 template <class T>
+Drawn<T> Tangents<T>::drawn(Index number) const {
+  if (forms_[static_cast<std::size_t>(number)] != TangentForm::kDrawn) return {};
+  return {.fill = &fill_, .offset = segment(number).offset};
+}
+
+template <class T>
 void Tangents<T>::expand(Index number, Index k, std::span<T> out) const {
   const Segment& part = segment(number);
   switch (forms_[static_cast<std::size_t>(number)]) {
@@ -91,6 +97,9 @@ void Tangents<T>::expand(Index number, Index k, std::span<T> out) const {
       break;
     case TangentForm::kDense:
       std::copy_n(dense(number) + k * part.size(), part.size(), out.begin());
+      break;
+    case TangentForm::kDrawn:
+      fill_(k, part.offset, out.first(static_cast<std::size_t>(part.size())));
       break;
     case TangentForm::kRankOne: {
       const Block& matrix = block(number);

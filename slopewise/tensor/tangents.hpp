@@ -1,6 +1,7 @@
 // K tangents over a parameter layout, each segment's either dense or, for a weight matrix, rank-one and never expanded.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -15,14 +16,28 @@ struct RankOne {
   const T* right = nullptr;  // (K, columns)
 };
 
+// Writes entries [first, first + out.size()) of tangent k, in the order of θ; called from several threads, so it must
+// be a pure function of its arguments.
+template <class T>
+using TangentFill = std::function<void(Index k, Index first, std::span<T> out)>;
+
+// Dense tangents that are a function instead of numbers in memory, made again wherever they are needed.
+template <class T>
+struct Drawn {
+  const TangentFill<T>* fill = nullptr;
+  Index offset = 0;  // of the segment's first entry
+};
+
 // How a segment's tangents are held; kNone is a structural zero.
-enum class TangentForm { kNone, kDense, kRankOne };
+enum class TangentForm { kNone, kDense, kDrawn, kRankOne };
 
 template <class T>
 class Tangents {
  public:
   // K zero tangents; `forms` has one entry a segment. Throws ArgumentError unless K ≥ 1 and the forms fit the layout.
   Tangents(const ParameterLayout& layout, Index count, std::vector<TangentForm> forms);
+  // What gives the entries of segments of the form kDrawn.
+  void set_fill(TangentFill<T> fill) { fill_ = std::move(fill); }
   // K dense tangents given as a (K, n) array.
   static Tangents dense(const ParameterLayout& layout, Index count, std::span<const T> values);
 
@@ -38,12 +53,14 @@ class Tangents {
   std::span<T> right(Index segment, Index k);
   // The K factor pairs; null pointers unless the form is kRankOne.
   RankOne<T> rank_one(Index segment) const;
+  // The segment's tangents as a function; null unless the form is kDrawn.
+  Drawn<T> drawn(Index segment) const;
 
   // Writes the segment's tangent k, expanded, to `out` (size of the segment).
   void expand(Index segment, Index k, std::span<T> out) const;
   // Writes the whole tangent k, expanded, in the order of θ (n).
   void expand(Index k, std::span<T> out) const;
-  // Whether no entry or factor is a NaN or an infinity.
+  // Whether no entry or factor in memory is a NaN or an infinity.
   bool finite() const;
   // Bytes held.
   Index bytes() const { return static_cast<Index>(storage_.size() * sizeof(T)); }
@@ -57,6 +74,7 @@ class Tangents {
   std::vector<TangentForm> forms_;
   std::vector<Index> offsets_;  // into storage_, one a segment
   std::vector<T> storage_;
+  TangentFill<T> fill_;
 };
 
 }  // namespace slopewise

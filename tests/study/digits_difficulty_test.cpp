@@ -23,7 +23,7 @@ double accuracy(const Model& model, const DataSplit& digits, std::uint32_t steps
   for (std::uint32_t step = 0; step < steps; ++step) {
     const ImageBatch<float> batch(digits.train, batches.indices(step));
     objective.bind(batch.batch());
-    estimator->estimate(objective, theta, step).add_to(theta.edit(), -rate);
+    estimator->estimate(objective, theta, step).add_to(theta, -rate);
   }
   std::vector<Index> all(static_cast<std::size_t>(digits.test.count()));
   std::iota(all.begin(), all.end(), 0);

@@ -8,7 +8,7 @@
 #include <csignal>
 #include <limits>
 
-#include "slopewise/base/threads.hpp"
+#include "slopewise/tensor/packed.hpp"
 #include "tests/support.hpp"
 
 namespace slopewise {
@@ -37,12 +37,6 @@ class Matrix {
   Index stride_;
   std::vector<T> entries_;
 };
-
-// The rounding of a sum of `terms` products of numbers below 1, in any order.
-template <class T>
-double rounding(Index terms) {
-  return static_cast<double>(terms + 4) * std::numeric_limits<T>::epsilon();
-}
 
 template <class T>
 class Matmul : public testing::Test {};
@@ -113,77 +107,6 @@ TYPED_TEST(Matmul, EveryPairOfTransposesAtEveryWidth) {
   }
 }
 
-template <class T>
-class Packed : public testing::Test {};
-TYPED_TEST_SUITE(Packed, Types);
-
-TYPED_TEST(Packed, MultiplyAgreesWithATripleLoop) {
-  using T = TypeParam;
-  for (const Index rows : {1, 10, 16, 17, 64, 100}) {
-    for (const Index columns : {0, 1, 7, 64, 130}) {
-      PackedMatrix<T> packed(rows, columns);
-      // Packed twice: the second weights are those that count.
-      for (const std::uint64_t seed : {1, 2}) {
-        const auto weights = random_vector<T>(rows * columns, seed);
-        packed.pack(weights.data());
-        for (const Index count : {0, 1, 3, 16, 65}) {
-          const auto x = random_vector<T>(count * columns, 7);
-          std::vector<T> y(static_cast<std::size_t>(count * rows), std::numeric_limits<T>::quiet_NaN());
-          packed.multiply(count, x.data(), y.data());
-          for (Index b = 0; b < count; ++b) {
-            for (Index i = 0; i < rows; ++i) {
-              double expected = 0;
-              for (Index j = 0; j < columns; ++j) {
-                expected += double{x[static_cast<std::size_t>(b * columns + j)]} *
-                            weights[static_cast<std::size_t>(i * columns + j)];
-              }
-              ASSERT_NEAR(y[static_cast<std::size_t>(b * rows + i)], expected, rounding<T>(columns))
-                  << rows << " × " << columns << ", row " << b << " of " << count;
-            }
-          }
-        }
-      }
-    }
-  }
-}
-
-// Products made at the same time on several threads, some of them of a size seen for the first time, give the bits of
-// one thread.
-TYPED_TEST(Packed, SameBitsFromSeveralThreadsAtOnce) {
-  using T = TypeParam;
-  constexpr Index kColumns = 96;
-  constexpr Index kCalls = 24;
-  const auto count_of = [](Index call) { return 1 + call / 2 % 6 * 11; };
-  for (const Index rows : {10, 80}) {
-    const auto weights = random_vector<T>(rows * kColumns, 1);
-    const auto x = random_vector<T>(64 * kColumns, 2);
-    const auto run = [&](int threads) {
-      const ThreadScope with(threads);
-      PackedMatrix<T> packed(rows, kColumns);
-      packed.pack(weights.data());
-      std::vector<std::vector<T>> found(kCalls);
-      parallel_for(kCalls, [&](Index call) {
-        const Index count = count_of(call);
-        std::vector<T> y(static_cast<std::size_t>(2 * count * rows));
-        packed.multiply(count, x.data(), y.data());
-        matmul<T>(count, rows, kColumns, 1, {x.data(), kColumns}, {weights.data(), kColumns, true}, 0,
-                  y.data() + count * rows, rows);
-        found[static_cast<std::size_t>(call)] = std::move(y);
-      });
-      return found;
-    };
-    const auto one = run(1);
-    EXPECT_EQ(one, run(2));
-    EXPECT_EQ(one, run(3));
-  }
-}
-
-TEST(Packed, BytesAreThoseBesideTheWeights) {
-  EXPECT_EQ(PackedMatrix<double>(100, 50).bytes(), 0);
-  EXPECT_EQ(PackedMatrix<float>(10, 50).bytes(), 0);  // narrow: read in place
-  EXPECT_GE(PackedMatrix<float>(100, 50).bytes(), 100 * 50 * 4);
-}
-
 // A signal may arrive at any moment of a product: 20,000 products under a timer that fires every 0.2 ms of them.
 TEST(Matmul, SurvivesSignals) {
   static volatile std::sig_atomic_t arrived = 0;
@@ -198,7 +121,7 @@ TEST(Matmul, SurvivesSignals) {
   constexpr Index kRows = 64, kInner = 256;
   const std::vector<float> x(kRows * kInner, 1.0f), w(kRows * kInner, 1.0f);
   std::vector<float> y(kRows * kRows), packed_y(kRows * kRows);
-  PackedMatrix<float> packed(kRows, kInner);
+  PackedMatrix packed(kRows, kInner);
   packed.pack(w.data());
   int wrong = 0;
   for (int repetition = 0; repetition < 20000; ++repetition) {

@@ -88,9 +88,9 @@ class Sum final : public BinaryOp<Sum<Sign>> {
   template <class T>
   static void part(const Jet<T>& y, T* to, const Jet<T>& a, const T* from_a, const Jet<T>& b, const T* from_b,
                    Index k) {
-    T* out = to + k * y.rows * y.size;
-    const T* p = from_a ? from_a + k * a.rows * a.size : nullptr;
-    const T* q = from_b ? from_b + k * b.rows * b.size : nullptr;
+    T* out = to + k * y.plane;
+    const T* p = from_a ? from_a + k * a.plane : nullptr;
+    const T* q = from_b ? from_b + k * b.plane : nullptr;
     if (p && q) combine(y, out, a, p, b, q, [](T, T u, T v) { return u + T{Sign} * v; });
     if (p && !q) combine(y, out, a, p, b, b.value, [](T, T u, T) { return u; });
     if (!p && q) combine(y, out, a, a.value, b, q, [](T, T, T v) { return T{Sign} * v; });
@@ -116,8 +116,8 @@ class Mul final : public BinaryOp<Mul> {
     const Jet<T>& y = visit.out;
     combine(y, y.value, a, a.value, b, b.value, [](T, T p, T q) { return p * q; });
     for (Index k = 0; k < visit.tangents; ++k) {
-      const auto of_a = [&](const T* data) { return data ? data + k * a.rows * a.size : nullptr; };
-      const auto of_b = [&](const T* data) { return data ? data + k * b.rows * b.size : nullptr; };
+      const auto of_a = [&](const T* data) { return data ? data + k * a.plane : nullptr; };
+      const auto of_b = [&](const T* data) { return data ? data + k * b.plane : nullptr; };
       if (y.tangent)
         products(y, y.tangent, k, a, b, {{{of_a(a.tangent), b.value, T{1}}, {a.value, of_b(b.tangent), T{1}}}});
       if (y.second) {
@@ -148,7 +148,7 @@ class Mul final : public BinaryOp<Mul> {
   template <class T>
   static void products(const Jet<T>& y, T* to, Index k, const Jet<T>& a, const Jet<T>& b,
                        std::array<Term<T>, 3> terms) {
-    T* out = to + k * y.rows * y.size;
+    T* out = to + k * y.plane;
     std::fill_n(out, y.rows * y.size, T{0});
     for (const auto& [p, q, factor] : terms) {
       if (p && q) combine(y, out, a, p, b, q, [factor = factor](T sum, T u, T v) { return sum + factor * u * v; });

@@ -6,6 +6,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/tensor/matmul.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
@@ -59,8 +60,8 @@ class Conv2d final : public OpRules<Conv2d> {
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
   bool takes_rank_one(std::size_t input) const override { return input == 1; }
   bool takes_packed(std::size_t input) const override { return input == 1; }
-  Index scratch(std::span<const InputInfo>, const Shape&, Index, bool pullback) const override {
-    return pullback ? kParts * (positions_ * patch_ + outputs_ * patch_) : 2 * positions_ * patch_;
+  Index scratch(std::span<const InputInfo>, const Shape&, const VisitSize& visit) const override {
+    return visit.pullback ? kParts * (positions_ * patch_ + outputs_ * patch_) : 2 * positions_ * patch_;
   }
 
   template <class T>
@@ -106,8 +107,13 @@ class Conv2d final : public OpRules<Conv2d> {
       for (Index r = 0; r < visit.out.rows; ++r) {
         T* to = target.data + x.row(r);
         if (!target.accumulate && (r == 0 || !x.shared())) std::fill_n(to, x.size, T{0});
-        matmul<T>(positions_, patch_, outputs_, T{1}, {visit.cotangent + r * visit.out.size, outputs_},
-                  {visit.in[1].value, patch_}, T{0}, patches, patch_);
+        if constexpr (std::is_same_v<T, float>) {
+          if (visit.in[1].packed)
+            visit.in[1].packed->multiply_transposed(positions_, visit.cotangent + r * visit.out.size, 0, patches);
+        }
+        if (!visit.in[1].packed)
+          matmul<T>(positions_, patch_, outputs_, T{1}, {visit.cotangent + r * visit.out.size, outputs_},
+                    {visit.in[1].value, patch_}, T{0}, patches, patch_);
         scatter(patches, to);
       }
     }
@@ -181,11 +187,10 @@ class Conv2d final : public OpRules<Conv2d> {
   // y = P Wᵀ.
   template <class T>
   void through(const Jet<T>& weight, const T* patches, T* y) const {
-    if (weight.packed) {
-      weight.packed->multiply(positions_, patches, y);
-    } else {
-      matmul<T>(positions_, outputs_, patch_, T{1}, {patches, patch_}, {weight.value, patch_, true}, T{0}, y, outputs_);
+    if constexpr (std::is_same_v<T, float>) {
+      if (weight.packed) return weight.packed->multiply(positions_, patches, y);
     }
+    matmul<T>(positions_, outputs_, patch_, T{1}, {patches, patch_}, {weight.value, patch_, true}, T{0}, y, outputs_);
   }
   // y += factor P Aᵀ.
   template <class T>

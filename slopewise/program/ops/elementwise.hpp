@@ -42,6 +42,7 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
   }
   Needs needs() const override { return {.inputs = !HasSlopeAtOutput<Rule>, .output = HasSlopeAtOutput<Rule>}; }
   bool curves(std::span<const InputInfo>) const override { return !kPiecewiseLinear<Rule>; }
+  bool elementwise() const override { return true; }
 
   // y = f(x), ẏ_k = f′ ẋ_k, ÿ_k = f″ ẋ_k² + f′ ẍ_k.
   template <class T>
@@ -65,16 +66,17 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
         curvature[i] = at.curvature;
       }
       for (Index k = 0; k < visit.tangents; ++k) {
-        const T* x_dot = x.tangent + k * count + first;
-        T* y_dot = y.tangent + k * count + first;
+        const T* x_dot = x.tangent + k * x.plane + first;
+        T* y_dot = y.tangent + k * y.plane + first;
+        if (y.second) {  // before ẏ, which may be where ẋ is
+          const T* x_second = x.second ? x.second + k * x.plane + first : nullptr;
+          T* y_second = y.second + k * y.plane + first;
+          for (Index i = 0; i < piece; ++i) {
+            const T bend = kPiecewiseLinear<Rule> ? T{0} : curvature[i] * x_dot[i] * x_dot[i];
+            y_second[i] = x_second ? bend + slope[i] * x_second[i] : bend;
+          }
+        }
         for (Index i = 0; i < piece; ++i) y_dot[i] = slope[i] * x_dot[i];
-        if (!y.second) continue;
-        T* y_second = y.second + k * count + first;
-        for (Index i = 0; i < piece; ++i)
-          y_second[i] = kPiecewiseLinear<Rule> ? T{0} : curvature[i] * x_dot[i] * x_dot[i];
-        if (!x.second) continue;
-        const T* x_second = x.second + k * count + first;
-        for (Index i = 0; i < piece; ++i) y_second[i] += slope[i] * x_second[i];
       }
     }
   }

@@ -45,14 +45,14 @@ class Embedding final : public OpRules<Embedding> {
       const Index picked = checked(indices.index[i], i);
       std::copy_n(table.value + picked * width_, width_, y.value + i * width_);
       for (Index k = 0; k < visit.tangents; ++k) {
-        T* y_dot = y.tangent + (k * positions + i) * width_;
+        T* y_dot = y.tangent + k * y.plane + i * width_;
         if (table.tangent) std::copy_n(table.tangent + (k * count_ + picked) * width_, width_, y_dot);
         if (table.rank_one.left) {
           const T left = table.rank_one.left[k * count_ + picked];
           for (Index j = 0; j < width_; ++j) y_dot[j] = left * table.rank_one.right[k * width_ + j];
         }
         if (y.second)
-          std::copy_n(table.second + (k * count_ + picked) * width_, width_, y.second + (k * positions + i) * width_);
+          std::copy_n(table.second + (k * count_ + picked) * width_, width_, y.second + k * y.plane + i * width_);
       }
     }
   }

@@ -4,17 +4,20 @@
 // [x; ẋ_1 … ẋ_K; ẍ_1 … ẍ_K] go through W in one product.
 #include <fmt/format.h>
 
+#include <type_traits>
+
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/tensor/matmul.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
 
-// Products are cut into pieces of these fixed sizes, which run in parallel where one tile is all there is: of output
-// units for weight gradients and dense tangents, of rows for the weights themselves.
-constexpr Index kUnitsAPiece = 64;
+// A visit is cut into pieces of these fixed sizes, which run in parallel where one tile is all there is: of output
+// units for weight gradients and dense tangents, of rows for what goes through the weights themselves.
+constexpr Index kUnitsAPiece = PackedMatrix::kPanel;
 Index rows_a_piece(Index rows) {
   return std::max<Index>(64, (rows + 31) / 32 * 8);
 }
@@ -57,43 +60,80 @@ class Linear final : public OpRules<Linear> {
   }
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
   bool takes_rank_one(std::size_t input) const override { return input == 1; }
+  bool takes_drawn(std::size_t input) const override { return input == 1; }
   bool takes_packed(std::size_t input) const override { return input == 1; }
+  bool updates_in_place(std::size_t input) const override { return input >= 1; }
+  bool finishes_rows() const override { return true; }
+  bool cuts_itself() const override { return true; }
+  // The rows of ẋ in bfloat16; for each thread, a piece of V and what its product needs.
+  Index scratch(std::span<const InputInfo> in, const Shape& out, const VisitSize& visit) const override {
+    if (visit.pullback) return 0;
+    const Index rows = visit.rows * out.size() / outputs_;
+    Index entries = 0;
+    if (visit.bfloat16 && in[0].active) entries = (visit.tangents * rows * inputs_ + 1) / 2;
+    if (in[1].active && !in[1].rank_one) entries += visit.threads * piece_scratch(sizes(visit.rows, out.size()));
+    return entries;
+  }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {
     const Jet<T>& x = visit.in[0];
     const Jet<T>& weight = visit.in[1];
     const Jet<T>& y = visit.out;
+    const Jet<T>* bias = visit.in.size() > 2 ? &visit.in[2] : nullptr;
     const Sizes size = sizes(y.rows, y.size);
-    const Index tangents = x.tangent ? visit.tangents : 0;
-    const Index seconds = x.second ? visit.tangents : 0;
-    const Index x_entries = size.rows * size.inputs;
-    const Index y_entries = size.rows * size.outputs;
+    T* scratch = visit.scratch;
 
-    const bool stacked =
-        (!x.tangent || x.tangent == x.value + x_entries) && (!x.second || x.second == x.tangent + tangents * x_entries);
-    if (stacked) {
-      through(weight, (1 + tangents + seconds) * size.rows, size, x.value, y.value);
+    // [x; ẋ_1 … ẋ_K; ẍ_1 … ẍ_K] go through W together where they lie together.
+    const Index x_entries = size.rows * size.inputs;
+    const Index parts = 1 + (x.tangent ? visit.tangents : 0) + (x.second ? visit.tangents : 0);
+    const bool stacked = (!x.tangent || (x.tangent == x.value + x_entries && x.plane == x_entries)) &&
+                         (!x.second || x.second == x.tangent + visit.tangents * x_entries);
+    if (stacked && !visit.bfloat16) {
+      through(weight, parts * size.rows, size, x.value, y.value);
     } else {
       through(weight, size.rows, size, x.value, y.value);
-      if (x.tangent) through(weight, tangents * size.rows, size, x.tangent, y.tangent);
-      if (x.second) through(weight, seconds * size.rows, size, x.second, y.second);
+      for (Index k = 0; k < visit.tangents; ++k) {
+        if (x.tangent && !visit.bfloat16)
+          through(weight, size.rows, size, x.tangent + k * x.plane, y.tangent + k * y.plane);
+        if (x.second) through(weight, size.rows, size, x.second + k * x.plane, y.second + k * y.plane);
+      }
     }
-    const Jet<T>* bias = visit.in.size() > 2 ? &visit.in[2] : nullptr;
-    if (bias) add_to_rows(bias->value, y.value, size);
+    if constexpr (std::is_same_v<T, float>) {
+      if (visit.bfloat16 && x.tangent) {
+        through_bfloat16(visit, size, reinterpret_cast<Bfloat16*>(scratch));
+        scratch += (visit.tangents * x_entries + 1) / 2;
+      }
+    }
 
+    // The part of V that is a matrix, by output units; the rest row by row.
     for (Index k = 0; k < visit.tangents; ++k) {
-      T* y_dot = y.tangent + k * y_entries;
-      if (!x.tangent) std::fill_n(y_dot, y_entries, T{0});
-      add_weight_tangent(weight, k, size, T{1}, x.value, y_dot);
-      if (bias && bias->tangent) add_to_rows(bias->tangent + k * size.outputs, y_dot, size);
+      if (weight.tangent || weight.drawn.fill) {
+        add_weight_tangent(weight, k, size, T{1}, x.value, y.tangent + k * y.plane, x.tangent != nullptr, scratch);
+      }
       if (!y.second) continue;
-      T* y_second = y.second + k * y_entries;
-      if (!x.second) std::fill_n(y_second, y_entries, T{0});
-      if (x.tangent) add_weight_tangent(weight, k, size, T{2}, x.tangent + k * x_entries, y_second);
-      if (weight.second) add_product(weight.second + k * size.outputs * size.inputs, size, T{1}, x.value, y_second);
-      if (bias && bias->second) add_to_rows(bias->second + k * size.outputs, y_second, size);
+      T* y_second = y.second + k * y.plane;
+      bool written = x.second != nullptr;
+      if (x.tangent && (weight.tangent || weight.drawn.fill)) {
+        add_weight_tangent(weight, k, size, T{2}, x.tangent + k * x.plane, y_second, written, scratch);
+        written = true;
+      }
+      if (weight.second) {
+        add_product(
+            weight.second + k * weight.plane, [](Index, std::span<T>) {}, size, T{1}, x.value, y_second, written,
+            scratch);
+        written = true;
+      }
+      if (!written) std::fill_n(y_second, size.rows * size.outputs, T{0});
     }
+    const Index leading = size.rows / y.rows;  // rows of the products in one row of y
+    const Index piece = std::max<Index>(1, rows_a_piece(size.rows) / leading);
+    parallel_for((y.rows + piece - 1) / piece, [&](Index p) {
+      for (Index r = p * piece; r < std::min(y.rows, (p + 1) * piece); ++r) {
+        for (Index i = r * leading; i < (r + 1) * leading; ++i) complete(visit, size, bias, i);
+        visit.finish(r);
+      }
+    });
   }
 
   template <class T>
@@ -103,12 +143,21 @@ class Linear final : public OpRules<Linear> {
     const Sizes size = sizes(visit.out.rows, visit.out.size);
     const T* c = visit.cotangent;
     if (const Cotangent<T>& target = visit.in_cotangents[0]) {
-      matmul<T>(size.rows, size.inputs, size.outputs, T{1}, {c, size.outputs}, {weight.value, size.inputs},
-                target.accumulate ? T{1} : T{0}, target.data, size.inputs);
+      const T beta = target.accumulate ? T{1} : T{0};
+      if constexpr (std::is_same_v<T, float>) {
+        if (weight.packed) weight.packed->multiply_transposed(size.rows, c, beta, target.data);
+      }
+      if (!weight.packed) {
+        matmul<T>(size.rows, size.inputs, size.outputs, T{1}, {c, size.outputs}, {weight.value, size.inputs}, beta,
+                  target.data, size.inputs);
+      }
     }
     if (const Cotangent<T>& target = visit.in_cotangents[1]) {
       parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, [&](Index piece) {
         const Index first = piece * kUnitsAPiece;
+        if constexpr (std::is_same_v<T, float>) {
+          if (target.packed) return target.packed->add_product(piece, size.rows, c, x.value);
+        }
         matmul<T>(std::min(kUnitsAPiece, size.outputs - first), size.inputs, size.rows, T{1},
                   {c + first, size.outputs, true}, {x.value, size.inputs}, target.accumulate ? T{1} : T{0},
                   target.data + first * size.inputs, size.inputs);
@@ -138,40 +187,107 @@ class Linear final : public OpRules<Linear> {
       const Index count = std::min(piece_rows, rows - first);
       const T* from = x + first * size.inputs;
       T* to = y + first * size.outputs;
-      if (weight.packed) {
-        weight.packed->multiply(count, from, to);
-      } else {
-        matmul<T>(count, size.outputs, size.inputs, T{1}, {from, size.inputs}, {weight.value, size.inputs, true}, T{0},
-                  to, size.outputs);
+      if constexpr (std::is_same_v<T, float>) {
+        if (weight.packed) return weight.packed->multiply(count, from, to);
       }
+      matmul<T>(count, size.outputs, size.inputs, T{1}, {from, size.inputs}, {weight.value, size.inputs, true}, T{0},
+                to, size.outputs);
     });
   }
 
-  // y += factor x Aᵀ.
-  template <class T>
-  static void add_product(const T* a, const Sizes& size, T factor, const T* x, T* y) {
-    parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, [&](Index piece) {
-      const Index first = piece * kUnitsAPiece;
-      matmul<T>(size.rows, std::min(kUnitsAPiece, size.outputs - first), size.inputs, factor, {x, size.inputs},
-                {a + first * size.inputs, size.inputs, true}, T{1}, y + first, size.outputs);
-    });
-  }
-
-  // y += factor x V_kᵀ.
-  template <class T>
-  static void add_weight_tangent(const Jet<T>& weight, Index k, const Sizes& size, T factor, const T* x, T* y) {
-    if (weight.tangent) add_product(weight.tangent + k * size.outputs * size.inputs, size, factor, x, y);
-    if (!weight.rank_one.left) return;
-    const T* left = weight.rank_one.left + k * size.outputs;
-    const T* right = weight.rank_one.right + k * size.inputs;
-    for (Index r = 0; r < size.rows; ++r) {
-      axpy(factor * dot(right, x + r * size.inputs, size.inputs), left, y + r * size.outputs, size.outputs);
+  // ẏ = ẋ Wᵀ with factors in bfloat16.
+  static void through_bfloat16(const Push<float>& visit, const Sizes& size, Bfloat16* rounded) {
+    const Jet<float>& x = visit.in[0];
+    const Jet<float>& y = visit.out;
+    const bool together = y.plane == size.rows * size.outputs;
+    const Index rows = together ? visit.tangents * size.rows : size.rows;
+    const Index piece_rows = rows_a_piece(rows);
+    for (Index k = 0; k < visit.tangents; ++k) {
+      to_bfloat16(x.tangent + k * x.plane, rounded + k * size.rows * size.inputs, size.rows * size.inputs);
+    }
+    for (Index k = 0; k < (together ? 1 : visit.tangents); ++k) {
+      parallel_for((rows + piece_rows - 1) / piece_rows, [&](Index piece) {
+        const Index first = piece * piece_rows;
+        visit.in[1].packed->multiply_bfloat16(std::min(piece_rows, rows - first),
+                                              rounded + (k * size.rows + first) * size.inputs,
+                                              y.tangent + k * y.plane + first * size.outputs);
+      });
     }
   }
 
+  // y (+)= factor x Aᵀ, where A is stored, or drawn by fill(first entry, entries).
+  template <class T, class Fill>
+  static void add_product(const T* a, Fill fill, const Sizes& size, T factor, const T* x, T* y, bool accumulate,
+                          T* scratch) {
+    parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, [&](Index piece) {
+      const Index first = piece * kUnitsAPiece;
+      const Index units = std::min(kUnitsAPiece, size.outputs - first);
+      T* drawn = scratch + thread_index() * piece_scratch(size);
+      if (!a) fill(first * size.inputs, std::span<T>(drawn, static_cast<std::size_t>(units * size.inputs)));
+      const T* rows = a ? a + first * size.inputs : drawn;
+      if constexpr (std::is_same_v<T, float>) {
+        multiply_panel(size.rows, units, size.inputs, factor, x, rows, y + first, size.outputs, accumulate,
+                       drawn + kUnitsAPiece * size.inputs);
+      } else {
+        matmul<T>(size.rows, units, size.inputs, factor, {x, size.inputs}, {rows, size.inputs, true},
+                  accumulate ? T{1} : T{0}, y + first, size.outputs);
+      }
+    });
+  }
+  static Index piece_scratch(const Sizes& size) {
+    return kUnitsAPiece * size.inputs + panel_scratch(size.rows, size.inputs);
+  }
+
+  // y (+)= factor x V_kᵀ.
   template <class T>
-  static void add_to_rows(const T* row, T* y, const Sizes& size) {
-    for (Index r = 0; r < size.rows; ++r) axpy(T{1}, row, y + r * size.outputs, size.outputs);
+  static void add_weight_tangent(const Jet<T>& weight, Index k, const Sizes& size, T factor, const T* x, T* y,
+                                 bool accumulate, T* scratch) {
+    const auto fill = [&](Index first, std::span<T> out) { (*weight.drawn.fill)(k, weight.drawn.offset + first, out); };
+    add_product(weight.tangent ? weight.tangent + k * weight.plane : nullptr, fill, size, factor, x, y, accumulate,
+                scratch);
+  }
+
+  // What is left of row i: the bias and, for every tangent, its own and the rank-one part u (w · x).
+  template <class T>
+  static void complete(const Push<T>& visit, const Sizes& size, const Jet<T>* bias, Index i) {
+    const Jet<T>& x = visit.in[0];
+    const Jet<T>& weight = visit.in[1];
+    const Jet<T>& y = visit.out;
+    const Index at = i * size.outputs;
+    for (Index k = 0; k < visit.tangents; ++k) {
+      T* y_dot = y.tangent + k * y.plane + at;
+      const bool written = x.tangent || weight.tangent || weight.drawn.fill;
+      const T* bias_dot = bias && bias->tangent ? bias->tangent + k * bias->plane : nullptr;
+      T* y_second = y.second ? y.second + k * y.plane + at : nullptr;
+      if (weight.rank_one.left) {
+        const T* left = weight.rank_one.left + k * size.outputs;
+        const T* right = weight.rank_one.right + k * size.inputs;
+        add_row(dot(right, x.value + i * size.inputs, size.inputs), left, bias_dot, y_dot, size.outputs, written);
+        if (y_second && x.tangent) {
+          axpy(T{2} * dot(right, x.tangent + k * x.plane + i * size.inputs, size.inputs), left, y_second, size.outputs);
+        }
+      } else if (bias_dot) {
+        add_row(T{1}, bias_dot, static_cast<const T*>(nullptr), y_dot, size.outputs, written);
+      } else if (!written) {
+        std::fill_n(y_dot, size.outputs, T{0});
+      }
+      if (y_second && bias && bias->second) axpy(T{1}, bias->second + k * bias->plane, y_second, size.outputs);
+    }
+    if (bias) axpy(T{1}, bias->value, y.value + at, size.outputs);
+  }
+
+  // y (+)= c u + b, where b may be null.
+  template <class T>
+  static void add_row(T c, const T* u, const T* b, T* y, Index n, bool accumulate) {
+    if (accumulate && b) {
+      for (Index j = 0; j < n; ++j) y[j] += c * u[j] + b[j];
+    } else if (accumulate) {
+      for (Index j = 0; j < n; ++j) y[j] += c * u[j];
+    } else if (b) {
+      for (Index j = 0; j < n; ++j) y[j] = c * u[j] + b[j];
+    } else {
+      for (Index j = 0; j < n; ++j) y[j] = c * u[j];
+    }
   }
 
   Index outputs_, inputs_;

@@ -3,6 +3,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/tensor/matmul.hpp"
 
 namespace slopewise {
 namespace {

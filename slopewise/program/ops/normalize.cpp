@@ -55,7 +55,7 @@ class Normalize final : public OpRules<Normalize> {
       const T r = T{1} / std::sqrt(covariance(value, mean, value, mean, n_) + static_cast<T>(epsilon_));
       for (Index i = 0; i < n_; ++i) y.value[row * n_ + i] = (value[i] - mean) * r;
       for (Index k = 0; k < visit.tangents; ++k) {
-        const Index at = (k * rows + row) * n_;
+        const Index at = k * y.plane + row * n_;
         const T* dot = x.tangent + at;
         const T dot_mean = mean_of(dot, n_);
         const T v_dot = T{2} * covariance(value, mean, dot, dot_mean, n_);

@@ -61,7 +61,7 @@ class MaxPool final : public OpRules<MaxPool> {
     return {.value = entries * static_cast<double>(windows_.window * windows_.window), .pullback = entries};
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
-  Index scratch(std::span<const InputInfo>, const Shape& out, Index, bool) const override { return out.size(); }
+  Index scratch(std::span<const InputInfo>, const Shape& out, const VisitSize&) const override { return out.size(); }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {

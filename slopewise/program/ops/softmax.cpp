@@ -56,7 +56,7 @@ class Softmax final : public OpRules<Softmax<Log>> {
   }
   Needs needs() const override { return {.inputs = false, .output = true}; }
   bool curves(std::span<const InputInfo>) const override { return true; }
-  Index scratch(std::span<const InputInfo>, const Shape&, Index, bool) const override { return n_; }
+  Index scratch(std::span<const InputInfo>, const Shape&, const VisitSize&) const override { return n_; }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {
@@ -72,7 +72,7 @@ class Softmax final : public OpRules<Softmax<Log>> {
         for (Index i = 0; i < n_; ++i) y_row[i] = x_row[i] - log_total;
       }
       for (Index k = 0; k < visit.tangents; ++k) {
-        const Index at = (k * rows + r) * n_;
+        const Index at = k * y.plane + r * n_;
         push_row(p, x.tangent + at, x.second ? x.second + at : nullptr, y.tangent + at,
                  y.second ? y.second + at : nullptr);
       }
@@ -132,7 +132,9 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
   }
   bool curves(std::span<const InputInfo>) const override { return true; }
   bool takes_integer(std::size_t input) const override { return input == 1; }
-  Index scratch(std::span<const InputInfo> in, const Shape&, Index, bool) const override { return in[0].shape.size(); }
+  Index scratch(std::span<const InputInfo> in, const Shape&, const VisitSize&) const override {
+    return in[0].shape.size();
+  }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {

@@ -40,7 +40,7 @@ Step forward_step(const Subject& subject, std::uint64_t seed) {
       make_estimator<float>("forward", subject.layout(), {.law = "rank-one", .seed = seed});
   return [=](Parameters<float>& theta, std::uint32_t step, double rate) {
     const GradientEstimate estimate = estimator->estimate(*objective, theta, step);
-    estimate.add_to(theta.edit(), -rate);
+    estimate.add_to(theta, -rate);
     return estimate.loss();
   };
 }

@@ -72,7 +72,7 @@ class Steps {
       const auto at = static_cast<std::size_t>(j);
       Worker& own = workers_.own(*this);
       own.moved = parameters_;
-      estimates_[at]->add_to(own.moved.edit(), -rate);
+      estimates_[at]->add_to(own.moved, -rate);
       found[at] = own.objective->loss(own.moved) - loss_;
     });
     return found;

@@ -1,0 +1,180 @@
+#include "slopewise/program/pullback.hpp"
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
+#include "slopewise/base/threads.hpp"
+#include "slopewise/tensor/vector.hpp"
+
+namespace slopewise {
+namespace {
+
+// Rows of one piece of a visit of `rows` rows; pieces run in parallel, and a small batch still feeds two threads.
+Index piece_rows_of(Index rows) {
+  return std::min<Index>(64, (rows + 15) / 16 * 8);
+}
+
+}  // namespace
+
+template <class T>
+Pullback<T>::Pullback(Execution<T>& execution)
+    : execution_(execution),
+      held_(execution.plan().workload.mode == Workload::Mode::kDescent ? execution.plan().gradient : 0) {}
+
+template <class T>
+RunResult<T> Pullback<T>::gradient(T* gradient) {
+  gradient_ = gradient;
+  updated_ = nullptr;
+  run(T{1});
+  RunResult<T> result = execution_.finish();
+  execution_.require_finite_segments(gradient, "the gradient of parameter '{}' is not finite although the loss is");
+  return result;
+}
+
+// The cotangent of the loss is −rate instead of 1, so every cotangent is that multiple, and parameters take theirs by
+// addition.
+template <class T>
+RunResult<T> Pullback<T>::descend(Parameters<T>& parameters, double rate) {
+  gradient_ = held_.data();
+  updated_ = &parameters;
+  run(static_cast<T>(-rate));
+  for (Index i = 0; i < execution_.count(); ++i) {
+    const NodePlan& own = execution_.plan(i);
+    if (execution_.node(i).kind != GraphNode::Kind::kParameter || !own.used || own.updated) continue;
+    const Segment& segment = execution_.program().layout().segments[static_cast<std::size_t>(execution_.node(i).slot)];
+    axpy(T{1}, held_.data() + own.cotangent_offset, parameters.edit(segment.offset, segment.size()).data(),
+         segment.size());
+  }
+  return execution_.finish();
+}
+
+template <class T>
+void Pullback<T>::run(T seed) {
+  written_.assign(static_cast<std::size_t>(execution_.count()), false);
+  execution_.replaying = false;
+  execution_.run_shared();
+  for (Index tile = 0; tile < execution_.tiles(); ++tile) pull_tile(tile, seed);
+  pull_shared(seed);
+}
+
+template <class T>
+template <class F>
+void Pullback<T>::each_piece(Index rows, F body) {
+  const Index size = piece_rows_of(rows);
+  parallel_for((rows + size - 1) / size, [&](Index piece) { body(piece * size, std::min(size, rows - piece * size)); });
+}
+
+// Forward through one tile keeping what the plan keeps, then back, group by group. Pieces of rows run in parallel; the
+// cotangents of parameters, sums over rows, are made by ops that cut them by columns.
+template <class T>
+void Pullback<T>::pull_tile(Index tile, T seed) {
+  Execution<T>& run = execution_;
+  const Plan& plan = run.plan();
+  const Index first = tile * plan.tile;
+  const Index rows = run.tile_rows(tile);
+  const auto forward = [&](Index i) {
+    if (!run.plan(i).used || !run.node(i).op || run.node(i).shared || run.plan(i).follows) return;
+    each_piece(rows,
+               [&](Index begin, Index count) { run.push(i, first, rows, begin, count, run.arena(), run.scratch()); });
+  };
+  run.replaying = false;
+  for (Index i = 0; i < run.count(); ++i) forward(i);
+  run.collect(first, rows, run.arena());
+  run.require_finite_losses(first, rows);
+  run.replaying = true;
+  const Index loss = run.program().loss();
+  if (run.plan(loss).differentiated && !run.node(loss).shared) {
+    std::fill_n(cotangent(loss).data, rows, seed / static_cast<T>(run.rows()));
+  }
+  for (std::size_t g = plan.groups.size() - 1; g-- > 0;) {
+    for (Index i = plan.groups[g]; i < plan.groups[g + 1]; ++i) {
+      if (run.plan(i).replayed) forward(i);
+    }
+    pull_group(plan.groups[g], plan.groups[g + 1], first, rows);
+  }
+}
+
+template <class T>
+void Pullback<T>::pull_group(Index first_node, Index last_node, Index first, Index rows) {
+  Execution<T>& run = execution_;
+  for (Index i = last_node - 1; i >= first_node; --i) {
+    if (!run.plan(i).used || !run.plan(i).differentiated || !run.node(i).op || run.node(i).shared) continue;
+    bool through_rows = false;
+    bool through_shared = false;
+    for (const Index input : run.node(i).inputs) {
+      (run.node(input).shared ? through_shared : through_rows) |= run.plan(input).differentiated;
+    }
+    if (through_rows) {
+      each_piece(rows, [&](Index begin, Index count) { visit(i, first, rows, begin, count, false, run.scratch()); });
+    }
+    if (through_shared) visit(i, first, rows, 0, rows, true, run.scratch());
+    for (const Index input : run.node(i).inputs) written_[static_cast<std::size_t>(input)] = true;
+    written_[static_cast<std::size_t>(i)] = false;  // the next tile starts its cotangent anew
+  }
+}
+
+// Where the cotangent of node i is collected.
+template <class T>
+Cotangent<T> Pullback<T>::cotangent(Index i) {
+  Execution<T>& run = execution_;
+  const NodePlan& own = run.plan(i);
+  const bool accumulate = written_[static_cast<std::size_t>(i)];
+  if (run.node(i).kind != GraphNode::Kind::kParameter) {
+    return {.data = (run.node(i).shared ? run.shared() : run.arena()) + own.cotangent_offset, .accumulate = accumulate};
+  }
+  if (!own.updated) return {.data = gradient_ + own.cotangent_offset, .accumulate = accumulate};
+  const Segment& segment = run.program().layout().segments[static_cast<std::size_t>(run.node(i).slot)];
+  if constexpr (std::is_same_v<T, float>) {
+    if (own.packed) {
+      const Block& block = run.program().layout().blocks[static_cast<std::size_t>(segment.block)];
+      return {.accumulate = true, .packed = updated_->edit_packed(segment.offset, block.rows, block.columns)};
+    }
+  }
+  return {.data = updated_->edit(segment.offset, segment.size()).data(), .accumulate = true};
+}
+
+template <class T>
+void Pullback<T>::visit(Index i, Index first, Index rows, Index begin, Index piece_rows, bool shared_inputs,
+                        T* scratch) {
+  Execution<T>& run = execution_;
+  const GraphNode& what = run.node(i);
+  const auto piece = [&](Index which) {
+    const Jet<T> whole = run.jet(which, first, rows, run.arena());
+    return run.node(which).shared || piece_rows == rows ? whole : whole.rows_from(begin, piece_rows);
+  };
+  std::array<Jet<T>, kMostInputs> in;
+  std::array<Cotangent<T>, kMostInputs> targets;
+  for (std::size_t k = 0; k < what.inputs.size(); ++k) {
+    const Index input = what.inputs[k];
+    in[k] = piece(input);
+    if (!run.plan(input).differentiated || run.node(input).shared != shared_inputs) continue;
+    targets[k] = cotangent(input);
+    if (!run.node(input).shared) targets[k].data += begin * run.plan(input).size;
+    // An input that comes twice gets both contributions.
+    const auto before = what.inputs.begin() + static_cast<std::ptrdiff_t>(k);
+    targets[k].accumulate = targets[k].accumulate || std::find(what.inputs.begin(), before, input) != before;
+  }
+  what.op->pull(Pull<T>{.in = {in.data(), what.inputs.size()},
+                        .out = piece(i),
+                        .cotangent = cotangent(i).data + (what.shared ? 0 : begin * run.plan(i).size),
+                        .in_cotangents = {targets.data(), what.inputs.size()},
+                        .scratch = scratch});
+}
+
+// Back through what depends on parameters alone, after all tiles.
+template <class T>
+void Pullback<T>::pull_shared(T seed) {
+  Execution<T>& run = execution_;
+  if (run.node(run.program().loss()).shared) *cotangent(run.program().loss()).data = seed;
+  for (Index i = run.count() - 1; i >= 0; --i) {
+    if (!run.plan(i).used || !run.plan(i).differentiated || !run.node(i).op || !run.node(i).shared) continue;
+    visit(i, 0, 1, 0, 1, true, run.scratch());
+    for (const Index input : run.node(i).inputs) written_[static_cast<std::size_t>(input)] = true;
+  }
+}
+
+template class Pullback<float>;
+template class Pullback<double>;
+
+}  // namespace slopewise

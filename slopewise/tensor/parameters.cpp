@@ -1,0 +1,88 @@
+#include "slopewise/tensor/parameters.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <type_traits>
+
+namespace slopewise {
+namespace {
+
+// Gives the whole pages within [data, data + bytes) back to the system; they read as zeros from then on.
+void release_pages(void* data, std::size_t bytes) {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const std::uintptr_t first = (reinterpret_cast<std::uintptr_t>(data) + page - 1) / page * page;
+  const std::uintptr_t last = (reinterpret_cast<std::uintptr_t>(data) + bytes) / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
+}  // namespace
+
+template <class T>
+Parameters<T>& Parameters<T>::operator=(const Parameters& other) {
+  if (this == &other) return *this;
+  const std::span<const T> values = other.values();
+  values_.assign(values.begin(), values.end());
+  for (auto& [place, entry] : packed_) entry.state = State::kStale;
+  return *this;
+}
+
+template <class T>
+std::span<const T> Parameters<T>::values(Index offset, Index count) const {
+  if constexpr (std::is_same_v<T, float>) {
+    for (auto& [place, entry] : packed_) {
+      if (entry.state != State::kAhead || !place.meets(offset, count)) continue;
+      entry.matrix.unpack(values_.data() + place.offset);
+      entry.state = State::kEqual;
+    }
+  }
+  return std::span<const T>(values_).subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(count));
+}
+
+template <class T>
+std::span<T> Parameters<T>::edit(Index offset, Index count) {
+  values(offset, count);
+  for (auto& [place, entry] : packed_) {
+    if (place.meets(offset, count)) entry.state = State::kStale;
+  }
+  return std::span<T>(values_).subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(count));
+}
+
+template <class T>
+const PackedMatrix& Parameters<T>::packed(Index offset, Index rows, Index columns,
+                                          bool bfloat16) const requires std::same_as<T, float> {
+  const Place place{offset, rows, columns};
+  auto found = packed_.find(place);
+  if (found == packed_.end()) found = packed_.emplace(place, Packed{PackedMatrix(rows, columns)}).first;
+  Packed& entry = found->second;
+  if (entry.state == State::kStale) {
+    entry.matrix.pack(values(offset, rows * columns).data());
+    entry.state = State::kEqual;
+  }
+  if (bfloat16) entry.matrix.keep_bfloat16();
+  return entry.matrix;
+}
+
+template <class T>
+PackedMatrix* Parameters<T>::edit_packed(Index offset, Index rows, Index columns) requires std::same_as<T, float> {
+  const auto found = packed_.find(Place{offset, rows, columns});
+  if (found == packed_.end() || found->second.state == State::kStale) return nullptr;
+  for (auto& [place, entry] : packed_) {
+    if (place.meets(offset, rows * columns)) entry.state = State::kStale;
+  }
+  found->second.state = State::kAhead;
+  return &found->second.matrix;
+}
+
+template <class T>
+void Parameters<T>::compact(Index offset, Index rows, Index columns) requires std::same_as<T, float> {
+  packed(offset, rows, columns);
+  edit_packed(offset, rows, columns);
+  release_pages(values_.data() + offset, static_cast<std::size_t>(rows * columns) * sizeof(T));
+}
+
+template class Parameters<float>;
+template class Parameters<double>;
+
+}  // namespace slopewise

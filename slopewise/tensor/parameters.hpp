@@ -1,0 +1,62 @@
+// The values of θ: one flat vector to everyone, and matrices in the order that products read, whichever was changed
+// last being the truth; the other is made from it when somebody asks.
+#pragma once
+
+#include <compare>
+#include <concepts>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "slopewise/tensor/packed.hpp"
+
+namespace slopewise {
+
+template <class T>
+class Parameters {
+ public:
+  explicit Parameters(Index size) : values_(static_cast<std::size_t>(size)) {}
+  explicit Parameters(std::vector<T> values) : values_(std::move(values)) {}
+  Parameters(const Parameters& other) : values_(other.values().begin(), other.values().end()) {}
+  Parameters& operator=(const Parameters& other);
+  Parameters(Parameters&&) noexcept = default;
+  Parameters& operator=(Parameters&&) noexcept = default;
+
+  Index size() const { return static_cast<Index>(values_.size()); }
+
+  // θ as one vector; what is read through it is up to date until the next change of θ by another way than edit(). Calls
+  // of const members from several threads at once must not be the first after a change.
+  std::span<const T> values() const { return values(0, size()); }
+  // Entries [offset, offset + count) alone: matrices elsewhere stay as they are.
+  std::span<const T> values(Index offset, Index count) const;
+  // The same to write to.
+  std::span<T> edit() { return edit(0, size()); }
+  std::span<T> edit(Index offset, Index count);
+
+  // The matrix (rows, columns) at `offset`, packed; `bfloat16`: with its copy of half the width.
+  const PackedMatrix& packed(Index offset, Index rows, Index columns,
+                             bool bfloat16 = false) const requires std::same_as<T, float>;
+  // The same to change in place, after which it is the truth; null where no such matrix is packed and up to date, so
+  // that edit() is the way.
+  PackedMatrix* edit_packed(Index offset, Index rows, Index columns) requires std::same_as<T, float>;
+  // Packs the matrix, makes that the truth, and gives the memory of its flat entries back until they are asked for.
+  void compact(Index offset, Index rows, Index columns) requires std::same_as<T, float>;
+
+ private:
+  enum class State { kStale, kEqual, kAhead };  // of a packed matrix beside the flat entries
+  struct Place {
+    Index offset, rows, columns;
+    auto operator<=>(const Place&) const = default;
+    bool meets(Index first, Index count) const { return offset < first + count && first < offset + rows * columns; }
+  };
+  struct Packed {
+    PackedMatrix matrix;
+    State state = State::kStale;
+  };
+
+  // Two programs may read the same entries by different shapes: of matrices that overlap, at most one is ahead.
+  mutable std::vector<T> values_;
+  mutable std::map<Place, Packed> packed_;
+};
+
+}  // namespace slopewise

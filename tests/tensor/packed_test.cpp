@@ -1,0 +1,291 @@
+#include "slopewise/tensor/packed.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "slopewise/base/threads.hpp"
+#include "slopewise/tensor/matmul.hpp"
+#include "slopewise/tensor/vector.hpp"
+#include "tests/support.hpp"
+
+namespace slopewise {
+namespace {
+
+using Numbers = std::vector<float>;
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// Whole and partial panels, odd columns, padding of both widths.
+struct Size {
+  Index rows, columns;
+};
+constexpr Size kSizes[] = {{17, 1}, {64, 7}, {100, 64}, {128, 33}, {130, 130}};
+
+PackedMatrix packed(Size size, const Numbers& weights) {
+  PackedMatrix matrix(size.rows, size.columns);
+  matrix.pack(weights.data());
+  return matrix;
+}
+Numbers unpacked(const PackedMatrix& matrix) {
+  Numbers out(static_cast<std::size_t>(matrix.rows() * matrix.columns()), kNaN);
+  matrix.unpack(out.data());
+  return out;
+}
+std::vector<std::uint32_t> bits(const Numbers& numbers) {
+  std::vector<std::uint32_t> bits;
+  for (const float number : numbers) bits.push_back(std::bit_cast<std::uint32_t>(number));
+  return bits;
+}
+
+// Equal but for the rounding of `terms` products, which compilers may fuse with their sums.
+void expect_near(const Numbers& found, const Numbers& expected, Index terms) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], rounding<float>(terms)) << i;
+}
+
+TEST(Packed, UnpackGivesBackWhatWasPackedBitForBit) {
+  for (const Size size : kSizes) {
+    Numbers weights = random_vector<float>(size.rows * size.columns, 1);
+    weights.front() = -0.0f;
+    weights.back() = kNaN;
+    EXPECT_EQ(bits(unpacked(packed(size, weights))), bits(weights)) << size.rows << " × " << size.columns;
+  }
+}
+
+TEST(Packed, MultiplyAgreesWithATripleLoop) {
+  for (const Size size : kSizes) {
+    PackedMatrix matrix(size.rows, size.columns);
+    // Packed twice: the second weights are those that count.
+    for (const std::uint64_t seed : {1, 2}) {
+      const Numbers weights = random_vector<float>(size.rows * size.columns, seed);
+      matrix.pack(weights.data());
+      for (const Index count : {0, 1, 3, 16, 65}) {
+        const Numbers x = random_vector<float>(count * size.columns, 7);
+        Numbers y(static_cast<std::size_t>(count * size.rows), kNaN);
+        matrix.multiply(count, x.data(), y.data());
+        for (Index b = 0; b < count; ++b) {
+          for (Index i = 0; i < size.rows; ++i) {
+            double expected = 0;
+            for (Index j = 0; j < size.columns; ++j) {
+              expected += double{x[static_cast<std::size_t>(b * size.columns + j)]} *
+                          weights[static_cast<std::size_t>(i * size.columns + j)];
+            }
+            ASSERT_NEAR(y[static_cast<std::size_t>(b * size.rows + i)], expected, rounding<float>(size.columns))
+                << size.rows << " × " << size.columns << ", row " << b << " of " << count;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Packed, MultiplyTransposedIsTheProductWithTheOtherSide) {
+  for (const Size size : kSizes) {
+    const Numbers weights = random_vector<float>(size.rows * size.columns, 1);
+    const PackedMatrix matrix = packed(size, weights);
+    for (const float beta : {0.0f, 1.0f}) {
+      constexpr Index kCount = 5;
+      const Numbers y = random_vector<float>(kCount * size.rows, 2);
+      Numbers x = beta == 0 ? Numbers(static_cast<std::size_t>(kCount * size.columns), kNaN)
+                            : random_vector<float>(kCount * size.columns, 3);
+      Numbers expected = x;
+      matmul<float>(kCount, size.columns, size.rows, 1, {y.data(), size.rows}, {weights.data(), size.columns}, beta,
+                    expected.data(), size.columns);
+      matrix.multiply_transposed(kCount, y.data(), beta, x.data());
+      expect_near(x, expected, 2 * size.rows);
+    }
+  }
+}
+
+// Panel by panel on several threads.
+TEST(Packed, RankOneChangesAreThoseOfTheFlatMatrix) {
+  for (const Size size : kSizes) {
+    for (const Index count : {1, 3}) {
+      const Numbers weights = random_vector<float>(size.rows * size.columns, 1);
+      const Numbers left = random_vector<float>(count * size.rows, 2);
+      const Numbers right = random_vector<float>(count * size.columns, 3);
+      Numbers flat = weights;
+      for (Index i = 0; i < size.rows; ++i) {
+        for (Index k = 0; k < count; ++k) {
+          axpy(left[static_cast<std::size_t>(k * size.rows + i)], right.data() + k * size.columns,
+               flat.data() + i * size.columns, size.columns);
+        }
+      }
+      PackedMatrix matrix = packed(size, weights);
+      const ThreadScope two(2);
+      parallel_for(matrix.panels(),
+                   [&](Index p) { matrix.add_rank_one(p, count, {.left = left.data(), .right = right.data()}); });
+      expect_near(unpacked(matrix), flat, count);
+    }
+  }
+}
+
+TEST(Packed, DenseChangesAreThoseOfTheFlatMatrix) {
+  for (const Size size : kSizes) {
+    const Numbers weights = random_vector<float>(size.rows * size.columns, 1);
+    const Numbers change = random_vector<float>(size.rows * size.columns, 2);
+    Numbers flat = weights;
+    axpy(-0.3f, change.data(), flat.data(), static_cast<Index>(flat.size()));
+    PackedMatrix matrix = packed(size, weights);
+    for (Index p = 0; p < matrix.panels(); ++p)
+      matrix.add(p, -0.3f, change.data() + p * PackedMatrix::kPanel * size.columns);
+    expect_near(unpacked(matrix), flat, 1);
+  }
+}
+
+TEST(Packed, AddProductAddsTheGradientOfALayer) {
+  for (const Size size : kSizes) {
+    constexpr Index kCount = 9;
+    const Numbers weights = random_vector<float>(size.rows * size.columns, 1);
+    const Numbers y = random_vector<float>(kCount * size.rows, 2);
+    const Numbers x = random_vector<float>(kCount * size.columns, 3);
+    Numbers expected = weights;
+    matmul<float>(size.rows, size.columns, kCount, 1, {y.data(), size.rows, true}, {x.data(), size.columns}, 1,
+                  expected.data(), size.columns);
+    PackedMatrix matrix = packed(size, weights);
+    for (Index p = 0; p < matrix.panels(); ++p) matrix.add_product(p, kCount, y.data(), x.data());
+    expect_near(unpacked(matrix), expected, 2 * kCount);
+  }
+}
+
+TEST(Bfloat16, RoundsToTheNearestTiesToEven) {
+  const auto rounded = [](float from) {
+    Bfloat16 to = 0;
+    to_bfloat16(&from, &to, 1);
+    return std::bit_cast<float>(static_cast<std::uint32_t>(to) << 16);
+  };
+  const float step = std::ldexp(1.0f, -7);  // between neighbours in [1, 2)
+  EXPECT_EQ(rounded(1.0f), 1.0f);
+  EXPECT_EQ(rounded(1 + step / 2), 1.0f);
+  EXPECT_EQ(rounded(1 + 3 * step / 2), 1 + 2 * step);
+  EXPECT_EQ(rounded(1 + 0.51f * step), 1 + step);
+  EXPECT_EQ(rounded(-1 - 0.51f * step), -1 - step);
+  EXPECT_EQ(rounded(kInfinity), kInfinity);
+  EXPECT_EQ(rounded(std::numeric_limits<float>::max()), kInfinity);
+  EXPECT_TRUE(std::isnan(rounded(kNaN)));
+  EXPECT_TRUE(std::isnan(rounded(std::bit_cast<float>(0x7f800001u))));
+  EXPECT_TRUE(std::isnan(rounded(std::bit_cast<float>(0xffffffffu))));
+}
+
+float from_bfloat16(Bfloat16 half) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+}
+
+// The factors are rounded, the products and sums are not: within float's rounding of the product of rounded factors.
+TEST(Bfloat16, ProductIsExactInTheRoundedFactors) {
+  if (!has_bfloat16()) GTEST_SKIP() << "this processor does not multiply bfloat16";
+  for (const Size size : kSizes) {
+    const Numbers weights = random_vector<float>(size.rows * size.columns, 1);
+    PackedMatrix matrix = packed(size, weights);
+    matrix.keep_bfloat16();
+    constexpr Index kCount = 6;
+    const Numbers x = random_vector<float>(kCount * size.columns, 2);
+    std::vector<Bfloat16> rounded(x.size()), rounded_weights(weights.size());
+    to_bfloat16(x.data(), rounded.data(), static_cast<Index>(x.size()));
+    to_bfloat16(weights.data(), rounded_weights.data(), static_cast<Index>(weights.size()));
+    Numbers y(static_cast<std::size_t>(kCount * size.rows), kNaN);
+    matrix.multiply_bfloat16(kCount, rounded.data(), y.data());
+    for (Index b = 0; b < kCount; ++b) {
+      for (Index i = 0; i < size.rows; ++i) {
+        double expected = 0;
+        for (Index j = 0; j < size.columns; ++j) {
+          expected += double{from_bfloat16(rounded[static_cast<std::size_t>(b * size.columns + j)])} *
+                      from_bfloat16(rounded_weights[static_cast<std::size_t>(i * size.columns + j)]);
+        }
+        ASSERT_NEAR(y[static_cast<std::size_t>(b * size.rows + i)], expected, rounding<float>(size.columns))
+            << size.rows << " × " << size.columns;
+      }
+    }
+  }
+}
+
+// After each kind of change the product in bfloat16 is that of a matrix packed from the changed weights.
+TEST(Bfloat16, CopyFollowsEveryChange) {
+  if (!has_bfloat16()) GTEST_SKIP() << "this processor does not multiply bfloat16";
+  for (const Size size : kSizes) {
+    const Numbers factors = random_vector<float>(size.rows * size.columns, 2);
+    PackedMatrix matrix = packed(size, random_vector<float>(size.rows * size.columns, 1));
+    matrix.keep_bfloat16();
+    const std::function<void(Index)> changes[] = {
+        [&](Index p) { matrix.add_rank_one(p, 1, {.left = factors.data(), .right = factors.data()}); },
+        [&](Index p) { matrix.add_product(p, 1, factors.data(), factors.data()); },
+        [&](Index p) { matrix.add(p, 0.5f, factors.data() + p * PackedMatrix::kPanel * size.columns); },
+    };
+    std::vector<Bfloat16> x(static_cast<std::size_t>(size.columns));
+    to_bfloat16(factors.data(), x.data(), size.columns);
+    Numbers last;
+    for (const auto& change : changes) {
+      for (Index p = 0; p < matrix.panels(); ++p) change(p);
+      PackedMatrix fresh = packed(size, unpacked(matrix));
+      fresh.keep_bfloat16();
+      Numbers found(static_cast<std::size_t>(size.rows)), expected(static_cast<std::size_t>(size.rows));
+      matrix.multiply_bfloat16(1, x.data(), found.data());
+      fresh.multiply_bfloat16(1, x.data(), expected.data());
+      EXPECT_EQ(found, expected) << size.rows << " × " << size.columns;
+      EXPECT_NE(found, last);
+      last = found;
+    }
+  }
+}
+
+TEST(Packed, PanelUsedOnceMultipliesLikeAnyMatrix) {
+  for (const Index height : {1, 17, 64}) {
+    for (const Index columns : {1, 16, 45}) {
+      for (const bool accumulate : {false, true}) {
+        constexpr Index kCount = 7, kStride = 70;
+        const Numbers a = random_vector<float>(height * columns, 1);
+        const Numbers x = random_vector<float>(kCount * columns, 2);
+        Numbers y = random_vector<float>(kCount * kStride, 3);
+        Numbers expected = y;
+        matmul<float>(kCount, height, columns, -0.7f, {x.data(), columns}, {a.data(), columns, true},
+                      accumulate ? 1.0f : 0.0f, expected.data(), kStride);
+        Numbers scratch(static_cast<std::size_t>(panel_scratch(kCount, columns)), kNaN);
+        multiply_panel(kCount, height, columns, -0.7f, x.data(), a.data(), y.data(), kStride, accumulate,
+                       scratch.data());
+        expect_near(y, expected, 2 * columns);
+      }
+    }
+  }
+}
+
+// Products made at the same time on several threads, some of them of a size seen for the first time, give the bits of
+// one thread.
+TEST(Packed, SameBitsFromSeveralThreadsAtOnce) {
+  constexpr Size kSize{80, 96};
+  constexpr Index kCalls = 24;
+  const Numbers weights = random_vector<float>(kSize.rows * kSize.columns, 1);
+  const Numbers x = random_vector<float>(64 * kSize.columns, 2);
+  const auto run = [&](int threads) {
+    const ThreadScope with(threads);
+    const PackedMatrix matrix = packed(kSize, weights);
+    std::vector<Numbers> found(kCalls);
+    parallel_for(kCalls, [&](Index call) {
+      const Index count = 1 + call / 2 % 6 * 11;
+      Numbers y(static_cast<std::size_t>(2 * count * kSize.rows));
+      matrix.multiply(count, x.data(), y.data());
+      matmul<float>(count, kSize.rows, kSize.columns, 1, {x.data(), kSize.columns},
+                    {weights.data(), kSize.columns, true}, 0, y.data() + count * kSize.rows, kSize.rows);
+      found[static_cast<std::size_t>(call)] = std::move(y);
+    });
+    return found;
+  };
+  const auto one = run(1);
+  EXPECT_EQ(one, run(2));
+  EXPECT_EQ(one, run(3));
+}
+
+TEST(Packed, BytesCountPaddedPanels) {
+  EXPECT_EQ(PackedMatrix::bytes(100, 50), 128 * 64 * 4);
+  EXPECT_EQ(PackedMatrix::bytes(100, 50, true), 128 * 64 * 4 + 128 * 64 * 2);
+  EXPECT_FALSE(PackedMatrix::suits(16, 50));
+  EXPECT_FALSE(PackedMatrix::suits(100, 0));
+  EXPECT_TRUE(PackedMatrix::suits(17, 1));
+}
+
+}  // namespace
+}  // namespace slopewise
