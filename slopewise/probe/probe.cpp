@@ -127,11 +127,14 @@ void Draw::add_block(std::span<const double> coefficients, const Block& block, P
                      float* bias) const {
   const Index offset = layout_.segments[static_cast<std::size_t>(block.weight)].offset;
   parallel_for(weight.panels(), [&](Index p) {
-    thread_local std::vector<float> rows;  // of V in this panel: a few hundred kilobytes, in the second-level cache
-    rows.resize(static_cast<std::size_t>(weight.height(p) * block.columns));
+    thread_local std::vector<float> scratch;
+    scratch.resize(static_cast<std::size_t>(kRowsAtATime * block.columns));
     for (Index k = 0; k < count_; ++k) {
-      fill(k, offset + p * PackedMatrix::kPanel * block.columns, std::span(rows));
-      weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows.data());
+      const auto rows = [&](Index first, Index rows_now, float* to) {
+        fill(k, offset + first * block.columns, {to, static_cast<std::size_t>(rows_now * block.columns)});
+        return static_cast<const float*>(to);
+      };
+      weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows, scratch.data());
     }
   });
   if (bias) add_segment(coefficients, block.bias, bias);

@@ -37,8 +37,10 @@ class StoredDraw final : public Draw {
     const float* rows = tangents_->dense(block.weight);
     parallel_for(weight.panels(), [&](Index p) {
       for (Index k = 0; k < count(); ++k) {
-        weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]),
-                   rows + (k * block.rows + p * PackedMatrix::kPanel) * block.columns);
+        const auto rows_from = [&](Index first, Index, float*) {
+          return rows + (k * block.rows + first) * block.columns;
+        };
+        weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows_from, nullptr);
       }
     });
     if (bias) add_segment(coefficients, block.bias, bias);

@@ -286,29 +286,37 @@ void PackedMatrix::add_product(Index p, Index count, const float* y, const float
   state_->refresh(p, 0, columns());
 }
 
-void PackedMatrix::add(Index p, float factor, const float* values) {
-  transpose(values, columns(), height(p), columns(), state_->at(p), kPanel,
-            [factor](auto& to, const auto& from) { to += factor * from; });
+void PackedMatrix::add(Index p, float factor, const RowSource& a, float* scratch) {
+  for (Index first = 0; first < height(p); first += kRowsAtATime) {
+    const Index count = std::min(kRowsAtATime, height(p) - first);
+    transpose(a(p * kPanel + first, count, scratch), columns(), count, columns(), state_->at(p) + first, kPanel,
+              [factor](auto& to, const auto& from) { to += factor * from; });
+  }
   state_->refresh(p, 0, columns());
 }
 
 Index panel_scratch(Index count, Index columns) {
-  return (round_up(columns, kFloatGroup) + count) * kPanel;
+  return kRowsAtATime * columns + (round_up(columns, kFloatGroup) + count) * kPanel;
 }
 
-void multiply_panel(Index count, Index height, Index columns, float factor, const float* x, const float* a, float* y,
-                    Index y_stride, bool accumulate, float* scratch) {
+void multiply_panel(Index count, Index height, Index columns, float factor, const float* x, const RowSource& a,
+                    float* y, Index y_stride, bool accumulate, float* scratch) {
+  float* panel = scratch;  // aligned, as scratch is
+  float* product = panel + round_up(columns, kFloatGroup) * kPanel;
+  float* rows = product + count * kPanel;
+  if (height < kPanel) std::fill_n(panel, columns * kPanel, 0.0f);
+  std::fill(panel + columns * kPanel, product, 0.0f);
+  for (Index first = 0; first < height; first += kRowsAtATime) {
+    const Index some = std::min(kRowsAtATime, height - first);
+    transpose(a(first, some, rows), columns, some, columns, panel + first, kPanel,
+              [](auto& to, const auto& from) { to = from; });
+  }
   Products* products = panel_products(columns);
   if (!products) {
-    return matmul<float>(count, height, columns, factor, {x, columns}, {a, columns, true}, accumulate ? 1.0f : 0.0f, y,
+    return matmul<float>(count, height, columns, factor, {x, columns}, {panel, kPanel}, accumulate ? 1.0f : 0.0f, y,
                          y_stride);
   }
-  const Index padded = round_up(columns, kFloatGroup) * kPanel;
-  float* product = scratch + padded;
-  if (height < kPanel) std::fill_n(scratch, padded, 0.0f);
-  std::fill_n(scratch + columns * kPanel, padded - columns * kPanel, 0.0f);
-  transpose(a, columns, height, columns, scratch, kPanel, [](auto& to, const auto& from) { to = from; });
-  products->run(count, x, scratch, product);
+  products->run(count, x, panel, product);
   for (Index r = 0; r < count; ++r) {
     float* to = y + r * y_stride;
     const float* from = product + r * kPanel;

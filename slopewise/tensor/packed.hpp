@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "slopewise/tensor/tangents.hpp"
@@ -16,6 +17,12 @@ using Bfloat16 = std::uint16_t;
 void to_bfloat16(const float* from, Bfloat16* to, Index count);
 // Whether this processor multiplies bfloat16 numbers (AVX512_BF16).
 bool has_bfloat16();
+
+// Rows of a dense matrix as they are needed: rows(first, count, scratch) returns rows [first, first + count),
+// row-major, either where they are or written to `scratch`.
+using RowSource = std::function<const float*(Index first, Index count, float* scratch)>;
+// Rows asked for at a time: of a thousand columns they stay in the first-level cache.
+inline constexpr Index kRowsAtATime = 8;
 
 // W (rows, columns) in panels of 64 rows, each (columns, 64) and padded by zeros: the layout of oneDNN's products for
 // AVX-512. Copies nothing of what it is given. Calls that read are safe from several threads at once.
@@ -58,18 +65,18 @@ class PackedMatrix {
   void add_rank_one(Index p, Index count, RankOne<float> factors);
   // W += yᵀ x: y (count, rows), x (count, columns).
   void add_product(Index p, Index count, const float* y, const float* x);
-  // The panel's rows of W += factor × `values` (rows in the panel, columns).
-  void add(Index p, float factor, const float* values);
+  // W += factor A, with the rows of A as numbered in W. Needs kRowsAtATime × columns entries of scratch.
+  void add(Index p, float factor, const RowSource& a, float* scratch);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-// y (+)= factor x Aᵀ for a panel that is used once: A (height, columns) row-major with at most 64 rows, x (count,
-// columns), y (count, height) of row stride `y_stride`. Needs panel_scratch(count, columns) entries of scratch.
-void multiply_panel(Index count, Index height, Index columns, float factor, const float* x, const float* a, float* y,
-                    Index y_stride, bool accumulate, float* scratch);
+// y (+)= factor x Aᵀ for an A (height, columns) of at most 64 rows that is used once: x (count, columns), y (count,
+// height) of row stride `y_stride`. Needs panel_scratch(count, columns) entries of scratch.
+void multiply_panel(Index count, Index height, Index columns, float factor, const float* x, const RowSource& a,
+                    float* y, Index y_stride, bool accumulate, float* scratch);
 Index panel_scratch(Index count, Index columns);
 
 }  // namespace slopewise

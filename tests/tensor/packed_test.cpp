@@ -42,6 +42,11 @@ std::vector<std::uint32_t> bits(const Numbers& numbers) {
   return bits;
 }
 
+// The rows of a matrix in memory.
+RowSource rows_of(const Numbers& a, Index columns) {
+  return [&a, columns](Index first, Index, float*) { return a.data() + first * columns; };
+}
+
 // Equal but for the rounding of `terms` products, which compilers may fuse with their sums.
 void expect_near(const Numbers& found, const Numbers& expected, Index terms) {
   ASSERT_EQ(found.size(), expected.size());
@@ -132,8 +137,7 @@ TEST(Packed, DenseChangesAreThoseOfTheFlatMatrix) {
     Numbers flat = weights;
     axpy(-0.3f, change.data(), flat.data(), static_cast<Index>(flat.size()));
     PackedMatrix matrix = packed(size, weights);
-    for (Index p = 0; p < matrix.panels(); ++p)
-      matrix.add(p, -0.3f, change.data() + p * PackedMatrix::kPanel * size.columns);
+    for (Index p = 0; p < matrix.panels(); ++p) matrix.add(p, -0.3f, rows_of(change, size.columns), nullptr);
     expect_near(unpacked(matrix), flat, 1);
   }
 }
@@ -214,7 +218,7 @@ TEST(Bfloat16, CopyFollowsEveryChange) {
     const std::function<void(Index)> changes[] = {
         [&](Index p) { matrix.add_rank_one(p, 1, {.left = factors.data(), .right = factors.data()}); },
         [&](Index p) { matrix.add_product(p, 1, factors.data(), factors.data()); },
-        [&](Index p) { matrix.add(p, 0.5f, factors.data() + p * PackedMatrix::kPanel * size.columns); },
+        [&](Index p) { matrix.add(p, 0.5f, rows_of(factors, size.columns), nullptr); },
     };
     std::vector<Bfloat16> x(static_cast<std::size_t>(size.columns));
     to_bfloat16(factors.data(), x.data(), size.columns);
@@ -245,7 +249,7 @@ TEST(Packed, PanelUsedOnceMultipliesLikeAnyMatrix) {
         matmul<float>(kCount, height, columns, -0.7f, {x.data(), columns}, {a.data(), columns, true},
                       accumulate ? 1.0f : 0.0f, expected.data(), kStride);
         Numbers scratch(static_cast<std::size_t>(panel_scratch(kCount, columns)), kNaN);
-        multiply_panel(kCount, height, columns, -0.7f, x.data(), a.data(), y.data(), kStride, accumulate,
+        multiply_panel(kCount, height, columns, -0.7f, x.data(), rows_of(a, columns), y.data(), kStride, accumulate,
                        scratch.data());
         expect_near(y, expected, 2 * columns);
       }

@@ -33,7 +33,8 @@ Numbers one_more(Numbers values) {
 }
 void add_one(PackedMatrix& matrix) {
   const Numbers ones(kRows * kColumns, 1.0f);
-  for (Index p = 0; p < matrix.panels(); ++p) matrix.add(p, 1, ones.data());
+  const auto rows = [&](Index first, Index, float*) { return ones.data() + first * kColumns; };
+  for (Index p = 0; p < matrix.panels(); ++p) matrix.add(p, 1, rows, nullptr);
 }
 
 TEST(Parameters, PackedMatrixIsMadeOfTheFlatEntries) {

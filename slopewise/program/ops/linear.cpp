@@ -70,7 +70,7 @@ class Linear final : public OpRules<Linear> {
     if (visit.pullback) return 0;
     const Index rows = visit.rows * out.size() / outputs_;
     Index entries = 0;
-    if (visit.bfloat16 && in[0].active) entries = (visit.tangents * rows * inputs_ + 1) / 2;
+    if (visit.bfloat16 && in[0].active) entries = bfloat16_scratch(visit.tangents * rows * inputs_);
     if (in[1].active && !in[1].rank_one) entries += visit.threads * piece_scratch(sizes(visit.rows, out.size()));
     return entries;
   }
@@ -102,7 +102,7 @@ class Linear final : public OpRules<Linear> {
     if constexpr (std::is_same_v<T, float>) {
       if (visit.bfloat16 && x.tangent) {
         through_bfloat16(visit, size, reinterpret_cast<Bfloat16*>(scratch));
-        scratch += (visit.tangents * x_entries + 1) / 2;
+        scratch += bfloat16_scratch(visit.tangents * x_entries);
       }
     }
 
@@ -195,6 +195,9 @@ class Linear final : public OpRules<Linear> {
     });
   }
 
+  // Entries of scratch that hold so many in bfloat16, in whole cache lines.
+  static Index bfloat16_scratch(Index count) { return (count + 31) / 32 * 16; }
+
   // ẏ = ẋ Wᵀ with factors in bfloat16.
   static void through_bfloat16(const Push<float>& visit, const Sizes& size, Bfloat16* rounded) {
     const Jet<float>& x = visit.in[0];
@@ -215,27 +218,32 @@ class Linear final : public OpRules<Linear> {
     }
   }
 
-  // y (+)= factor x Aᵀ, where A is stored, or drawn by fill(first entry, entries).
+  // y (+)= factor x Aᵀ, where A is stored, or a function of (first entry, entries).
   template <class T, class Fill>
   static void add_product(const T* a, Fill fill, const Sizes& size, T factor, const T* x, T* y, bool accumulate,
                           T* scratch) {
     parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, [&](Index piece) {
-      const Index first = piece * kUnitsAPiece;
-      const Index units = std::min(kUnitsAPiece, size.outputs - first);
-      T* drawn = scratch + thread_index() * piece_scratch(size);
-      if (!a) fill(first * size.inputs, std::span<T>(drawn, static_cast<std::size_t>(units * size.inputs)));
-      const T* rows = a ? a + first * size.inputs : drawn;
+      const Index begin = piece * kUnitsAPiece;
+      const Index units = std::min(kUnitsAPiece, size.outputs - begin);
+      T* own = scratch + thread_index() * piece_scratch(size);
+      const auto rows = [&](Index first, Index count, T* to) {
+        const Index entry = (begin + first) * size.inputs;
+        if (a) return a + entry;
+        fill(entry, std::span<T>(to, static_cast<std::size_t>(count * size.inputs)));
+        return static_cast<const T*>(to);
+      };
       if constexpr (std::is_same_v<T, float>) {
-        multiply_panel(size.rows, units, size.inputs, factor, x, rows, y + first, size.outputs, accumulate,
-                       drawn + kUnitsAPiece * size.inputs);
+        multiply_panel(size.rows, units, size.inputs, factor, x, rows, y + begin, size.outputs, accumulate, own);
       } else {
-        matmul<T>(size.rows, units, size.inputs, factor, {x, size.inputs}, {rows, size.inputs, true},
-                  accumulate ? T{1} : T{0}, y + first, size.outputs);
+        matmul<T>(size.rows, units, size.inputs, factor, {x, size.inputs}, {rows(0, units, own), size.inputs, true},
+                  accumulate ? T{1} : T{0}, y + begin, size.outputs);
       }
     });
   }
+  // Entries that one thread needs for a piece, in whole cache lines.
   static Index piece_scratch(const Sizes& size) {
-    return kUnitsAPiece * size.inputs + panel_scratch(size.rows, size.inputs);
+    const Index entries = std::max(kUnitsAPiece * size.inputs, panel_scratch(size.rows, size.inputs));
+    return (entries + 15) / 16 * 16;
   }
 
   // y (+)= factor x V_kᵀ.
