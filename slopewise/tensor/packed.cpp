@@ -211,7 +211,7 @@ Index PackedMatrix::bytes(Index rows, Index columns, bool bfloat16) {
 void PackedMatrix::pack(const float* weights) {
   for (Index p = 0; p < panels(); ++p) {
     transpose(weights + p * kPanel * columns(), columns(), height(p), columns(), state_->at(p), kPanel,
-              [](auto& to, const auto& from) { to = from; });
+              [](const auto&, const auto& value) { return value; });
     state_->refresh(p, 0, columns());
   }
 }
@@ -219,7 +219,7 @@ void PackedMatrix::pack(const float* weights) {
 void PackedMatrix::unpack(float* weights) const {
   for (Index p = 0; p < panels(); ++p) {
     transpose(state_->at(p), kPanel, columns(), height(p), weights + p * kPanel * columns(), columns(),
-              [](auto& to, const auto& from) { to = from; });
+              [](const auto&, const auto& value) { return value; });
   }
 }
 
@@ -262,19 +262,22 @@ void PackedMatrix::add_rank_one(Index p, Index count, RankOne<float> factors) {
   left.assign(static_cast<std::size_t>(count * kPanel), 0.0f);
   for (Index k = 0; k < count; ++k)
     std::copy_n(factors.left + k * rows() + p * kPanel, height(p), left.data() + k * kPanel);
-  for (Index first = 0; first < columns(); first += kFreshColumns) {
-    const Index last = std::min(columns(), first + kFreshColumns);
+  const float* lefts = left.data();
+  const Index width = columns();
+  for (Index first = 0; first < width; first += kFreshColumns) {
+    const Index last = std::min(width, first + kFreshColumns);
     for (Index column = first; column < last; ++column) {
-      constexpr Index kVectors = kPanel / 8;
-      auto* entries = reinterpret_cast<detail::Lane8*>(panel + column * kPanel);
-      detail::Lane8 sums[kVectors];  // held in registers over all K
-      for (Index v = 0; v < kVectors; ++v) sums[v] = entries[v];
+      using V = Lanes<float>;
+      constexpr Index kVectors = kPanel / kLanes<float>;
+      float* entries = panel + column * kPanel;
+      V sums[kVectors];  // held in registers over all K
+      for (Index v = 0; v < kVectors; ++v) sums[v] = load<V>(entries + v * kLanes<float>);
       for (Index k = 0; k < count; ++k) {
-        const float right = factors.right[k * columns() + column];
-        const auto* u = reinterpret_cast<const detail::Lane8*>(left.data() + k * kPanel);
-        for (Index v = 0; v < kVectors; ++v) sums[v] += right * u[v];
+        const float right = factors.right[k * width + column];
+        const float* u = lefts + k * kPanel;
+        for (Index v = 0; v < kVectors; ++v) sums[v] += right * load<V>(u + v * kLanes<float>);
       }
-      for (Index v = 0; v < kVectors; ++v) entries[v] = sums[v];
+      for (Index v = 0; v < kVectors; ++v) store(sums[v], entries + v * kLanes<float>);
     }
     state_->refresh(p, first, last);
   }
@@ -290,7 +293,7 @@ void PackedMatrix::add(Index p, float factor, const RowSource& a, float* scratch
   for (Index first = 0; first < height(p); first += kRowsAtATime) {
     const Index count = std::min(kRowsAtATime, height(p) - first);
     transpose(a(p * kPanel + first, count, scratch), columns(), count, columns(), state_->at(p) + first, kPanel,
-              [factor](auto& to, const auto& from) { to += factor * from; });
+              [factor](const auto& sum, const auto& value) { return sum + factor * value; });
   }
   state_->refresh(p, 0, columns());
 }
@@ -309,7 +312,7 @@ void multiply_panel(Index count, Index height, Index columns, float factor, cons
   for (Index first = 0; first < height; first += kRowsAtATime) {
     const Index some = std::min(kRowsAtATime, height - first);
     transpose(a(first, some, rows), columns, some, columns, panel + first, kPanel,
-              [](auto& to, const auto& from) { to = from; });
+              [](const auto&, const auto& value) { return value; });
   }
   Products* products = panel_products(columns);
   if (!products) {

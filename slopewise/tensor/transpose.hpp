@@ -3,15 +3,13 @@
 
 #include <algorithm>
 
-#include "slopewise/base/shape.hpp"
+#include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace detail {
 
-using Lane8 = float __attribute__((vector_size(32), aligned(4), may_alias));
-
-inline void transpose_8x8(Lane8 (&r)[8]) {
-  Lane8 pairs[8], quads[8];
+inline void transpose_8x8(Lanes<float> (&r)[8]) {
+  Lanes<float> pairs[8], quads[8];
   for (int i = 0; i < 8; i += 2) {
     pairs[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
     pairs[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
@@ -30,12 +28,12 @@ inline void transpose_8x8(Lane8 (&r)[8]) {
 
 }  // namespace detail
 
-// Calls store(to[j * to_stride + i], from[i * from_stride + j]) for every entry of `from` (rows, columns); both
-// arguments are eight entries at a time where there are eight.
-template <class Store>
+// to[j * to_stride + i] = combine(what is there, from[i * from_stride + j]) for every entry of `from` (rows, columns);
+// combine gets eight entries at a time where there are eight.
+template <class Combine>
 void transpose(const float* from, Index from_stride, Index rows, Index columns, float* to, Index to_stride,
-               Store store) {
-  using detail::Lane8;
+               Combine combine) {
+  using V = Lanes<float>;
   const Index whole_rows = rows / 8 * 8;
   const Index whole_columns = columns / 8 * 8;
   // Two tiles side by side read whole cache lines: rows whose stride is a power of two push each other out of the
@@ -43,16 +41,19 @@ void transpose(const float* from, Index from_stride, Index rows, Index columns, 
   for (Index pair = 0; pair < whole_columns; pair += 16) {
     for (Index i = 0; i < whole_rows; i += 8) {
       for (Index j = pair; j < std::min(pair + 16, whole_columns); j += 8) {
-        Lane8 tile[8];
-        for (Index l = 0; l < 8; ++l) tile[l] = *reinterpret_cast<const Lane8*>(from + (i + l) * from_stride + j);
+        V tile[8];
+        for (Index l = 0; l < 8; ++l) tile[l] = load<V>(from + (i + l) * from_stride + j);
         detail::transpose_8x8(tile);
-        for (Index l = 0; l < 8; ++l) store(*reinterpret_cast<Lane8*>(to + (j + l) * to_stride + i), tile[l]);
+        for (Index l = 0; l < 8; ++l) {
+          float* at = to + (j + l) * to_stride + i;
+          store(combine(load<V>(at), tile[l]), at);
+        }
       }
     }
   }
   for (Index i = 0; i < rows; ++i) {
     for (Index j = i < whole_rows ? whole_columns : 0; j < columns; ++j)
-      store(to[j * to_stride + i], from[i * from_stride + j]);
+      to[j * to_stride + i] = combine(to[j * to_stride + i], from[i * from_stride + j]);
   }
 }
 

@@ -1,11 +1,17 @@
-// conv2d: y = W ⋆ x + b. Each image becomes its patches P (positions, kernel² in), so that y = P Wᵀ + b:
+// conv2d: y = W ⋆ x + b. With P the patches (positions, kernel² in) of the images, y = P Wᵀ + b:
 //   ẏ = Ṗ Wᵀ + P Vᵀ + ḃ,  ÿ = P̈ Wᵀ + 2 Ṗ Vᵀ + P Ẅᵀ + b̈;  for V = u wᵀ the product P Vᵀ is (P w) uᵀ, one channel's work.
 //   W̄ = Σ ȳᵀ P,  b̄ = Σ ȳ,  x̄: the patches of ȳ W, added back where they came from.
+// The positions of all examples form one sequence, worked through in strips whose patches stay in the second-level
+// cache from where they are gathered to where they are last read.
 #include <fmt/format.h>
+
+#include <type_traits>
+#include <utility>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/patches.hpp"
 #include "slopewise/tensor/matmul.hpp"
 #include "slopewise/tensor/vector.hpp"
 
@@ -14,12 +20,27 @@ namespace {
 
 // Parts the weight gradient of a batch is summed in: fixed, so that the sum does not depend on the threads.
 constexpr Index kParts = 8;
+// A strip's patches and those of a tangent fill three quarters of a second-level cache of 1 MiB, within a number of
+// positions that a product needs to run at speed and one that keeps the strip's outputs small; the products' kernels
+// work on 6 or 8 rows at a time.
+constexpr Index kStripEntries = Index{3} << 15;
+constexpr Index kFewestPositions = 48;
+constexpr Index kMostPositions = 768;
+
+// A sum in the making: its first term is written, the others are added.
+template <class T>
+struct Sum {
+  T* data;  // (positions of the strip, outputs)
+  bool empty = true;
+
+  // What the data is multiplied by before the next term is added.
+  T keep() { return std::exchange(empty, false) ? T{0} : T{1}; }
+};
 
 class Conv2d final : public OpRules<Conv2d> {
  public:
   static constexpr std::string_view kName = "conv2d";
-  Conv2d(const Shape& x, const Node& weight, Conv2dOptions options)
-      : stride_(options.stride), padding_(options.padding) {
+  Conv2d(const Shape& x, const Node& weight, Conv2dOptions options) {
     const Shape& w = weight.shape();
     if (x.rank() != 3 || w.rank() != 4 || w[1] != w[2] || w[3] != x[2] || !weight.shared()) {
       throw ShapeError(
@@ -27,19 +48,14 @@ class Conv2d final : public OpRules<Conv2d> {
                       "examples, found {} and {}",
                       x.to_string(), w.to_string()));
     }
-    if (stride_ < 1 || padding_ < 0 || x[0] + 2 * padding_ < w[1] || x[1] + 2 * padding_ < w[1]) {
-      throw ShapeError(fmt::format("conv2d: kernel {} with stride {} and padding {} does not fit x {}", w[1], stride_,
-                                   padding_, x.to_string()));
+    if (options.stride < 1 || options.padding < 0 || std::min(x[0], x[1]) + 2 * options.padding < w[1]) {
+      throw ShapeError(fmt::format("conv2d: kernel {} with stride {} and padding {} does not fit x {}", w[1],
+                                   options.stride, options.padding, x.to_string()));
     }
-    height_ = x[0];
-    width_ = x[1];
-    channels_ = x[2];
     outputs_ = w[0];
-    kernel_ = w[1];
-    out_height_ = (height_ + 2 * padding_ - kernel_) / stride_ + 1;
-    out_width_ = (width_ + 2 * padding_ - kernel_) / stride_ + 1;
-    patch_ = kernel_ * kernel_ * channels_;
-    positions_ = out_height_ * out_width_;
+    patches_ = Patches(x, w[1], options.stride, options.padding);
+    const Index cached = kStripEntries / std::max<Index>(patches_.size(), 1) / kFewestPositions * kFewestPositions;
+    strip_ = std::clamp(cached, kFewestPositions, kMostPositions);
   }
 
   Shape shape(std::span<const InputInfo> in) const override {
@@ -47,12 +63,14 @@ class Conv2d final : public OpRules<Conv2d> {
       throw ShapeError(
           fmt::format("conv2d: expected a bias of shape ({}), found {}", outputs_, in[2].shape.to_string()));
     }
-    return {out_height_, out_width_, outputs_};
+    return {patches_.out_height(), patches_.out_width(), outputs_};
   }
   OpCost cost(std::span<const InputInfo> in, const Shape&) const override {
-    const double product =
-        2 * static_cast<double>(positions_) * static_cast<double>(patch_) * static_cast<double>(outputs_);
-    const double structured = 2 * static_cast<double>(positions_) * static_cast<double>(patch_ + outputs_);
+    const auto positions = static_cast<double>(patches_.positions());
+    const auto patch = static_cast<double>(patches_.size());
+    const auto outputs = static_cast<double>(outputs_);
+    const double product = 2 * positions * patch * outputs;
+    const double structured = 2 * positions * (patch + outputs);
     return {.value = product,
             .tangent = (in[0].active ? product : 0) + (in[1].active ? (in[1].rank_one ? structured : product) : 0),
             .pullback = product * (in[0].active + in[1].active)};
@@ -60,8 +78,12 @@ class Conv2d final : public OpRules<Conv2d> {
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
   bool takes_rank_one(std::size_t input) const override { return input == 1; }
   bool takes_packed(std::size_t input) const override { return input == 1; }
+  bool updates_in_place(std::size_t input) const override { return input >= 1; }
+  bool finishes_rows() const override { return true; }
+  // Patches of the value and of a tangent, and those in bfloat16; or, for each part, patches and the part's sum.
   Index scratch(std::span<const InputInfo>, const Shape&, const VisitSize& visit) const override {
-    return visit.pullback ? kParts * (positions_ * patch_ + outputs_ * patch_) : 2 * positions_ * patch_;
+    if (visit.pullback) return kParts * (gathered() + weights());
+    return 2 * gathered() + (visit.bfloat16 ? gathered() / 2 : 0);
   }
 
   template <class T>
@@ -69,151 +91,178 @@ class Conv2d final : public OpRules<Conv2d> {
     const Jet<T>& x = visit.in[0];
     const Jet<T>& weight = visit.in[1];
     const Jet<T>& y = visit.out;
-    const Jet<T>* bias = visit.in.size() > 2 ? &visit.in[2] : nullptr;
+    const Jet<T> bias = visit.in.size() > 2 ? visit.in[2] : Jet<T>{};
     T* patches = visit.scratch;
-    T* moved = patches + positions_ * patch_;  // the patches of a tangent
-    for (Index r = 0; r < y.rows; ++r) {
-      gather(x.value_row(r), patches);
-      through(weight, patches, y.value_row(r));
-      if (bias) add_to_positions(bias->value, y.value_row(r));
+    T* moved = patches + gathered();  // the patches of a tangent
+    each_strip(0, y.rows, [&](Strip strip) {
+      const Index at = strip.first * outputs_;
+      patches_.gather(x.value, strip, patches);
+      Sum<T> value{y.value + at};
+      multiply(weight, strip, patches, value);
+      add_by_rows<T>({}, T{0}, bias.value, strip, patches, value);
       for (Index k = 0; k < visit.tangents; ++k) {
-        T* y_dot = y.tangent_row(k, r);
-        T* y_second = y.second ? y.second_row(k, r) : nullptr;
-        if (y_second) std::fill_n(y_second, y.size, T{0});
+        const T* weight_dot = weight.tangent ? weight.tangent_row(k, 0) : nullptr;
+        const RankOne<T> outer = factors(weight, k);
+        Sum<T> first{y.tangent_row(k, 0) + at};
+        Sum<T> second{y.second ? y.second_row(k, 0) + at : nullptr};
         if (x.second) {
-          gather(x.second_row(k, r), moved);
-          through(weight, moved, y_second);
+          patches_.gather(x.second_row(k, 0), strip, moved);
+          multiply(weight, strip, moved, second);
         }
         if (x.tangent) {
-          gather(x.tangent_row(k, r), moved);
-          through(weight, moved, y_dot);
-          if (y_second) add_weight_tangent(weight, k, T{2}, moved, y_second);
-        } else {
-          std::fill_n(y_dot, y.size, T{0});
+          patches_.gather(x.tangent_row(k, 0), strip, moved);
+          multiply_tangent(visit, strip, moved, first);
         }
-        add_weight_tangent(weight, k, T{1}, patches, y_dot);
-        if (bias && bias->tangent) add_to_positions(bias->tangent + k * outputs_, y_dot);
-        if (y_second && weight.second) add_product(weight.second + k * outputs_ * patch_, T{1}, patches, y_second);
-        if (y_second && bias && bias->second) add_to_positions(bias->second + k * outputs_, y_second);
+        if (weight_dot) add_product(weight_dot, T{1}, strip, patches, first);
+        add_by_rows(outer, T{1}, bias.tangent ? bias.tangent_row(k, 0) : nullptr, strip, patches, first);
+        if (!y.second) continue;
+        if (weight_dot && x.tangent) add_product(weight_dot, T{2}, strip, moved, second);
+        if (weight.second) add_product(weight.second_row(k, 0), T{1}, strip, patches, second);
+        add_by_rows(x.tangent ? outer : RankOne<T>{}, T{2}, bias.second ? bias.second_row(k, 0) : nullptr, strip, moved,
+                    second);
       }
-    }
+      const Index end = (strip.first + strip.count) / patches_.positions();
+      for (Index r = strip.first / patches_.positions(); r < end; ++r) visit.finish(r);
+    });
   }
 
   template <class T>
   void pullback(const Pull<T>& visit) const {
-    const Jet<T>& x = visit.in[0];
-    if (const Cotangent<T>& target = visit.in_cotangents[0]) {
-      T* patches = visit.scratch;
-      for (Index r = 0; r < visit.out.rows; ++r) {
-        T* to = target.data + x.row(r);
-        if (!target.accumulate && (r == 0 || !x.shared())) std::fill_n(to, x.size, T{0});
-        if constexpr (std::is_same_v<T, float>) {
-          if (visit.in[1].packed)
-            visit.in[1].packed->multiply_transposed(positions_, visit.cotangent + r * visit.out.size, 0, patches);
-        }
-        if (!visit.in[1].packed)
-          matmul<T>(positions_, patch_, outputs_, T{1}, {visit.cotangent + r * visit.out.size, outputs_},
-                    {visit.in[1].value, patch_}, T{0}, patches, patch_);
-        scatter(patches, to);
-      }
-    }
-    if (const Cotangent<T>& target = visit.in_cotangents[1]) pull_weight(visit, target);
+    if (visit.in_cotangents[0]) pull_input(visit, visit.in_cotangents[0]);
+    if (visit.in_cotangents[1]) pull_weight(visit, visit.in_cotangents[1]);
     if (visit.in.size() < 3) return;
     if (const Cotangent<T>& target = visit.in_cotangents[2]) {
       if (!target.accumulate) std::fill_n(target.data, outputs_, T{0});
-      for (Index i = 0; i < visit.out.rows * positions_; ++i)
+      for (Index i = 0; i < visit.out.rows * patches_.positions(); ++i)
         axpy(T{1}, visit.cotangent + i * outputs_, target.data, outputs_);
     }
   }
 
  private:
-  // Sums ȳᵀ P over the examples, part by part.
+  Index gathered() const { return strip_ * patches_.size(); }
+  Index weights() const { return outputs_ * patches_.size(); }
+
+  // The factors of tangent k of the weights; null unless it is of rank one.
+  template <class T>
+  RankOne<T> factors(const Jet<T>& weight, Index k) const {
+    if (!weight.rank_one.left) return {};
+    return {weight.rank_one.left + k * outputs_, weight.rank_one.right + k * patches_.size()};
+  }
+
+  // Calls visit(strip) for the strips of the images [first, last).
+  template <class F>
+  void each_strip(Index first, Index last, F visit) const {
+    const Index end = last * patches_.positions();
+    for (Index at = first * patches_.positions(); at < end; at += strip_) visit(Strip{at, std::min(strip_, end - at)});
+  }
+
+  // sum = P Wᵀ, the first term of any.
+  template <class T>
+  void multiply(const Jet<T>& weight, Strip strip, const T* patches, Sum<T>& sum) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (weight.packed) {
+        weight.packed->multiply(strip.count, patches, sum.data);
+        sum.empty = false;
+        return;
+      }
+    }
+    add_product(weight.value, T{1}, strip, patches, sum);
+  }
+  // sum = Ṗ Wᵀ, at the precision asked for.
+  template <class T>
+  void multiply_tangent(const Push<T>& visit, Strip strip, const T* moved, Sum<T>& sum) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (visit.bfloat16) {
+        auto* rounded = reinterpret_cast<Bfloat16*>(visit.scratch + 2 * gathered());
+        to_bfloat16(moved, rounded, strip.count * patches_.size());
+        visit.in[1].packed->multiply_bfloat16(strip.count, rounded, sum.data);
+        sum.empty = false;
+        return;
+      }
+    }
+    multiply(visit.in[1], strip, moved, sum);
+  }
+  // sum += factor P Aᵀ.
+  template <class T>
+  void add_product(const T* a, T factor, Strip strip, const T* patches, Sum<T>& sum) const {
+    const Index patch = patches_.size();
+    matmul<T>(strip.count, outputs_, patch, factor, {patches, patch}, {a, patch, true}, sum.keep(), sum.data, outputs_);
+  }
+  // sum += factor (P w) uᵀ + bias, in one visit of each row; without `outer` or `bias` that term is zero.
+  template <class T>
+  void add_by_rows(const RankOne<T>& outer, T factor, const T* bias, Strip strip, const T* patches, Sum<T>& sum) const {
+    const T keep = sum.keep();
+    for (Index i = 0; i < strip.count; ++i) {
+      T* row = sum.data + i * outputs_;
+      const T scale = outer.left ? factor * dot(outer.right, patches + i * patches_.size(), patches_.size()) : T{0};
+      if (keep == T{0}) std::fill_n(row, outputs_, T{0});
+      if (outer.left && bias) {
+        for (Index j = 0; j < outputs_; ++j) row[j] += scale * outer.left[j] + bias[j];
+      } else if (outer.left) {
+        axpy(scale, outer.left, row, outputs_);
+      } else if (bias) {
+        axpy(T{1}, bias, row, outputs_);
+      }
+    }
+  }
+
+  // x̄ = the scattered P̄. Strips are cut from this visit's images alone, which no other thread writes.
+  template <class T>
+  void pull_input(const Pull<T>& visit, const Cotangent<T>& target) const {
+    if (!target.accumulate) std::fill_n(target.data, visit.out.rows * patches_.image(), T{0});
+    each_strip(0, visit.out.rows, [&](Strip strip) {
+      multiply_transposed(visit.in[1], strip.count, visit.cotangent + strip.first * outputs_, visit.scratch);
+      patches_.scatter(visit.scratch, strip, target.data);
+    });
+  }
+
+  // P̄ = ȳ W.
+  template <class T>
+  void multiply_transposed(const Jet<T>& weight, Index count, const T* cotangent, T* patches) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (weight.packed) return weight.packed->multiply_transposed(count, cotangent, 0.0f, patches);
+    }
+    matmul<T>(count, patches_.size(), outputs_, T{1}, {cotangent, outputs_}, {weight.value, patches_.size()}, T{0},
+              patches, patches_.size());
+  }
+
+  // Sums ȳᵀ P over the images, part by part.
   template <class T>
   void pull_weight(const Pull<T>& visit, const Cotangent<T>& target) const {
     const Index rows = visit.out.rows;
-    const Index weights = outputs_ * patch_;
+    const Index patch = patches_.size();
     const Index parts = std::min(kParts, rows);
     parallel_for(parts, [&](Index part) {
-      T* patches = visit.scratch + part * (positions_ * patch_ + weights);
-      T* total = patches + positions_ * patch_;
-      std::fill_n(total, weights, T{0});
-      for (Index r = rows * part / parts; r < rows * (part + 1) / parts; ++r) {
-        gather(visit.in[0].value_row(r), patches);
-        matmul<T>(outputs_, patch_, positions_, T{1}, {visit.cotangent + r * visit.out.size, outputs_, true},
-                  {patches, patch_}, T{1}, total, patch_);
-      }
+      T* patches = visit.scratch + part * (gathered() + weights());
+      T* total = patches + gathered();
+      std::fill_n(total, weights(), T{0});
+      each_strip(rows * part / parts, rows * (part + 1) / parts, [&](Strip strip) {
+        patches_.gather(visit.in[0].value, strip, patches);
+        matmul<T>(outputs_, patch, strip.count, T{1}, {visit.cotangent + strip.first * outputs_, outputs_, true},
+                  {patches, patch}, T{1}, total, patch);
+      });
     });
-    if (!target.accumulate) std::fill_n(target.data, weights, T{0});
+    if (!target.accumulate) std::fill_n(target.data, weights(), T{0});
     for (Index part = 0; part < parts; ++part) {
-      axpy(T{1}, visit.scratch + part * (positions_ * patch_ + weights) + positions_ * patch_, target.data, weights);
+      add_to(target, visit.scratch + part * (gathered() + weights()) + gathered());
     }
   }
-
-  // Calls visit(patch entry, image entry or −1 in the padding, run) for each run of channels.
-  template <class F>
-  void each_run(F visit) const {
-    Index at = 0;
-    for (Index oy = 0; oy < out_height_; ++oy) {
-      for (Index ox = 0; ox < out_width_; ++ox) {
-        for (Index ky = 0; ky < kernel_; ++ky) {
-          const Index iy = oy * stride_ + ky - padding_;
-          for (Index kx = 0; kx < kernel_; ++kx) {
-            const Index ix = ox * stride_ + kx - padding_;
-            const bool inside = iy >= 0 && iy < height_ && ix >= 0 && ix < width_;
-            visit(at, inside ? (iy * width_ + ix) * channels_ : Index{-1});
-            at += channels_;
-          }
-        }
-      }
-    }
-  }
+  // Adds one part's sum (outputs, patch) to the weight's cotangent.
   template <class T>
-  void gather(const T* image, T* patches) const {
-    each_run([&](Index to, Index from) {
-      if (from >= 0) {
-        std::copy_n(image + from, channels_, patches + to);
-      } else {
-        std::fill_n(patches + to, channels_, T{0});
-      }
-    });
-  }
-  template <class T>
-  void scatter(const T* patches, T* image) const {
-    each_run([&](Index from, Index to) {
-      if (to >= 0) axpy(T{1}, patches + from, image + to, channels_);
-    });
-  }
-
-  // y = P Wᵀ.
-  template <class T>
-  void through(const Jet<T>& weight, const T* patches, T* y) const {
+  void add_to(const Cotangent<T>& target, const T* total) const {
     if constexpr (std::is_same_v<T, float>) {
-      if (weight.packed) return weight.packed->multiply(positions_, patches, y);
+      if (PackedMatrix* packed = target.packed) {
+        const RowSource rows = [&](Index first, Index, float*) { return total + first * patches_.size(); };
+        for (Index p = 0; p < packed->panels(); ++p) packed->add(p, 1.0f, rows, nullptr);
+        return;
+      }
     }
-    matmul<T>(positions_, outputs_, patch_, T{1}, {patches, patch_}, {weight.value, patch_, true}, T{0}, y, outputs_);
-  }
-  // y += factor P Aᵀ.
-  template <class T>
-  void add_product(const T* a, T factor, const T* patches, T* y) const {
-    matmul<T>(positions_, outputs_, patch_, factor, {patches, patch_}, {a, patch_, true}, T{1}, y, outputs_);
-  }
-  template <class T>
-  void add_weight_tangent(const Jet<T>& weight, Index k, T factor, const T* patches, T* y) const {
-    if (weight.tangent) add_product(weight.tangent + k * outputs_ * patch_, factor, patches, y);
-    if (!weight.rank_one.left) return;
-    const T* left = weight.rank_one.left + k * outputs_;
-    const T* right = weight.rank_one.right + k * patch_;
-    for (Index i = 0; i < positions_; ++i)
-      axpy(factor * dot(right, patches + i * patch_, patch_), left, y + i * outputs_, outputs_);
-  }
-  template <class T>
-  void add_to_positions(const T* row, T* y) const {
-    for (Index i = 0; i < positions_; ++i) axpy(T{1}, row, y + i * outputs_, outputs_);
+    axpy(T{1}, total, target.data, weights());
   }
 
-  Index stride_, padding_;
-  Index height_ = 0, width_ = 0, channels_ = 0, outputs_ = 0, kernel_ = 0;
-  Index out_height_ = 0, out_width_ = 0, patch_ = 0, positions_ = 0;
+  Patches patches_;
+  Index outputs_ = 0;
+  Index strip_ = 0;  // positions of a strip
 };
 
 }  // namespace

@@ -7,23 +7,21 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
 
 template <class T>
 T mean_of(const T* x, Index n) {
-  T total{0};
-  for (Index i = 0; i < n; ++i) total += x[i];
-  return total / static_cast<T>(n);
+  return sum_of(x, n) / static_cast<T>(n);
 }
 
 // mean((a − a_mean) (b − b_mean)).
 template <class T>
 T covariance(const T* a, T a_mean, const T* b, T b_mean, Index n) {
-  T total{0};
-  for (Index i = 0; i < n; ++i) total += (a[i] - a_mean) * (b[i] - b_mean);
-  return total / static_cast<T>(n);
+  return sum_over<T>(n, [=]<class V>(Index i) { return (load<V>(a + i) - a_mean) * (load<V>(b + i) - b_mean); }) /
+         static_cast<T>(n);
 }
 
 class Normalize final : public OpRules<Normalize> {

@@ -1,13 +1,17 @@
 // Pooling over windows of x (height, width, channels).
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
+
+// Max pooling numbers a window's entries in float, exact below 2^24.
+constexpr Index kLargestWindow = 4096;
 
 struct Windows {
   Index height, width, channels;  // of x
@@ -20,8 +24,8 @@ struct Windows {
       throw ShapeError(fmt::format("{}: expected x (height, width, channels) of at least the window's {}, found {}", op,
                                    window, x.to_string()));
     }
-    if (x.size() >= Index{1} << 24) {  // max pooling keeps entry numbers in float
-      throw ShapeError(fmt::format("{}: expected fewer than 2^24 entries, found {}", op, x.to_string()));
+    if (window > kLargestWindow) {
+      throw ShapeError(fmt::format("{}: expected a window of at most {}, found {}", op, kLargestWindow, window));
     }
     height = x[0];
     width = x[1];
@@ -31,20 +35,29 @@ struct Windows {
   }
   Shape out() const { return {out_height, out_width, channels}; }
 
-  // Calls visit(output entry, input entry) for every entry of every window, windows in order.
+  // Calls visit(output entry, input entry) for the first channel of every window.
   template <class F>
   void each(F visit) const {
     for (Index oy = 0; oy < out_height; ++oy) {
       for (Index ox = 0; ox < out_width; ++ox) {
-        for (Index wy = 0; wy < window; ++wy) {
-          for (Index wx = 0; wx < window; ++wx) {
-            const Index out = (oy * out_width + ox) * channels;
-            const Index in = ((oy * stride + wy) * width + ox * stride + wx) * channels;
-            for (Index c = 0; c < channels; ++c) visit(out + c, in + c);
-          }
-        }
+        visit((oy * out_width + ox) * channels, (oy * width + ox) * stride * channels);
       }
     }
+  }
+  // Calls visit(number, input entry) for every entry of a window after its first, in order, with entries counted from
+  // the first.
+  template <class F>
+  void each_other(F visit) const {
+    for (Index number = 1; number < window * window; ++number) {
+      visit(number, (number / window * width + number % window) * channels);
+    }
+  }
+  // Calls visit(first channel, V()) for the channels, V being a register's worth of them or a single one.
+  template <class T, class F>
+  void each_channel(F visit) const {
+    Index c = 0;
+    for (; c + kLanes<T> <= channels; c += kLanes<T>) visit(c, Lanes<T>{});
+    for (; c < channels; ++c) visit(c, T{});
   }
 };
 
@@ -57,25 +70,23 @@ class MaxPool final : public OpRules<MaxPool> {
 
   Shape shape(std::span<const InputInfo>) const override { return windows_.out(); }
   OpCost cost(std::span<const InputInfo>, const Shape& out) const override {
-    const auto entries = static_cast<double>(out.size());
-    return {.value = entries * static_cast<double>(windows_.window * windows_.window), .pullback = entries};
+    const double compared = static_cast<double>(out.size()) * static_cast<double>(windows_.window * windows_.window);
+    return {.value = compared, .tangent = compared, .pullback = 2 * compared};
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
-  Index scratch(std::span<const InputInfo>, const Shape& out, const VisitSize&) const override { return out.size(); }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {
     const Jet<T>& x = visit.in[0];
     const Jet<T>& y = visit.out;
-    T* largest =
-        visit.scratch;  // the input entry each output took, exact in T: an image has far fewer than 2^24 entries
     for (Index r = 0; r < y.rows; ++r) {
-      find_largest(x.value_row(r), largest, y.size);
-      take(x.value_row(r), largest, y.value_row(r), y.size);
-      for (Index k = 0; k < visit.tangents; ++k) {
-        take(x.tangent_row(k, r), largest, y.tangent_row(k, r), y.size);
-        if (y.second) take(x.second_row(k, r), largest, y.second_row(k, r), y.size);
-      }
+      each_largest(x.value_row(r), [&](Index out, Index in, auto value, auto largest) {
+        store(value, y.value_row(r) + out);
+        for (Index k = 0; k < visit.tangents; ++k) {
+          store(take(x.tangent_row(k, r) + in, largest), y.tangent_row(k, r) + out);
+          if (y.second) store(take(x.second_row(k, r) + in, largest), y.second_row(k, r) + out);
+        }
+      });
     }
   }
 
@@ -86,28 +97,50 @@ class MaxPool final : public OpRules<MaxPool> {
     const Jet<T>& x = visit.in[0];
     if (!target.accumulate) std::fill_n(target.data, x.rows * x.size, T{0});
     for (Index r = 0; r < visit.out.rows; ++r) {
-      find_largest(x.value_row(r), visit.scratch, visit.out.size);
-      T* to = target.data + x.row(r);
-      const T* c = visit.cotangent + r * visit.out.size;
-      for (Index i = 0; i < visit.out.size; ++i) to[static_cast<Index>(visit.scratch[i])] += c[i];
+      each_largest(x.value_row(r), [&](Index out, Index in, auto, auto largest) {
+        give(visit.cotangent + r * visit.out.size + out, largest, target.data + x.row(r) + in);
+      });
     }
   }
 
  private:
-  template <class T>
-  void find_largest(const T* x, T* largest, Index count) const {
-    std::fill_n(largest, count, T{-1});
+  // Calls visit(output entry, input entry, largest value, number of the entry that has it) for every window. Selections
+  // stand in place of jumps, here and below.
+  template <class T, class F>
+  void each_largest(const T* x, F visit) const {
     windows_.each([&](Index out, Index in) {
-      if (largest[out] >= T{0}) {
-        const T best = x[static_cast<Index>(largest[out])];
-        if (std::isnan(best) || x[in] <= best) return;
-      }
-      largest[out] = static_cast<T>(in);
+      windows_.each_channel<T>([&](Index channel, auto zero) {
+        using V = decltype(zero);
+        V value = load<V>(x + in + channel);
+        V largest = zero;
+        windows_.each_other([&](Index number, Index entry) {
+          const V other = load<V>(x + in + channel + entry);
+          const auto stays = (other <= value) | (value != value);  // a NaN displaces, and is not displaced
+          value = stays ? value : other;
+          largest = stays ? largest : zero + static_cast<T>(number);
+        });
+        visit(out + channel, in + channel, value, largest);
+      });
     });
   }
-  template <class T>
-  static void take(const T* x, const T* largest, T* y, Index count) {
-    for (Index i = 0; i < count; ++i) y[i] = x[static_cast<Index>(largest[i])];
+  // The entry of x that is the largest.
+  template <class T, class V>
+  V take(const T* x, V largest) const {
+    V taken = load<V>(x);
+    windows_.each_other([&](Index number, Index entry) {
+      taken = largest == V{} + static_cast<T>(number) ? load<V>(x + entry) : taken;
+    });
+    return taken;
+  }
+  // Its transpose.
+  template <class T, class V>
+  void give(const T* cotangent, V largest, T* x) const {
+    const auto give_to = [&](Index number, Index entry) {
+      const V given = largest == V{} + static_cast<T>(number) ? load<V>(cotangent) : V{};
+      store<V>(load<V>(x + entry) + given, x + entry);
+    };
+    give_to(0, 0);
+    windows_.each_other(give_to);
   }
   Windows windows_;
 };
@@ -126,13 +159,24 @@ class AveragePool final : public LinearMap<AveragePool> {
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
     const T share = T{1} / static_cast<T>(windows_.window * windows_.window);
-    std::fill_n(out, windows_.out().size(), T{0});
-    windows_.each([&](Index to, Index from) { out[to] += share * in[0][from]; });
+    windows_.each([&](Index to, Index from) {
+      windows_.each_channel<T>([&](Index channel, auto sum) {
+        using V = decltype(sum);
+        const T* first = in[0] + from + channel;
+        sum = load<V>(first);
+        windows_.each_other([&](Index, Index entry) { sum += load<V>(first + entry); });
+        store<V>(share * sum, out + to + channel);
+      });
+    });
   }
   template <class T>
   void adjoint(const T* cotangent, std::size_t, T* target) const {
     const T share = T{1} / static_cast<T>(windows_.window * windows_.window);
-    windows_.each([&](Index out, Index in) { target[in] += share * cotangent[out]; });
+    windows_.each([&](Index from, Index to) {
+      axpy(share, cotangent + from, target + to, windows_.channels);
+      windows_.each_other(
+          [&](Index, Index entry) { axpy(share, cotangent + from, target + to + entry, windows_.channels); });
+    });
   }
 
  private:

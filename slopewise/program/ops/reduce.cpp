@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "slopewise/program/ops.hpp"
+#include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
@@ -18,14 +19,19 @@ class Reduce final : public LinearMap<Reduce<Mean>> {
       if (!gone[axis]) kept.push_back(from[static_cast<Index>(axis)]);
     }
     shape_ = Shape(kept);
-    target_.resize(static_cast<std::size_t>(from.size()));
-    std::vector<Index> at(gone.size(), 0);  // the input's position, counted up
+    // The last axes, as long as they go or stay together, are runs of neighbours.
+    std::size_t outer = gone.size();
+    while (outer > 0 && gone[outer - 1] == gone.back()) run_ *= from[static_cast<Index>(--outer)];
+    run_goes_ = !gone.empty() && gone.back();
+    target_.resize(static_cast<std::size_t>(run_ > 0 ? from.size() / run_ : 0));
+    std::vector<Index> at(outer, 0);  // the run's position, counted up
     for (Index& target : target_) {
       target = 0;
-      for (std::size_t axis = 0; axis < gone.size(); ++axis) {
+      for (std::size_t axis = 0; axis < outer; ++axis) {
         if (!gone[axis]) target = target * from[static_cast<Index>(axis)] + at[axis];
       }
-      for (std::size_t axis = gone.size(); axis-- > 0;) {
+      if (!run_goes_) target *= run_;
+      for (std::size_t axis = outer; axis-- > 0;) {
         if (++at[axis] < from[static_cast<Index>(axis)]) break;
         at[axis] = 0;
       }
@@ -35,23 +41,37 @@ class Reduce final : public LinearMap<Reduce<Mean>> {
 
   Shape shape(std::span<const InputInfo>) const override { return shape_; }
   OpCost cost(std::span<const InputInfo>, const Shape&) const override {
-    const auto entries = static_cast<double>(target_.size());
+    const auto entries = static_cast<double>(target_.size()) * static_cast<double>(run_);
     return {.value = entries, .tangent = entries, .pullback = entries};
   }
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
     std::fill_n(out, shape_.size(), T{0});
-    for (std::size_t i = 0; i < target_.size(); ++i) out[target_[i]] += in[0][i];
+    const T* from = in[0];
+    for (const Index target : target_) {
+      if (run_goes_) {
+        out[target] += sum_of(from, run_);
+      } else {
+        axpy(T{1}, from, out + target, run_);
+      }
+      from += run_;
+    }
     for (Index o = 0; o < shape_.size(); ++o) out[o] *= static_cast<T>(factor_);
   }
   template <class T>
-  void adjoint(const T* cotangent, std::size_t, T* target) const {
-    for (std::size_t i = 0; i < target_.size(); ++i) target[i] += static_cast<T>(factor_) * cotangent[target_[i]];
+  void adjoint(const T* cotangent, std::size_t, T* to) const {
+    const T factor = static_cast<T>(factor_);
+    for (const Index target : target_) {
+      for (Index i = 0; i < run_; ++i) to[i] += factor * cotangent[run_goes_ ? target : target + i];
+      to += run_;
+    }
   }
 
  private:
   Shape shape_;
-  std::vector<Index> target_;  // x[i] is added to y[target[i]]
+  Index run_ = 1;              // entries of one run
+  bool run_goes_ = false;      // a run becomes one entry; else it stays a run
+  std::vector<Index> target_;  // where in y run r is added
   double factor_ = 1;
 };
 
