@@ -39,6 +39,7 @@ struct GradientOptions {
   Index samples = 100;
   Index batch = 64;
   std::string precision = "float32";
+  std::string tangent_precision = "float32";
   std::string parameters, save_parameters, example;  // files; empty: none
   std::string out = "gradient.npz";
   bool json = false;
@@ -133,6 +134,7 @@ nlohmann::ordered_json json_summary(const GradientOptions& options, const Summar
                                      {"data", summary.data},
                                      {"batch", options.batch},
                                      {"precision", options.precision},
+                                     {"tangent_precision", options.tangent_precision},
                                      {"estimator", options.estimator},
                                      {"law", nullptr},
                                      {"tangents", options.estimate.tangents},
@@ -172,7 +174,9 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   const auto estimator = make_estimator<T>(options.estimator, layout, options.estimate);
   check_interrupted("preparing");
 
-  ProgramObjective<T> objective(model.program, batch.batch());
+  const bool low = options.tangent_precision == "bf16";
+  ProgramObjective<T> objective(model.program, batch.batch(),
+                                {.tangent_precision = low ? TangentPrecision::kBfloat16 : TangentPrecision::kFloat32});
   std::vector<T> exact(static_cast<std::size_t>(layout.size));
   const double loss = objective.gradient(theta, exact);
   const std::vector<double> wide(exact.begin(), exact.end());
@@ -197,13 +201,17 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   }
 
   EstimateSamples samples(layout.size);
+  ProgramObjective<T> full(model.program, batch.batch());
+  SlopeError error;
   {
     Progress progress("gradient", static_cast<double>(options.samples),
                       {.quiet = options.run.quiet, .unit = "samples"});
     std::vector<T> dense(static_cast<std::size_t>(layout.size));
     for (Index sample = 0; sample < options.samples; ++sample) {
       check_interrupted("estimating the gradient");
-      const GradientEstimate estimate = estimator->estimate(objective, theta, static_cast<std::uint32_t>(sample));
+      const auto step = static_cast<std::uint32_t>(sample);
+      const GradientEstimate estimate = estimator->estimate(objective, theta, step);
+      if (low) error.add(estimate.slopes(), estimator->estimate(full, theta, step).slopes());
       estimate.materialize(dense);
       if (sample == 0) file.add<T>("estimate", {layout.size}, dense);
       samples.add<T>(estimate, dense, gradient, estimator->mean_factor());
@@ -231,6 +239,7 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   if (tangents > 0) summary.law = options.estimate.law;
   const auto probe = make_probe(options.estimate.law, layout, options.estimate.seed);
   summary.figures = gradient_figures(samples, gradient, *estimator, options.estimator, *probe, tangents);
+  if (low) summary.figures.push_back(error.figure());
   return summary;
 }
 
@@ -274,6 +283,9 @@ Verb add_gradient(CLI::App& app) {
           ->capture_default_str();
   count("--samples", options->samples, 1'000'000'000, "Estimates, each with tangents of its own");
   choice("--precision", options->precision, {"float32", "float64"}, "Type of the numbers computed with");
+  const CLI::Option* tangent_precision =
+      choice("--tangent-precision", options->tangent_precision, {"float32", "bf16"},
+             "Factors of the products that carry tangents; bf16 needs a processor that has it");
   add_run_options(command, options->run);
   file("--out", options->out, "Result: gradient, estimate, mean, variance, slopes, ...")->capture_default_str();
   file("--save-parameters", options->save_parameters, "Also write the weights");
@@ -289,6 +301,8 @@ Verb add_gradient(CLI::App& app) {
     require_unused_unless(options->estimator == "central", *epsilon, "--estimator central");
     const bool exact = options->estimator == "exact";
     require_unused_unless(!exact, *tangents, "an estimator that takes tangents");
+    require_unused_unless(!exact && options->estimator != "central" && options->precision == "float32",
+                          *tangent_precision, "--precision float32 and an estimator that takes slopes");
     require_unused_unless(!exact && options->estimator != "frame", *law, "an estimator that leaves the law open");
     if (options->estimator == "frame") options->estimate.law = "frame";
     options->estimate.seed = options->run.seed;

@@ -71,6 +71,22 @@ void EstimateSamples::add(const GradientEstimate& estimate, std::span<const T> d
 template void EstimateSamples::add(const GradientEstimate&, std::span<const float>, const GradientView&, double);
 template void EstimateSamples::add(const GradientEstimate&, std::span<const double>, const GradientView&, double);
 
+void SlopeError::add(std::span<const double> slopes, std::span<const double> full) {
+  for (std::size_t k = 0; k < slopes.size(); ++k) {
+    squared_error_ += (slopes[k] - full[k]) * (slopes[k] - full[k]);
+    squared_slope_ += full[k] * full[k];
+  }
+}
+
+Figure SlopeError::figure() const {
+  return {.key = "slope_error",
+          .label = "slope error, relative",
+          .expected = std::numeric_limits<double>::quiet_NaN(),
+          .measured = std::sqrt(squared_error_ / squared_slope_),
+          .interval = {},
+          .confidence = std::numeric_limits<double>::quiet_NaN()};
+}
+
 std::vector<Figure> gradient_figures(const EstimateSamples& samples, const GradientView& gradient,
                                      const Prediction& prediction, std::string_view estimator, const Probe& probe,
                                      Index tangents) {

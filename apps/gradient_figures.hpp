@@ -41,6 +41,17 @@ struct Figure {
   double confidence;
 };
 
+// The error of slopes computed at a lower precision, beside those of the same tangents at full precision.
+class SlopeError {
+ public:
+  void add(std::span<const double> slopes, std::span<const double> full);
+  // Its root mean square over that of the slopes.
+  Figure figure() const;
+
+ private:
+  double squared_error_ = 0, squared_slope_ = 0;
+};
+
 // The exact ‖∇‖ beside that of the slopes; g's component along ∇, total variance, ratio of signal to noise and cosine
 // with ∇ as predicted and as measured. `tangents` is K, 0 for an exact gradient; `probe` is the estimator's law.
 std::vector<Figure> gradient_figures(const EstimateSamples& samples, const GradientView& gradient,

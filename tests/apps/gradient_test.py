@@ -182,11 +182,26 @@ class GradientTest(unittest.TestCase):
         for name in ("gradient.npz", "weights.npz", "batch.npz"):
             self.assertTrue((self.directory / name).is_file(), name)
 
+    def test_bfloat16_tangents_say_how_far_their_slopes_are(self):
+        options = ["gradient", "--model", "mlp", "--hidden", "32,32", "--law", "rank-one", "--samples", "20", "--json",
+                   "--quiet"]
+        plain = subprocess.run([SLOPEWISE, *options], cwd=self.directory, capture_output=True, text=True)
+        self.assertNotIn("slope_error", json.loads(plain.stdout)["figures"])
+        low = subprocess.run([SLOPEWISE, *options, "--tangent-precision", "bf16"], cwd=self.directory,
+                             capture_output=True, text=True)
+        if "does not multiply it" in low.stderr:
+            self.assertEqual(low.returncode, 2)
+            self.skipTest("this processor does not multiply bfloat16")
+        self.assertEqual(low.returncode, 0, low.stderr)
+        error = json.loads(low.stdout)["figures"]["slope_error"]["measured"]
+        self.assertGreater(error, 0)
+        self.assertLess(error, 0.02)
+
     # --- what it refuses
 
     def test_wrong_usage(self):
         for option, names in (("--law", "rank-one"), ("--model", "baydin-cnn"), ("--estimator", "projection"),
-                              ("--precision", "float64")):
+                              ("--precision", "float64"), ("--tangent-precision", "bf16")):
             self.refused(2, names, option, "nonsense")
         for option in ("--tangents", "--samples", "--batch", "--hidden"):
             self.refused(2, option, option, 0)
@@ -196,6 +211,7 @@ class GradientTest(unittest.TestCase):
         self.refused(2, "--epsilon", "--estimator", "central", "--epsilon", 0)
         self.refused(2, "did you mean --samples", "--sample", 3)
         self.refused(2, "--batch: expected 1 to 10000", "--batch", 10001)
+        self.refused(2, "only with --precision float32", "--precision", "float64", "--tangent-precision", "bf16")
         self.refused(2, "only with --model mlp", "--model", "cnn", "--hidden", 16)
         self.refused(2, "only with --estimator central", "--epsilon", 0.1)
         self.refused(2, "--law: expected only with", "--estimator", "frame", "--law", "gaussian")
