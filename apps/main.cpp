@@ -111,6 +111,7 @@ int run(int argc, char** argv) {
   const Verb verbs[] = {
       add_study(app),
       add_gradient(app),
+      add_bench(app),
   };
 
   const auto chosen = [&] {

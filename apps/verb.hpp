@@ -15,6 +15,7 @@ struct Verb {
 // must live as long as the verb (a shared_ptr captured by `run`). `run` may throw; main reports it.
 // CLI::PositiveNumber and its like complain with a bound of 300 digits: use CLI::Range with a bound that means
 // something.
+Verb add_bench(CLI::App& app);
 Verb add_gradient(CLI::App& app);
 Verb add_study(CLI::App& app);
 

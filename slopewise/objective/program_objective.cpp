@@ -51,6 +51,11 @@ double ProgramObjective<T>::gradient(const Parameters<T>& parameters, std::span<
 }
 
 template <class T>
+double ProgramObjective<T>::descend(Parameters<T>& parameters, double rate) {
+  return runner({.mode = Workload::Mode::kDescent, .batch = batch_.rows}).descend(parameters, batch_, rate).loss;
+}
+
+template <class T>
 ImageBatch<T>::ImageBatch(const Dataset& dataset, std::span<const Index> indices)
     : images_(indices.size() * static_cast<std::size_t>(dataset.image_shape.size())), labels_(indices.size()) {
   gather_images<T>(dataset, indices, images_);

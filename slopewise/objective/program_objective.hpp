@@ -27,6 +27,9 @@ class ProgramObjective final : public Objective<T> {
   // Loss, slopes and second-order terms vᵀHv in one visit.
   RunResult<T> curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents);
 
+  // A step of gradient descent in place, θ −= rate ∇, as Runner::descend makes it; returns the loss before it.
+  double descend(Parameters<T>& parameters, double rate);
+
   // Other examples for the same program.
   void bind(Batch<T> batch);
   const Program& program() const { return program_; }

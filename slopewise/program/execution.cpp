@@ -57,6 +57,7 @@ void Execution<T>::bind(const Parameters<T>& parameters, const Batch<T>& batch, 
   tangents_ = tangents;
   perturbation_ = perturbation ? &perturbation : nullptr;
   rows_ = batch.rows;
+  one_by_one_ = false;
   weights_.assign(program_.nodes().size(), {});
   for (Index i = 0; i < count(); ++i) {
     if (node(i).kind != GraphNode::Kind::kParameter || !plan(i).used) continue;

@@ -17,7 +17,6 @@
 #include "slopewise/study/context.hpp"
 #include "slopewise/study/curvature.hpp"
 #include "slopewise/study/timing.hpp"
-#include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
@@ -47,12 +46,7 @@ Step forward_step(const Subject& subject, std::uint64_t seed) {
 
 Step exact_step(const Subject& subject) {
   const auto objective = std::make_shared<ProgramObjective<float>>(subject.objective());
-  const auto gradient = std::make_shared<std::vector<float>>(static_cast<std::size_t>(subject.size()));
-  return [=](Parameters<float>& theta, std::uint32_t, double rate) {
-    const double loss = objective->gradient(theta, *gradient);
-    axpy(static_cast<float>(-rate), gradient->data(), theta.edit().data(), theta.size());
-    return loss;
-  };
+  return [=](Parameters<float>& theta, std::uint32_t, double rate) { return objective->descend(theta, rate); };
 }
 
 // Steps from the initial weights to the target; kNever for more than `most` or a run that diverged.

@@ -1,0 +1,190 @@
+// `slopewise bench`: what a training step costs, beside its opponents, measured in turn on this machine.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/arguments.hpp"
+#include "apps/bench/compare.hpp"
+#include "apps/bench/machine.hpp"
+#include "apps/bench/memory.hpp"
+#include "apps/bench/report.hpp"
+#include "apps/bench/subject.hpp"
+#include "apps/verb.hpp"
+#include "slopewise/base/atomic_file.hpp"
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/report/json.hpp"
+#include "slopewise/report/progress.hpp"
+#include "slopewise/report/terminal.hpp"
+#include "slopewise/tensor/packed.hpp"
+
+namespace slopewise {
+namespace {
+
+struct Options {
+  std::vector<std::string> models = {"mlp-1024"};
+  std::vector<Index> batches = {64};
+  std::vector<int> threads = {1};
+  std::vector<Index> tangents = {1};
+  std::vector<std::string> steps = step_names();
+  std::string tangent_precision = "float32";
+  std::string against;
+  std::string python = "/usr/bin/python3";
+  Index rounds = 20;
+  double seconds = 0;  // 0: the rounds above
+  bool no_memory = false;
+  bool json = false;
+  bool quiet = false;
+  std::string out;
+  std::string peak_of;
+};
+
+std::vector<StepKind> own_kinds(const Options& options) {
+  std::vector<StepKind> kinds;
+  for (const std::string& name : step_names()) {
+    if (std::find(options.steps.begin(), options.steps.end(), name) == options.steps.end()) continue;
+    if (!takes_tangents(name)) {
+      kinds.push_back({.name = name});
+      continue;
+    }
+    for (const Index count : options.tangents) {
+      if (options.tangent_precision != "bf16") kinds.push_back({.name = name, .tangents = count});
+      if (options.tangent_precision != "float32") {
+        kinds.push_back({.name = name, .tangents = count, .bfloat16 = true});
+      }
+    }
+  }
+  return kinds;
+}
+
+CompareOptions compare_options(const Options& options) {
+  CompareOptions how{.kinds = own_kinds(options),
+                     .rounds = {.least = options.rounds, .most = options.rounds},
+                     .memory = !options.no_memory};
+  if (options.against == "pytorch") how.python = options.python;
+  if (options.seconds > 0) how.rounds = {.least = kLeastBenchRounds, .most = 1'000'000, .seconds = options.seconds};
+  return how;
+}
+
+int run(const Options& options) {
+  if (options.tangent_precision != "float32" && !has_bfloat16()) {
+    throw Error(fmt::format("--tangent-precision {}: this processor does not multiply bfloat16 numbers (AVX512_BF16)",
+                            options.tangent_precision));
+  }
+  if (!options.peak_of.empty()) {
+    set_thread_count(options.threads[0]);
+    StepKind kind{.name = options.peak_of, .bfloat16 = options.tangent_precision == "bf16"};
+    if (takes_tangents(kind.name)) kind.tangents = options.tangents[0];
+    std::cout << peak_above_parameters(options.models[0], options.batches[0], kind) << '\n';
+    return 0;
+  }
+  const std::filesystem::path directory = options.out;
+  if (!options.out.empty()) ensure_writable_directory(directory);
+  const std::vector<std::string> warnings =
+      timing_warnings(*std::max_element(options.threads.begin(), options.threads.end()));
+  if (!options.quiet) {
+    for (const std::string& warning : warnings) std::cerr << "slopewise: warning: " << warning << '\n';
+  }
+
+  const CompareOptions how = compare_options(options);
+  const std::size_t count = options.models.size() * options.batches.size() * options.threads.size();
+  std::vector<Comparison> comparisons;
+  std::vector<std::string> notes;
+  {
+    Progress progress("bench", static_cast<double>(count), {.quiet = options.quiet});
+    for (const std::string& model : options.models) {
+      for (const Index batch : options.batches) {
+        for (const int threads : options.threads) {
+          const std::string name = fmt::format("{}, batch {}, threads {}", model, batch, threads);
+          progress.note(name);
+          comparisons.push_back(compare(how, model, batch, threads, [&](double share) { progress.advance(share); }));
+          for (const std::string& note : comparisons.back().notes) notes.push_back(name + ": " + note);
+        }
+      }
+    }
+  }
+  nlohmann::ordered_json machine = describe_machine();
+  if (!how.python.empty()) machine["pytorch"] = comparisons.back().pytorch;
+  machine["warnings"] = warnings;
+  machine["notes"] = notes;
+
+  const nlohmann::ordered_json document = bench_document(std::move(machine), comparisons);
+  if (!options.out.empty()) {
+    std::string text;
+    for (const Comparison& comparison : comparisons) text += comparison_text(comparison) + "\n";
+    AtomicFile table(directory / "bench.txt");
+    table.write(text);
+    write_json(directory / "bench.json", document);
+    table.commit();
+  }
+  if (options.json) {
+    std::cout << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  } else if (!options.quiet) {
+    for (const Comparison& comparison : comparisons) {
+      std::cout << comparison_text(comparison, is_terminal(1) ? terminal_width(1) : 0, wants_colour(1)) << '\n';
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Verb add_bench(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = *app.add_subcommand(
+      "bench", "Time a training step, and measure its memory, beside inference, backprop and PyTorch");
+  const auto list = [&](const char* name, auto& values, const char* what) {
+    return command.add_option(name, values, what)->delimiter(',')->allow_extra_args(false)->capture_default_str();
+  };
+  list("--model", options->models, "Networks")->type_name("NAME,...")->check(CLI::IsMember(bench_models()));
+  list("--batch", options->batches, "Examples in a step")
+      ->type_name("N,...")
+      ->check(CLI::Range(Index{1}, Index{65536}));
+  list("--threads", options->threads, "Threads")->type_name("N,...")->check(CLI::Range(1, 1024));
+  list("--tangents", options->tangents, "Tangents of a step that has them")
+      ->type_name("K,...")
+      ->check(CLI::Range(Index{1}, Index{1024}));
+  list("--steps", options->steps, "Steps to measure")->type_name("NAME,...")->check(CLI::IsMember(step_names()));
+  command.add_option("--tangent-precision", options->tangent_precision, "Precision of the tangents' products")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"float32", "bf16", "both"}))
+      ->capture_default_str();
+  const CLI::Option* against =
+      command.add_option("--against", options->against, "Also measure PyTorch's SGD and forward-mode steps")
+          ->type_name("NAME")
+          ->check(CLI::IsMember({"pytorch"}));
+  const CLI::Option* python = command.add_option("--python", options->python, "Python that has PyTorch")
+                                  ->type_name("FILE")
+                                  ->capture_default_str();
+  CLI::Option* count = command.add_option("--rounds", options->rounds, "Rounds in which every step is measured once")
+                           ->type_name("N")
+                           ->check(CLI::Range(kLeastBenchRounds, Index{100'000}))
+                           ->capture_default_str();
+  command
+      .add_option("--seconds", options->seconds,
+                  fmt::format("Seconds of rounds for each model, batch and number of threads, in place of --rounds; at "
+                              "least {} rounds",
+                              kLeastBenchRounds))
+      ->type_name("S")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->excludes(count);
+  command.add_flag("--no-memory", options->no_memory, "Leave out the peaks of memory, each of a process of its own");
+  command.add_option("--out", options->out, "Directory for bench.json and bench.txt [none]")->type_name("DIR");
+  command.add_flag("--json", options->json, "Print bench.json instead of the tables");
+  command.add_flag("-q,--quiet", options->quiet, "Print nothing but errors");
+  command.add_option("--peak-of", options->peak_of)->group("")->check(CLI::IsMember(step_names()));
+  command.footer(
+      "Examples:\n"
+      "  env OMP_PROC_BIND=true OMP_PLACES=cores slopewise bench --batch 64,256 --out runs/bench\n"
+      "  slopewise bench --model cnn --steps loss,rank-one,backprop --against pytorch --seconds 20");
+  return {&command, [=] {
+            require_unused_unless(against->count() > 0, *python, "--against pytorch");
+            return run(*options);
+          }};
+}
+
+}  // namespace slopewise

@@ -1,0 +1,25 @@
+// One model at one batch size and number of threads: every step's time, memory and error.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apps/bench/measure.hpp"
+#include "apps/bench/report.hpp"
+
+namespace slopewise {
+
+struct CompareOptions {
+  std::vector<StepKind> kinds;  // Slopewise's own steps
+  std::string python;           // with PyTorch, to be compared with; empty: none
+  Rounds rounds;
+  bool memory = true;
+};
+
+// `advance` is told the share of the work done since it was last called. Throws Interrupted, and Error where PyTorch
+// or a process that measures memory fails.
+Comparison compare(const CompareOptions& options, const std::string& model, Index batch, int threads,
+                   const std::function<void(double share)>& advance);
+
+}  // namespace slopewise

@@ -1,0 +1,105 @@
+#include "apps/bench/machine.hpp"
+
+#include <fmt/format.h>
+#include <hwy/targets.h>
+#include <omp.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string_view>
+#include <system_error>
+
+#include "slopewise/base/version.hpp"
+
+namespace slopewise {
+namespace {
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
+  }
+  return "unknown";
+}
+
+nlohmann::ordered_json variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+}
+
+}  // namespace
+
+const std::vector<std::string>& pinning_variables() {
+  static const std::vector<std::string> names = {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "DNNL_MAX_CPU_ISA",
+                                                 "ONEDNN_MAX_CPU_ISA"};
+  return names;
+}
+
+cpu_set_t usable_cpus() {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  for (int place = 0; place < omp_get_num_places(); ++place) {
+    std::vector<int> numbers(static_cast<std::size_t>(omp_get_place_num_procs(place)));
+    omp_get_place_proc_ids(place, numbers.data());
+    for (const int number : numbers) CPU_SET(static_cast<std::size_t>(number), &cpus);
+  }
+  if (CPU_COUNT(&cpus) == 0) sched_getaffinity(0, sizeof cpus, &cpus);
+  return cpus;
+}
+
+std::vector<std::string> timing_warnings(int threads) {
+  std::vector<std::string> warnings;
+  for (const std::string& name : pinning_variables()) {
+    if (const char* value = std::getenv(name.c_str())) {
+      warnings.push_back(
+          fmt::format("{}={} chooses kernels in the library's place and may slow Slopewise's; PyTorch "
+                      "runs without it. Run again with: env -u {}",
+                      name, value, name));
+    }
+  }
+  const cpu_set_t usable = usable_cpus();
+  if (const int cpus = CPU_COUNT(&usable); cpus < threads) {
+    warnings.push_back(fmt::format("{} threads share {} CPU{}", threads, cpus, cpus == 1 ? "" : "s"));
+  }
+  if (omp_get_proc_bind() == omp_proc_bind_false) {
+    warnings.push_back(
+        "threads are not bound to CPUs, so that they may move or share one. Run again with: env OMP_PROC_BIND=true "
+        "OMP_PLACES=cores");
+  }
+  const char* policy = std::getenv("OMP_WAIT_POLICY");
+  if (policy && std::string_view(policy) == "active") {
+    warnings.push_back("OMP_WAIT_POLICY=active keeps idle threads busy while another process is measured");
+  }
+  return warnings;
+}
+
+CpuTime cpu_time() {
+  CpuTime total;
+  std::error_code ignored;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
+    double used = 0, waited = 0;  // nanoseconds
+    std::ifstream(task.path() / "schedstat") >> used >> waited;
+    total.used += 1e-9 * used;
+    total.waited += 1e-9 * waited;
+  }
+  return total;
+}
+
+nlohmann::ordered_json describe_machine() {
+  const std::int64_t supported = hwy::SupportedTargets();  // Highway numbers its targets from the best down
+  const dnnl_version_t& dnnl = *dnnl::version();
+  const cpu_set_t usable = usable_cpus();
+  return {{"processor", processor_name()},
+          {"instruction_set", hwy::TargetName(supported & -supported)},
+          {"cpus", CPU_COUNT(&usable)},
+          {"slopewise", version()},
+          {"onednn", fmt::format("{}.{}.{}", dnnl.major, dnnl.minor, dnnl.patch)},
+          {"pytorch", nullptr},
+          {"omp_proc_bind", variable("OMP_PROC_BIND")},
+          {"omp_places", variable("OMP_PLACES")}};
+}
+
+}  // namespace slopewise

@@ -1,0 +1,70 @@
+#include "apps/bench/memory.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "apps/bench/child.hpp"
+#include "slopewise/base/error.hpp"
+
+namespace slopewise {
+namespace {
+
+constexpr int kRuns = 3;
+
+// A field of /proc/self/status that is given in kB, in bytes.
+Index status(std::string_view field) {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(field) && line[field.size()] == ':') return 1024 * std::stoll(line.substr(field.size() + 1));
+  }
+  throw FileError(fmt::format("/proc/self/status: expected a line {}, found none", field));
+}
+
+// From here on VmHWM is the peak since this call (proc(5), clear_refs).
+void restart_peak() {
+  std::ofstream file("/proc/self/clear_refs");
+  file << "5" << std::flush;
+  if (!file) throw FileError("/proc/self/clear_refs: cannot write, so that no peak of memory can be measured");
+}
+
+}  // namespace
+
+Index peak_above_parameters(std::string_view model, Index batch, const StepKind& kind) {
+  {
+    const BenchSubject small = BenchSubject::small(model);
+    make_step(kind, small, start_parameters(small))();
+  }
+  const BenchSubject subject(model, batch);
+  Parameters<float> theta = start_parameters(subject);
+  const Index held = status("VmRSS");
+  restart_peak();
+  const std::function<void()> step = make_step(kind, subject, std::move(theta));
+  for (int run = 0; run < kRuns; ++run) step();
+  return status("VmHWM") - held;
+}
+
+Index peak_of_fresh_process(std::string_view model, Index batch, int threads, const StepKind& kind) {
+  std::vector<std::string> arguments = {"/proc/self/exe",
+                                        "bench",
+                                        "--peak-of",
+                                        kind.name,
+                                        "--model",
+                                        std::string(model),
+                                        "--batch",
+                                        std::to_string(batch),
+                                        "--threads",
+                                        std::to_string(threads),
+                                        "--tangent-precision",
+                                        kind.bfloat16 ? "bf16" : "float32"};
+  if (kind.tangents > 0) {
+    arguments.push_back("--tangents");
+    arguments.push_back(std::to_string(kind.tangents));
+  }
+  Child child(arguments, {});
+  const std::optional<std::string> answer = child.receive("measuring memory");
+  if (!answer) throw Error(fmt::format("the process that measures the memory of {} failed", kind.name));
+  return std::stoll(*answer);
+}
+
+}  // namespace slopewise

@@ -1,0 +1,19 @@
+// What a step needs at its peak, measured in a process that runs nothing else.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "apps/bench/steps.hpp"
+
+namespace slopewise {
+
+// Bytes resident at the step's peak beyond those that this process holds with parameters and batch made and the code
+// touched (a step of a small network has run before). Means something only in a fresh process. Throws FileError where
+// the system does not tell.
+Index peak_above_parameters(std::string_view model, Index batch, const StepKind& kind);
+
+// The same from a fresh process: this program again, with the hidden option that asks for it. Throws Error if it fails.
+Index peak_of_fresh_process(std::string_view model, Index batch, int threads, const StepKind& kind);
+
+}  // namespace slopewise

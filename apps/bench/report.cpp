@@ -1,0 +1,124 @@
+#include "apps/bench/report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "slopewise/report/format.hpp"
+#include "slopewise/report/table.hpp"
+
+namespace slopewise {
+namespace {
+
+// The median of the step of that name, in seconds; NaN where it was not measured.
+double median_of(const Comparison& comparison, std::string_view step) {
+  for (const BenchRow& row : comparison.rows) {
+    if (row.kind.name == step) return row.timing.median;
+  }
+  return kUnmeasured;
+}
+
+struct Ratios {
+  double over_loss, over_backprop, over_floor, over_pytorch_sgd;
+};
+
+Ratios ratios(const Comparison& comparison, const BenchRow& row) {
+  const double time = row.timing.median;
+  return {.over_loss = time / median_of(comparison, "loss"),
+          .over_backprop = time / median_of(comparison, "backprop"),
+          .over_floor = time / row.floor,
+          .over_pytorch_sgd = time / median_of(comparison, "pytorch-sgd")};
+}
+
+std::string precision(const StepKind& kind) {
+  return kind.bfloat16 ? "bf16" : "float32";
+}
+
+std::string number(double x) {
+  return std::isnan(x) ? std::string() : format_number(x);
+}
+
+// Drops the columns that hold nothing below their header, which is the first line.
+void drop_empty_columns(std::vector<std::vector<std::string>>& lines) {
+  for (std::size_t column = lines.front().size(); column-- > 0;) {
+    const bool empty = std::all_of(lines.begin() + 1, lines.end(),
+                                   [&](const std::vector<std::string>& line) { return line[column].empty(); });
+    if (!empty) continue;
+    for (std::vector<std::string>& line : lines) line.erase(line.begin() + static_cast<std::ptrdiff_t>(column));
+  }
+}
+
+}  // namespace
+
+double ProductRate::floor(const CostReport& cost, bool bfloat16_tangents) const {
+  return (cost.value_flops + cost.pullback_flops) / float32 +
+         cost.tangent_flops / (bfloat16_tangents ? bfloat16 : float32);
+}
+
+nlohmann::ordered_json bench_document(nlohmann::ordered_json machine, std::span<const Comparison> comparisons) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  nlohmann::ordered_json products = nlohmann::ordered_json::array();
+  for (const Comparison& comparison : comparisons) {
+    products.push_back({{"model", comparison.model},
+                        {"batch", comparison.batch},
+                        {"threads", comparison.threads},
+                        {"float32_gflops", comparison.product.float32 / 1e9},
+                        {"bf16_gflops", comparison.product.bfloat16 / 1e9}});
+    for (const BenchRow& row : comparison.rows) {
+      const Ratios over = ratios(comparison, row);
+      nlohmann::ordered_json entry = {{"model", comparison.model},
+                                      {"batch", comparison.batch},
+                                      {"threads", comparison.threads},
+                                      {"step", row.kind.name},
+                                      {"tangents", row.kind.tangents},
+                                      {"precision", precision(row.kind)},
+                                      {"milliseconds", 1e3 * row.timing.median},
+                                      {"low", 1e3 * row.timing.low},
+                                      {"high", 1e3 * row.timing.high},
+                                      {"over_loss", over.over_loss},
+                                      {"over_backprop", over.over_backprop},
+                                      {"over_floor", over.over_floor},
+                                      {"over_pytorch_sgd", over.over_pytorch_sgd},
+                                      {"peak_bytes", nullptr}};
+      if (row.peak_bytes) entry["peak_bytes"] = *row.peak_bytes;
+      if (row.kind.bfloat16) entry["slope_error"] = row.slope_error;
+      rows.push_back(entry);
+    }
+  }
+  machine["products"] = products;
+  return {{"schema", "slopewise.bench/1"}, {"machine", machine}, {"rows", rows}};
+}
+
+std::string comparison_text(const Comparison& comparison, int width, bool colour) {
+  std::string text =
+      fmt::format("{} ({} parameters), batch {}, {} thread{}; product {:.0f} GFLOP/s", comparison.model,
+                  format_number(static_cast<double>(comparison.parameters)), comparison.batch, comparison.threads,
+                  comparison.threads == 1 ? "" : "s", comparison.product.float32 / 1e9);
+  if (!std::isnan(comparison.product.bfloat16)) {
+    text += fmt::format(", in bf16 {:.0f}", comparison.product.bfloat16 / 1e9);
+  }
+  text += "\n\n";
+
+  std::vector<std::vector<std::string>> lines = {{"step", "K", "precision", "ms", "95 % interval", "× loss",
+                                                  "× backprop", "× floor", "× PyTorch SGD", "peak", "slope error"}};
+  for (const BenchRow& row : comparison.rows) {
+    const Ratios over = ratios(comparison, row);
+    lines.push_back({row.kind.name, row.kind.tangents > 0 ? std::to_string(row.kind.tangents) : "", precision(row.kind),
+                     number(1e3 * row.timing.median), format_interval(1e3 * row.timing.low, 1e3 * row.timing.high),
+                     number(over.over_loss), number(over.over_backprop), number(over.over_floor),
+                     number(over.over_pytorch_sgd), row.peak_bytes ? format_bytes(*row.peak_bytes) : "",
+                     number(row.slope_error)});
+  }
+  drop_empty_columns(lines);
+  Table table(lines.front());
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    table.add_row(lines[i], lines[i].front().starts_with("pytorch") ? Ink::kFaint : Ink::kPlain);
+  }
+  text += table.to_string(width, colour);
+  for (const std::string& note : comparison.notes) text += note + "\n";
+  return text;
+}
+
+}  // namespace slopewise

@@ -1,0 +1,153 @@
+#include "apps/bench/steps.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/estimate/estimator.hpp"
+#include "slopewise/model/initialize.hpp"
+#include "slopewise/objective/program_objective.hpp"
+
+namespace slopewise {
+namespace {
+
+constexpr std::uint64_t kSeed = 1;
+// Small, so that θ moves without going anywhere.
+constexpr double kRate = 1e-6;
+// Tangents of one pushforward where slopes are compared.
+constexpr Index kAtOnce = 4;
+
+std::shared_ptr<const Probe> probe_of(const StepKind& kind, const BenchSubject& subject) {
+  return make_probe(tangent_law(kind), subject.program().layout(), kSeed);
+}
+
+TangentPrecision precision(const StepKind& kind) {
+  return kind.bfloat16 ? TangentPrecision::kBfloat16 : TangentPrecision::kFloat32;
+}
+
+Workload workload(const StepKind& kind, const BenchSubject& subject) {
+  Workload work{.batch = subject.batch_size(), .tangents = kind.tangents, .tangent_precision = precision(kind)};
+  if (kind.tangents > 0) {
+    work.forms = probe_of(kind, subject)->forms();
+  } else if (kind.name != "loss") {
+    work.mode = Workload::Mode::kDescent;
+    work.checkpointed = kind.name == "checkpointed";
+  }
+  return work;
+}
+
+// Inference; or a step of gradient descent by the exact gradient.
+struct Direct {
+  Batch<float> batch;
+  Runner<float> runner;
+  Parameters<float> theta;
+
+  Direct(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
+      : batch(subject.batch()), runner(subject.program(), workload(kind, subject)), theta(std::move(start)) {
+    runner.compact(theta);
+  }
+  void operator()() {
+    if (runner.workload().exact()) {
+      runner.descend(theta, batch, kRate);
+    } else {
+      runner.run(theta, batch);
+    }
+  }
+};
+
+// Loss and K slopes along tangents that are drawn once.
+struct Slope {
+  Batch<float> batch;
+  Runner<float> runner;
+  Parameters<float> theta;
+  Tangents<float> tangents;
+
+  Slope(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
+      : batch(subject.batch()),
+        runner(subject.program(), workload(kind, subject)),
+        theta(std::move(start)),
+        tangents(subject.program().layout(), kind.tangents, runner.workload().forms) {
+    runner.compact(theta);
+    probe_of(kind, subject)->draw(0, kind.tangents)->write(tangents);
+  }
+  void operator()() { runner.run(theta, batch, &tangents); }
+};
+
+// A step along a forward gradient: draw, pushforward, θ −= rate g.
+struct ForwardGradient {
+  ProgramObjective<float> objective;
+  Parameters<float> theta;
+  std::unique_ptr<Estimator<float>> estimator;
+  std::uint32_t step = 0;
+
+  ForwardGradient(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
+      : objective(subject.program(), subject.batch(), {.tangent_precision = precision(kind)}),
+        theta(std::move(start)),
+        estimator(
+            make_estimator<float>("forward", subject.program().layout(),
+                                  {.law = std::string(tangent_law(kind)), .tangents = kind.tangents, .seed = kSeed})) {
+    Runner<float>(subject.program(), workload(kind, subject)).compact(theta);
+  }
+  void operator()() { estimator->estimate(objective, theta, step++).add_to(theta, -kRate); }
+};
+
+template <class Step>
+std::function<void()> make(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta) {
+  return [step = std::make_shared<Step>(kind, subject, std::move(theta))] { (*step)(); };
+}
+
+}  // namespace
+
+const std::vector<std::string>& step_names() {
+  static const std::vector<std::string> names = {"loss",     "slope",    "rank-one",    "rademacher",
+                                                 "gaussian", "backprop", "checkpointed"};
+  return names;
+}
+
+bool takes_tangents(std::string_view name) {
+  return name == "slope" || name == "rank-one" || name == "rademacher" || name == "gaussian";
+}
+
+std::string_view tangent_law(const StepKind& kind) {
+  if (kind.name == "slope") return "rank-one";
+  if (kind.name == "pytorch-forward") return "gaussian";
+  return kind.name;
+}
+
+Parameters<float> start_parameters(const BenchSubject& subject) {
+  return initialize<float>(subject.program().layout(), kSeed);
+}
+
+std::function<void()> make_step(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta) {
+  if (kind.name == "slope") return make<Slope>(kind, subject, std::move(theta));
+  if (takes_tangents(kind.name)) return make<ForwardGradient>(kind, subject, std::move(theta));
+  return make<Direct>(kind, subject, std::move(theta));
+}
+
+CostReport step_cost(const StepKind& kind, const BenchSubject& subject) {
+  return subject.program().cost(workload(kind, subject));
+}
+
+double slope_error(std::string_view law, const BenchSubject& subject) {
+  const std::shared_ptr<const Probe> probe = make_probe(law, subject.program().layout(), kSeed);
+  const Parameters<float> theta = start_parameters(subject);
+  ProgramObjective<float> full(subject.program(), subject.batch());
+  ProgramObjective<float> half(subject.program(), subject.batch(), {.tangent_precision = TangentPrecision::kBfloat16});
+  Tangents<float> tangents(probe->layout(), kAtOnce, probe->forms());
+  double error = 0, square = 0;
+  for (std::uint32_t draw = 0; draw < kErrorTangents / kAtOnce; ++draw) {
+    check_interrupted("comparing slopes in bfloat16 with those in float32");
+    probe->draw(draw, kAtOnce)->write(tangents);
+    const std::vector<double> expected = full.slopes(theta, tangents).slopes;
+    const std::vector<double> found = half.slopes(theta, tangents).slopes;
+    for (std::size_t k = 0; k < expected.size(); ++k) {
+      error += std::pow(found[k] - expected[k], 2);
+      square += std::pow(expected[k], 2);
+    }
+  }
+  return std::sqrt(error / square);
+}
+
+}  // namespace slopewise

@@ -1,0 +1,44 @@
+// The steps that are timed: what each computes, and how it is run.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/bench/subject.hpp"
+
+namespace slopewise {
+
+// One line of the result, but for its figures.
+struct StepKind {
+  std::string name;    // as in bench.json
+  Index tangents = 0;  // K; 0 where there are none
+  bool bfloat16 = false;
+
+  bool operator==(const StepKind&) const = default;
+};
+
+// The names of Slopewise's own steps, in the order they are shown.
+const std::vector<std::string>& step_names();
+// Whether a step of that name takes K tangents: slope, rank-one, rademacher, gaussian.
+bool takes_tangents(std::string_view name);
+// The law of the tangents (probe.hpp) of a step that takes them.
+std::string_view tangent_law(const StepKind& kind);
+
+// θ at its start.
+Parameters<float> start_parameters(const BenchSubject& subject);
+
+// One of Slopewise's steps as a function of no arguments; it owns θ and its memory. The subject must outlive it. It
+// runs on thread_count() threads.
+std::function<void()> make_step(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta);
+
+// What a step, Slopewise's or PyTorch's, has to compute; draws and the update of θ are not counted.
+CostReport step_cost(const StepKind& kind, const BenchSubject& subject);
+
+// The root mean square of (slope in bfloat16 − slope in float32) over that of the latter, at the start, on
+// kErrorTangents tangents of a law. Throws Interrupted.
+inline constexpr Index kErrorTangents = 64;
+double slope_error(std::string_view law, const BenchSubject& subject);
+
+}  // namespace slopewise

@@ -1,0 +1,41 @@
+// What is measured: a model by name, with a batch of examples.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "slopewise/program/runner.hpp"
+
+namespace slopewise {
+
+const std::vector<std::string>& bench_models();
+
+// A program with random images and labels; their values change no time. The seed is fixed.
+class BenchSubject {
+ public:
+  // Throws ArgumentError for a name that bench_models() lacks.
+  BenchSubject(std::string_view model, Index batch);
+  // A small network of the same kind and one example, which touches the same code.
+  static BenchSubject small(std::string_view model);
+
+  BenchSubject(BenchSubject&&) = default;
+
+  // "784,1024,1024,10", the widths of the layers, or "cnn,28" with the height and width of its images.
+  const std::string& shape() const { return shape_; }
+  const Program& program() const { return program_; }
+  Index batch_size() const { return static_cast<Index>(labels_.size()); }
+  // Valid as long as this object.
+  Batch<float> batch() const;
+
+ private:
+  BenchSubject(Program program, std::string shape, Index image_size, Index batch);
+
+  Program program_;
+  std::string shape_;
+  std::vector<float> images_;
+  std::vector<std::int32_t> labels_;
+};
+
+}  // namespace slopewise

@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""`slopewise bench` as a user meets it. Usage: bench_test.py SLOPEWISE [UNITTEST OPTION]...
+
+No test asserts a time. Those that need PyTorch look for it in /usr/bin/python3, the default of --python.
+"""
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+SLOPEWISE = ""
+QUICK = {"--model": "logistic", "--batch": 8, "--rounds": 6}
+STEPS = ["loss", "slope", "rank-one", "rademacher", "gaussian", "backprop", "checkpointed"]
+ROW = ["model", "batch", "threads", "step", "tangents", "precision", "milliseconds", "low", "high", "over_loss",
+       "over_backprop", "over_floor", "over_pytorch_sgd", "peak_bytes"]
+
+
+def quick(*options):
+    """Options for quick work, but for those that are given."""
+    left_out = ["--rounds"] if "--seconds" in options else []
+    kept = [part for name, value in QUICK.items() if name not in (*options, *left_out) for part in (name, value)]
+    return [*map(str, kept), *map(str, options)]
+
+
+@functools.cache
+def has_torch():
+    try:
+        return subprocess.run(["/usr/bin/python3", "-c", "import torch"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+class BenchTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+
+    def bench(self, *options, **environment):
+        settings = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores", **environment}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "OPENBLAS_"))}
+        return subprocess.run([SLOPEWISE, "bench", *map(str, options)], cwd=self.directory, capture_output=True,
+                              text=True, timeout=120, env={**inherited, **settings})
+
+    def measured(self, *options):
+        done = self.bench(*quick(*options), "--json", "--quiet")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return json.loads(done.stdout)
+
+    def files(self):
+        return [path for path in self.directory.rglob("*") if path.is_file()]
+
+    def refused(self, code, message, *options):
+        done = self.bench(*options)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertTrue(done.stderr.startswith("slopewise: "), done.stderr)
+        self.assertIn(message, done.stderr)
+        self.assertEqual((done.stdout, self.files()), ("", []))
+
+    def check_ratios(self, rows):
+        """That every ratio is that of the milliseconds beside it, or null where there is nothing to divide by."""
+        for row in rows:
+            for field, step in (("over_loss", "loss"), ("over_backprop", "backprop"),
+                                ("over_pytorch_sgd", "pytorch-sgd")):
+                base = [other["milliseconds"] for other in rows
+                        if other["step"] == step and all(other[key] == row[key] for key in ROW[:3])]
+                if base:
+                    self.assertAlmostEqual(row[field], row["milliseconds"] / base[0], delta=1e-9 * row[field])
+                else:
+                    self.assertIsNone(row[field])
+
+    # --- what it writes
+
+    def test_the_document_is_as_documented(self):
+        done = self.bench(*quick("--batch", "4,8", "--tangents", "1,3", "--out", "here"))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        document = json.loads((self.directory / "here/bench.json").read_text())
+        self.assertEqual(list(document), ["schema", "machine", "rows"])
+        self.assertEqual(document["schema"], "slopewise.bench/1")
+        machine = document["machine"]
+        self.assertEqual(list(machine), ["processor", "instruction_set", "cpus", "slopewise", "onednn", "pytorch",
+                                         "omp_proc_bind", "omp_places", "warnings", "notes", "products"])
+        self.assertEqual((machine["pytorch"], machine["omp_proc_bind"], machine["omp_places"], machine["warnings"]),
+                         (None, "true", "cores", []))
+        self.assertEqual([list(product) for product in machine["products"]],
+                         2 * [["model", "batch", "threads", "float32_gflops", "bf16_gflops"]])
+
+        expected = [(batch, step, tangents) for batch in (4, 8) for step in STEPS
+                    for tangents in ((1, 3) if step in STEPS[1:5] else (0,))]
+        self.assertEqual([(row["batch"], row["step"], row["tangents"]) for row in document["rows"]], expected)
+        for row in document["rows"]:
+            self.assertEqual(list(row), ROW)
+            self.assertEqual((row["model"], row["threads"], row["precision"]), ("logistic", 1, "float32"))
+            self.assertTrue(0 < row["low"] <= row["milliseconds"] <= row["high"])
+            self.assertGreater(row["over_floor"], 0)
+            self.assertIs(type(row["peak_bytes"]), int)
+        self.check_ratios(document["rows"])
+
+        text = (self.directory / "here/bench.txt").read_text()
+        self.assertEqual(done.stdout, text)
+        for step in STEPS:
+            self.assertIn(step, text)
+
+    def test_steps_that_are_left_out_leave_ratios_null(self):
+        rows = self.measured("--steps", "rank-one,loss", "--no-memory")["rows"]
+        self.assertEqual([row["step"] for row in rows], ["loss", "rank-one"])
+        self.assertEqual([row["peak_bytes"] for row in rows], [None, None])
+        self.check_ratios(rows)
+        rows = self.measured("--steps", "rademacher", "--no-memory")["rows"]
+        self.assertEqual([row["over_loss"] for row in rows], [None])
+
+    def test_every_model_runs(self):
+        models = "mlp-1024,mlp-256,logistic,cnn,deep-64x512"
+        rows = self.measured("--model", models, "--batch", "1", "--steps", "loss", "--no-memory")["rows"]
+        self.assertEqual([row["model"] for row in rows], models.split(","))
+
+    def test_memory_of_a_backward_pass_is_more(self):
+        rows = self.measured("--model", "mlp-256", "--batch", 256, "--steps", "rank-one,backprop")["rows"]
+        forward, backward = (row["peak_bytes"] for row in rows)
+        self.assertLess(forward, backward)
+
+    def test_seconds_in_place_of_rounds(self):
+        done = self.bench(*quick("--seconds", 0.1, "--steps", "loss", "--no-memory", "--json"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(json.loads(done.stdout)["rows"]), 1)
+
+    def test_quiet_prints_nothing(self):
+        done = self.bench(*quick("--steps", "loss", "--no-memory", "--quiet"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertEqual(self.files(), [])
+
+    # --- settings that spoil times
+
+    def warnings(self, *options, **environment):
+        done = self.bench(*quick("--steps", "loss", "--no-memory", "--json", *options), **environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)["machine"]["warnings"]
+        for warning in found:
+            self.assertIn(f"slopewise: warning: {warning}\n", done.stderr)
+        return found
+
+    def test_it_warns_of_pinned_kernels(self):
+        found = self.warnings(OPENBLAS_CORETYPE="Haswell")
+        self.assertEqual(len(found), 1)
+        self.assertIn("OPENBLAS_CORETYPE=Haswell", found[0])
+
+    def test_it_warns_of_threads_that_share_a_cpu(self):
+        found = self.warnings("--threads", len(os.sched_getaffinity(0)) + 1)
+        self.assertEqual(len(found), 1)
+        self.assertIn("share", found[0])
+        self.assertIn("OMP_PROC_BIND", self.warnings(OMP_PROC_BIND="false")[0])
+
+    # --- what is refused
+
+    def test_wrong_usage(self):
+        self.refused(2, "perpetuum", "--model", "perpetuum")
+        self.refused(2, "deep-64x512", "--model", "perpetuum")
+        self.refused(2, "pytorch-sgd", "--steps", "pytorch-sgd")
+        self.refused(2, "--batch", "--batch", "0")
+        self.refused(2, "--threads", "--threads", "0")
+        self.refused(2, "--tangents", "--tangents", "1,0")
+        self.refused(2, "float16", "--tangent-precision", "float16")
+        self.refused(2, "--rounds", "--rounds", "5")
+        self.refused(2, "--seconds", "--rounds", "6", "--seconds", "1")
+        self.refused(2, "--against pytorch", "--python", "python3")
+        self.refused(2, "--modle", "--modle", "cnn")
+
+    def test_what_cannot_be_written(self):
+        self.refused(1, "/proc/nowhere", *quick("--out", "/proc/nowhere"))
+
+    def test_an_interrupt_leaves_no_document(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([SLOPEWISE, "bench", *quick("--seconds", 60, "--out", "here")],
+                                       cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(0.5)
+            process.send_signal(number)
+            _, message = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 1)
+            self.assertIn("interrupted", message)
+            self.assertEqual(self.files(), [])
+
+    # --- PyTorch
+
+    def test_a_python_without_pytorch(self):
+        fake = self.directory / "python"
+        fake.write_text("#!/bin/sh\necho absent No module named torch\n")
+        fake.chmod(0o755)
+        done = self.bench(*quick("--against", "pytorch", "--python", fake))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("python3-torch", done.stderr)
+        self.assertIn("No module named torch", done.stderr)
+        done = self.bench(*quick("--against", "pytorch", "--python", self.directory / "nothing"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot start", done.stderr)
+
+    def test_a_pytorch_that_ends_midway(self):
+        fake = self.directory / "python"
+        fake.write_text("#!/bin/sh\necho pytorch 0\nread line\necho\nread line\n")
+        fake.chmod(0o755)
+        done = self.bench(*quick("--steps", "loss", "--against", "pytorch", "--python", fake))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("ended", done.stderr)
+
+    @unittest.skipUnless(has_torch(), "python3-torch is not installed")
+    def test_against_pytorch(self):
+        document = self.measured("--steps", "loss,backprop", "--against", "pytorch")
+        self.assertIsInstance(document["machine"]["pytorch"], str)
+        rows = document["rows"]
+        self.assertEqual([(row["step"], row["tangents"]) for row in rows],
+                         [("loss", 0), ("backprop", 0), ("pytorch-sgd", 0), ("pytorch-forward", 1)])
+        for row in rows:
+            self.assertEqual(list(row), ROW)
+            self.assertIs(type(row["peak_bytes"]), int)
+            self.assertTrue(0 < row["low"] <= row["milliseconds"] <= row["high"])
+        self.check_ratios(rows)
+
+    @unittest.skipUnless(has_torch(), "python3-torch is not installed")
+    def test_the_better_memory_format_of_a_convolution_counts(self):
+        rows = self.measured("--model", "cnn", "--batch", 1, "--steps", "loss", "--against", "pytorch",
+                             "--no-memory")["rows"]
+        self.assertEqual([row["step"] for row in rows], ["loss", "pytorch-sgd", "pytorch-forward"])
+
+
+if __name__ == "__main__":
+    SLOPEWISE = sys.argv.pop(1)
+    unittest.main()
