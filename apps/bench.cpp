@@ -84,6 +84,7 @@ int run(const Options& options) {
   }
   const std::filesystem::path directory = options.out;
   if (!options.out.empty()) ensure_writable_directory(directory);
+  if (!options.no_memory) require_peak_of_memory();
   const std::vector<std::string> warnings =
       timing_warnings(*std::max_element(options.threads.begin(), options.threads.end()));
   if (!options.quiet) {
@@ -140,7 +141,10 @@ Verb add_bench(CLI::App& app) {
   const auto list = [&](const char* name, auto& values, const char* what) {
     return command.add_option(name, values, what)->delimiter(',')->allow_extra_args(false)->capture_default_str();
   };
-  list("--model", options->models, "Networks")->type_name("NAME,...")->check(CLI::IsMember(bench_models()));
+  list("--model", options->models,
+       "Networks: 784-1024-1024-10, 784-256-10, 784-10, PyTorch's MNIST example, 64 hidden layers of 512")
+      ->type_name("NAME,...")
+      ->check(CLI::IsMember(bench_models()));
   list("--batch", options->batches, "Examples in a step")
       ->type_name("N,...")
       ->check(CLI::Range(Index{1}, Index{65536}));
@@ -157,9 +161,10 @@ Verb add_bench(CLI::App& app) {
       command.add_option("--against", options->against, "Also measure PyTorch's SGD and forward-mode steps")
           ->type_name("NAME")
           ->check(CLI::IsMember({"pytorch"}));
-  const CLI::Option* python = command.add_option("--python", options->python, "Python that has PyTorch")
-                                  ->type_name("FILE")
-                                  ->capture_default_str();
+  const CLI::Option* python =
+      command.add_option("--python", options->python, "Python that has PyTorch, with --against")
+          ->type_name("FILE")
+          ->capture_default_str();
   CLI::Option* count = command.add_option("--rounds", options->rounds, "Rounds in which every step is measured once")
                            ->type_name("N")
                            ->check(CLI::Range(kLeastBenchRounds, Index{100'000}))

@@ -13,7 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kVisitSeconds = 0.02;
-constexpr Index kMostRuns = 200;
+constexpr Index kMostRuns = 2000;
 constexpr char kDoing[] = "measuring";
 
 double seconds_since(Clock::time_point start) {

@@ -25,10 +25,15 @@ Index status(std::string_view field) {
 void restart_peak() {
   std::ofstream file("/proc/self/clear_refs");
   file << "5" << std::flush;
-  if (!file) throw FileError("/proc/self/clear_refs: cannot write, so that no peak of memory can be measured");
+  if (!file)
+    throw FileError("/proc/self/clear_refs: cannot write, so peaks of memory cannot be measured: use --no-memory");
 }
 
 }  // namespace
+
+void require_peak_of_memory() {
+  restart_peak();
+}
 
 Index peak_above_parameters(std::string_view model, Index batch, const StepKind& kind) {
   {

@@ -8,9 +8,11 @@
 
 namespace slopewise {
 
+// Throws FileError where the system does not tell of peaks.
+void require_peak_of_memory();
+
 // Bytes resident at the step's peak beyond those that this process holds with parameters and batch made and the code
-// touched (a step of a small network has run before). Means something only in a fresh process. Throws FileError where
-// the system does not tell.
+// touched (a step of a small network has run before). Means something only in a fresh process.
 Index peak_above_parameters(std::string_view model, Index batch, const StepKind& kind);
 
 // The same from a fresh process: this program again, with the hidden option that asks for it. Throws Error if it fails.

@@ -80,7 +80,7 @@ class BenchTest(unittest.TestCase):
 
     def test_the_document_is_as_documented(self):
         done = self.bench(*quick("--batch", "4,8", "--tangents", "1,3", "--out", "here"))
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.returncode, 0, done.stderr)
         document = json.loads((self.directory / "here/bench.json").read_text())
         self.assertEqual(list(document), ["schema", "machine", "rows"])
         self.assertEqual(document["schema"], "slopewise.bench/1")

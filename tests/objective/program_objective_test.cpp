@@ -166,6 +166,30 @@ TEST(ProgramObjective, SameBitsAtAnyNumberOfThreads) {
   EXPECT_EQ(one, everything(2));
 }
 
+// Slopes alone are asked for in bfloat16; they are those of a runner that is, and everything else is as in float32.
+TEST(ProgramObjective, PrecisionOfTangentsIsThatOfTheOptions) {
+  if (!has_bfloat16()) GTEST_SKIP() << "this processor does not multiply bfloat16";
+  const Node h = tanh(linear(tanh(linear(Builder().input("x", {kInputs}), 40)), 70));
+  const Program program(cross_entropy(linear(h, 3), Builder(h).indices("label", {})));
+  const Examples<float> examples(20);
+  const auto theta = initialize<float>(program.layout(), 1);
+  const auto tangents = random_tangents<float>(program.layout(), 2, TangentForm::kRankOne);
+  ProgramObjective<float> exact(program, examples.batch());
+  ProgramObjective<float> rounded(program, examples.batch(), {.tangent_precision = TangentPrecision::kBfloat16});
+  const Slopes found = rounded.slopes(theta, tangents);
+  EXPECT_NE(found.slopes, exact.slopes(theta, tangents).slopes);
+  EXPECT_EQ(found.loss, exact.slopes(theta, tangents).loss);
+  Runner<float> runner(
+      program,
+      {.batch = 20, .tangents = 2, .forms = tangents.forms(), .tangent_precision = TangentPrecision::kBfloat16});
+  EXPECT_EQ(found.slopes, runner.run(theta, examples.batch(), &tangents).slopes);
+  EXPECT_EQ(rounded.loss(theta), exact.loss(theta));
+  EXPECT_EQ(rounded.curvatures(theta, tangents).curvatures, exact.curvatures(theta, tangents).curvatures);
+  std::vector<float> one(static_cast<std::size_t>(program.size())), other = one;
+  EXPECT_EQ(rounded.gradient(theta, one), exact.gradient(theta, other));
+  EXPECT_EQ(one, other);
+}
+
 TEST(ProgramObjective, ErrorsAreThoseOfTheProgram) {
   const Program program = perceptron(4);
   const Examples<double> examples(5);

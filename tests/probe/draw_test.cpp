@@ -110,6 +110,29 @@ TEST_P(LawDraws, AddToIsTheSumOfCoefficientsTimesTangents) {
   }
 }
 
+// Matrices that are packed are changed as they are, all others and the biases as numbers.
+TEST_P(LawDraws, AddToPackedMatricesIsThatToFlatOnes) {
+  const std::vector<double> coefficients{0.5, -2, 0.125};
+  const ParameterLayout layout = large_layout();
+  const std::shared_ptr<const Draw> draw = probe(layout)->draw(2, 3);
+  auto tangents = std::make_shared<Tangents<float>>(layout, 3, probe(layout)->forms());
+  draw->write(*tangents);
+  for (const auto& way : {draw, stored_draw(draw, tangents)}) {
+    std::vector<float> flat = random_vector<float>(layout.size, 1);
+    Parameters<float> theta(flat);
+    const Block& first = layout.blocks[1];
+    const Index offset = layout.segments[static_cast<std::size_t>(first.weight)].offset;
+    theta.packed(offset, first.rows, first.columns);
+    way->add_to(coefficients, theta);
+    draw->add_to(coefficients, std::span(flat));
+    EXPECT_NE(theta.edit_packed(offset, first.rows, first.columns), nullptr);
+    double largest = 0;
+    for (const float value : flat) largest = std::max(largest, std::abs(double{value}));
+    EXPECT_THAT(std::vector<float>(std::as_const(theta).values().begin(), std::as_const(theta).values().end()),
+                testing::Pointwise(testing::FloatNear(static_cast<float>(1e-6 * largest)), flat));
+  }
+}
+
 TEST_P(LawDraws, SquaredNormIsThatOfTheEntries) {
   for (const ParameterLayout& layout : {small_layout(), large_layout()}) {
     const auto draw = probe(layout)->draw(2, 3);

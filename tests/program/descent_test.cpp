@@ -105,17 +105,22 @@ template <class T>
 void expect_same_gradient(const Program& program, Index batch) {
   const Examples<T> examples(program, batch);
   const auto theta = random_parameters<T>(program);
-  const auto gradient = exact_gradient(program, theta, examples.batch());
+  const std::vector<T> gradient = [&] {
+    const ThreadScope one(1);
+    return exact_gradient(program, theta, examples.batch());
+  }();
   for (const int threads : {1, 2}) {
     const ThreadScope with(threads);
-    EXPECT_EQ(exact_gradient(program, theta, examples.batch(), true), gradient);
+    for (const bool checkpointed : {false, true}) {
+      EXPECT_EQ(exact_gradient(program, theta, examples.batch(), checkpointed), gradient);
+    }
   }
 }
 
 class EveryGradient : public EveryProgram {};
 SLOPEWISE_FOR_EVERY_PROGRAM(EveryGradient);
 
-TEST_P(EveryGradient, SameBitsWithCheckpoints) {
+TEST_P(EveryGradient, SameBitsAtAnyNumberOfThreadsAndWithCheckpoints) {
   for (const Index batch : kBatches) {
     expect_same_gradient<float>(program, batch);
     expect_same_gradient<double>(program, batch);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 #include <string>
 #include <variant>
 #include <vector>

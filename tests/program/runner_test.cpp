@@ -4,157 +4,38 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
 #include "slopewise/base/error.hpp"
-#include "slopewise/base/philox.hpp"
-#include "slopewise/base/threads.hpp"
-#include "slopewise/program/ops.hpp"
+#include "tests/program/programs.hpp"
 
 namespace slopewise {
 namespace {
 
-// A multilayer perceptron of `depth` hidden layers.
-Program perceptron(Index inputs, Index width, Index depth) {
-  Builder build;
-  Node h = build.input("x", {inputs});
-  for (Index i = 0; i < depth; ++i) h = relu(linear(h, width));
-  return Program(cross_entropy(linear(h, 5), build.indices("label", {})));
-}
-
-template <class T>
-struct Data {
-  std::vector<T> x;
-  std::vector<std::int32_t> labels;
-  Batch<T> batch() const {
-    return {.rows = static_cast<Index>(labels.size()),
-            .inputs = {std::span<const T>(x), std::span<const std::int32_t>(labels)}};
-  }
-};
-
-template <class T>
-Data<T> random_data(Index rows, Index inputs, std::uint64_t seed = 3) {
-  RandomStream random(seed);
-  Data<T> data;
-  for (Index i = 0; i < rows * inputs; ++i) data.x.push_back(static_cast<T>(random.uniform(-1, 1)));
-  for (Index i = 0; i < rows; ++i) data.labels.push_back(static_cast<std::int32_t>(random.below(5)));
-  return data;
-}
-
-template <class T>
-Parameters<T> random_parameters(const Program& program, double scale = 0.1, std::uint64_t seed = 5) {
-  RandomStream random(seed);
-  std::vector<T> values;
-  for (Index i = 0; i < program.size(); ++i) values.push_back(static_cast<T>(random.uniform(-scale, scale)));
-  return Parameters<T>(std::move(values));
-}
-
-template <class T>
-Tangents<T> random_tangents(const Program& program, Index count, std::uint64_t seed = 9) {
-  RandomStream random(seed);
-  std::vector<T> values;
-  for (Index i = 0; i < count * program.size(); ++i) values.push_back(static_cast<T>(random.uniform(-1, 1)));
-  return Tangents<T>::dense(program.layout(), count, values);
-}
-
-TEST(Runner, Float32AgreesWithFloat64) {
-  const Program program = perceptron(20, 40, 2);
-  const auto wide = random_data<double>(37, 20);
-  Data<float> narrow{{wide.x.begin(), wide.x.end()}, wide.labels};
-  const auto parameters = random_parameters<double>(program, 0.3);
-  const Parameters<float> rounded(std::vector<float>(parameters.values().begin(), parameters.values().end()));
-  const auto tangents = random_tangents<double>(program, 3);
-  std::vector<float> flat;
-  for (Index k = 0; k < 3; ++k) {
-    std::vector<double> all(static_cast<std::size_t>(program.size()));
-    for (std::size_t s = 0; s < program.layout().segments.size(); ++s) {
-      const Segment& segment = program.layout().segments[s];
-      tangents.expand(
-          static_cast<Index>(s), k,
-          std::span(all).subspan(static_cast<std::size_t>(segment.offset), static_cast<std::size_t>(segment.size())));
-    }
-    flat.insert(flat.end(), all.begin(), all.end());
-  }
-  const auto narrow_tangents = Tangents<float>::dense(program.layout(), 3, flat);
-  const auto a = Runner<double>(program, {.batch = 37, .tangents = 3}).run(parameters, wide.batch(), &tangents);
-  const auto b = Runner<float>(program, {.batch = 37, .tangents = 3}).run(rounded, narrow.batch(), &narrow_tangents);
-  EXPECT_NEAR(a.loss, b.loss, 1e-5);
-  for (std::size_t k = 0; k < 3; ++k) EXPECT_NEAR(a.slopes[k], b.slopes[k], 1e-4 * (1 + std::abs(a.slopes[k])));
-}
-
-// The same bits on one thread and on two, for every kind of run.
-TEST(Runner, SameBitsAtAnyThreadCount) {
-  const Program program = perceptron(30, 96, 3);
-  const auto data = random_data<float>(150, 30);
-  const auto parameters = random_parameters<float>(program, 0.2);
-  const auto tangents = random_tangents<float>(program, 2);
-  struct Found {
-    double loss;
-    std::vector<double> slopes;
-    std::vector<float> example_slopes, gradient;
-  };
-  const auto everything = [&] {
-    Found found;
-    Runner<float> forward(program, {.batch = 150, .tangents = 2});
-    const auto result = forward.run(parameters, data.batch(), &tangents);
-    found.loss = result.loss;
-    found.slopes = result.slopes;
-    found.example_slopes.assign(result.example_slopes.begin(), result.example_slopes.end());
-    found.gradient.resize(static_cast<std::size_t>(program.size()));
-    Runner<float>(program, {.mode = Workload::Mode::kPullback, .batch = 150})
-        .gradient(parameters, data.batch(), found.gradient);
-    return found;
-  };
-  const Found one = [&] {
-    const ThreadScope threads(1);
-    return everything();
-  }();
-  for (const int count : {2, 3}) {
-    const ThreadScope threads(count);
-    const Found many = everything();
-    EXPECT_EQ(one.loss, many.loss);
-    EXPECT_EQ(one.slopes, many.slopes);
-    EXPECT_EQ(one.example_slopes, many.example_slopes);
-    EXPECT_EQ(0, std::memcmp(one.gradient.data(), many.gradient.data(), one.gradient.size() * sizeof(float)));
-  }
-}
-
 // A batch in pieces gives what the whole gives: examples do not know of each other.
 TEST(Runner, PerExampleLossesDoNotDependOnTheBatch) {
   const Program program = perceptron(12, 16, 2);
-  const auto data = random_data<double>(70, 12);
+  const Examples<double> examples(program, 70);
   const auto parameters = random_parameters<double>(program, 0.4);
   Runner<double> runner(program, {.batch = 70});
-  const auto whole = runner.run(parameters, data.batch());
-  const std::vector<double> losses(whole.losses.begin(), whole.losses.end());
-  for (Index i = 0; i < 70; ++i) {
-    Batch<double> one{.rows = 1,
-                      .inputs = {std::span<const double>(data.x).subspan(static_cast<std::size_t>(i * 12), 12),
-                                 std::span<const std::int32_t>(data.labels).subspan(static_cast<std::size_t>(i), 1)}};
-    EXPECT_NEAR(runner.run(parameters, one).loss, losses[static_cast<std::size_t>(i)], 1e-13);
+  const Batch<double> all = examples.batch();
+  const std::vector<double> losses = copy_of(runner.run(parameters, all).losses);
+  for (std::size_t i = 0; i < 70; ++i) {
+    const Batch<double> one{
+        .rows = 1,
+        .inputs = {std::get<0>(all.inputs[0]).subspan(i * 12, 12), std::get<1>(all.inputs[1]).subspan(i, 1)}};
+    EXPECT_NEAR(runner.run(parameters, one).loss, losses[i], 1e-13);
   }
 }
 
 TEST(Runner, APullbackOfSeveralTilesSumsThem) {
   const Program program = perceptron(3, 4, 1);
-  const auto data = random_data<double>(2500, 3);  // more than one tile of a pullback
+  const Examples<double> examples(program, 2500);  // more than one tile of a pullback
   const auto parameters = random_parameters<double>(program, 0.5);
-  std::vector<double> gradient(static_cast<std::size_t>(program.size()));
-  Runner<double>(program, {.mode = Workload::Mode::kPullback, .batch = 2500})
-      .gradient(parameters, data.batch(), gradient);
+  const auto gradient = exact_gradient(program, parameters, examples.batch());
   const auto tangents = random_tangents<double>(program, 1);
-  std::vector<double> direction(gradient.size());
-  for (std::size_t s = 0; s < program.layout().segments.size(); ++s) {
-    const Segment& segment = program.layout().segments[s];
-    tangents.expand(static_cast<Index>(s), 0,
-                    std::span(direction).subspan(static_cast<std::size_t>(segment.offset),
-                                                 static_cast<std::size_t>(segment.size())));
-  }
   const double slope =
-      Runner<double>(program, {.batch = 2500, .tangents = 1}).run(parameters, data.batch(), &tangents).slopes[0];
-  double product = 0;
-  for (std::size_t i = 0; i < gradient.size(); ++i) product += gradient[i] * direction[i];
-  EXPECT_NEAR(product, slope, 1e-12);
+      Runner<double>(program, {.batch = 2500, .tangents = 1}).run(parameters, examples.batch(), &tangents).slopes[0];
+  EXPECT_NEAR(inner_product<double>(gradient, expanded(tangents, 0)), slope, 1e-12);
 }
 
 TEST(Memory, AForwardStepDoesNotGrowWithDepth) {
@@ -230,11 +111,11 @@ TEST(Errors, ABatchThatDoesNotFitIsNamed) {
   const Program program = perceptron(4, 3, 1);
   Runner<float> runner(program, {.batch = 2});
   const auto parameters = random_parameters<float>(program);
-  const auto data = random_data<float>(2, 4);
+  const Examples<float> data(program, 2);
   EXPECT_NO_THROW(runner.run(parameters, data.batch()));
   EXPECT_THROW(runner.run(Parameters<float>(Index{3}), data.batch()), ShapeError);
-  EXPECT_THROW(runner.run(parameters, random_data<float>(3, 4).batch()), ShapeError);
-  EXPECT_THROW(runner.run(parameters, random_data<float>(2, 5).batch()), ShapeError);
+  EXPECT_THROW(runner.run(parameters, Examples<float>(program, 3).batch()), ShapeError);
+  EXPECT_THROW(runner.run(parameters, Examples<float>(perceptron(5, 3, 1), 2).batch()), ShapeError);
   EXPECT_THROW(runner.run(parameters, {.rows = 2, .inputs = {}}), ShapeError);
   EXPECT_THROW(Runner<float>(program, {.batch = 0}), ArgumentError);
   EXPECT_THROW(Runner<float>(program, {.batch = 1, .perturbed = {99}}), ArgumentError);
@@ -315,7 +196,8 @@ TEST(Errors, WhatCannotBeComputedIsRefused) {
   EXPECT_THROW(Runner<float>(program, {.batch = 1, .tangents = Index{1} << 62}), ArgumentError);
   const Tangents<float> foreign(ParameterLayout::vector(program.size()), 1, {TangentForm::kDense});
   Runner<float> slopes(program, {.batch = 2, .tangents = 1});
-  EXPECT_THROW(slopes.run(random_parameters<float>(program), random_data<float>(2, 4).batch(), &foreign), ShapeError);
+  EXPECT_THROW(slopes.run(random_parameters<float>(program), Examples<float>(program, 2).batch(), &foreign),
+               ShapeError);
 }
 
 TEST(Errors, AGradientThatIsNotFiniteIsReported) {
