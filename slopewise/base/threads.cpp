@@ -27,7 +27,7 @@ void set_thread_count(int count) {
   requested_threads = count;
 }
 
-void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& body) {
+void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& body, Schedule schedule) {
   const int threads = static_cast<int>(std::min<std::int64_t>(thread_count(), count));
   if (threads <= 1 || omp_in_parallel()) {
     const int outer = std::exchange(current_index, 0);
@@ -42,17 +42,23 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& b
   }
   std::atomic<bool> failed{false};
   std::exception_ptr failure;
+  const auto attempt = [&](std::int64_t i) {
+    if (failed.load(std::memory_order_relaxed)) return;
+    try {
+      body(i);
+    } catch (...) {
+      if (!failed.exchange(true)) failure = std::current_exception();
+    }
+  };
 #pragma omp parallel num_threads(threads)
   {
     current_index = omp_get_thread_num();
+    if (schedule == Schedule::kStatic) {
+      const std::int64_t own = current_index;
+      for (std::int64_t i = count * own / threads; i < count * (own + 1) / threads; ++i) attempt(i);
+    } else {
 #pragma omp for schedule(dynamic, 1)
-    for (std::int64_t i = 0; i < count; ++i) {
-      if (failed.load(std::memory_order_relaxed)) continue;
-      try {
-        body(i);
-      } catch (...) {
-        if (!failed.exchange(true)) failure = std::current_exception();
-      }
+      for (std::int64_t i = 0; i < count; ++i) attempt(i);
     }
     current_index = 0;
   }

@@ -126,17 +126,20 @@ void Draw::add_block(std::span<const double> coefficients, const Block& block, d
 void Draw::add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
                      float* bias) const {
   const Index offset = layout_.segments[static_cast<std::size_t>(block.weight)].offset;
-  parallel_for(weight.panels(), [&](Index p) {
-    thread_local std::vector<float> scratch;
-    scratch.resize(static_cast<std::size_t>(kRowsAtATime * block.columns));
-    for (Index k = 0; k < count_; ++k) {
-      const auto rows = [&](Index first, Index rows_now, float* to) {
-        fill(k, offset + first * block.columns, {to, static_cast<std::size_t>(rows_now * block.columns)});
-        return static_cast<const float*>(to);
-      };
-      weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows, scratch.data());
-    }
-  });
+  parallel_for(
+      weight.panels(),
+      [&](Index p) {
+        thread_local std::vector<float> scratch;
+        scratch.resize(static_cast<std::size_t>(kRowsAtATime * block.columns));
+        for (Index k = 0; k < count_; ++k) {
+          const auto rows = [&](Index first, Index rows_now, float* to) {
+            fill(k, offset + first * block.columns, {to, static_cast<std::size_t>(rows_now * block.columns)});
+            return static_cast<const float*>(to);
+          };
+          weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows, scratch.data());
+        }
+      },
+      Schedule::kStatic);
   if (bias) add_segment(coefficients, block.bias, bias);
 }
 

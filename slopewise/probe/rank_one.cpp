@@ -85,8 +85,10 @@ class RankOneDraw final : public Draw {
         lefts.push_back(static_cast<float>(coefficients[static_cast<std::size_t>(k)]) * entry);
       rights.insert(rights.end(), right(k, b).begin(), right(k, b).begin() + block.columns);
     }
-    parallel_for(weight.panels(),
-                 [&](Index p) { weight.add_rank_one(p, count(), {.left = lefts.data(), .right = rights.data()}); });
+    parallel_for(
+        weight.panels(),
+        [&](Index p) { weight.add_rank_one(p, count(), {.left = lefts.data(), .right = rights.data()}); },
+        Schedule::kStatic);
     if (bias) update(coefficients, block, static_cast<float*>(nullptr), bias);
   }
 

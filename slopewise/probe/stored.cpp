@@ -35,14 +35,17 @@ class StoredDraw final : public Draw {
                  float* bias) const override {
     if (!holds(block)) return draw_->add_block(coefficients, block, weight, bias);
     const float* rows = tangents_->dense(block.weight);
-    parallel_for(weight.panels(), [&](Index p) {
-      for (Index k = 0; k < count(); ++k) {
-        const auto rows_from = [&](Index first, Index, float*) {
-          return rows + (k * block.rows + first) * block.columns;
-        };
-        weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows_from, nullptr);
-      }
-    });
+    parallel_for(
+        weight.panels(),
+        [&](Index p) {
+          for (Index k = 0; k < count(); ++k) {
+            const auto rows_from = [&](Index first, Index, float*) {
+              return rows + (k * block.rows + first) * block.columns;
+            };
+            weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows_from, nullptr);
+          }
+        },
+        Schedule::kStatic);
     if (bias) add_segment(coefficients, block.bias, bias);
   }
 

@@ -126,7 +126,8 @@ void Execution<T>::push(Index i, Index first, Index tile_rows, Index begin, Inde
                 .out = piece(i),
                 .tangents = active ? plan_.workload.tangents : 0,
                 .scratch = scratch,
-                .bfloat16 = plan(i).bfloat16};
+                .bfloat16 = plan(i).bfloat16,
+                .alone = plan_.one_at_a_time && rows == tile_rows};
   if (!active) visit.out.tangent = visit.out.second = nullptr;  // tangents may still enter here: see perturb
   if (plan(i).next >= 0 && !one_by_one_) {
     visit.next = node(plan(i).next).op.get();
@@ -161,8 +162,8 @@ T* Execution<T>::scratch() {
 
 template <class T>
 void Execution<T>::run_tiles() {
-  if (plan_.tiles == 1) return run_tile(0);
-  parallel_for(tiles(), [&](Index tile) { run_tile(tile); });
+  if (!plan_.one_at_a_time) return parallel_for(tiles(), [&](Index tile) { run_tile(tile); });
+  for (Index tile = 0; tile < tiles(); ++tile) run_tile(tile);
 }
 
 template <class T>
@@ -180,7 +181,7 @@ void Execution<T>::visit_tile(Index tile, T* arena, T* scratch, F after) {
   for (Index i = 0; i < count(); ++i) {
     if (!plan(i).used || node(i).shared) continue;
     if (node(i).op && (one_by_one_ || !plan(i).follows)) {
-      if (plan_.tiles > 1 || node(i).op->cuts_itself()) {
+      if (!plan_.one_at_a_time || node(i).op->cuts_itself()) {
         push(i, first, rows, 0, rows, arena, scratch);
       } else {
         parallel_for((rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {

@@ -67,6 +67,7 @@ struct Push {
   Index tangents = 0;     // K; 0 asks for the value alone
   T* scratch = nullptr;   // as many entries as the op's scratch rule says
   bool bfloat16 = false;  // tangents go through packed weights in bfloat16
+  bool alone = false;     // no other visit is under way: the op may cut this one for several threads
 
   // For ops that finish rows: what acts on each row as soon as it is there, while it is in the first-level cache.
   const Op* next = nullptr;
@@ -158,8 +159,11 @@ class Op {
   // Whether entry j of the output depends on entry j of its only input alone: then it may act row by row, and write
   // where it reads.
   virtual bool elementwise() const { return false; }
-  // Whether the op cuts a visit of many rows for several threads itself; other ops are visited piece by piece.
+  // Whether the op cuts a visit that is alone for several threads itself; other ops are visited piece by piece.
   virtual bool cuts_itself() const { return false; }
+  // Whether it is so wide that threads should share every visit of it, each with weights of its own, rather than make
+  // whole visits for different rows.
+  virtual bool wide() const { return false; }
   // Entries of scratch one visit needs; a pullback's visit of shared inputs covers all rows of a tile.
   virtual Index scratch(std::span<const InputInfo>, const Shape&, const VisitSize&) const { return 0; }
 

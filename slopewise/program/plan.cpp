@@ -41,7 +41,21 @@ bool has_dense_matrix(const ParameterLayout& layout, const std::vector<TangentFo
   return false;
 }
 
-Index forward_tile(const Program& program, const Workload& workload, const std::vector<NodePlan>& nodes) {
+// Whether most of the work is in ops that threads should share.
+bool mostly_wide(const Program& program, const std::vector<NodePlan>& nodes,
+                 const std::vector<std::vector<InputInfo>>& infos) {
+  double all = 0, wide = 0;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const GraphNode& node = program.nodes()[i];
+    if (!nodes[i].used || !node.op || node.shared) continue;
+    const double work = node.op->cost(infos[i], node.shape).value;
+    all += work;
+    if (node.op->wide()) wide += work;
+  }
+  return wide > 0.9 * all;
+}
+
+Index forward_tile(const Program& program, const Workload& workload, const std::vector<NodePlan>& nodes, bool shared) {
   Index widest = 1;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (nodes[i].used && !program.nodes()[i].shared) widest = std::max(widest, nodes[i].size * nodes[i].parts);
@@ -49,9 +63,9 @@ Index forward_tile(const Program& program, const Workload& workload, const std::
   const bool dense = has_dense_matrix(program.layout(), workload.forms);
   const Index cached = std::max(kSmallestTile, (dense ? kCachedDenseEntries : kCachedEntries) / widest);
   if (dense) return std::min({workload.batch, kLargestDenseTile, cached});
-  // An even number of tiles of about the same height: two threads share the work fairly.
-  const Index tiles =
-      round_up((workload.batch + std::min(cached, kLargestTile) - 1) / std::min(cached, kLargestTile), 2);
+  // Tiles of about the same height; an even number where two threads take one each.
+  const Index largest = std::min(cached, kLargestTile);
+  const Index tiles = round_up((workload.batch + largest - 1) / largest, shared ? 1 : 2);
   return std::min(workload.batch, round_up((workload.batch + tiles - 1) / tiles, kSmallestTile));
 }
 
@@ -68,10 +82,13 @@ class Planner {
     plan_.nodes.resize(program.nodes().size());
     plan_.infos.resize(program.nodes().size());
     follow_dependence();
-    plan_.tile = exact() ? std::min(workload.batch, kPullbackRows) : forward_tile(program, plan_.workload, plan_.nodes);
+    plan_.one_at_a_time = exact() || has_dense_matrix(program.layout(), plan_.workload.forms) ||
+                          mostly_wide(program, plan_.nodes, plan_.infos);
+    plan_.tile = exact() ? std::min(workload.batch, kPullbackRows)
+                         : forward_tile(program, plan_.workload, plan_.nodes, plan_.one_at_a_time);
     plan_.tiles = (workload.batch + plan_.tile - 1) / plan_.tile;
-    plan_.arenas = exact() ? 1 : std::min<Index>(threads, plan_.tiles);
-    plan_.scratches = plan_.tiles == 1 || exact() ? threads : plan_.arenas;
+    plan_.arenas = plan_.one_at_a_time ? 1 : std::min<Index>(threads, plan_.tiles);
+    plan_.scratches = plan_.one_at_a_time ? threads : plan_.arenas;
     find_consumers();
     join_elementwise();
     place_gradient();
@@ -83,7 +100,7 @@ class Planner {
                             .tangents = plan_.workload.tangents,
                             .bfloat16 = plan(i).bfloat16,
                             .pullback = exact(),
-                            .threads = plan_.tiles == 1 ? threads : 1};
+                            .threads = plan_.one_at_a_time ? threads : 1};
       plan_.scratch = std::max(plan_.scratch, node(i).op->scratch(infos(i), node(i).shape, visit));
     }
     plan_.scratch = round_up(plan_.scratch, kAlignment);

@@ -37,12 +37,13 @@ struct Plan {
   std::vector<Index> groups;
   Index tile = 1;  // rows in flight together (a tile), the same at any number of threads
   Index tiles = 1;
-  Index arena = 0;         // entries of one tile's memory
-  Index shared_arena = 0;  // entries kept for the whole run
-  Index scratch = 0;       // entries of one thread's scratch
-  Index scratches = 1;     // threads that use one at once
-  Index arenas = 1;        // tiles in flight at once: one a thread
-  Index gradient = 0;      // entries of gradient held: all, or in a descent those that are not added to θ at once
+  bool one_at_a_time = false;  // threads share the visits of one tile; else each takes tiles of its own
+  Index arena = 0;             // entries of one tile's memory
+  Index shared_arena = 0;      // entries kept for the whole run
+  Index scratch = 0;           // entries of one thread's scratch
+  Index scratches = 1;         // threads that use one at once
+  Index arenas = 1;            // tiles in flight at once: one a thread
+  Index gradient = 0;          // entries of gradient held: all, or in a descent those that are not added to θ at once
 };
 
 // Throws ArgumentError for a workload that does not fit the program.

@@ -1,5 +1,6 @@
 #include "slopewise/tensor/packed.hpp"
 
+#include <fmt/format.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -9,8 +10,10 @@
 #include <map>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <utility>
 #include <vector>
 
+#include "slopewise/base/error.hpp"
 #include "slopewise/tensor/buffer.hpp"
 #include "slopewise/tensor/matmul.hpp"
 #include "slopewise/tensor/transpose.hpp"
@@ -54,23 +57,66 @@ dnnl::stream& stream() {
   return own;
 }
 
-// The products x Wᵀ of one shape and type by oneDNN, made once for each number of rows of x.
+// oneDNN's products of x (count, columns) with `rows` rows of a packed matrix; each made at its first use.
 class Products {
  public:
-  Products(Index rows, Index columns, Type type) : rows_(rows), columns_(columns), type_(type) {
-    const OneThread one_thread;
+  Products(Index columns, Type type) : columns_(columns), type_(type) {}
+
+  // Whether oneDNN would choose the panels for so many rows itself: then it has the kernel that reads them.
+  bool read_panels(Index rows) {
     try {
-      const Desc any({columns, rows}, type, dnnl::memory::format_tag::any);
-      weights_ = dnnl::matmul::primitive_desc(describe(kPanel, any), attributes(), engine()).weights_desc();
+      return read_panels(layout(rows).data);
     } catch (const dnnl::error&) {  // no product of this type at all
+      return false;
     }
   }
 
-  // Whether oneDNN would choose the panels for this matrix itself: then it has the kernel that reads them.
-  bool read_panels() const {
+  // y (count, rows), `y_stride` entries from one row to the next. oneDNN's kernels for panels write contiguous rows
+  // only.
+  void run(Index rows, Index count, const void* x, const void* panels, float* y, Index y_stride) {
+    if (y_stride == rows) return run(rows, count, x, panels, y);
+    thread_local Buffer<float> contiguous;
+    if (contiguous.size() < count * rows) contiguous = Buffer<float>(count * rows);
+    run(rows, count, x, panels, contiguous.data());
+    for (Index r = 0; r < count; ++r) std::copy_n(contiguous.data() + r * rows, rows, y + r * y_stride);
+  }
+
+ private:
+  void run(Index rows, Index count, const void* x, const void* panels, float* y) {
+    const dnnl::matmul& product = made(rows, count);
+    const auto desc = [&](dnnl_query_t what) {
+      return Desc(*dnnl_primitive_desc_query_md(product.get_primitive_desc(), what, 0));
+    };
+    const Desc scratch_desc = desc(dnnl_query_scratchpad_md);
+    thread_local Buffer<std::byte> scratch;
+    if (scratch.size() < static_cast<Index>(scratch_desc.get_size())) {
+      scratch = Buffer<std::byte>(static_cast<Index>(scratch_desc.get_size()));
+    }
+    const OneThread one_thread;
+    product.execute(stream(), {{DNNL_ARG_SRC, {desc(dnnl_query_src_md), engine(), const_cast<void*>(x)}},
+                               {DNNL_ARG_WEIGHTS, {desc(dnnl_query_weights_md), engine(), const_cast<void*>(panels)}},
+                               {DNNL_ARG_DST, {desc(dnnl_query_dst_md), engine(), y}},
+                               {DNNL_ARG_SCRATCHPAD, {scratch_desc, engine(), scratch.data()}}});
+    stream().wait();
+  }
+
+  dnnl::matmul::primitive_desc describe(Index rows, Index count, const Desc& weights) const {
+    const OneThread one_thread;
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // the library's own is not safe across threads
+    const Desc x({count, columns_}, type_, dnnl::memory::format_tag::ab);
+    const Desc y({count, rows}, Type::f32, dnnl::memory::format_tag::ab);
+    return {dnnl::matmul::desc(x, weights, y), attributes, engine()};
+  }
+  // What oneDNN would choose for a typical number of rows of x; every product then takes it as given.
+  Desc layout(Index rows) const {
+    const Desc any({columns_, rows}, type_, dnnl::memory::format_tag::any);
+    return describe(rows, kPanel, any).weights_desc();
+  }
+
+  bool read_panels(const dnnl_memory_desc_t& has) const {
     const bool halves = type_ == Type::bf16;
     const Index group = halves ? kBfloatGroup : kFloatGroup;
-    const dnnl_memory_desc_t& has = weights_.data;
     const dnnl_blocking_desc_t& blocks = has.format_desc.blocking;
     if (has.ndims != 2 || has.format_kind != dnnl_blocked) return false;
     // Outermost to innermost: panels, groups of 16 (pairs of) columns, the columns of a group, 64 rows, pairs.
@@ -83,48 +129,24 @@ class Products {
     return blocks.strides[0] == group * kPanel && blocks.strides[1] == round_up(columns_, group) * kPanel;
   }
 
-  void run(Index count, const void* x, const void* panels, float* y) {
-    const dnnl::matmul& product = made(count);
-    const Desc scratch_desc(*dnnl_primitive_desc_query_md(product.get_primitive_desc(), dnnl_query_scratchpad_md, 0));
-    thread_local Buffer<std::byte> scratch;
-    if (scratch.size() < static_cast<Index>(scratch_desc.get_size())) {
-      scratch = Buffer<std::byte>(static_cast<Index>(scratch_desc.get_size()));
-    }
-    const OneThread one_thread;
-    product.execute(
-        stream(),
-        {{DNNL_ARG_SRC, {Desc({count, columns_}, type_, dnnl::memory::format_tag::ab), engine(), const_cast<void*>(x)}},
-         {DNNL_ARG_WEIGHTS, {weights_, engine(), const_cast<void*>(panels)}},
-         {DNNL_ARG_DST, {Desc({count, rows_}, Type::f32, dnnl::memory::format_tag::ab), engine(), y}},
-         {DNNL_ARG_SCRATCHPAD, {scratch_desc, engine(), scratch.data()}}});
-    stream().wait();
-  }
-
- private:
-  dnnl::matmul::desc describe(Index count, const Desc& weights) const {
-    return {Desc({count, columns_}, type_, dnnl::memory::format_tag::ab), weights,
-            Desc({count, rows_}, Type::f32, dnnl::memory::format_tag::ab)};
-  }
-  static dnnl::primitive_attr attributes() {
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // the library's own is not safe across threads
-    return attributes;
-  }
-  const dnnl::matmul& made(Index count) {
+  const dnnl::matmul& made(Index rows, Index count) {
     const std::lock_guard lock(mutex_);
-    auto found = products_.find(count);
+    auto found = products_.find({rows, count});
     if (found == products_.end()) {
+      const Desc panels = layout(rows);
+      if (!read_panels(panels.data)) {
+        throw Error(fmt::format("packed product: oneDNN reads other rows of {} in panels but not {}", columns_, rows));
+      }
       const OneThread one_thread;
-      found = products_.emplace(count, dnnl::matmul({describe(count, weights_), attributes(), engine()})).first;
+      found = products_.emplace(std::pair(rows, count), dnnl::matmul(describe(rows, count, panels))).first;
     }
     return found->second;
   }
 
-  Index rows_, columns_;
+  Index columns_;
   Type type_;
-  Desc weights_;
-  std::mutex mutex_;  // guards `products_`
-  std::map<Index, dnnl::matmul> products_;
+  std::mutex mutex_;                                          // guards `products_`
+  std::map<std::pair<Index, Index>, dnnl::matmul> products_;  // by rows of W and of x
 };
 
 // The product with one panel of so many columns; null where oneDNN reads no panels.
@@ -132,8 +154,9 @@ Products* panel_products(Index columns) {
   static std::mutex mutex;  // guards `made`
   static std::map<Index, Products> made;
   const std::lock_guard lock(mutex);
-  Products& products = made.try_emplace(columns, kPanel, columns, Type::f32).first->second;
-  return products.read_panels() ? &products : nullptr;
+  Products& products = made.try_emplace(columns, columns, Type::f32).first->second;
+  static const bool there = products.read_panels(kPanel);
+  return there ? &products : nullptr;
 }
 
 // The bits of a float whose upper half is the nearest bfloat16.
@@ -151,7 +174,7 @@ void to_bfloat16(const float* from, Bfloat16* to, Index count) {
 }
 
 bool has_bfloat16() {
-  static const bool has = Products(kPanel, kBfloatGroup, Type::bf16).read_panels();
+  static const bool has = Products(kBfloatGroup, Type::bf16).read_panels(kPanel);
   return has;
 }
 
@@ -161,8 +184,8 @@ struct PackedMatrix::State {
         columns(column_count),
         panel(round_up(column_count, kFloatGroup) * kPanel),
         values(round_up(row_count, kPanel) / kPanel * panel),
-        products(row_count, column_count, Type::f32),
-        by_dnnl(products.read_panels()) {
+        products(column_count, Type::f32),
+        by_dnnl(products.read_panels(kPanel)) {
     std::fill_n(values.data(), values.size(), 0.0f);
   }
 
@@ -228,7 +251,7 @@ void PackedMatrix::keep_bfloat16() {
   state_->low_panel = round_up(columns(), kBfloatGroup) * kPanel;
   state_->low = Buffer<Bfloat16>(panels() * state_->low_panel);
   std::fill_n(state_->low.data(), state_->low.size(), Bfloat16{0});
-  state_->low_products = std::make_unique<Products>(rows(), columns(), Type::bf16);
+  state_->low_products = std::make_unique<Products>(columns(), Type::bf16);
   for (Index p = 0; p < panels(); ++p) state_->refresh(p, 0, columns());
 }
 
@@ -236,17 +259,24 @@ bool PackedMatrix::keeps_bfloat16() const {
   return state_->low_products != nullptr;
 }
 
-void PackedMatrix::multiply(Index count, const float* x, float* y) const {
-  if (count == 0) return;
-  if (state_->by_dnnl) return state_->products.run(count, x, state_->values.data(), y);
-  for (Index p = 0; p < panels(); ++p) {
+void PackedMatrix::multiply(PanelRange range, Index count, const float* x, float* y) const {
+  if (count == 0 || range.count == 0) return;
+  if (state_->by_dnnl) {
+    const Index first = range.first * kPanel;
+    const Index rows_now = std::min(range.count * kPanel, rows() - first);
+    return state_->products.run(rows_now, count, x, state_->at(range.first), y + first, rows());
+  }
+  for (Index p = range.first; p < range.first + range.count; ++p) {
     matmul<float>(count, height(p), columns(), 1.0f, {x, columns()}, {state_->at(p), kPanel}, 0.0f, y + p * kPanel,
                   rows());
   }
 }
 
-void PackedMatrix::multiply_bfloat16(Index count, const Bfloat16* x, float* y) const {
-  if (count > 0) state_->low_products->run(count, x, state_->low.data(), y);
+void PackedMatrix::multiply_bfloat16(PanelRange range, Index count, const Bfloat16* x, float* y) const {
+  if (count == 0 || range.count == 0) return;
+  const Index first = range.first * kPanel;
+  state_->low_products->run(std::min(range.count * kPanel, rows() - first), count, x,
+                            state_->low.data() + range.first * state_->low_panel, y + first, rows());
 }
 
 void PackedMatrix::multiply_transposed(Index count, const float* y, float beta, float* x) const {
@@ -319,7 +349,7 @@ void multiply_panel(Index count, Index height, Index columns, float factor, cons
     return matmul<float>(count, height, columns, factor, {x, columns}, {panel, kPanel}, accumulate ? 1.0f : 0.0f, y,
                          y_stride);
   }
-  products->run(count, x, panel, product);
+  products->run(kPanel, count, x, panel, product, kPanel);
   for (Index r = 0; r < count; ++r) {
     float* to = y + r * y_stride;
     const float* from = product + r * kPanel;

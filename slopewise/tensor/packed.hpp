@@ -24,6 +24,11 @@ using RowSource = std::function<const float*(Index first, Index count, float* sc
 // Rows asked for at a time: of a thousand columns they stay in the first-level cache.
 inline constexpr Index kRowsAtATime = 8;
 
+// Panels [first, first + count) of a packed matrix.
+struct PanelRange {
+  Index first, count;
+};
+
 // W (rows, columns) in panels of 64 rows, each (columns, 64) and padded by zeros: the layout of oneDNN's products for
 // AVX-512. Copies nothing of what it is given. Calls that read are safe from several threads at once.
 class PackedMatrix {
@@ -53,10 +58,13 @@ class PackedMatrix {
   void keep_bfloat16();
   bool keeps_bfloat16() const;
 
-  // y = x Wᵀ: x (count, columns), y (count, rows), both contiguous.
-  void multiply(Index count, const float* x, float* y) const;
+  PanelRange all() const { return {0, panels()}; }
+  // y = x Wᵀ: x (count, columns), y (count, rows), both contiguous; of y the columns of these panels alone.
+  void multiply(PanelRange range, Index count, const float* x, float* y) const;
+  void multiply(Index count, const float* x, float* y) const { multiply(all(), count, x, y); }
   // The same with factors rounded to bfloat16 and sums in float. Needs keep_bfloat16().
-  void multiply_bfloat16(Index count, const Bfloat16* x, float* y) const;
+  void multiply_bfloat16(PanelRange range, Index count, const Bfloat16* x, float* y) const;
+  void multiply_bfloat16(Index count, const Bfloat16* x, float* y) const { multiply_bfloat16(all(), count, x, y); }
   // x = beta x + y W: y (count, rows), x (count, columns).
   void multiply_transposed(Index count, const float* y, float beta, float* x) const;
 

@@ -45,7 +45,8 @@ TEST_P(EveryPrecision, SlopesErrByLessThanTheStatedAndWithoutSign) {
       const auto tangents = random_tangents<float>(program, kTogether, form, static_cast<std::uint64_t>(first + 100));
       const auto exact = run(program, theta, examples.batch(), tangents, TangentPrecision::kFloat32);
       const auto rounded = run(program, theta, examples.batch(), tangents, TangentPrecision::kBfloat16);
-      EXPECT_EQ(rounded.loss, exact.loss);
+      // The same products of values, but cut into other heights where tangents go through W beside them.
+      EXPECT_NEAR(rounded.loss, exact.loss, 1e-6 * exact.loss);
       for (std::size_t k = 0; k < exact.slopes.size(); ++k) {
         const double error = rounded.slopes[k] - exact.slopes[k];
         errors.add(error);

@@ -15,12 +15,13 @@
 namespace slopewise {
 namespace {
 
-// A visit is cut into pieces of these fixed sizes, which run in parallel where one tile is all there is: of output
-// units for weight gradients and dense tangents, of rows for what goes through the weights themselves.
+// A visit that is alone is cut into pieces of fixed sizes for the threads: of output units, so that each thread reads
+// and later updates weights of its own, and then of rows.
 constexpr Index kUnitsAPiece = PackedMatrix::kPanel;
-Index rows_a_piece(Index rows) {
-  return std::max<Index>(64, (rows + 31) / 32 * 8);
-}
+constexpr Index kPanelPieces = 8;
+constexpr Index kRowsAPiece = 8;
+// From this many output units on, weights outweigh what the threads must tell each other.
+constexpr Index kWide = 512;
 
 class Linear final : public OpRules<Linear> {
  public:
@@ -65,6 +66,7 @@ class Linear final : public OpRules<Linear> {
   bool updates_in_place(std::size_t input) const override { return input >= 1; }
   bool finishes_rows() const override { return true; }
   bool cuts_itself() const override { return true; }
+  bool wide() const override { return outputs_ >= kWide; }
   // The rows of ẋ in bfloat16; for each thread, a piece of V and what its product needs.
   Index scratch(std::span<const InputInfo> in, const Shape& out, const VisitSize& visit) const override {
     if (visit.pullback) return 0;
@@ -90,13 +92,13 @@ class Linear final : public OpRules<Linear> {
     const bool stacked = (!x.tangent || (x.tangent == x.value + x_entries && x.plane == x_entries)) &&
                          (!x.second || x.second == x.tangent + visit.tangents * x_entries);
     if (stacked && !visit.bfloat16) {
-      through(weight, parts * size.rows, size, x.value, y.value);
+      through(visit, parts * size.rows, size, x.value, y.value);
     } else {
-      through(weight, size.rows, size, x.value, y.value);
+      through(visit, size.rows, size, x.value, y.value);
       for (Index k = 0; k < visit.tangents; ++k) {
         if (x.tangent && !visit.bfloat16)
-          through(weight, size.rows, size, x.tangent + k * x.plane, y.tangent + k * y.plane);
-        if (x.second) through(weight, size.rows, size, x.second + k * x.plane, y.second + k * y.plane);
+          through(visit, size.rows, size, x.tangent + k * x.plane, y.tangent + k * y.plane);
+        if (x.second) through(visit, size.rows, size, x.second + k * x.plane, y.second + k * y.plane);
       }
     }
     if constexpr (std::is_same_v<T, float>) {
@@ -127,13 +129,15 @@ class Linear final : public OpRules<Linear> {
       if (!written) std::fill_n(y_second, size.rows * size.outputs, T{0});
     }
     const Index leading = size.rows / y.rows;  // rows of the products in one row of y
-    const Index piece = std::max<Index>(1, rows_a_piece(size.rows) / leading);
-    parallel_for((y.rows + piece - 1) / piece, [&](Index p) {
-      for (Index r = p * piece; r < std::min(y.rows, (p + 1) * piece); ++r) {
-        for (Index i = r * leading; i < (r + 1) * leading; ++i) complete(visit, size, bias, i);
-        visit.finish(r);
-      }
-    });
+    const Index piece = visit.alone ? kRowsAPiece : std::max<Index>(y.rows, 1);
+    parallel_for((y.rows + piece - 1) / piece,
+                 [&](Index p) {
+                   for (Index r = p * piece; r < std::min(y.rows, (p + 1) * piece); ++r) {
+                     for (Index i = r * leading; i < (r + 1) * leading; ++i) complete(visit, size, bias, i);
+                     visit.finish(r);
+                   }
+                 },
+                 Schedule::kStatic);
   }
 
   template <class T>
@@ -178,20 +182,35 @@ class Linear final : public OpRules<Linear> {
     return {.rows = rows * (y_size / outputs_), .inputs = inputs_, .outputs = outputs_};
   }
 
+  // Calls body(panels) for all panels of the weights, in pieces where the visit is alone.
+  template <class Body>
+  static void each_panel_range(const PackedMatrix& weights, bool alone, Body body) {
+    if (!alone) return body(weights.all());
+    const Index pieces = std::min(kPanelPieces, weights.panels());
+    parallel_for(
+        pieces,
+        [&](Index piece) {
+          const Index first = weights.panels() * piece / pieces;
+          body(PanelRange{first, weights.panels() * (piece + 1) / pieces - first});
+        },
+        Schedule::kStatic);
+  }
+
   // y = x Wᵀ.
   template <class T>
-  static void through(const Jet<T>& weight, Index rows, const Sizes& size, const T* x, T* y) {
-    const Index piece_rows = rows_a_piece(rows);
-    parallel_for((rows + piece_rows - 1) / piece_rows, [&](Index piece) {
-      const Index first = piece * piece_rows;
-      const Index count = std::min(piece_rows, rows - first);
-      const T* from = x + first * size.inputs;
-      T* to = y + first * size.outputs;
-      if constexpr (std::is_same_v<T, float>) {
-        if (weight.packed) return weight.packed->multiply(count, from, to);
+  static void through(const Push<T>& visit, Index rows, const Sizes& size, const T* x, T* y) {
+    const Jet<T>& weight = visit.in[1];
+    if constexpr (std::is_same_v<T, float>) {
+      if (weight.packed) {
+        return each_panel_range(*weight.packed, visit.alone,
+                                [&](PanelRange panels) { weight.packed->multiply(panels, rows, x, y); });
       }
-      matmul<T>(count, size.outputs, size.inputs, T{1}, {from, size.inputs}, {weight.value, size.inputs, true}, T{0},
-                to, size.outputs);
+    }
+    const Index piece = visit.alone ? std::max<Index>(64, (rows + 31) / 32 * 8) : std::max<Index>(rows, 1);
+    parallel_for((rows + piece - 1) / piece, [&](Index p) {
+      const Index first = p * piece;
+      matmul<T>(std::min(piece, rows - first), size.outputs, size.inputs, T{1}, {x + first * size.inputs, size.inputs},
+                {weight.value, size.inputs, true}, T{0}, y + first * size.outputs, size.outputs);
     });
   }
 
@@ -202,27 +221,29 @@ class Linear final : public OpRules<Linear> {
   static void through_bfloat16(const Push<float>& visit, const Sizes& size, Bfloat16* rounded) {
     const Jet<float>& x = visit.in[0];
     const Jet<float>& y = visit.out;
+    const Index entries = size.rows * size.inputs;
+    for (Index k = 0; k < visit.tangents; ++k) {
+      const Index piece = visit.alone ? kRowsAPiece * size.inputs : std::max<Index>(entries, 1);
+      parallel_for((entries + piece - 1) / piece,
+                   [&](Index p) {
+                     to_bfloat16(x.tangent + k * x.plane + p * piece, rounded + k * entries + p * piece,
+                                 std::min(piece, entries - p * piece));
+                   },
+                   Schedule::kStatic);
+    }
     const bool together = y.plane == size.rows * size.outputs;
     const Index rows = together ? visit.tangents * size.rows : size.rows;
-    const Index piece_rows = rows_a_piece(rows);
-    for (Index k = 0; k < visit.tangents; ++k) {
-      to_bfloat16(x.tangent + k * x.plane, rounded + k * size.rows * size.inputs, size.rows * size.inputs);
-    }
-    for (Index k = 0; k < (together ? 1 : visit.tangents); ++k) {
-      parallel_for((rows + piece_rows - 1) / piece_rows, [&](Index piece) {
-        const Index first = piece * piece_rows;
-        visit.in[1].packed->multiply_bfloat16(std::min(piece_rows, rows - first),
-                                              rounded + (k * size.rows + first) * size.inputs,
-                                              y.tangent + k * y.plane + first * size.outputs);
-      });
-    }
+    each_panel_range(*visit.in[1].packed, visit.alone, [&](PanelRange panels) {
+      for (Index k = 0; k < (together ? 1 : visit.tangents); ++k)
+        visit.in[1].packed->multiply_bfloat16(panels, rows, rounded + k * entries, y.tangent + k * y.plane);
+    });
   }
 
   // y (+)= factor x Aᵀ, where A is stored, or a function of (first entry, entries).
   template <class T, class Fill>
   static void add_product(const T* a, Fill fill, const Sizes& size, T factor, const T* x, T* y, bool accumulate,
                           T* scratch) {
-    parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, [&](Index piece) {
+    const auto multiply = [&](Index piece) {
       const Index begin = piece * kUnitsAPiece;
       const Index units = std::min(kUnitsAPiece, size.outputs - begin);
       T* own = scratch + thread_index() * piece_scratch(size);
@@ -238,7 +259,8 @@ class Linear final : public OpRules<Linear> {
         matmul<T>(size.rows, units, size.inputs, factor, {x, size.inputs}, {rows(0, units, own), size.inputs, true},
                   accumulate ? T{1} : T{0}, y + begin, size.outputs);
       }
-    });
+    };
+    parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, multiply, Schedule::kStatic);
   }
   // Entries that one thread needs for a piece, in whole cache lines.
   static Index piece_scratch(const Sizes& size) {
