@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "slopewise/base/philox.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/tensor/matmul.hpp"
 #include "slopewise/tensor/vector.hpp"
@@ -254,6 +255,40 @@ TEST(Packed, PanelUsedOnceMultipliesLikeAnyMatrix) {
         expect_near(y, expected, 2 * columns);
       }
     }
+  }
+}
+
+// linear relies on it: how many threads share a product must not change a bit of it.
+TEST(Packed, PanelsHaveTheBitsOfTheWhole) {
+  RandomStream random(1);
+  const auto below = [&](Index most) {
+    return 1 + static_cast<Index>(random.uniform(0, 1) * static_cast<double>(most));
+  };
+  for (int trial = 0; trial < 60; ++trial) {
+    const Size size{16 + below(400), below(trial % 3 == 0 ? 2000 : 200)};
+    const Index count = below(trial % 5 == 0 ? 600 : 70);
+    PackedMatrix matrix = packed(size, random_vector<float>(size.rows * size.columns, 1));
+    const Numbers x = random_vector<float>(count * size.columns, 2);
+    std::vector<Bfloat16> rounded(x.size());
+    to_bfloat16(x.data(), rounded.data(), static_cast<Index>(x.size()));
+    const Index some = below(matrix.panels());
+    const auto in_pieces = [&](auto multiply) {
+      Numbers y(static_cast<std::size_t>(count * size.rows), kNaN);
+      for (Index first = 0; first < matrix.panels(); first += some)
+        multiply(PanelRange{first, std::min(some, matrix.panels() - first)}, y.data());
+      return y;
+    };
+    Numbers whole(static_cast<std::size_t>(count * size.rows));
+    matrix.multiply(count, x.data(), whole.data());
+    ASSERT_EQ(in_pieces([&](PanelRange panels, float* y) { matrix.multiply(panels, count, x.data(), y); }), whole)
+        << size.rows << " × " << size.columns << ", " << count << " rows, " << some << " panels at a time";
+    if (!has_bfloat16()) continue;
+    matrix.keep_bfloat16();
+    matrix.multiply_bfloat16(count, rounded.data(), whole.data());
+    ASSERT_EQ(
+        in_pieces([&](PanelRange panels, float* y) { matrix.multiply_bfloat16(panels, count, rounded.data(), y); }),
+        whole)
+        << size.rows << " × " << size.columns << " in bfloat16, " << count << " rows, " << some << " panels at a time";
   }
 }
 

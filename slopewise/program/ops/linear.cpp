@@ -182,10 +182,11 @@ class Linear final : public OpRules<Linear> {
     return {.rows = rows * (y_size / outputs_), .inputs = inputs_, .outputs = outputs_};
   }
 
-  // Calls body(panels) for all panels of the weights, in pieces where the visit is alone.
+  // Calls body(panels) for all panels of the weights, in pieces for several threads where the visit is alone. Pieces
+  // have the bits of the whole (Packed.PanelsHaveTheBitsOfTheWhole), so one thread is spared the cut.
   template <class Body>
   static void each_panel_range(const PackedMatrix& weights, bool alone, Body body) {
-    if (!alone) return body(weights.all());
+    if (!alone || thread_count() == 1) return body(weights.all());
     const Index pieces = std::min(kPanelPieces, weights.panels());
     parallel_for(
         pieces,
