@@ -301,12 +301,15 @@ void PackedMatrix::add_rank_one(Index p, Index count, RankOne<float> factors) {
       constexpr Index kVectors = kPanel / kLanes<float>;
       float* entries = panel + column * kPanel;
       V sums[kVectors];  // held in registers over all K
+#pragma GCC unroll kVectors
       for (Index v = 0; v < kVectors; ++v) sums[v] = load<V>(entries + v * kLanes<float>);
       for (Index k = 0; k < count; ++k) {
         const float right = factors.right[k * width + column];
         const float* u = lefts + k * kPanel;
+#pragma GCC unroll kVectors
         for (Index v = 0; v < kVectors; ++v) sums[v] += right * load<V>(u + v * kLanes<float>);
       }
+#pragma GCC unroll kVectors
       for (Index v = 0; v < kVectors; ++v) store(sums[v], entries + v * kLanes<float>);
     }
     state_->refresh(p, first, last);

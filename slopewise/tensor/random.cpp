@@ -251,11 +251,13 @@ struct ValuePerBit {
       for (std::size_t k = 0; k < 4; ++k) {
         const std::size_t begin = std::max(first_row, k * kWord);
         const std::size_t end = std::min(last_row, (k + 1) * kWord);
-        BitsV shift = hn::Set(bits, static_cast<std::uint32_t>(kWord - 1 - begin % kWord));
-        for (std::size_t row = begin; row < end; ++row) {
-          const BitsV value = hn::OrAnd(one, hn::Shl(words[0].word[k], shift), sign);
-          hn::StoreU(hn::BitCast(d, value), d, out + row * kLanes + lane);
-          shift = hn::Sub(shift, hn::Set(bits, 1u));
+        if (begin >= end) continue;
+        // Row r is the sign of bit r: from the last row on, doubling brings the next bit to the top.
+        const auto unused = static_cast<std::uint32_t>(kWord - 1 - (end - 1) % kWord);
+        BitsV word = hn::Shl(words[0].word[k], hn::Set(bits, unused));
+        for (std::size_t row = end; row-- > begin;) {
+          hn::StoreU(hn::BitCast(d, hn::OrAnd(one, word, sign)), d, out + row * kLanes + lane);
+          word = hn::Add(word, word);
         }
       }
     }
