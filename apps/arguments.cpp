@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/data/digits.hpp"
@@ -43,6 +45,18 @@ void add_data_options(CLI::App& command, DataOptions& options) {
 DataSplit load_data(const DataOptions& options) {
   if (options.directory.empty()) return builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
   return load_idx_directory(options.directory);
+}
+
+CLI::Option* add_storage_option(CLI::App& command, TangentStorage& storage) {
+  static const std::map<std::string, TangentStorage> names = {
+      {"auto", TangentStorage::kAuto}, {"stored", TangentStorage::kStored}, {"drawn", TangentStorage::kDrawn}};
+  return command
+      .add_option(
+          "--tangent-storage", storage,
+          "Dense tangents: stored, drawn again wherever they are needed, or auto: whichever is quicker and fits")
+      ->type_name("NAME")
+      ->transform(CLI::CheckedTransformer(names).description("{auto,stored,drawn}"))
+      ->default_str("auto");
 }
 
 void require_unused_unless(bool holds, const CLI::Option& option, const std::string& condition) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "slopewise/data/dataset.hpp"
+#include "slopewise/estimate/estimator.hpp"
 
 namespace slopewise {
 
@@ -28,6 +29,9 @@ struct DataOptions {
 void add_data_options(CLI::App& command, DataOptions& options);
 // Throws FileError where the directory does not hold what load_idx_directory needs.
 DataSplit load_data(const DataOptions& options);
+
+// Adds --tangent-storage.
+CLI::Option* add_storage_option(CLI::App& command, TangentStorage& storage);
 
 // Throws ArgumentError if the option was given although it only means something with `condition`, "--model mlp".
 void require_unused_unless(bool holds, const CLI::Option& option, const std::string& condition);

@@ -32,6 +32,7 @@ struct Options {
   std::vector<Index> tangents = {1};
   std::vector<std::string> steps = step_names();
   std::string tangent_precision = "float32";
+  TangentStorage storage = TangentStorage::kAuto;
   std::string against;
   std::string python = "/usr/bin/python3";
   Index rounds = 20;
@@ -52,9 +53,9 @@ std::vector<StepKind> own_kinds(const Options& options) {
       continue;
     }
     for (const Index count : options.tangents) {
-      if (options.tangent_precision != "bf16") kinds.push_back({.name = name, .tangents = count});
-      if (options.tangent_precision != "float32") {
-        kinds.push_back({.name = name, .tangents = count, .bfloat16 = true});
+      for (const bool bfloat16 : {false, true}) {
+        if (options.tangent_precision == (bfloat16 ? "float32" : "bf16")) continue;
+        kinds.push_back({.name = name, .tangents = count, .bfloat16 = bfloat16, .storage = options.storage});
       }
     }
   }
@@ -77,7 +78,7 @@ int run(const Options& options) {
   }
   if (!options.peak_of.empty()) {
     set_thread_count(options.threads[0]);
-    StepKind kind{.name = options.peak_of, .bfloat16 = options.tangent_precision == "bf16"};
+    StepKind kind{.name = options.peak_of, .bfloat16 = options.tangent_precision == "bf16", .storage = options.storage};
     if (takes_tangents(kind.name)) kind.tangents = options.tangents[0];
     std::cout << peak_above_parameters(options.models[0], options.batches[0], kind) << '\n';
     return 0;
@@ -157,6 +158,7 @@ Verb add_bench(CLI::App& app) {
       ->type_name("NAME")
       ->check(CLI::IsMember({"float32", "bf16", "both"}))
       ->capture_default_str();
+  add_storage_option(command, options->storage);
   const CLI::Option* against =
       command.add_option("--against", options->against, "Also measure PyTorch's SGD and forward-mode steps")
           ->type_name("NAME")

@@ -286,6 +286,7 @@ Verb add_gradient(CLI::App& app) {
   const CLI::Option* tangent_precision =
       choice("--tangent-precision", options->tangent_precision, {"float32", "bf16"},
              "Factors of the products that carry tangents; bf16 needs a processor that has it");
+  const CLI::Option* storage = add_storage_option(command, options->estimate.storage);
   add_run_options(command, options->run);
   file("--out", options->out, "Result: gradient, estimate, mean, variance, slopes, ...")->capture_default_str();
   file("--save-parameters", options->save_parameters, "Also write the weights");
@@ -303,6 +304,7 @@ Verb add_gradient(CLI::App& app) {
     require_unused_unless(!exact, *tangents, "an estimator that takes tangents");
     require_unused_unless(!exact && options->estimator != "central" && options->precision == "float32",
                           *tangent_precision, "--precision float32 and an estimator that takes slopes");
+    require_unused_unless(!exact, *storage, "an estimator that takes tangents");
     require_unused_unless(!exact && options->estimator != "frame", *law, "an estimator that leaves the law open");
     if (options->estimator == "frame") options->estimate.law = "frame";
     options->estimate.seed = options->run.seed;

@@ -61,7 +61,11 @@ Index peak_of_fresh_process(std::string_view model, Index batch, int threads, co
                                         "--threads",
                                         std::to_string(threads),
                                         "--tangent-precision",
-                                        kind.bfloat16 ? "bf16" : "float32"};
+                                        kind.bfloat16 ? "bf16" : "float32",
+                                        "--tangent-storage",
+                                        kind.storage == TangentStorage::kAuto     ? "auto"
+                                        : kind.storage == TangentStorage::kStored ? "stored"
+                                                                                  : "drawn"};
   if (kind.tangents > 0) {
     arguments.push_back("--tangents");
     arguments.push_back(std::to_string(kind.tangents));

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "slopewise/base/interrupt.hpp"
-#include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/objective/program_objective.hpp"
 
@@ -85,9 +84,11 @@ struct ForwardGradient {
   ForwardGradient(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
       : objective(subject.program(), subject.batch(), {.tangent_precision = precision(kind)}),
         theta(std::move(start)),
-        estimator(
-            make_estimator<float>("forward", subject.program().layout(),
-                                  {.law = std::string(tangent_law(kind)), .tangents = kind.tangents, .seed = kSeed})) {
+        estimator(make_estimator<float>("forward", subject.program().layout(),
+                                        {.law = std::string(tangent_law(kind)),
+                                         .tangents = kind.tangents,
+                                         .seed = kSeed,
+                                         .storage = kind.storage})) {
     Runner<float>(subject.program(), workload(kind, subject)).compact(theta);
   }
   void operator()() { estimator->estimate(objective, theta, step++).add_to(theta, -kRate); }

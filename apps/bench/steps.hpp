@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/bench/subject.hpp"
+#include "slopewise/estimate/estimator.hpp"
 
 namespace slopewise {
 
@@ -15,6 +16,7 @@ struct StepKind {
   std::string name;    // as in bench.json
   Index tangents = 0;  // K; 0 where there are none
   bool bfloat16 = false;
+  TangentStorage storage = TangentStorage::kAuto;  // of dense tangents
 
   bool operator==(const StepKind&) const = default;
 };

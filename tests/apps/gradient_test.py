@@ -182,6 +182,12 @@ class GradientTest(unittest.TestCase):
         for name in ("gradient.npz", "weights.npz", "batch.npz"):
             self.assertTrue((self.directory / name).is_file(), name)
 
+    def test_drawn_tangents_are_the_stored_ones(self):
+        stored = self.gradient("--law", "gaussian", "--tangent-storage", "stored")
+        drawn = self.gradient("--law", "gaussian", "--tangent-storage", "drawn")
+        np.testing.assert_array_equal(stored["slopes"], drawn["slopes"])
+        np.testing.assert_array_equal(stored["estimate"], drawn["estimate"])
+
     def test_bfloat16_tangents_say_how_far_their_slopes_are(self):
         options = ["gradient", "--model", "mlp", "--hidden", "32,32", "--law", "rank-one", "--samples", "20", "--json",
                    "--quiet"]
@@ -201,7 +207,7 @@ class GradientTest(unittest.TestCase):
 
     def test_wrong_usage(self):
         for option, names in (("--law", "rank-one"), ("--model", "baydin-cnn"), ("--estimator", "projection"),
-                              ("--precision", "float64"), ("--tangent-precision", "bf16")):
+                              ("--precision", "float64"), ("--tangent-precision", "bf16"), ("--tangent-storage", "drawn")):
             self.refused(2, names, option, "nonsense")
         for option in ("--tangents", "--samples", "--batch", "--hidden"):
             self.refused(2, option, option, 0)
