@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,7 +70,10 @@ Child::Child(const std::vector<std::string>& arguments, const std::vector<std::s
   if (process_ == 0) {
     setpgid(0, 0);
     sched_setaffinity(0, sizeof cpus, &cpus);
-    if (dup2(ends[1], STDIN_FILENO) >= 0 && dup2(ends[1], STDOUT_FILENO) >= 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // Where standard input or output was closed, the socket may be in its place: dup2 would then leave it to be closed.
+    const int end = fcntl(ends[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (end >= 0 && dup2(end, STDIN_FILENO) >= 0 && dup2(end, STDOUT_FILENO) >= 0) {
       execvpe(argument_pointers[0], argument_pointers.data(), environment_pointers.data());
     }
     const int error = errno;

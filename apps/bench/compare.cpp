@@ -47,12 +47,13 @@ std::vector<PeerStep> peer_steps(PyTorch& pytorch, const std::string& model, std
 }
 
 // What to say of a measurement during which other processes kept the CPUs from this one; empty for nothing.
-std::string disturbance(const CpuTime& before, const CpuTime& after) {
+std::string disturbance(const CpuTime& before, const CpuTime& after, int threads) {
   const double waited = after.waited - before.waited;
   const double share = waited / (waited + after.used - before.used);
   if (!(share > kMostWaiting)) return "";
-  return fmt::format("threads waited for a CPU {:.0f} % of the time: other processes are running, times are too long",
-                     100 * share);
+  const cpu_set_t cpus = usable_cpus();
+  return fmt::format("threads waited for a CPU {:.0f} % of the time: {}, times are too long", 100 * share,
+                     threads > CPU_COUNT(&cpus) ? "there are more threads than CPUs" : "other processes are running");
 }
 
 }  // namespace
@@ -83,7 +84,7 @@ Comparison compare(const CompareOptions& options, const std::string& model, Inde
   const CpuTime before = cpu_time();
   const std::vector<Timing> timings =
       measure_in_turn(visits, options.rounds, [&](double share) { advance(kTimingShare * share); });
-  if (const std::string note = disturbance(before, cpu_time()); !note.empty()) result.notes.push_back(note);
+  if (const std::string note = disturbance(before, cpu_time(), threads); !note.empty()) result.notes.push_back(note);
   const auto product = timings.begin() + static_cast<std::ptrdiff_t>(kinds.size() + peers.size());
   result.product.float32 = product_flops(batch) / product[0].median;
   if (bfloat16) result.product.bfloat16 = product_flops(batch) / product[1].median;
@@ -105,7 +106,9 @@ Comparison compare(const CompareOptions& options, const std::string& model, Inde
   std::map<std::string_view, double> slope_errors;  // by law
   for (std::size_t i = 0; i < result.rows.size(); ++i) {
     BenchRow& row = result.rows[i];
-    row.floor = result.product.floor(step_cost(row.kind, subject), row.kind.bfloat16);
+    // Of a dense law's tangents only part goes through bfloat16, and their cost does not say which.
+    const bool dense = row.kind.name == "rademacher" || row.kind.name == "gaussian";
+    if (!row.kind.bfloat16 || !dense) row.floor = result.product.floor(step_cost(row.kind, subject), row.kind.bfloat16);
     if (row.kind.bfloat16) {
       const auto [error, fresh] = slope_errors.try_emplace(tangent_law(row.kind));
       if (fresh) error->second = slope_error(error->first, subject);

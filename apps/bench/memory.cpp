@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <fstream>
 
 #include "apps/bench/child.hpp"
@@ -73,7 +74,13 @@ Index peak_of_fresh_process(std::string_view model, Index batch, int threads, co
   Child child(arguments, {});
   const std::optional<std::string> answer = child.receive("measuring memory");
   if (!answer) throw Error(fmt::format("the process that measures the memory of {} failed", kind.name));
-  return std::stoll(*answer);
+  Index bytes = 0;
+  const auto [end, error] = std::from_chars(answer->data(), answer->data() + answer->size(), bytes);
+  if (error != std::errc()) {
+    throw Error(
+        fmt::format("the process that measures the memory of {} answered '{}', expected bytes", kind.name, *answer));
+  }
+  return bytes;
 }
 
 }  // namespace slopewise

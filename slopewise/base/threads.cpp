@@ -55,7 +55,8 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& b
     current_index = omp_get_thread_num();
     if (schedule == Schedule::kStatic) {
       const std::int64_t own = current_index;
-      for (std::int64_t i = count * own / threads; i < count * (own + 1) / threads; ++i) attempt(i);
+      const std::int64_t team = omp_get_num_threads();  // OMP_THREAD_LIMIT or OMP_DYNAMIC may give fewer than asked for
+      for (std::int64_t i = count * own / team; i < count * (own + 1) / team; ++i) attempt(i);
     } else {
 #pragma omp for schedule(dynamic, 1)
       for (std::int64_t i = 0; i < count; ++i) attempt(i);

@@ -1,10 +1,10 @@
 // What estimators that work along K tangents share: the law, and one set of tangents whose memory serves every step.
 #pragma once
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <type_traits>
 
+#include "slopewise/base/memory.hpp"
 #include "slopewise/estimate/estimator.hpp"
 
 namespace slopewise::detail {
@@ -45,8 +45,7 @@ class TangentSource {
 
  private:
   bool fits_memory(Index size) const {
-    const auto free = static_cast<Index>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<Index>(sysconf(_SC_PAGESIZE));
-    return count_ <= free / 4 / std::max<Index>(size * static_cast<Index>(sizeof(T)), 1);
+    return count_ <= available_memory() / 4 / std::max<Index>(size * static_cast<Index>(sizeof(T)), 1);
   }
 
   std::shared_ptr<const Probe> probe_;

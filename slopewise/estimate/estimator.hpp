@@ -36,7 +36,7 @@ class Estimator : public Prediction {
 
 // Where dense tangents are between the pushforward and the step: in memory, drawn once; or nowhere, drawn again
 // wherever they are needed. kAuto stores what takes longer to draw than to read, as long as it is at most a quarter of
-// the machine's free memory.
+// the machine's free memory. An estimate in float holds on to stored ones: to keep many estimates, take kDrawn.
 enum class TangentStorage { kAuto, kStored, kDrawn };
 
 struct EstimatorOptions {

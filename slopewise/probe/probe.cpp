@@ -103,6 +103,13 @@ void Draw::write(Tangents<float>& out) const {
 void Draw::write(Tangents<double>& out) const {
   write_dense(out);
 }
+void Draw::require_sizes(std::size_t coefficients, std::size_t parameters) const {
+  if (static_cast<Index>(coefficients) != count_ || static_cast<Index>(parameters) != layout_.size) {
+    throw ShapeError(fmt::format("add_to: expected {} coefficients and {} parameters, found {} and {}", count_,
+                                 layout_.size, coefficients, parameters));
+  }
+}
+
 template <class T>
 void Draw::add_segment(std::span<const double> coefficients, Index number, T* values) const {
   const Segment& segment = layout_.segments[static_cast<std::size_t>(number)];
@@ -145,6 +152,7 @@ void Draw::add_block(std::span<const double> coefficients, const Block& block, P
 
 template <class T>
 void Draw::add_flat(std::span<const double> coefficients, std::span<T> theta) const {
+  require_sizes(coefficients.size(), theta.size());
   const auto at = [&](Index segment) {
     return theta.data() + layout_.segments[static_cast<std::size_t>(segment)].offset;
   };
@@ -162,6 +170,7 @@ void Draw::add_to(std::span<const double> coefficients, Parameters<double>& thet
   add_flat(coefficients, theta.edit());
 }
 void Draw::add_to(std::span<const double> coefficients, Parameters<float>& theta) const {
+  require_sizes(coefficients.size(), static_cast<std::size_t>(theta.size()));
   const auto flat = [&](Index number) {
     const Segment& segment = layout_.segments[static_cast<std::size_t>(number)];
     return theta.edit(segment.offset, segment.size()).data();

@@ -58,6 +58,7 @@ class Draw {
   virtual void write(Tangents<float>& out) const;
   virtual void write(Tangents<double>& out) const;
   // θ += Σ_k coefficients[k] v_k, without ever holding a tangent; packed matrices are changed as they are.
+  // Throws ShapeError for other numbers of coefficients or parameters.
   void add_to(std::span<const double> coefficients, Parameters<float>& theta) const;
   void add_to(std::span<const double> coefficients, Parameters<double>& theta) const;
   void add_to(std::span<const double> coefficients, std::span<float> theta) const;
@@ -75,6 +76,7 @@ class Draw {
  private:
   template <class T>
   void write_dense(Tangents<T>& out) const;
+  void require_sizes(std::size_t coefficients, std::size_t parameters) const;
   template <class T>
   void add_segment(std::span<const double> coefficients, Index segment, T* values) const;
   template <class T>

@@ -182,7 +182,7 @@ void Execution<T>::visit_tile(Index tile, T* arena, T* scratch, F after) {
     if (!plan(i).used || node(i).shared) continue;
     if (node(i).op && (one_by_one_ || !plan(i).follows)) {
       if (!plan_.one_at_a_time || node(i).op->cuts_itself()) {
-        push(i, first, rows, 0, rows, arena, scratch);
+        push(i, first, rows, 0, rows, arena, plan_.one_at_a_time ? scratch_.data() : scratch);
       } else {
         parallel_for((rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
           const Index begin = piece * kRowsAPiece;

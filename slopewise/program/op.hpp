@@ -127,7 +127,7 @@ struct VisitSize {
   Index tangents = 0;
   bool bfloat16 = false;
   bool pullback = false;
-  int threads = 1;  // that the op may cut the visit for
+  int threads = 1;  // that the op may cut the visit for; the scratch is for all of them
 };
 
 // Inputs one op may have.
@@ -156,8 +156,8 @@ class Op {
   virtual bool updates_in_place(std::size_t) const { return false; }
   // Whether the op calls finish() for every row.
   virtual bool finishes_rows() const { return false; }
-  // Whether entry j of the output depends on entry j of its only input alone: then it may act row by row, and write
-  // where it reads.
+  // Whether entry j of the output depends on entry j of its only input alone: then it may act row by row, without
+  // scratch, and write where it reads.
   virtual bool elementwise() const { return false; }
   // Whether the op cuts a visit that is alone for several threads itself; other ops are visited piece by piece.
   virtual bool cuts_itself() const { return false; }

@@ -101,7 +101,10 @@ class Planner {
                             .bfloat16 = plan(i).bfloat16,
                             .pullback = exact(),
                             .threads = plan_.one_at_a_time ? threads : 1};
-      plan_.scratch = std::max(plan_.scratch, node(i).op->scratch(infos(i), node(i).shape, visit));
+      const Index needed = node(i).op->scratch(infos(i), node(i).shape, visit);
+      // An op that cuts a visit itself has every thread's scratch for it.
+      const bool whole = plan_.one_at_a_time && node(i).op->cuts_itself();
+      plan_.scratch = std::max(plan_.scratch, whole ? (needed + plan_.scratches - 1) / plan_.scratches : needed);
     }
     plan_.scratch = round_up(plan_.scratch, kAlignment);
   }

@@ -77,7 +77,8 @@ class Program {
   // Whether the loss, or what it is made of, depends on this node.
   bool used(Index number) const { return used_[static_cast<std::size_t>(number)]; }
 
-  // What a run would need, by the plan it would use; exact but for the C++ library's own few bytes.
+  // What a run would need, by the plan it would use; exact but for what libraries and
+  // products keep for themselves: their code for each shape, and buffers of one visit for each thread.
   // `threads` is how many share the run; 0 is thread_count().
   MemoryReport memory(const Workload& workload, Index element_size = sizeof(float), int threads = 0) const;
   CostReport cost(const Workload& workload, Index element_size = sizeof(float)) const;

@@ -56,7 +56,8 @@ class Runner {
   // Loss and exact gradient ∇ (n entries, overwritten). The workload's mode must be kPullback.
   RunResult<T> gradient(const Parameters<T>& parameters, const Batch<T>& batch, std::span<T> out);
   // One step of gradient descent, θ −= rate ∇, each parameter's part as soon as it is known; the loss is that before
-  // the step. The workload's mode must be kDescent. Throws as run does; θ is then as it was.
+  // the step. The workload's mode must be kDescent. Throws as run does; θ is then as it was. A
+  // gradient that is not finite although the loss is goes into θ; the next run then says so.
   RunResult<T> descend(Parameters<T>& parameters, const Batch<T>& batch, double rate);
   // Moves the matrices of θ that this program's products read packed into that form, one after the other, and gives the
   // memory of their flat entries back: before a long run, so that θ is in memory once. They are made again where

@@ -23,6 +23,7 @@ template <class T>
 Parameters<T>& Parameters<T>::operator=(const Parameters& other) {
   if (this == &other) return *this;
   const std::span<const T> values = other.values();
+  if (other.size() != size()) packed_.clear();
   values_.assign(values.begin(), values.end());
   for (auto& [place, entry] : packed_) entry.state = State::kStale;
   return *this;

@@ -20,13 +20,13 @@ template <class T>
 inline constexpr Index kLanes = 32 / static_cast<Index>(sizeof(T));
 
 template <class V, class T>
-V load(const T* from) {
+[[gnu::always_inline]] inline V load(const T* from) {
   V v;
   std::memcpy(&v, from, sizeof(V));
   return v;
 }
 template <class V, class T>
-void store(const V& v, T* to) {
+[[gnu::always_inline]] inline void store(const V& v, T* to) {
   std::memcpy(to, &v, sizeof(V));
 }
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <atomic>
 #include <chrono>
@@ -42,6 +43,19 @@ TEST_P(Threads, EachIndexRunsOnce) {
     parallel_for(count, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; });
     for (const auto& times : runs) EXPECT_EQ(times, 1);
   }
+}
+
+// As with OMP_THREAD_LIMIT or OMP_DYNAMIC.
+TEST_P(Threads, EachIndexRunsOnceByFewerThreadsThanAskedFor) {
+  const int levels = omp_get_max_active_levels();
+  omp_set_max_active_levels(0);  // a team has one thread
+  for (const Schedule schedule : {Schedule::kDynamic, Schedule::kStatic}) {
+    std::vector<std::atomic<int>> runs(100);
+    parallel_for(
+        100, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; }, schedule);
+    for (const auto& times : runs) EXPECT_EQ(times, 1);
+  }
+  omp_set_max_active_levels(levels);
 }
 
 TEST_P(Threads, IndexIsBelowTheCountAndOwnedByOneThread) {

@@ -60,6 +60,14 @@ inline const std::vector<SampleProgram>& sample_programs() {
          const Node bias = build.bias("bias", weight);
          return Program(labelled(linear(tanh(linear(tanh(linear(x, weight, bias)), weight, bias)), kClasses)));
        }},
+      // A matrix of several panels that another op reads as well: its rank-one tangents are expanded.
+      {"DecayedWeights",
+       [] {
+         Builder build;
+         const Node x = build.input("x", {20});
+         const Node weight = build.parameter("weight", {150, 20}, {}, 150);
+         return Program(labelled(linear(tanh(linear(x, weight)), kClasses)) + 0.01 * mean(square(weight)));
+       }},
       {"TiedEmbedding",
        [] {
          Builder build;

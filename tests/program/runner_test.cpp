@@ -60,6 +60,13 @@ TEST(Memory, AForwardStepDoesNotGrowWithDepth) {
   EXPECT_LE(memory(64, rank_one).tangents, 65 * 3 * 64 * Index{sizeof(float)});
 }
 
+TEST(Memory, ScratchGrowsWithTheThreads) {
+  const Program program = perceptron(64, 512, 2);
+  const Workload workload{.batch = 64, .tangents = 2};
+  EXPECT_LE(program.memory(workload, sizeof(float), 16).scratch,
+            16 * program.memory(workload, sizeof(float), 1).scratch);
+}
+
 TEST(Cost, RankOneTangentsCostFewerProductsThanBackprop) {
   const Program program = perceptron(512, 512, 4);
   std::vector<TangentForm> forms;

@@ -111,19 +111,19 @@ class Linear final : public OpRules<Linear> {
     // The part of V that is a matrix, by output units; the rest row by row.
     for (Index k = 0; k < visit.tangents; ++k) {
       if (weight.tangent || weight.drawn.fill) {
-        add_weight_tangent(weight, k, size, T{1}, x.value, y.tangent + k * y.plane, x.tangent != nullptr, scratch);
+        add_weight_tangent(visit, k, size, T{1}, x.value, y.tangent + k * y.plane, x.tangent != nullptr, scratch);
       }
       if (!y.second) continue;
       T* y_second = y.second + k * y.plane;
       bool written = x.second != nullptr;
       if (x.tangent && (weight.tangent || weight.drawn.fill)) {
-        add_weight_tangent(weight, k, size, T{2}, x.tangent + k * x.plane, y_second, written, scratch);
+        add_weight_tangent(visit, k, size, T{2}, x.tangent + k * x.plane, y_second, written, scratch);
         written = true;
       }
       if (weight.second) {
         add_product(
-            weight.second + k * weight.plane, [](Index, std::span<T>) {}, size, T{1}, x.value, y_second, written,
-            scratch);
+            weight.second + k * weight.plane, [](Index, std::span<T>) {}, visit.alone, size, T{1}, x.value, y_second,
+            written, scratch);
         written = true;
       }
       if (!written) std::fill_n(y_second, size.rows * size.outputs, T{0});
@@ -240,14 +240,15 @@ class Linear final : public OpRules<Linear> {
     });
   }
 
-  // y (+)= factor x Aᵀ, where A is stored, or a function of (first entry, entries).
+  // y (+)= factor x Aᵀ, where A is stored, or a function of (first entry, entries). Only a visit that is alone has
+  // scratch for several threads.
   template <class T, class Fill>
-  static void add_product(const T* a, Fill fill, const Sizes& size, T factor, const T* x, T* y, bool accumulate,
-                          T* scratch) {
+  static void add_product(const T* a, Fill fill, bool alone, const Sizes& size, T factor, const T* x, T* y,
+                          bool accumulate, T* scratch) {
     const auto multiply = [&](Index piece) {
       const Index begin = piece * kUnitsAPiece;
       const Index units = std::min(kUnitsAPiece, size.outputs - begin);
-      T* own = scratch + thread_index() * piece_scratch(size);
+      T* own = scratch + (alone ? thread_index() : 0) * piece_scratch(size);
       const auto rows = [&](Index first, Index count, T* to) {
         const Index entry = (begin + first) * size.inputs;
         if (a) return a + entry;
@@ -261,7 +262,9 @@ class Linear final : public OpRules<Linear> {
                   accumulate ? T{1} : T{0}, y + begin, size.outputs);
       }
     };
-    parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, multiply, Schedule::kStatic);
+    const Index pieces = (size.outputs + kUnitsAPiece - 1) / kUnitsAPiece;
+    if (alone) return parallel_for(pieces, multiply, Schedule::kStatic);
+    for (Index piece = 0; piece < pieces; ++piece) multiply(piece);
   }
   // Entries that one thread needs for a piece, in whole cache lines.
   static Index piece_scratch(const Sizes& size) {
@@ -271,11 +274,12 @@ class Linear final : public OpRules<Linear> {
 
   // y (+)= factor x V_kᵀ.
   template <class T>
-  static void add_weight_tangent(const Jet<T>& weight, Index k, const Sizes& size, T factor, const T* x, T* y,
+  static void add_weight_tangent(const Push<T>& visit, Index k, const Sizes& size, T factor, const T* x, T* y,
                                  bool accumulate, T* scratch) {
+    const Jet<T>& weight = visit.in[1];
     const auto fill = [&](Index first, std::span<T> out) { (*weight.drawn.fill)(k, weight.drawn.offset + first, out); };
-    add_product(weight.tangent ? weight.tangent + k * weight.plane : nullptr, fill, size, factor, x, y, accumulate,
-                scratch);
+    add_product(weight.tangent ? weight.tangent + k * weight.plane : nullptr, fill, visit.alone, size, factor, x, y,
+                accumulate, scratch);
   }
 
   // What is left of row i: the bias and, for every tangent, its own and the rank-one part u (w · x).

@@ -82,7 +82,9 @@ class Steps {
   struct Worker {
     explicit Worker(const Steps& steps)
         : objective(steps.make_objective_()),
-          estimator(make_estimator<T>(steps.estimator_, objective->layout(), {.law = "gaussian", .seed = steps.seed_})),
+          // So many estimates are kept that their tangents would not fit: they are drawn again for every step.
+          estimator(make_estimator<T>(steps.estimator_, objective->layout(),
+                                      {.law = "gaussian", .seed = steps.seed_, .storage = TangentStorage::kDrawn})),
           moved(steps.parameters_) {}
     std::unique_ptr<Objective<T>> objective;
     std::unique_ptr<Estimator<T>> estimator;
