@@ -7,6 +7,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/data/digits.hpp"
+#include "slopewise/data/load.hpp"
 
 namespace slopewise {
 namespace {
@@ -38,13 +39,14 @@ void apply(const RunOptions& options) {
 
 void add_data_options(CLI::App& command, DataOptions& options) {
   command
-      .add_option("--data", options.directory, "Directory of MNIST's four IDX files, plain or .gz [built-in digits]")
-      ->type_name("DIR");
+      .add_option("--data", options.directory,
+                  "Directory of images in IDX, CIFAR-10, NumPy or CSV files, or an .npz file [built-in digits]")
+      ->type_name("PATH");
 }
 
 DataSplit load_data(const DataOptions& options) {
   if (options.directory.empty()) return builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
-  return load_idx_directory(options.directory);
+  return load_dataset(options.directory);
 }
 
 CLI::Option* add_storage_option(CLI::App& command, TangentStorage& storage) {

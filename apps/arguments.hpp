@@ -22,12 +22,12 @@ void add_run_options(CLI::App& command, RunOptions& options);
 void apply(const RunOptions& options);
 
 struct DataOptions {
-  std::string directory;  // empty: the built-in digits
+  std::string directory;  // or an .npz file; empty: the built-in digits
 };
 
 // Adds --data.
 void add_data_options(CLI::App& command, DataOptions& options);
-// Throws FileError where the directory does not hold what load_idx_directory needs.
+// Throws FileError where load_dataset does.
 DataSplit load_data(const DataOptions& options);
 
 // Adds --tangent-storage.

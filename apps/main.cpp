@@ -77,7 +77,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& names
 }
 
 // What is wrong with an argument that no verb or option took.
-std::string explain_unexpected(const CLI::App& app, const CLI::App& command) {
+std::string explain_unexpected(const CLI::App& command) {
   std::string word = command.remaining().front();
   const bool option = word.starts_with('-');
   std::vector<std::string> names;
@@ -86,10 +86,10 @@ std::string explain_unexpected(const CLI::App& app, const CLI::App& command) {
     for (const CLI::Option* known : command.get_options()) {
       for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
     }
-  } else if (&command == &app) {
-    for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+  } else {
+    for (const CLI::App* verb : command.get_subcommands({})) names.push_back(verb->get_name());
   }
-  const char* kind = option ? "option" : &command == &app ? "verb" : "argument";
+  const char* kind = option ? "option" : names.empty() ? "argument" : "verb";
   const std::string suggestion = nearest(word, names);
   return fmt::format("unknown {} {}{}", kind, word, suggestion.empty() ? "" : "; did you mean " + suggestion + "?");
 }
@@ -112,6 +112,7 @@ int run(int argc, char** argv) {
       add_study(app),
       add_gradient(app),
       add_bench(app),
+      add_data(app),
   };
 
   const auto chosen = [&] {
@@ -125,13 +126,16 @@ int run(int argc, char** argv) {
       flush_output();
       return 0;
     }
-    const bool in_verb = chosen() != std::end(verbs);
     const bool unexpected = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
-    // The words before a verb belong to the app, and it complains of them first.
-    const CLI::App& command = in_verb && app.remaining().empty() ? *chosen()->command : app;
-    throw ArgumentError(fmt::format("{}\nTry: slopewise {}--help",
-                                    unexpected ? explain_unexpected(app, command) : error.what(),
-                                    &command == &app ? "" : command.get_name() + " "));
+    // The words before a verb belong to the app, and it complains of them first; so do verbs that have verbs.
+    const CLI::App* command = &app;
+    std::string path;
+    while (command->remaining().empty() && !command->get_subcommands().empty()) {
+      command = command->get_subcommands().front();
+      path += command->get_name() + " ";
+    }
+    throw ArgumentError(
+        fmt::format("{}\nTry: slopewise {}--help", unexpected ? explain_unexpected(*command) : error.what(), path));
   }
 
   const Verb* verb = chosen();

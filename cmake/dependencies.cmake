@@ -7,13 +7,21 @@ find_dependency(nlohmann_json CONFIG)
 find_dependency(ZLIB)
 find_dependency(Boost 1.74)
 
-# OpenBLAS's own package names no target and Highway's names no version, so each becomes an imported target here.
+# OpenBLAS's own package names no target, Highway's no version, and libcsv has none, so each becomes an imported target
+# here.
 if(NOT TARGET slopewise::openblas)
   find_path(SLOPEWISE_OPENBLAS_INCLUDE cblas-openblas.h REQUIRED)
   find_library(SLOPEWISE_OPENBLAS_LIBRARY openblas REQUIRED)
   add_library(slopewise::openblas INTERFACE IMPORTED)
   target_include_directories(slopewise::openblas INTERFACE ${SLOPEWISE_OPENBLAS_INCLUDE})
   target_link_libraries(slopewise::openblas INTERFACE ${SLOPEWISE_OPENBLAS_LIBRARY})
+endif()
+if(NOT TARGET slopewise::csv)
+  find_path(SLOPEWISE_CSV_INCLUDE csv.h REQUIRED)
+  find_library(SLOPEWISE_CSV_LIBRARY csv REQUIRED)
+  add_library(slopewise::csv INTERFACE IMPORTED)
+  target_include_directories(slopewise::csv INTERFACE ${SLOPEWISE_CSV_INCLUDE})
+  target_link_libraries(slopewise::csv INTERFACE ${SLOPEWISE_CSV_LIBRARY})
 endif()
 if(NOT TARGET slopewise::hwy)
   find_path(SLOPEWISE_HWY_INCLUDE hwy/highway.h REQUIRED)

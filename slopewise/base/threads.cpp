@@ -27,7 +27,7 @@ void set_thread_count(int count) {
   requested_threads = count;
 }
 
-void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& body, Schedule schedule) {
+void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& body, LoopSchedule schedule) {
   const int threads = static_cast<int>(std::min<std::int64_t>(thread_count(), count));
   if (threads <= 1 || omp_in_parallel()) {
     const int outer = std::exchange(current_index, 0);
@@ -53,7 +53,7 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& b
 #pragma omp parallel num_threads(threads)
   {
     current_index = omp_get_thread_num();
-    if (schedule == Schedule::kStatic) {
+    if (schedule == LoopSchedule::kStatic) {
       const std::int64_t own = current_index;
       const std::int64_t team = omp_get_num_threads();  // OMP_THREAD_LIMIT or OMP_DYNAMIC may give fewer than asked for
       for (std::int64_t i = count * own / team; i < count * (own + 1) / team; ++i) attempt(i);

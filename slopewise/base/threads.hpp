@@ -17,12 +17,12 @@ void set_thread_count(int count);
 
 // Which thread takes which i: whoever is free takes the next, or each an equal stretch of neighbours, the same in every
 // loop of as many: then what a thread wrote in one loop is still in its caches in the next.
-enum class Schedule { kDynamic, kStatic };
+enum class LoopSchedule { kDynamic, kStatic };
 
 // Calls body(i) once for each i in [0, count), spread over the threads; inside another parallel_for it runs serially.
 // The first exception a body throws is rethrown here after all threads stopped.
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& body,
-                  Schedule schedule = Schedule::kDynamic);
+                  LoopSchedule schedule = LoopSchedule::kDynamic);
 
 // Index of the calling thread within the innermost parallel_for, in [0, thread_count()); 0 outside and where that one
 // runs serially.

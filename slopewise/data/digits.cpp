@@ -320,7 +320,8 @@ Dataset draw_set(const char* argument, std::int64_t count, std::uint64_t seed) {
 
 DataSplit builtin_digits(std::int64_t train_count, std::int64_t test_count, std::uint64_t seed) {
   return {.train = draw_set("train_count", train_count, derive_seed(seed, kTrainPurpose)),
-          .test = draw_set("test_count", test_count, derive_seed(seed, kTestPurpose))};
+          .test = draw_set("test_count", test_count, derive_seed(seed, kTestPurpose)),
+          .format = "built-in"};
 }
 
 }  // namespace slopewise

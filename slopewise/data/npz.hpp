@@ -4,12 +4,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "slopewise/base/shape.hpp"
+#include "slopewise/data/npy.hpp"
 #include "slopewise/data/zip.hpp"
 
 namespace slopewise {
@@ -39,19 +39,16 @@ class NpzFile {
   // Sorted, without ".npy".
   std::vector<std::string> names() const;
   bool contains(const std::string& name) const { return zip_.members().contains(name + ".npy"); }
-  // Shape as the array's own header claims it, not yet checked against its data. Throws FileError if there is no such
-  // array or its header is not as read_npy_header needs it.
-  Shape shape(const std::string& name) const;
-  // The entries of an array of float32, float64, int32, int64 or uint8, row-major, as T in {float, double, int32,
-  // int64}. Floating T rounds to nearest; integer T takes only values it holds exactly. Throws FileError if there is no
-  // such array, its shape is not `expected`, a value does not fit, or its data are short, long or fail their checksum.
+  // An array's header, and its entries when asked for. Throws FileError if there is no such array, or as NpyReader
+  // does.
+  NpyReader open(const std::string& name) const;
+  Shape shape(const std::string& name) const { return open(name).shape(); }
+  // The entries of an array as NpyReader::read gives them, for T in {float, double, int32, int64}. Throws FileError as
+  // that does, or if there is no such array or its shape is not `expected`.
   template <class T>
   std::vector<T> read(const std::string& name, const Shape& expected) const;
 
  private:
-  ByteReader open(const std::string& name) const;
-  std::string where(const std::string& name) const;
-
   ZipReader zip_;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -35,6 +36,20 @@ GradientEstimate::GradientEstimate(double loss, std::vector<double> gradient)
 
 Index GradientEstimate::size() const {
   return draw_ ? draw_->layout().size : static_cast<Index>(dense_.size());
+}
+
+// Tangents are finite, so only coefficients are looked at.
+bool GradientEstimate::finite() const {
+  return std::all_of(coefficients_.begin(), coefficients_.end(), [](double c) { return std::isfinite(c); }) &&
+         std::all_of(dense_.begin(), dense_.end(), [](double g) { return std::isfinite(g); });
+}
+
+void GradientEstimate::scale_coefficients(std::span<const double> factors) {
+  if (factors.size() != coefficients_.size()) {
+    throw ShapeError(
+        fmt::format("gradient estimate: expected {} factors, found {}", coefficients_.size(), factors.size()));
+  }
+  for (std::size_t k = 0; k < factors.size(); ++k) coefficients_[k] *= factors[k];
 }
 
 void GradientEstimate::require_size(std::size_t found) const {

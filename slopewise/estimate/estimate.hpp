@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "slopewise/probe/probe.hpp"
+#include "slopewise/tensor/gradient.hpp"
 
 namespace slopewise {
 
@@ -24,7 +25,7 @@ struct NoiseEstimate {
 inline constexpr double kNoiseConfidence = 0.95;
 
 // g = Σ_k coefficients[k] v_k, or a dense vector: a gradient that is not written out unless someone asks.
-class GradientEstimate {
+class GradientEstimate : public Gradient {
  public:
   // Implicit: coefficients on the tangents of a draw.
   GradientEstimate(double loss, std::vector<double> slopes, std::vector<double> coefficients,
@@ -36,22 +37,26 @@ class GradientEstimate {
   // The slopes ∇·v_k it was made from; empty if dense.
   const std::vector<double>& slopes() const { return slopes_; }
   const NoiseEstimate& noise() const { return noise_; }
-  Index size() const;
+  Index size() const override;
+  bool finite() const override;
 
   // θ += factor g: what a plain step needs. g is never written out, and packed matrices are changed as they are. Throws
   // ShapeError for a θ of another size.
-  void add_to(Parameters<float>& theta, double factor) const;
-  void add_to(Parameters<double>& theta, double factor) const;
+  void add_to(Parameters<float>& theta, double factor) const override;
+  void add_to(Parameters<double>& theta, double factor) const override;
   // The same for numbers that are not parameters of a program.
   void add_to(std::span<float> numbers, double factor) const;
   void add_to(std::span<double> numbers, double factor) const;
   // Writes g to `out` (n).
-  void materialize(std::span<float> out) const;
-  void materialize(std::span<double> out) const;
+  void materialize(std::span<float> out) const override;
+  void materialize(std::span<double> out) const override;
   // g_i for one entry, without the others. Throws ArgumentError for an entry there is not.
   double entry(Index i) const;
   // ‖g‖².
-  double squared_norm() const;
+  double squared_norm() const override;
+  // Multiplies the coefficient of tangent k by factors[k], as clipping does (optimize/clip.hpp). Slopes and noise stay
+  // those of the measurement. Throws ShapeError unless there is a factor for each tangent; a dense gradient has none.
+  void scale_coefficients(std::span<const double> factors);
 
  private:
   void require_size(std::size_t size) const;

@@ -146,7 +146,7 @@ void Draw::add_block(std::span<const double> coefficients, const Block& block, P
           weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows, scratch.data());
         }
       },
-      Schedule::kStatic);
+      LoopSchedule::kStatic);
   if (bias) add_segment(coefficients, block.bias, bias);
 }
 

@@ -88,7 +88,7 @@ class RankOneDraw final : public Draw {
     parallel_for(
         weight.panels(),
         [&](Index p) { weight.add_rank_one(p, count(), {.left = lefts.data(), .right = rights.data()}); },
-        Schedule::kStatic);
+        LoopSchedule::kStatic);
     if (bias) update(coefficients, block, static_cast<float*>(nullptr), bias);
   }
 

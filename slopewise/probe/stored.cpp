@@ -45,7 +45,7 @@ class StoredDraw final : public Draw {
             weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows_from, nullptr);
           }
         },
-        Schedule::kStatic);
+        LoopSchedule::kStatic);
     if (bias) add_segment(coefficients, block.bias, bias);
   }
 

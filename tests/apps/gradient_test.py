@@ -231,7 +231,7 @@ class GradientTest(unittest.TestCase):
     def test_data_that_are_not_there_or_not_right(self):
         self.refused(1, "nowhere: expected a directory", "--data", "nowhere")
         (self.directory / "empty").mkdir()
-        self.refused(1, "found no train images", "--data", "empty")
+        self.refused(1, "found no data set", "--data", "empty")
         self.mnist_like(self.directory / "cut")
         images = self.directory / "cut" / "train-images-idx3-ubyte"
         images.write_bytes(images.read_bytes()[:100])

@@ -70,7 +70,7 @@ class StudyTest(unittest.TestCase):
 
     def test_what_cannot_be_read_or_written(self):
         self.refused(1, "no-such-directory", "--data", "no-such-directory")
-        self.refused(1, "train images", "--data", ".")
+        self.refused(1, "found no data set", "--data", ".")
         self.refused(1, "/proc/nowhere", "--out", "/proc/nowhere", "--claims", "memory")
 
     def test_an_interrupt_leaves_no_document(self):

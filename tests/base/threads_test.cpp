@@ -49,7 +49,7 @@ TEST_P(Threads, EachIndexRunsOnce) {
 TEST_P(Threads, EachIndexRunsOnceByFewerThreadsThanAskedFor) {
   const int levels = omp_get_max_active_levels();
   omp_set_max_active_levels(0);  // a team has one thread
-  for (const Schedule schedule : {Schedule::kDynamic, Schedule::kStatic}) {
+  for (const LoopSchedule schedule : {LoopSchedule::kDynamic, LoopSchedule::kStatic}) {
     std::vector<std::atomic<int>> runs(100);
     parallel_for(
         100, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; }, schedule);

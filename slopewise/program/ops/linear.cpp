@@ -137,7 +137,7 @@ class Linear final : public OpRules<Linear> {
                      visit.finish(r);
                    }
                  },
-                 Schedule::kStatic);
+                 LoopSchedule::kStatic);
   }
 
   template <class T>
@@ -194,7 +194,7 @@ class Linear final : public OpRules<Linear> {
           const Index first = weights.panels() * piece / pieces;
           body(PanelRange{first, weights.panels() * (piece + 1) / pieces - first});
         },
-        Schedule::kStatic);
+        LoopSchedule::kStatic);
   }
 
   // y = x Wᵀ.
@@ -230,7 +230,7 @@ class Linear final : public OpRules<Linear> {
                      to_bfloat16(x.tangent + k * x.plane + p * piece, rounded + k * entries + p * piece,
                                  std::min(piece, entries - p * piece));
                    },
-                   Schedule::kStatic);
+                   LoopSchedule::kStatic);
     }
     const bool together = y.plane == size.rows * size.outputs;
     const Index rows = together ? visit.tangents * size.rows : size.rows;
@@ -263,7 +263,7 @@ class Linear final : public OpRules<Linear> {
       }
     };
     const Index pieces = (size.outputs + kUnitsAPiece - 1) / kUnitsAPiece;
-    if (alone) return parallel_for(pieces, multiply, Schedule::kStatic);
+    if (alone) return parallel_for(pieces, multiply, LoopSchedule::kStatic);
     for (Index piece = 0; piece < pieces; ++piece) multiply(piece);
   }
   // Entries that one thread needs for a piece, in whole cache lines.

@@ -1,0 +1,45 @@
+#include "slopewise/optimize/entrywise.hpp"
+
+#include <cmath>
+
+#include "slopewise/optimize/clip.hpp"
+#include "slopewise/optimize/pieces.hpp"
+
+namespace slopewise {
+namespace {
+
+// Σ g[i]² in double, in an order that lets lanes be summed beside each other.
+template <class T>
+double sum_of_squares(const T* g, Index count) {
+  constexpr Index kSums = 16;
+  double sums[kSums] = {};
+  Index i = 0;
+  for (; i + kSums <= count; i += kSums) {
+    for (Index s = 0; s < kSums; ++s) sums[s] += static_cast<double>(g[i + s]) * static_cast<double>(g[i + s]);
+  }
+  double total = 0;
+  for (; i < count; ++i) total += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+}  // namespace
+
+template <class T>
+void EntrywiseOptimizer<T>::advance(Parameters<T>& theta, const Gradient& gradient, double rate) {
+  gradient.materialize(std::span<T>(gradient_));
+  const T* g = gradient_.data();
+  // NaN or infinite where any entry is.
+  const double squared_norm =
+      detail::sum_over_pieces(this->size(), [&](Index first, Index count) { return sum_of_squares(g + first, count); });
+  this->require_finite(std::isfinite(squared_norm));
+  const auto clip = static_cast<T>(norm_factor(squared_norm, this->options().clip_norm));
+  T* entries = theta.edit().data();
+  detail::for_pieces(this->size(),
+                     [&](Index first, Index count) { update(first, count, entries + first, g + first, clip, rate); });
+}
+
+template class EntrywiseOptimizer<float>;
+template class EntrywiseOptimizer<double>;
+
+}  // namespace slopewise

@@ -1,0 +1,45 @@
+// What a checkpoint keeps beside θ, so that a run goes on bit for bit.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "slopewise/base/shape.hpp"
+
+namespace slopewise {
+
+template <class T>
+struct NamedVector {
+  std::string name;
+  std::vector<T> values;
+};
+
+// A count of steps and flat vectors by name. As a view it is valid until its owner's next change.
+template <class T>
+struct StateView {
+  struct Vector {
+    std::string_view name;
+    std::span<const T> values;
+  };
+  Index steps = 0;
+  std::vector<Vector> vectors;
+};
+
+namespace detail {
+
+template <class T>
+StateView<T> view_of(Index steps, const std::vector<NamedVector<T>>& vectors) {
+  StateView<T> view{.steps = steps};
+  for (const auto& vector : vectors) view.vectors.push_back({vector.name, vector.values});
+  return view;
+}
+
+// Copies state.vectors into the vectors of the same names. Throws, before anything is changed and in the name of
+// `owner`, ArgumentError for a negative count of steps or other names, ShapeError for other sizes.
+template <class T>
+void copy_state(std::string_view owner, const StateView<T>& state, std::vector<NamedVector<T>>& vectors);
+
+}  // namespace detail
+}  // namespace slopewise
