@@ -7,7 +7,6 @@
 #include <new>
 
 #include "slopewise/base/error.hpp"
-#include "slopewise/base/threads.hpp"
 #include "slopewise/tensor/arena.hpp"
 
 namespace slopewise {
@@ -408,65 +407,6 @@ class Planner {
 
 Plan make_plan(const Program& program, const Workload& workload, int threads) {
   return Planner(program, workload, threads).result();
-}
-
-MemoryReport Program::memory(const Workload& workload, Index element_size, int threads) const {
-  if (threads == 0) threads = thread_count();
-  const Plan plan = make_plan(*this, workload, threads);
-  MemoryReport report;
-  report.activations = plan.arenas * plan.arena * element_size;
-  report.shared = plan.shared_arena * element_size;
-  report.scratch = plan.scratches * plan.scratch * element_size;
-  report.gradient = plan.gradient * element_size;
-  report.results = workload.batch * (1 + workload.tangents * workload.order) * element_size;
-  for (const Index output : workload.outputs)
-    report.results += workload.batch * node(output).shape.size() * element_size;
-  for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
-    if (nodes()[i].kind != GraphNode::Kind::kParameter) continue;
-    const Segment& segment = layout().segments[static_cast<std::size_t>(nodes()[i].slot)];
-    const Block& block = layout().blocks[static_cast<std::size_t>(segment.block)];
-    if (plan.nodes[i].packed && element_size == sizeof(float)) {
-      report.packed += PackedMatrix::bytes(block.rows, block.columns, plan.nodes[i].bfloat16);
-    }
-    switch (plan.workload.forms[static_cast<std::size_t>(nodes()[i].slot)]) {
-      case TangentForm::kNone:
-      case TangentForm::kDrawn:
-        break;
-      case TangentForm::kDense:
-        report.tangents += workload.tangents * segment.size() * element_size;
-        break;
-      case TangentForm::kRankOne:
-        report.tangents += workload.tangents * (block.rows + block.columns) * element_size;
-        break;
-    }
-  }
-  return report;
-}
-
-CostReport Program::cost(const Workload& workload, Index element_size) const {
-  const Plan plan = make_plan(*this, workload, thread_count());
-  const bool pullback = workload.exact();
-  const auto tangents = static_cast<double>(workload.tangents);
-  CostReport report;
-  for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
-    const NodePlan& own = plan.nodes[i];
-    if (!own.used || !nodes()[i].op) continue;
-    const double rows = nodes()[i].shared ? 1.0 : static_cast<double>(workload.batch);
-    const OpCost op = nodes()[i].op->cost(plan.infos[i], nodes()[i].shape);
-    report.value_flops += rows * op.value * (own.replayed ? 2 : 1);
-    if (own.tangent) report.tangent_flops += rows * tangents * op.tangent;
-    if (pullback && own.differentiated) report.pullback_flops += rows * op.pullback;
-    double entries = rows * static_cast<double>(own.size * own.parts);
-    for (const Index input : nodes()[i].inputs) {
-      const NodePlan& read = plan.nodes[static_cast<std::size_t>(input)];
-      const double input_rows =
-          nodes()[static_cast<std::size_t>(input)].shared ? 1.0 : static_cast<double>(workload.batch);
-      const double parts = read.rank_one ? 1.0 : 1.0 + (read.tangent ? tangents : 0.0) + (read.second ? tangents : 0.0);
-      entries += input_rows * static_cast<double>(read.size) * parts * (pullback && own.differentiated ? 3.0 : 1.0);
-    }
-    report.bytes += entries * static_cast<double>(element_size);
-  }
-  return report;
 }
 
 }  // namespace slopewise
