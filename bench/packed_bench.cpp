@@ -64,6 +64,18 @@ void multiply_bfloat16(benchmark::State& state) {
 }
 BENCHMARK(multiply_bfloat16)->Arg(8)->Arg(64)->Arg(256);
 
+void round_to_bfloat16(benchmark::State& state) {
+  const Index count = state.range(0);
+  const Case on(count);
+  std::vector<Bfloat16> x(on.x.size());
+  for (auto _ : state) {
+    to_bfloat16(on.x.data(), x.data(), static_cast<Index>(x.size()));
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * count * kSize);
+}
+BENCHMARK(round_to_bfloat16)->Arg(64);
+
 void multiply_transposed(benchmark::State& state) {
   const Index count = state.range(0);
   Case on(count);

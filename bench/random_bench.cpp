@@ -2,6 +2,7 @@
 // this machine has: `items_per_second` counts entries.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -36,6 +37,18 @@ void bench_fill(benchmark::State& state, std::int64_t target) {
   state.SetBytesProcessed(state.iterations() * size * static_cast<std::int64_t>(sizeof(T)));
   use_targets(0);
 }
+
+// What writing alone takes: a lower bound for every law.
+void bench_constant(benchmark::State& state) {
+  std::vector<float> out(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) {
+    std::fill(out.begin(), out.end(), 1.0f);
+    benchmark::DoNotOptimize(out.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(bench_constant)->Name("constant/float")->Arg(4096);
 
 template <class T, void (*fill)(const RandomKey&, std::int64_t, std::span<T>)>
 void add(const std::string& name) {

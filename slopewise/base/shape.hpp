@@ -11,6 +11,11 @@ namespace slopewise {
 // Counts, extents and offsets.
 using Index = std::int64_t;
 
+// The least multiple of `multiple` that is at least `value`, for values from 0 on.
+constexpr Index round_up(Index value, Index multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
 class Shape {
  public:
   Shape() = default;  // a scalar

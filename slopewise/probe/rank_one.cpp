@@ -22,7 +22,7 @@ struct FactorPlaces {
     Index next = 0;
     const auto reserve = [&next](Index count) {
       const Index at = next;
-      next += (count + kRademacherGroup - 1) / kRademacherGroup * kRademacherGroup;
+      next += round_up(count, kRademacherGroup);
       return at;
     };
     for (const Block& block : layout.blocks) {

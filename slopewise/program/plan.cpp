@@ -28,10 +28,6 @@ constexpr Index kPullbackRows = 1024;
 // Examples or tangents of one run: their product and a few times it fit an Index.
 constexpr Index kLargestSize = Index{1} << 30;
 
-Index round_up(Index value, Index multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
 bool has_dense_matrix(const ParameterLayout& layout, const std::vector<TangentForm>& forms) {
   for (const Block& block : layout.blocks) {
     const TangentForm form = forms[static_cast<std::size_t>(block.weight)];

@@ -31,10 +31,6 @@ constexpr Index kBfloatGroup = 32;
 // Columns changed before their copy in bfloat16 is made, while they are in the first-level cache; even.
 constexpr Index kFreshColumns = 32;
 
-Index round_up(Index value, Index multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
 // oneDNN decides how to cut a product when it is made; made for one thread, it gives the same bits on any number.
 class OneThread {
  public:
@@ -151,12 +147,16 @@ class Products {
 
 // The product with one panel of so many columns; null where oneDNN reads no panels.
 Products* panel_products(Index columns) {
+  struct Entry {
+    explicit Entry(Index columns) : products(columns, Type::f32), there(products.read_panels(kPanel)) {}
+    Products products;
+    bool there;
+  };
   static std::mutex mutex;  // guards `made`
-  static std::map<Index, Products> made;
+  static std::map<Index, Entry> made;
   const std::lock_guard lock(mutex);
-  Products& products = made.try_emplace(columns, columns, Type::f32).first->second;
-  static const bool there = products.read_panels(kPanel);
-  return there ? &products : nullptr;
+  Entry& entry = made.try_emplace(columns, columns).first->second;
+  return entry.there ? &entry.products : nullptr;
 }
 
 // The bits of a float whose upper half is the nearest bfloat16.

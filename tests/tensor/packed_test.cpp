@@ -54,6 +54,22 @@ void expect_near(const Numbers& found, const Numbers& expected, Index terms) {
   for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], rounding<float>(terms)) << i;
 }
 
+// Whether y = x Wᵀ, by a triple loop, within the rounding of float sums.
+void expect_product(const Numbers& y, const Numbers& x, const Numbers& weights, Size size) {
+  const Index count = static_cast<Index>(x.size()) / size.columns;
+  for (Index b = 0; b < count; ++b) {
+    for (Index i = 0; i < size.rows; ++i) {
+      double expected = 0;
+      for (Index j = 0; j < size.columns; ++j) {
+        expected += double{x[static_cast<std::size_t>(b * size.columns + j)]} *
+                    weights[static_cast<std::size_t>(i * size.columns + j)];
+      }
+      ASSERT_NEAR(y[static_cast<std::size_t>(b * size.rows + i)], expected, rounding<float>(size.columns))
+          << size.rows << " × " << size.columns << ", row " << b << " of " << count;
+    }
+  }
+}
+
 TEST(Packed, UnpackGivesBackWhatWasPackedBitForBit) {
   for (const Size size : kSizes) {
     Numbers weights = random_vector<float>(size.rows * size.columns, 1);
@@ -74,17 +90,7 @@ TEST(Packed, MultiplyAgreesWithATripleLoop) {
         const Numbers x = random_vector<float>(count * size.columns, 7);
         Numbers y(static_cast<std::size_t>(count * size.rows), kNaN);
         matrix.multiply(count, x.data(), y.data());
-        for (Index b = 0; b < count; ++b) {
-          for (Index i = 0; i < size.rows; ++i) {
-            double expected = 0;
-            for (Index j = 0; j < size.columns; ++j) {
-              expected += double{x[static_cast<std::size_t>(b * size.columns + j)]} *
-                          weights[static_cast<std::size_t>(i * size.columns + j)];
-            }
-            ASSERT_NEAR(y[static_cast<std::size_t>(b * size.rows + i)], expected, rounding<float>(size.columns))
-                << size.rows << " × " << size.columns << ", row " << b << " of " << count;
-          }
-        }
+        expect_product(y, x, weights, size);
       }
     }
   }
@@ -177,8 +183,10 @@ TEST(Bfloat16, RoundsToTheNearestTiesToEven) {
   EXPECT_TRUE(std::isnan(rounded(std::bit_cast<float>(0xffffffffu))));
 }
 
-float from_bfloat16(Bfloat16 half) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+Numbers from_bfloat16(const std::vector<Bfloat16>& halves) {
+  Numbers numbers;
+  for (const Bfloat16 half : halves) numbers.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16));
+  return numbers;
 }
 
 // The factors are rounded, the products and sums are not: within float's rounding of the product of rounded factors.
@@ -195,17 +203,7 @@ TEST(Bfloat16, ProductIsExactInTheRoundedFactors) {
     to_bfloat16(weights.data(), rounded_weights.data(), static_cast<Index>(weights.size()));
     Numbers y(static_cast<std::size_t>(kCount * size.rows), kNaN);
     matrix.multiply_bfloat16(kCount, rounded.data(), y.data());
-    for (Index b = 0; b < kCount; ++b) {
-      for (Index i = 0; i < size.rows; ++i) {
-        double expected = 0;
-        for (Index j = 0; j < size.columns; ++j) {
-          expected += double{from_bfloat16(rounded[static_cast<std::size_t>(b * size.columns + j)])} *
-                      from_bfloat16(rounded_weights[static_cast<std::size_t>(i * size.columns + j)]);
-        }
-        ASSERT_NEAR(y[static_cast<std::size_t>(b * size.rows + i)], expected, rounding<float>(size.columns))
-            << size.rows << " × " << size.columns;
-      }
-    }
+    expect_product(y, from_bfloat16(rounded), from_bfloat16(rounded_weights), size);
   }
 }
 

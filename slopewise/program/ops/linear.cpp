@@ -216,7 +216,7 @@ class Linear final : public OpRules<Linear> {
   }
 
   // Entries of scratch that hold so many in bfloat16, in whole cache lines.
-  static Index bfloat16_scratch(Index count) { return (count + 31) / 32 * 16; }
+  static Index bfloat16_scratch(Index count) { return round_up(count, 32) / 2; }
 
   // ẏ = ẋ Wᵀ with factors in bfloat16.
   static void through_bfloat16(const Push<float>& visit, const Sizes& size, Bfloat16* rounded) {
@@ -268,8 +268,7 @@ class Linear final : public OpRules<Linear> {
   }
   // Entries that one thread needs for a piece, in whole cache lines.
   static Index piece_scratch(const Sizes& size) {
-    const Index entries = std::max(kUnitsAPiece * size.inputs, panel_scratch(size.rows, size.inputs));
-    return (entries + 15) / 16 * 16;
+    return round_up(std::max(kUnitsAPiece * size.inputs, panel_scratch(size.rows, size.inputs)), 16);
   }
 
   // y (+)= factor x V_kᵀ.
