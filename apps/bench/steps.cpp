@@ -48,7 +48,7 @@ struct Direct {
     runner.compact(theta);
   }
   void operator()() {
-    if (runner.workload().exact()) {
+    if (runner.workload().backward()) {
       runner.descend(theta, batch, kRate);
     } else {
       runner.run(theta, batch);

@@ -39,7 +39,7 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
 
 CostReport Program::cost(const Workload& workload, Index element_size) const {
   const Plan plan = make_plan(*this, workload, thread_count());
-  const bool pullback = workload.exact();
+  const bool pullback = workload.backward();
   const auto tangents = static_cast<double>(workload.tangents);
   CostReport report;
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
@@ -49,7 +49,8 @@ CostReport Program::cost(const Workload& workload, Index element_size) const {
     const OpCost op = nodes()[i].op->cost(plan.infos[i], nodes()[i].shape);
     report.value_flops += rows * op.value * (own.replayed ? 2 : 1);
     if (own.tangent) report.tangent_flops += rows * tangents * op.tangent;
-    if (pullback && own.differentiated) report.pullback_flops += rows * op.pullback;
+    if (pullback && own.differentiated)
+      report.pullback_flops += rows * nodes()[i].op->cost(plan.pulled[i], nodes()[i].shape).pullback;
     double entries = rows * static_cast<double>(own.size * own.parts);
     for (const Index input : nodes()[i].inputs) {
       const NodePlan& read = plan.nodes[static_cast<std::size_t>(input)];

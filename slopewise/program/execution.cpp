@@ -10,6 +10,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/program/run_check.hpp"
+#include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
@@ -172,10 +173,8 @@ void Execution<T>::run_tile(Index tile) {
   collect(tile * plan_.tile, tile_rows(tile), arena());
 }
 
-// Computes the nodes of one tile in order and calls after(node) for each.
 template <class T>
-template <class F>
-void Execution<T>::visit_tile(Index tile, T* arena, T* scratch, F after) {
+void Execution<T>::visit_tile(Index tile, T* arena, T* scratch, const std::function<void(Index)>& after) {
   const Index first = tile * plan_.tile;
   const Index rows = tile_rows(tile);
   for (Index i = 0; i < count(); ++i) {
@@ -198,9 +197,8 @@ void Execution<T>::visit_tile(Index tile, T* arena, T* scratch, F after) {
   }
 }
 
-// Adds the perturbation that enters at node i, if one does.
 template <class T>
-void Execution<T>::perturb(Index i, Index first, Index rows, T* arena) {
+void Execution<T>::perturb(Index i, Index first, Index rows, T* arena) const {
   if (!perturbation_) return;
   const std::vector<Index>& perturbed = plan_.workload.perturbed;
   const auto found = std::find(perturbed.begin(), perturbed.end(), i);
@@ -208,14 +206,18 @@ void Execution<T>::perturb(Index i, Index first, Index rows, T* arena) {
   const Jet<T> own = jet(i, first, rows, arena);
   const bool reached = node(i).op && std::any_of(node(i).inputs.begin(), node(i).inputs.end(),
                                                  [&](Index input) { return plan(input).tangent; });
-  std::vector<T> drawn(static_cast<std::size_t>(own.size));
-  for (Index k = 0; k < plan_.workload.tangents; ++k) {
-    for (Index r = 0; r < rows; ++r) {
-      (*perturbation_)(static_cast<std::size_t>(found - perturbed.begin()), k, first + r, drawn);
-      T* row = own.tangent_row(k, r);
-      for (Index j = 0; j < own.size; ++j) row[j] = (reached ? row[j] : T{0}) + drawn[static_cast<std::size_t>(j)];
+  const auto size = static_cast<std::size_t>(own.size);
+  parallel_for((rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
+    std::vector<T> drawn(reached ? size : 0);
+    for (Index r = piece * kRowsAPiece; r < std::min(rows, (piece + 1) * kRowsAPiece); ++r) {
+      for (Index k = 0; k < plan_.workload.tangents; ++k) {
+        T* row = own.tangent_row(k, r);
+        (*perturbation_)(static_cast<std::size_t>(found - perturbed.begin()), k, first + r, {own.value_row(r), size},
+                         {reached ? drawn.data() : row, size});
+        if (reached) axpy(T{1}, drawn.data(), row, own.size);
+      }
     }
-  }
+  });
 }
 
 template <class T>

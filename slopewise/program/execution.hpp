@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,10 @@ class Execution {
   void run_tiles();
   // Makes node i for rows [begin, begin + rows) of the tile that starts at example `first` and has `tile_rows` rows.
   void push(Index i, Index first, Index tile_rows, Index begin, Index rows, T* arena, T* scratch) const;
+  // Adds the perturbation that enters at node i, if one does, for the rows of a tile.
+  void perturb(Index i, Index first, Index rows, T* arena) const;
+  // Makes the nodes of one tile in order and calls after(node) for each.
+  void visit_tile(Index tile, T* arena, T* scratch, const std::function<void(Index)>& after);
   // Copies what a tile leaves behind: losses, slopes, outputs.
   void collect(Index first, Index rows, T* arena);
   // The results of the run. Throws NumericError, naming what first made it, for a NaN or an infinity.
@@ -47,6 +52,10 @@ class Execution {
   // Throws NumericError with the name of the first segment of `values` (n) that holds a NaN or an infinity.
   void require_finite_segments(const T* values, std::string_view message) const;
   std::span<const T> output(std::size_t i) const;
+  // Slopes along tangent k of the examples of a tile, after collect().
+  std::span<const T> slopes(Index k, Index first, Index rows) const {
+    return {slopes_.data() + k * rows_ + first, static_cast<std::size_t>(rows)};
+  }
 
   // The jet of node i over `rows` rows of a tile that starts at example `first`.
   Jet<T> jet(Index i, Index first, Index rows, T* arena) const;
@@ -67,9 +76,6 @@ class Execution {
 
   Index thread_index_of_tile() const;
   void run_tile(Index tile);
-  template <class F>
-  void visit_tile(Index tile, T* arena, T* scratch, F after);
-  void perturb(Index i, Index first, Index rows, T* arena);
   [[noreturn]] void diagnose();
   void report_if_not_finite(Index i, Index first, Index rows, T* arena);
   const T* input(Index i) const {

@@ -54,7 +54,7 @@ inline Node operator*(double factor, const Node& x) {
   return scale(x, factor);
 }
 
-// --- entry by entry (ops/elementwise.cpp)
+// --- entry by entry (ops/elementwise.cpp, ops/dropout.cpp)
 
 Node relu(const Node& x);
 Node leaky_relu(const Node& x, double negative_slope = 0.01);
@@ -68,13 +68,19 @@ Node log(const Node& x);
 Node sqrt(const Node& x);
 Node square(const Node& x);
 
+// x with each entry zero with probability `rate` in [0, 1) and the others divided by 1 − rate (Srivastava et al. 2014).
+// `noise` () holds a number for each example: which entries stay is a pure function of it and of the place in the
+// program. All stay, as they are, where it is negative.
+Node dropout(const Node& x, const Node& noise, double rate);
+
 // --- over the last axis (ops/softmax.cpp, ops/normalize.cpp)
 
 Node softmax(const Node& x);
 Node log_softmax(const Node& x);
 // −log softmax(logits)[label], fused and stable: logits (classes), label () -> (). Throws ArgumentError at run time for
-// a label outside [0, classes).
-Node cross_entropy(const Node& logits, const Node& label);
+// a label outside [0, classes). With a smoothing ε in [0, 1) the target is (1 − ε) of the label and ε/classes of each
+// class (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+Node cross_entropy(const Node& logits, const Node& label, double smoothing = 0);
 // (x − mean) / √(variance + epsilon), without gain and bias.
 Node normalize(const Node& x, double epsilon = 1e-5);
 // Layer norm (Ba, Kiros, Hinton 2016): normalize, times a new gain "layer_normN.weight" (ones), plus

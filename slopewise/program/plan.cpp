@@ -76,11 +76,12 @@ class Planner {
     }
     plan_.nodes.resize(program.nodes().size());
     plan_.infos.resize(program.nodes().size());
+    plan_.pulled.resize(program.nodes().size());
     follow_dependence();
-    plan_.one_at_a_time = exact() || has_dense_matrix(program.layout(), plan_.workload.forms) ||
+    plan_.one_at_a_time = pulls() || has_dense_matrix(program.layout(), plan_.workload.forms) ||
                           mostly_wide(program, plan_.nodes, plan_.infos);
-    plan_.tile = exact() ? std::min(workload.batch, kPullbackRows)
-                         : forward_tile(program, plan_.workload, plan_.nodes, plan_.one_at_a_time);
+    plan_.tile = pulls() ? std::min(workload.batch, kPullbackRows)
+                            : forward_tile(program, plan_.workload, plan_.nodes, plan_.one_at_a_time);
     plan_.tiles = (workload.batch + plan_.tile - 1) / plan_.tile;
     plan_.arenas = plan_.one_at_a_time ? 1 : std::min<Index>(threads, plan_.tiles);
     plan_.scratches = plan_.one_at_a_time ? threads : plan_.arenas;
@@ -91,12 +92,15 @@ class Planner {
     place();
     for (Index i = 0; i < count_; ++i) {
       if (!node(i).op || !plan(i).used) continue;
-      const VisitSize visit{.rows = node(i).shared ? 1 : plan_.tile,
-                            .tangents = plan_.workload.tangents,
-                            .bfloat16 = plan(i).bfloat16,
-                            .pullback = exact(),
-                            .threads = plan_.one_at_a_time ? threads : 1};
-      const Index needed = node(i).op->scratch(infos(i), node(i).shape, visit);
+      const auto scratch = [&](const std::vector<InputInfo>& inputs, bool pullback) {
+        return node(i).op->scratch(inputs, node(i).shape,
+                                   {.rows = node(i).shared ? 1 : plan_.tile,
+                                    .tangents = plan_.workload.tangents,
+                                    .bfloat16 = plan(i).bfloat16,
+                                    .pullback = pullback,
+                                    .threads = plan_.one_at_a_time ? threads : 1});
+      };
+      const Index needed = std::max(scratch(infos(i), false), pulls() ? scratch(pulled(i), true) : 0);
       // An op that cuts a visit itself has every thread's scratch for it.
       const bool whole = plan_.one_at_a_time && node(i).op->cuts_itself();
       plan_.scratch = std::max(plan_.scratch, whole ? (needed + plan_.scratches - 1) / plan_.scratches : needed);
@@ -107,10 +111,12 @@ class Planner {
   Plan result() && { return std::move(plan_); }
 
  private:
-  bool exact() const { return plan_.workload.exact(); }
+  bool pulls() const { return plan_.workload.backward(); }
+  bool given() const { return plan_.workload.mode == Workload::Mode::kGiven; }
   bool low() const { return plan_.workload.tangent_precision == TangentPrecision::kBfloat16; }
   const GraphNode& node(Index i) const { return program_.node(i); }
   NodePlan& plan(Index i) { return plan_.nodes[static_cast<std::size_t>(i)]; }
+  std::vector<InputInfo>& pulled(Index i) { return plan_.pulled[static_cast<std::size_t>(i)]; }
   std::vector<InputInfo>& infos(Index i) { return plan_.infos[static_cast<std::size_t>(i)]; }
 
   void check() const {
@@ -125,10 +131,10 @@ class Planner {
     }
     if (workload.order != 1 && workload.order != 2)
       throw ArgumentError(fmt::format("order: expected 1 or 2, found {}", workload.order));
-    if (exact() && (workload.tangents > 0 || !workload.perturbed.empty())) {
+    if (pulls() && !given() && (workload.tangents > 0 || !workload.perturbed.empty())) {
       throw ArgumentError("pullback: expected no tangents; the exact gradient and the slopes are two runs");
     }
-    if (workload.checkpointed && !exact()) {
+    if (workload.checkpointed && (!pulls() || given())) {
       throw ArgumentError("checkpointed: expected an exact gradient; slopes keep no activations");
     }
     if (low() && !has_bfloat16()) {
@@ -138,17 +144,24 @@ class Planner {
       throw ArgumentError(fmt::format("tangent forms: expected one for each of {} segments, found {}",
                                       program_.layout().segments.size(), workload.forms.size()));
     }
-    for (const Index i : workload.perturbed) {
-      if (i < 0 || i >= count_ || node(i).shared || node(i).kind == GraphNode::Kind::kIndices || !program_.used(i)) {
-        throw ArgumentError(
-            fmt::format("perturbed node {}: expected a node with one row an example that the loss depends on", i));
-      }
+    if (!given() && (!workload.cuts.empty() || workload.error >= 0)) {
+      throw ArgumentError("cuts: expected none but where cotangents are given");
     }
-    for (const Index i : workload.outputs) {
-      if (i < 0 || i >= count_ || node(i).shared || node(i).kind == GraphNode::Kind::kIndices || !program_.used(i)) {
-        throw ArgumentError(
-            fmt::format("output node {}: expected a node with one row an example that the loss depends on", i));
-      }
+    if (workload.order == 2 && pulls()) throw ArgumentError("order: expected 1 in a pullback, found 2");
+    for (const Index i : workload.perturbed) check_node(i, "perturbed");
+    for (const Index i : workload.outputs) check_node(i, "output");
+    for (const Index i : workload.cuts) {
+      check_node(i, "cut");
+      if (workload.error >= 0 && i >= workload.error)
+        throw ArgumentError(fmt::format("cut node {}: expected one before node {}", i, workload.error));
+    }
+    if (workload.error >= 0) check_node(workload.error, "error");
+  }
+
+  void check_node(Index i, std::string_view role) const {
+    if (i < 0 || i >= count_ || node(i).shared || node(i).kind == GraphNode::Kind::kIndices || !program_.used(i)) {
+      throw ArgumentError(
+          fmt::format("{} node {}: expected a node with one row an example that the loss depends on", role, i));
     }
   }
 
@@ -164,7 +177,8 @@ class Planner {
       NodePlan& own = plan(i);
       if (!own.used) continue;
       if (node(i).op) take_op(i);
-      if (std::count(workload.perturbed.begin(), workload.perturbed.end(), i) > 0 && workload.tangents > 0) {
+      own.cut = own.differentiated && contains(workload.cuts, i);
+      if (contains(workload.perturbed, i) && workload.tangents > 0) {
         own.tangent = true;
         own.stored = true;
       }
@@ -176,7 +190,7 @@ class Planner {
     NodePlan& own = plan(i);
     const TangentForm form = plan_.workload.forms[static_cast<std::size_t>(node(i).slot)];
     own.tangent = plan_.workload.tangents > 0 && form != TangentForm::kNone;
-    own.differentiated = exact();
+    own.differentiated = pulls() && !own.tangent;
     bool all_rank_one = true, all_drawn = true, all_packed = true;
     for (Index c = 0; c < count_; ++c) {
       if (!program_.used(c) || !node(c).op) continue;
@@ -204,16 +218,25 @@ class Planner {
     bool second = false;
     for (const Index input : node(i).inputs) {
       InputInfo info = node(input).info();
-      info.active = plan(input).tangent || plan(input).differentiated;
+      info.active = plan(input).tangent;
       info.rank_one = plan(input).rank_one;
       info.drawn = plan(input).drawn;
       infos(i).push_back(info);
+      info.active = reached(input);
+      info.rank_one = info.drawn = false;
+      pulled(i).push_back(info);
       own.tangent = own.tangent || plan(input).tangent;
-      own.differentiated = own.differentiated || plan(input).differentiated;
+      own.differentiated = own.differentiated || reached(input);
       own.bfloat16 = own.bfloat16 || (plan(input).packed && plan(input).bfloat16);
       second = second || plan(input).second;
     }
     own.second = plan_.workload.order == 2 && own.tangent && (second || node(i).op->curves(infos(i)));
+  }
+
+  // Whether a cotangent flows into node i from what reads it.
+  bool reached(Index i) { return plan(i).differentiated && !plan(i).cut; }
+  static bool contains(const std::vector<Index>& nodes, Index i) {
+    return std::find(nodes.begin(), nodes.end(), i) != nodes.end();
   }
 
   // consumers_[i]: the used ops that read node i, once for each time they do.
@@ -227,10 +250,9 @@ class Planner {
   const std::vector<Index>& consumers(Index i) const { return consumers_[static_cast<std::size_t>(i)]; }
 
   bool visible(Index i) const {
-    const auto holds = [i](const std::vector<Index>& nodes) {
-      return std::find(nodes.begin(), nodes.end(), i) != nodes.end();
-    };
-    return i == program_.loss() || holds(plan_.workload.outputs) || holds(plan_.workload.perturbed);
+    const Workload& workload = plan_.workload;
+    return i == program_.loss() || i == workload.error || contains(workload.outputs, i) ||
+           contains(workload.perturbed, i) || contains(workload.cuts, i);
   }
 
   // An elementwise op that alone reads what another op has made writes where it reads, row by row as the rows are
@@ -253,11 +275,12 @@ class Planner {
 
   // Where the cotangents of parameters go: a gradient, or, in a descent, θ itself where its one consumer allows it.
   void place_gradient() {
-    if (!exact()) return;
-    plan_.gradient = plan_.workload.mode == Workload::Mode::kPullback ? program_.size() : 0;
+    if (!pulls()) return;
+    const bool whole = plan_.workload.mode != Workload::Mode::kDescent;
+    plan_.gradient = whole ? program_.size() : 0;
     for (Index i = 0; i < count_; ++i) {
       if (node(i).kind != GraphNode::Kind::kParameter || !plan(i).used) continue;
-      if (plan_.workload.mode == Workload::Mode::kPullback) {
+      if (whole) {
         plan(i).cotangent_offset = program_.layout().segments[static_cast<std::size_t>(node(i).slot)].offset;
         continue;
       }
@@ -324,16 +347,25 @@ class Planner {
       forward = std::max(forward, i);
       if (visible(i)) again = end;
       if (!plan(i).used) continue;
-      plan(i).replayed = exact() && !is_kept(i) && !node(i).shared && node(i).op;
+      plan(i).replayed = pulls() && !is_kept(i) && !node(i).shared && node(i).op;
       if (plan(i).differentiated && node(i).op && node(i).op->needs().output) again = std::max(again, backward_of(i));
       for (const Index c : consumers(i)) {
         forward = std::max(forward, c);
         if (!is_kept(c)) again = std::max(again, replay_of(c));
         if (!plan(c).differentiated) continue;
         if (node(c).op->needs().inputs) again = std::max(again, backward_of(c));
+        if (plan(i).cut) continue;
         Index& first = first_cotangent[static_cast<std::size_t>(home(i))];
         first = std::min(first, backward_of(c));
       }
+    }
+    // Cotangents are given all at once, before the first of these nodes is differentiated.
+    for (Index i = 0; i < count_; ++i) {
+      if (!plan(i).cut) continue;
+      Index given_at = plan_.workload.error >= 0 ? backward_of(plan_.workload.error) : end;
+      for (const Index cut : plan_.workload.cuts) given_at = std::min(given_at, backward_of(cut));
+      Index& first = first_cotangent[static_cast<std::size_t>(home(i))];
+      first = std::min(first, given_at);
     }
 
     std::vector<Lifetime> lifetimes;

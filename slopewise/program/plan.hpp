@@ -17,7 +17,8 @@ struct NodePlan {
   bool expanded = false;        // a parameter whose tangents a consumer needs as numbers in memory
   bool packed = false;          // a parameter read as packed weights
   bool bfloat16 = false;        // and in half the width; an op: its tangents go through weights so
-  bool differentiated = false;  // exact gradient: has a cotangent
+  bool differentiated = false;  // has a cotangent
+  bool cut = false;             // which is given, and not derived from what reads the node
   bool updated = false;         // descent: its cotangent is added to θ as it is made
   bool replayed = false;        // made again before its group is differentiated
   Index next = -1;              // the op that acts on each row as soon as this one has finished it
@@ -32,7 +33,8 @@ struct NodePlan {
 struct Plan {
   Workload workload;
   std::vector<NodePlan> nodes;
-  std::vector<std::vector<InputInfo>> infos;  // of each op's inputs
+  std::vector<std::vector<InputInfo>> infos;   // of each op's inputs, where `active` is: carries tangents
+  std::vector<std::vector<InputInfo>> pulled;  // the same on the way back, where it is: gets a cotangent from this op
   // Nodes [groups[g], groups[g + 1]) are differentiated together, the last group first; one group unless checkpointed.
   std::vector<Index> groups;
   Index tile = 1;  // rows in flight together (a tile), the same at any number of threads

@@ -15,8 +15,8 @@ enum class TangentPrecision { kFloat32, kBfloat16 };
 // What a run computes; what its memory and cost are asked for.
 struct Workload {
   // Loss and K slopes; loss and exact gradient; loss and a step of gradient descent, the gradient added to θ layer by
-  // layer and never held.
-  enum class Mode { kForward, kPullback, kDescent };
+  // layer and never held; loss, K slopes and the gradient that follows from cotangents given at `cuts`.
+  enum class Mode { kForward, kPullback, kDescent, kGiven };
   Mode mode = Mode::kForward;
   Index batch = 1;     // examples
   Index tangents = 0;  // K; 0: the loss alone
@@ -27,6 +27,12 @@ struct Workload {
   std::vector<Index> perturbed;
   // Nodes whose values are wanted beside the loss.
   std::vector<Index> outputs;
+  // kGiven: the nodes whose cotangents are given instead of derived, so that nothing flows back from one to another.
+  // Above the last of them, and wherever else no cut lies between, the gradient is exact. Parameters with tangents get
+  // none: theirs comes from the slopes.
+  std::vector<Index> cuts;
+  // kGiven: a node after all cuts, whose exact cotangent the giver may read and change (the logits); −1: none.
+  Index error = -1;
   // kBfloat16 needs float parameters and a processor with has_bfloat16(): products at half the cost, with a relative
   // error of 2⁻⁸ a factor, far below a forward gradient's noise.
   TangentPrecision tangent_precision = TangentPrecision::kFloat32;
@@ -34,7 +40,8 @@ struct Workload {
   // (Chen et al. 2016, arXiv 1604.06174, section 4.1).
   bool checkpointed = false;
 
-  bool exact() const { return mode != Mode::kForward; }
+  // Whether cotangents are made.
+  bool backward() const { return mode != Mode::kForward; }
 };
 
 // Bytes a run needs beside the caller's θ and batch, for elements of `element_size` bytes.

@@ -20,12 +20,24 @@ Index piece_rows_of(Index rows) {
 template <class T>
 Pullback<T>::Pullback(Execution<T>& execution)
     : execution_(execution),
-      held_(execution.plan().workload.mode == Workload::Mode::kDescent ? execution.plan().gradient : 0) {}
+      given_at_(execution.plan().workload.error),
+      held_(execution.plan().workload.mode == Workload::Mode::kDescent ? execution.plan().gradient : 0) {
+  for (const Index cut : execution.plan().workload.cuts) {
+    if (execution.plan(cut).cut) given_at_ = std::max(given_at_, cut);
+  }
+}
 
 template <class T>
-RunResult<T> Pullback<T>::gradient(T* gradient) {
+RunResult<T> Pullback<T>::gradient(T* gradient, const Giver<T>& giver) {
   gradient_ = gradient;
   updated_ = nullptr;
+  giver_ = &giver;
+  for (Index i = 0; i < execution_.count(); ++i) {
+    const GraphNode& node = execution_.node(i);
+    if (node.kind != GraphNode::Kind::kParameter || execution_.plan(i).differentiated) continue;
+    const Segment& segment = execution_.program().layout().segments[static_cast<std::size_t>(node.slot)];
+    std::fill_n(gradient + segment.offset, segment.size(), T{0});
+  }
   run(T{1});
   RunResult<T> result = execution_.finish();
   execution_.require_finite_segments(gradient, "the gradient of parameter '{}' is not finite although the loss is");
@@ -79,7 +91,11 @@ void Pullback<T>::pull_tile(Index tile, T seed) {
                [&](Index begin, Index count) { run.push(i, first, rows, begin, count, run.arena(), run.scratch()); });
   };
   run.replaying = false;
-  for (Index i = 0; i < run.count(); ++i) forward(i);
+  if (plan.workload.tangents > 0) {
+    run.visit_tile(tile, run.arena(), run.scratch(), [](Index) {});
+  } else {
+    for (Index i = 0; i < run.count(); ++i) forward(i);
+  }
   run.collect(first, rows, run.arena());
   run.require_finite_losses(first, rows);
   run.replaying = true;
@@ -99,11 +115,13 @@ template <class T>
 void Pullback<T>::pull_group(Index first_node, Index last_node, Index first, Index rows) {
   Execution<T>& run = execution_;
   for (Index i = last_node - 1; i >= first_node; --i) {
+    if (i == given_at_) give(first, rows);
     if (!run.plan(i).used || !run.plan(i).differentiated || !run.node(i).op || run.node(i).shared) continue;
     bool through_rows = false;
     bool through_shared = false;
     for (const Index input : run.node(i).inputs) {
-      (run.node(input).shared ? through_shared : through_rows) |= run.plan(input).differentiated;
+      (run.node(input).shared ? through_shared : through_rows) |=
+          run.plan(input).differentiated && !run.plan(input).cut;
     }
     if (through_rows) {
       each_piece(rows, [&](Index begin, Index count) { visit(i, first, rows, begin, count, false, run.scratch()); });
@@ -112,6 +130,23 @@ void Pullback<T>::pull_group(Index first_node, Index last_node, Index first, Ind
     for (const Index input : run.node(i).inputs) written_[static_cast<std::size_t>(input)] = true;
     written_[static_cast<std::size_t>(i)] = false;  // the next tile starts its cotangent anew
   }
+}
+
+// Has the cotangents of the cuts filled, for the rows of one tile.
+template <class T>
+void Pullback<T>::give(Index first, Index rows) {
+  Execution<T>& run = execution_;
+  const Workload& workload = run.plan().workload;
+  const auto entries = [&](Index i) { return static_cast<std::size_t>(rows * run.plan(i).size); };
+  GivenView<T> view{.first = first, .rows = rows, .batch = run.rows()};
+  for (const Index cut : workload.cuts) {
+    view.cuts.push_back({.value = {run.jet(cut, first, rows, run.arena()).value, entries(cut)}});
+    if (run.plan(cut).cut) view.cuts.back().cotangent = {cotangent(cut).data, entries(cut)};
+  }
+  if (workload.error >= 0 && run.plan(workload.error).differentiated)
+    view.error = {cotangent(workload.error).data, entries(workload.error)};
+  for (Index k = 0; k < workload.tangents; ++k) view.slopes.push_back(run.slopes(k, first, rows));
+  (*giver_)(view);
 }
 
 // Where the cotangent of node i is collected.
@@ -148,7 +183,7 @@ void Pullback<T>::visit(Index i, Index first, Index rows, Index begin, Index pie
   for (std::size_t k = 0; k < what.inputs.size(); ++k) {
     const Index input = what.inputs[k];
     in[k] = piece(input);
-    if (!run.plan(input).differentiated || run.node(input).shared != shared_inputs) continue;
+    if (!run.plan(input).differentiated || run.plan(input).cut || run.node(input).shared != shared_inputs) continue;
     targets[k] = cotangent(input);
     if (!run.node(input).shared) targets[k].data += begin * run.plan(input).size;
     // An input that comes twice gets both contributions.

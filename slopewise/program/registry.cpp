@@ -114,6 +114,14 @@ std::vector<OpEntry> built_in() {
   ops.push_back(elementwise("log", log, 0.5, 3));
   ops.push_back(elementwise("sqrt", sqrt, 0.5, 3));
   ops.push_back(elementwise("square", square));
+  ops.push_back({"dropout",
+                 {{"of squares",
+                   {70},
+                   [](const Node& x) { return dropout(square(x), Builder(x).indices("noise", {}), 0.4); },
+                   -2,
+                   2,
+                   1000},
+                  {"empty", {0}, [](const Node& x) { return dropout(x, Builder(x).indices("noise", {}), 0.4); }}}});
   ops.push_back({"softmax",
                  {{"vector", {6}, [](const Node& x) { return softmax(x); }},
                   {"of squares, rows", {2, 5}, [](const Node& x) { return softmax(square(x)); }},
@@ -124,9 +132,15 @@ std::vector<OpEntry> built_in() {
   ops.push_back(
       {"cross_entropy",
        {{"logits", {5}, [](const Node& x) { return cross_entropy(x, Builder(x).indices("label", {})); }, -2, 2, 5},
+        {"smoothed",
+         {5},
+         [](const Node& x) { return cross_entropy(x, Builder(x).indices("label", {}), 0.1); },
+         -2,
+         2,
+         5},
         {"of squares",
          {4},
-         [](const Node& x) { return cross_entropy(square(x), Builder(x).indices("label", {})); },
+         [](const Node& x) { return cross_entropy(square(x), Builder(x).indices("label", {}), 0.2); },
          -2,
          2,
          4},

@@ -14,7 +14,7 @@ namespace slopewise {
 template <class T>
 struct Runner<T>::State {
   State(const Program& program, const Workload& workload) : execution(program, workload, thread_count()) {
-    if (workload.exact()) pullback.emplace(execution);
+    if (workload.backward()) pullback.emplace(execution);
   }
   Execution<T> execution;
   std::optional<Pullback<T>> pullback;
@@ -47,10 +47,16 @@ typename Runner<T>::State& Runner<T>::state() {
 }
 
 template <class T>
+void Runner<T>::require_room(std::string_view what, std::size_t entries) const {
+  if (static_cast<Index>(entries) != program().size())
+    throw ShapeError(fmt::format("{}: expected room for {} entries, found {}", what, program().size(), entries));
+}
+
+template <class T>
 RunResult<T> Runner<T>::run(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
                             const Perturbation<T>& perturbation) {
   Execution<T>& execution = state().execution;
-  if (workload().exact()) throw ArgumentError("run: this runner computes exact gradients; expected a forward workload");
+  if (workload().backward()) throw ArgumentError("run: this runner makes gradients; expected a forward workload");
   execution.bind(parameters, batch, tangents, perturbation);
   execution.run_shared();
   execution.run_tiles();
@@ -61,11 +67,19 @@ template <class T>
 RunResult<T> Runner<T>::gradient(const Parameters<T>& parameters, const Batch<T>& batch, std::span<T> out) {
   State& now = state();
   if (now.mode() != Workload::Mode::kPullback) throw ArgumentError("gradient: expected a pullback workload");
-  if (static_cast<Index>(out.size()) != program().size()) {
-    throw ShapeError(fmt::format("gradient: expected room for {} entries, found {}", program().size(), out.size()));
-  }
+  require_room("gradient", out.size());
   now.execution.bind(parameters, batch, nullptr, {});
   return now.pullback->gradient(out.data());
+}
+
+template <class T>
+RunResult<T> Runner<T>::given(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
+                              const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out) {
+  State& now = state();
+  if (now.mode() != Workload::Mode::kGiven) throw ArgumentError("given: expected a workload with given cotangents");
+  require_room("given", out.size());
+  now.execution.bind(parameters, batch, tangents, perturbation);
+  return now.pullback->gradient(out.data(), giver);
 }
 
 template <class T>

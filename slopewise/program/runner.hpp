@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -21,10 +22,30 @@ struct Batch {
   std::vector<Input> inputs;
 };
 
-// Tangents that enter at nodes. Writes the tangent k of one example at the i-th perturbed node of the workload; called
-// from several threads, so it must be a pure function of its arguments.
+// Tangents that enter at nodes. Writes the tangent k of one example at the i-th perturbed node of the workload, whose
+// value for the example is `value`; called from several threads, so it must be a pure function of its arguments.
 template <class T>
-using Perturbation = std::function<void(std::size_t i, Index k, Index example, std::span<T> out)>;
+using Perturbation =
+    std::function<void(std::size_t i, Index k, Index example, std::span<const T> value, std::span<T> out)>;
+
+// What one who gives cotangents sees and fills, for examples [first, first + rows) of the batch. A cotangent is the
+// derivative of the batch's mean loss, so that of one example carries the factor 1/B.
+template <class T>
+struct GivenView {
+  struct Cut {
+    std::span<const T> value;  // (rows, size) of the node
+    std::span<T> cotangent;    // (rows, size), to be filled; empty where nothing before the node needs it
+  };
+  Index first = 0;
+  Index rows = 0;
+  Index batch = 0;                         // B
+  std::vector<Cut> cuts;                   // in the order of Workload::cuts
+  std::span<T> error;                      // (rows, size): the cotangent of Workload::error, which may be changed
+  std::vector<std::span<const T>> slopes;  // K of (rows): the examples' slopes
+};
+// Fills the cotangents of a view; called once for each thousand examples or so, in their order, on the calling thread.
+template <class T>
+using Giver = std::function<void(const GivenView<T>&)>;
 
 template <class T>
 struct RunResult {
@@ -55,6 +76,11 @@ class Runner {
                    const Perturbation<T>& perturbation = {});
   // Loss and exact gradient ∇ (n entries, overwritten). The workload's mode must be kPullback.
   RunResult<T> gradient(const Parameters<T>& parameters, const Batch<T>& batch, std::span<T> out);
+  // Loss, slopes and the gradient (n entries, overwritten) that follows from the cotangents that `giver` fills in at
+  // the workload's cuts; 0 for parameters with tangents. The workload's mode must be kGiven. Throws as run and gradient
+  // do.
+  RunResult<T> given(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
+                     const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out);
   // One step of gradient descent, θ −= rate ∇, each parameter's part as soon as it is known; the loss is that before
   // the step. The workload's mode must be kDescent. Throws as run does; θ is then as it was. A
   // gradient that is not finite although the loss is goes into θ; the next run then says so.
@@ -70,6 +96,7 @@ class Runner {
   struct State;
   // The state, with memory for as many threads as there now are.
   State& state();
+  void require_room(std::string_view what, std::size_t entries) const;
   std::unique_ptr<State> state_;
 };
 

@@ -91,7 +91,7 @@ void expect_perturbed(double tolerance) {
     const std::vector<T> values = random_vector<T>(2 * size, 12);
     Tangents<T> tangents(layout, 2, forms);
     std::copy(values.begin(), values.end(), tangents.dense(static_cast<Index>(segment)));
-    const Perturbation<T> perturbation = [&](std::size_t, Index k, Index, std::span<T> out) {
+    const Perturbation<T> perturbation = [&](std::size_t, Index k, Index, std::span<const T>, std::span<T> out) {
       std::copy_n(values.begin() + k * size, size, out.begin());
     };
     Runner<T> by_bias(chain.program, {.batch = kBatch, .tangents = 2, .order = 2, .forms = forms});
@@ -132,7 +132,7 @@ void expect_named(Node (*activation)(const Node&), float size, const char* op) {
                                 {.mode = Workload::Mode::kDescent, .batch = 30, .checkpointed = true}};
   for (const Workload& workload : workloads) {
     const auto use = [&](Runner<float>& runner, const Examples<float>& examples) {
-      if (!workload.exact()) {
+      if (!workload.backward()) {
         return everything(runner.run(theta, examples.batch(), workload.tangents > 0 ? &tangents : nullptr));
       }
       Parameters<float> moved = theta;

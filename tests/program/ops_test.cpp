@@ -52,7 +52,9 @@ Pointwise at(Node (*f)(const Node&), double x) {
   const Program program(f(input));
   Runner<double> runner(program, {.tangents = 1, .perturbed = {0}});
   const std::vector<double> values{x};
-  const Perturbation<double> one = [](std::size_t, Index, Index, std::span<double> out) { out[0] = 1; };
+  const Perturbation<double> one = [](std::size_t, Index, Index, std::span<const double>, std::span<double> out) {
+    out[0] = 1;
+  };
   const RunResult<double> result =
       runner.run(Parameters<double>(Index{0}), {.rows = 1, .inputs = {std::span<const double>(values)}}, nullptr, one);
   return {result.loss, result.slopes[0]};

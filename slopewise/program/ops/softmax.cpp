@@ -115,9 +115,14 @@ class Softmax final : public OpRules<Softmax<Log>> {
   Index n_;
 };
 
+// lse(x) − t · x with the target t = (1 − ε) e_label + ε/n.
 class CrossEntropy final : public OpRules<CrossEntropy> {
  public:
   static constexpr std::string_view kName = "cross_entropy";
+  explicit CrossEntropy(double smoothing) : smoothing_(smoothing) {
+    if (!(smoothing >= 0 && smoothing < 1))
+      throw ArgumentError(fmt::format("cross_entropy: expected a smoothing in [0, 1), found {}", smoothing));
+  }
 
   Shape shape(std::span<const InputInfo> in) const override {
     if (in[0].shape.rank() != 1 || in[0].shape[0] < 1 || !in[1].integer || in[1].shape.size() != 1) {
@@ -144,20 +149,20 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
     T* p = visit.scratch;
     for (Index r = 0; r < y.rows; ++r) {
       const Index label = checked_label(visit.in[1], r, n);
-      y.value[r] = softmax_row(x.value_row(r), p, n) - x.value_row(r)[label];
+      y.value[r] = softmax_row(x.value_row(r), p, n) - at_target(x.value_row(r), label, n);
       for (Index k = 0; k < visit.tangents; ++k) {
         const T* x_dot = x.tangent_row(k, r);
         const T mean = dot(p, x_dot, n);
-        *y.tangent_row(k, r) = mean - x_dot[label];
+        *y.tangent_row(k, r) = mean - at_target(x_dot, label, n);
         if (!y.second) continue;
         T second = variance_under(p, x_dot, mean, n);
-        if (x.second) second += dot(p, x.second_row(k, r), n) - x.second_row(k, r)[label];
+        if (x.second) second += dot(p, x.second_row(k, r), n) - at_target(x.second_row(k, r), label, n);
         *y.second_row(k, r) = second;
       }
     }
   }
 
-  // x̄ = (p − e_label) ȳ.
+  // x̄ = (p − t) ȳ.
   template <class T>
   void pullback(const Pull<T>& visit) const {
     const Cotangent<T>& target = visit.in_cotangents[0];
@@ -168,7 +173,8 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
     const bool add = target.accumulate || visit.in[0].shared();
     for (Index r = 0; r < visit.out.rows; ++r) {
       softmax_row(visit.in[0].value_row(r), p, n);
-      p[checked_label(visit.in[1], r, n)] -= T{1};
+      p[checked_label(visit.in[1], r, n)] -= static_cast<T>(1 - smoothing_);
+      for (Index i = 0; i < n; ++i) p[i] -= static_cast<T>(smoothing_) / static_cast<T>(n);
       T* to = target.data + visit.in[0].row(r);
       for (Index i = 0; i < n; ++i) to[i] = (add ? to[i] : T{0}) + p[i] * visit.cotangent[r];
     }
@@ -183,6 +189,14 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
     }
     return label;
   }
+  // t · x.
+  template <class T>
+  T at_target(const T* x, Index label, Index n) const {
+    const T labelled = static_cast<T>(1 - smoothing_) * x[label];
+    return smoothing_ > 0 ? labelled + static_cast<T>(smoothing_) / static_cast<T>(n) * sum_of(x, n) : labelled;
+  }
+
+  double smoothing_;
 };
 
 }  // namespace
@@ -193,8 +207,8 @@ Node softmax(const Node& x) {
 Node log_softmax(const Node& x) {
   return Builder(x).apply(std::make_shared<Softmax<true>>(x.shape()), {x});
 }
-Node cross_entropy(const Node& logits, const Node& label) {
-  return Builder(logits).apply(std::make_shared<CrossEntropy>(), {logits, label});
+Node cross_entropy(const Node& logits, const Node& label, double smoothing) {
+  return Builder(logits).apply(std::make_shared<CrossEntropy>(smoothing), {logits, label});
 }
 
 }  // namespace slopewise
