@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "slopewise/optimize/state.hpp"
+#include "slopewise/tensor/state.hpp"
 #include "slopewise/tensor/parameters.hpp"
 
 namespace slopewise {

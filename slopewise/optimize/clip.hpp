@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "slopewise/optimize/state.hpp"
+#include "slopewise/tensor/state.hpp"
 
 namespace slopewise {
 

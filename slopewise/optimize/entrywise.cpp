@@ -27,8 +27,13 @@ double sum_of_squares(const T* g, Index count) {
 
 template <class T>
 void EntrywiseOptimizer<T>::advance(Parameters<T>& theta, const Gradient& gradient, double rate) {
-  gradient.materialize(std::span<T>(gradient_));
-  const T* g = gradient_.data();
+  std::span<const T> entries_of_g = gradient.held<T>();
+  if (entries_of_g.empty()) {
+    gradient_.resize(static_cast<std::size_t>(this->size()));
+    gradient.materialize(std::span<T>(gradient_));
+    entries_of_g = gradient_;
+  }
+  const T* g = entries_of_g.data();
   // NaN or infinite where any entry is.
   const double squared_norm =
       detail::sum_over_pieces(this->size(), [&](Index first, Index count) { return sum_of_squares(g + first, count); });

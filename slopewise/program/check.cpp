@@ -192,7 +192,7 @@ class Checker {
       const auto values = std::get<std::span<const double>>(batch_.inputs[input]);
       const auto width = static_cast<std::size_t>(program_.node(number).shape.size());
       const Vector direction = random_vector(random_, static_cast<Index>(values.size()), -1, 1);
-      const Perturbation<double> fill = [&](std::size_t, Index, Index example, std::span<const double>,
+      const Perturbation<double> fill = [&](std::size_t, Index example, std::span<const double>,
                                             std::span<double> out) {
         std::copy_n(direction.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(example) * width), width,
                     out.begin());

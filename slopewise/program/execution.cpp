@@ -206,15 +206,16 @@ void Execution<T>::perturb(Index i, Index first, Index rows, T* arena) const {
   const Jet<T> own = jet(i, first, rows, arena);
   const bool reached = node(i).op && std::any_of(node(i).inputs.begin(), node(i).inputs.end(),
                                                  [&](Index input) { return plan(input).tangent; });
-  const auto size = static_cast<std::size_t>(own.size);
+  const Index tangents = plan_.workload.tangents;
   parallel_for((rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
-    std::vector<T> drawn(reached ? size : 0);
+    std::vector<T> drawn(static_cast<std::size_t>(tangents * own.size));
     for (Index r = piece * kRowsAPiece; r < std::min(rows, (piece + 1) * kRowsAPiece); ++r) {
-      for (Index k = 0; k < plan_.workload.tangents; ++k) {
+      (*perturbation_)(static_cast<std::size_t>(found - perturbed.begin()), first + r,
+                       {own.value_row(r), static_cast<std::size_t>(own.size)}, drawn);
+      for (Index k = 0; k < tangents; ++k) {
         T* row = own.tangent_row(k, r);
-        (*perturbation_)(static_cast<std::size_t>(found - perturbed.begin()), k, first + r, {own.value_row(r), size},
-                         {reached ? drawn.data() : row, size});
-        if (reached) axpy(T{1}, drawn.data(), row, own.size);
+        if (!reached) std::fill_n(row, own.size, T{0});
+        axpy(T{1}, drawn.data() + k * own.size, row, own.size);
       }
     }
   });

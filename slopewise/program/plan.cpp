@@ -81,7 +81,7 @@ class Planner {
     plan_.one_at_a_time = pulls() || has_dense_matrix(program.layout(), plan_.workload.forms) ||
                           mostly_wide(program, plan_.nodes, plan_.infos);
     plan_.tile = pulls() ? std::min(workload.batch, kPullbackRows)
-                            : forward_tile(program, plan_.workload, plan_.nodes, plan_.one_at_a_time);
+                         : forward_tile(program, plan_.workload, plan_.nodes, plan_.one_at_a_time);
     plan_.tiles = (workload.batch + plan_.tile - 1) / plan_.tile;
     plan_.arenas = plan_.one_at_a_time ? 1 : std::min<Index>(threads, plan_.tiles);
     plan_.scratches = plan_.one_at_a_time ? threads : plan_.arenas;

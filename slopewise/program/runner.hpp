@@ -22,11 +22,11 @@ struct Batch {
   std::vector<Input> inputs;
 };
 
-// Tangents that enter at nodes. Writes the tangent k of one example at the i-th perturbed node of the workload, whose
-// value for the example is `value`; called from several threads, so it must be a pure function of its arguments.
+// Tangents that enter at nodes. Writes the K tangents (K, size) of one example at the i-th perturbed node of the
+// workload, whose value for the example is `value`; called from several threads, so it must be a pure function of its
+// arguments.
 template <class T>
-using Perturbation =
-    std::function<void(std::size_t i, Index k, Index example, std::span<const T> value, std::span<T> out)>;
+using Perturbation = std::function<void(std::size_t i, Index example, std::span<const T> value, std::span<T> out)>;
 
 // What one who gives cotangents sees and fills, for examples [first, first + rows) of the batch. A cotangent is the
 // derivative of the batch's mean loss, so that of one example carries the factor 1/B.

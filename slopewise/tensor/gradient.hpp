@@ -2,6 +2,8 @@
 #pragma once
 
 #include <span>
+#include <type_traits>
+#include <vector>
 
 #include "slopewise/tensor/parameters.hpp"
 
@@ -21,6 +23,43 @@ class Gradient {
   // Writes g to `out` (n).
   virtual void materialize(std::span<float> out) const = 0;
   virtual void materialize(std::span<double> out) const = 0;
+  // The entries where they are held as T already; else nothing. Valid until the gradient's next change.
+  template <class T>
+  std::span<const T> held() const {
+    if constexpr (std::is_same_v<T, float>) return held_floats();
+    if constexpr (std::is_same_v<T, double>) return held_doubles();
+  }
+
+ private:
+  virtual std::span<const float> held_floats() const { return {}; }
+  virtual std::span<const double> held_doubles() const { return {}; }
+};
+
+// A gradient written out.
+template <class T>
+class DenseGradient : public Gradient {
+ public:
+  explicit DenseGradient(Index size) : values_(static_cast<std::size_t>(size)) {}
+  std::span<const T> values() const { return values_; }
+  std::span<T> edit() { return values_; }
+
+  Index size() const override { return static_cast<Index>(values_.size()); }
+  bool finite() const override;
+  double squared_norm() const override;
+  void add_to(Parameters<float>& theta, double factor) const override;
+  void add_to(Parameters<double>& theta, double factor) const override;
+  void materialize(std::span<float> out) const override;
+  void materialize(std::span<double> out) const override;
+
+ private:
+  template <class U>
+  void require_size(std::span<U> numbers) const;
+  template <class U>
+  void add(std::span<U> numbers, double factor) const;
+  std::span<const float> held_floats() const override;
+  std::span<const double> held_doubles() const override;
+
+  std::vector<T> values_;
 };
 
 }  // namespace slopewise

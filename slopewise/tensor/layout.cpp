@@ -48,6 +48,19 @@ bool ParameterLayout::same_shapes(const ParameterLayout& other) const {
          blocks == other.blocks;
 }
 
+ParameterLayout ParameterLayout::first(Index count) const {
+  ParameterLayout part;
+  part.segments.assign(segments.begin(), segments.begin() + count);
+  for (const Segment& segment : part.segments) part.size += segment.size();
+  for (const Block& block : blocks) {
+    if (std::min(block.weight, block.bias < 0 ? block.weight : block.bias) >= count) continue;
+    if (std::max(block.weight, block.bias) >= count)
+      throw ArgumentError(fmt::format("layout: the first {} segments part a weight from its bias", count));
+    part.blocks.push_back(block);
+  }
+  return part;
+}
+
 ParameterLayout ParameterLayout::vector(Index n) {
   ParameterLayout layout;
   layout.add("theta", {n}, {}, n);

@@ -51,6 +51,8 @@ struct ParameterLayout {
   Index add_bias(std::string name, Index weight);
   // Whether segments and blocks are the same but for names and initializers.
   bool same_shapes(const ParameterLayout& other) const;
+  // Segments [0, count) and their blocks. Throws ArgumentError where that would part a block.
+  ParameterLayout first(Index count) const;
   // A single segment "theta" of n entries.
   static ParameterLayout vector(Index n);
 };

@@ -97,13 +97,10 @@ void expect_slopes() {
   for (const Index batch : {kBatch, Index{1030}}) {
     const Examples<T> examples(layers.program, batch);
     const auto theta = random_parameters<T>(layers.program);
-    const Perturbation<T> perturbation = [](std::size_t i, Index k, Index example, std::span<const T> value,
-                                            std::span<T> out) {
+    const Perturbation<T> perturbation = [](std::size_t i, Index example, std::span<const T> value, std::span<T> out) {
       for (std::size_t j = 0; j < out.size(); ++j) {
-        out[j] =
-            value[j] > 0
-                ? static_cast<T>(std::sin(static_cast<double>(1 + static_cast<Index>(i + 2 * j) + 3 * k + example)))
-                : T{0};
+        const double angle = static_cast<double>(i + 2 * j) + static_cast<double>(example);
+        out[j] = value[j % value.size()] > 0 ? static_cast<T>(std::sin(angle)) : T{0};
       }
     };
     Workload forward{.batch = batch, .tangents = kTangents};

@@ -91,8 +91,8 @@ void expect_perturbed(double tolerance) {
     const std::vector<T> values = random_vector<T>(2 * size, 12);
     Tangents<T> tangents(layout, 2, forms);
     std::copy(values.begin(), values.end(), tangents.dense(static_cast<Index>(segment)));
-    const Perturbation<T> perturbation = [&](std::size_t, Index k, Index, std::span<const T>, std::span<T> out) {
-      std::copy_n(values.begin() + k * size, size, out.begin());
+    const Perturbation<T> perturbation = [&](std::size_t, Index, std::span<const T>, std::span<T> out) {
+      std::copy_n(values.begin(), 2 * size, out.begin());
     };
     Runner<T> by_bias(chain.program, {.batch = kBatch, .tangents = 2, .order = 2, .forms = forms});
     const std::vector<TangentForm> none(layout.segments.size(), TangentForm::kNone);

@@ -52,7 +52,7 @@ Pointwise at(Node (*f)(const Node&), double x) {
   const Program program(f(input));
   Runner<double> runner(program, {.tangents = 1, .perturbed = {0}});
   const std::vector<double> values{x};
-  const Perturbation<double> one = [](std::size_t, Index, Index, std::span<const double>, std::span<double> out) {
+  const Perturbation<double> one = [](std::size_t, Index, std::span<const double>, std::span<double> out) {
     out[0] = 1;
   };
   const RunResult<double> result =

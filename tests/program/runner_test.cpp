@@ -142,8 +142,7 @@ TEST(Runner, PerturbsAnOpWithStillInputs) {
   const std::vector<double> values{0.1, -0.2, 0.3, 0.4, 0.5, -0.6};
   const std::vector<double> direction{1, -1, 2, 0.5, 1.5, -1};
   Runner<double> runner(program, {.batch = 2, .tangents = 1, .order = 2, .perturbed = {y.number()}});
-  const Perturbation<double> fill = [&](std::size_t, Index, Index example, std::span<const double>,
-                                        std::span<double> out) {
+  const Perturbation<double> fill = [&](std::size_t, Index example, std::span<const double>, std::span<double> out) {
     std::copy_n(direction.begin() + example * 3, 3, out.begin());
   };
   const auto result =
@@ -179,7 +178,7 @@ TEST(Errors, ANaNIsTracedThroughPerturbedRuns) {
   const Program program(sum(log(square(square(square(x))))));
   const std::vector<double> values{1, 2, 0, 3};
   Runner<double> runner(program, {.batch = 4, .tangents = 1, .perturbed = {0}});
-  const Perturbation<double> one = [](std::size_t, Index, Index, std::span<const double>, std::span<double> out) {
+  const Perturbation<double> one = [](std::size_t, Index, std::span<const double>, std::span<double> out) {
     out[0] = 1;
   };
   try {

@@ -1,4 +1,4 @@
-#include "slopewise/optimize/state.hpp"
+#include "slopewise/tensor/state.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,0 +1,320 @@
+#include "slopewise/estimate/activity.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/tensor/random.hpp"
+#include "slopewise/tensor/vector.hpp"
+
+namespace slopewise {
+namespace {
+
+constexpr std::uint64_t kActivities = 0x61637469;
+constexpr Index kRowsAPiece = 8;
+// Running means remember about 1 / (1 − this) batches.
+constexpr double kMemory = 0.99;
+
+template <class T>
+struct Law {
+  std::string_view name;
+  double kurtosis;
+  void (*fill)(const RandomKey&, std::int64_t, std::span<T>);
+};
+template <class T>
+const Law<T>& law_named(std::string_view name) {
+  static const Law<T> laws[] = {
+      {"rademacher", 1, fill_rademacher}, {"gaussian", 3, fill_gaussian}, {"uniform", 1.8, fill_uniform}};
+  const auto* law = std::find_if(std::begin(laws), std::end(laws), [&](const Law<T>& l) { return l.name == name; });
+  if (law == std::end(laws)) {
+    throw ArgumentError(fmt::format(
+        "law '{}': expected one of independent entries for activities: rademacher, gaussian, uniform", name));
+  }
+  return *law;
+}
+
+}  // namespace
+
+double activity_kurtosis(std::string_view law) {
+  return law_named<double>(law).kurtosis;
+}
+
+template <class T>
+ActivityEstimator<T>::ActivityEstimator(const Program& program, ActivitySites sites, ActivityOptions options,
+                                        const ActivityEstimator* like)
+    : program_(program),
+      sites_(std::move(sites)),
+      options_(std::move(options)),
+      fill_(law_named<T>(options_.law).fill),
+      prior_(make_activity_prior<T>(options_.prior, program, sites_, options_.seed)),
+      work_(like ? like->work_ : std::make_shared<Work>(program.size())) {
+  if (options_.tangents < 0)
+    throw ArgumentError(fmt::format("activities: tangents: expected at least 0, found {}", options_.tangents));
+  if (options_.tangents == 0 &&
+      (options_.correction != Correction::kNone || prior_->learns() || !options_.exact_head)) {
+    throw ArgumentError(
+        "activities: tangents: expected at least 1 to correct, to teach the prior or to estimate the head");
+  }
+  if (!(options_.gate > 0))
+    throw ArgumentError(fmt::format("activities: gate: expected above 0, found {}", options_.gate));
+  for (const Index node : sites_.nodes) sizes_.push_back(program.node(node).shape.size());
+  const std::size_t sites_count = sizes_.size();
+  if (!options_.exact_head) sizes_.push_back(program.node(sites_.logits).shape.size());
+  work_->residual.resize(prior_->learns() ? sites_count : 0);
+  planes_ = planes(options_.together);
+  const std::size_t means = options_.together ? 1 : sizes_.size();
+  for (const auto& [name, count] : {std::pair{"signal", means}, {"residual", means}, {"active", sizes_.size()}})
+    running_.push_back({name, std::vector<T>(count)});
+}
+
+template <class T>
+Index ActivityEstimator<T>::planes(bool together) const {
+  return options_.tangents * (together ? Index{1} : static_cast<Index>(sizes_.size()));
+}
+
+template <class T>
+Workload ActivityEstimator<T>::workload(Index batch, bool together) const {
+  Workload workload{.mode = Workload::Mode::kGiven, .batch = batch, .tangents = planes(together)};
+  workload.forms.assign(program_.layout().segments.size(), TangentForm::kNone);
+  workload.cuts = sites_.nodes;
+  workload.error = sites_.logits;
+  workload.outputs = options_.outputs;
+  if (workload.tangents > 0) {
+    workload.perturbed = sites_.nodes;
+    if (!options_.exact_head) workload.perturbed.push_back(sites_.logits);
+  }
+  return workload;
+}
+
+template <class T>
+MemoryReport ActivityEstimator<T>::memory(Index batch) const {
+  return program_.memory(workload(batch, options_.together), sizeof(T));
+}
+
+// Whether tangents of this plane enter at the site.
+template <class T>
+bool ActivityEstimator<T>::enters(Index plane, std::size_t site, bool together) const {
+  return together || plane / options_.tangents == static_cast<Index>(site);
+}
+
+// u (planes, size) of one example at a site: K tangents, masked; zero in the other sites' planes.
+template <class T>
+void ActivityEstimator<T>::draw(const Pass& pass, std::size_t site, Index example, std::span<const T> value,
+                                std::span<T> out) const {
+  const auto size = static_cast<Index>(value.size());
+  const Index entries = options_.tangents * size;
+  const Index first = pass.together ? 0 : static_cast<Index>(site) * entries;
+  if (!pass.together) std::fill(out.begin(), out.end(), T{0});
+  const std::span<T> own = out.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(entries));
+  fill_(
+      {.seed = derive_seed(options_.seed, kActivities), .step = pass.step, .stream = static_cast<std::uint32_t>(site)},
+      example * round_up(entries, kGaussianGroup), own);
+  if (!sites_.rectified || site >= sites_.nodes.size()) return;
+  for (Index k = 0; k < options_.tangents; ++k) {
+    T* u = own.data() + k * size;
+    for (Index i = 0; i < size; ++i) u[i] = value[static_cast<std::size_t>(i)] != T{0} ? u[i] : T{0};
+  }
+}
+
+// α of a site.
+template <class T>
+double ActivityEstimator<T>::gate_of(std::size_t site) const {
+  if (options_.correction == Correction::kFull) return 1;
+  if (options_.correction == Correction::kNone || seen_ == 0) return 0;
+  const std::size_t group = options_.together ? 0 : site;
+  const double signal = static_cast<double>(running_[0].values[group]);
+  const double residual = static_cast<double>(running_[1].values[group]);
+  const double active = static_cast<double>(running_[2].values[site]);
+  const double noise = active * residual;
+  const double allowed = options_.gate * static_cast<double>(options_.tangents) * signal;
+  return allowed >= noise ? 1 : std::sqrt(allowed / noise);
+}
+
+template <class T>
+void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std::vector<ActivityNoise>& noise) {
+  const auto batch = static_cast<T>(view.batch);
+  const std::size_t sites = sites_.nodes.size();
+  std::vector<T> error(view.error.begin(), view.error.end());
+  for (T& e : error) e *= batch;
+  ActivityRows<T> seen{.rows = view.rows, .error = error};
+  std::vector<std::span<T>> out;  // the prior; then the estimate
+  for (const auto& cut : view.cuts) {
+    seen.values.push_back(cut.value);
+    out.push_back(cut.cotangent);
+  }
+  prior_->predict(seen, out);
+  if (!options_.exact_head) {  // of the logits nothing is known beforehand
+    seen.values.emplace_back();
+    out.push_back(view.error);
+    std::fill(view.error.begin(), view.error.end(), T{0});
+  }
+  std::vector<double> alpha(sizes_.size(), 0.0);
+  for (std::size_t site = 0; site < sizes_.size(); ++site) alpha[site] = site < sites ? gate_of(site) : 1;
+  for (std::size_t site = 0; pass.learning && site < work_->residual.size(); ++site)
+    work_->residual[site].resize(out[site].size());
+
+  const Index widest = *std::max_element(sizes_.begin(), sizes_.end());
+  const Index total = std::accumulate(sizes_.begin(), sizes_.end(), Index{0});
+  const Index pieces = (view.rows + kRowsAPiece - 1) / kRowsAPiece;
+  std::vector<std::vector<double>> sums(static_cast<std::size_t>(pieces));  // signal and residual of each plane
+  std::vector<std::vector<double>> active(static_cast<std::size_t>(pieces), std::vector<double>(sizes_.size()));
+  parallel_for(pieces, [&](Index piece) {
+    std::vector<T> u(static_cast<std::size_t>(pass.planes * total)), r(static_cast<std::size_t>(widest));
+    std::vector<T> slope(static_cast<std::size_t>(pass.planes));
+    std::vector<double>& sum = sums[static_cast<std::size_t>(piece)];
+    sum.resize(static_cast<std::size_t>(2 * pass.planes));
+    for (Index b = piece * kRowsAPiece; b < std::min(view.rows, (piece + 1) * kRowsAPiece); ++b) {
+      // s_k − u_k · m over the sites that share the slope.
+      for (Index k = 0; k < pass.planes; ++k)
+        slope[static_cast<std::size_t>(k)] = view.slopes[static_cast<std::size_t>(k)][static_cast<std::size_t>(b)];
+      for (Index k = 0; k < pass.planes; ++k) {
+        const auto s = static_cast<double>(slope[static_cast<std::size_t>(k)]);
+        sum[static_cast<std::size_t>(2 * k)] += s * s;
+      }
+      T* at = u.data();
+      for (std::size_t site = 0; site < sizes_.size(); ++site) {
+        const Index size = sizes_[site];
+        const std::span<const T> value =
+            site < sites ? seen.values[site].subspan(static_cast<std::size_t>(b * size), static_cast<std::size_t>(size))
+                         : std::span<const T>(view.error)
+                               .subspan(static_cast<std::size_t>(b * size), static_cast<std::size_t>(size));
+        if (pass.planes > 0)
+          draw(pass, site, view.first + b, value, {at, static_cast<std::size_t>(pass.planes * size)});
+        const T* m = out[site].data() + b * size;
+        for (Index k = 0; k < pass.planes; ++k) {
+          if (enters(k, site, pass.together)) slope[static_cast<std::size_t>(k)] -= dot(at + k * size, m, size);
+        }
+        if (site < sites && sites_.rectified) {
+          active[static_cast<std::size_t>(piece)][site] +=
+              static_cast<double>(std::count_if(value.begin(), value.end(), [](T h) { return h != T{0}; }));
+        } else {
+          active[static_cast<std::size_t>(piece)][site] += static_cast<double>(size);
+        }
+        at += pass.planes * size;
+      }
+      for (Index k = 0; k < pass.planes; ++k) {
+        const auto d = static_cast<double>(slope[static_cast<std::size_t>(k)]);
+        sum[static_cast<std::size_t>(2 * k + 1)] += d * d;
+      }
+      // m + α (1/K) Σ_k (s_k − u_k · m) u_k.
+      at = u.data();
+      for (std::size_t site = 0; site < sizes_.size(); ++site) {
+        const Index size = sizes_[site];
+        const bool learn = pass.learning && site < work_->residual.size();
+        T* estimate = out[site].data() + b * size;
+        if (alpha[site] > 0 || learn) {
+          std::fill_n(r.data(), size, T{0});
+          for (Index k = 0; k < pass.planes; ++k) {
+            if (enters(k, site, pass.together))
+              axpy(slope[static_cast<std::size_t>(k)] / static_cast<T>(options_.tangents), at + k * size, r.data(),
+                   size);
+          }
+          if (learn) std::copy_n(r.data(), size, work_->residual[site].data() + b * size);
+          axpy(static_cast<T>(alpha[site]), r.data(), estimate, size);
+        }
+        for (Index i = 0; i < size; ++i) estimate[i] /= batch;
+        at += pass.planes * size;
+      }
+    }
+  });
+  for (Index piece = 0; piece < pieces; ++piece) {
+    for (Index k = 0; k < pass.planes; ++k) {
+      const std::size_t group = pass.together ? 0 : static_cast<std::size_t>(k / options_.tangents);
+      const double scale = 1 / (static_cast<double>(view.batch) * static_cast<double>(options_.tangents));
+      noise[group].signal += scale * sums[static_cast<std::size_t>(piece)][static_cast<std::size_t>(2 * k)];
+      noise[group].residual += scale * sums[static_cast<std::size_t>(piece)][static_cast<std::size_t>(2 * k + 1)];
+    }
+    for (std::size_t site = 0; site < sizes_.size(); ++site)
+      active_[site] += active[static_cast<std::size_t>(piece)][site] / static_cast<double>(view.batch);
+  }
+  for (std::size_t site = 0; pass.learning && site < work_->residual.size(); ++site)
+    prior_->watch(seen, site, work_->residual[site]);
+}
+
+template <class T>
+RunResult<T> ActivityEstimator<T>::run(Runner<T>& runner, const Pass& pass, const Parameters<T>& parameters,
+                                       const Batch<T>& batch, std::span<T> out, std::vector<ActivityNoise>& noise) {
+  noise.assign(pass.together ? 1 : sizes_.size(), {});
+  active_.assign(sizes_.size(), 0);
+  Perturbation<T> perturbation;
+  if (pass.planes > 0) {
+    perturbation = [&](std::size_t site, Index example, std::span<const T> value, std::span<T> tangents) {
+      draw(pass, site, example, value, tangents);
+    };
+  }
+  return runner.given(
+      parameters, batch, nullptr, perturbation, [&](const GivenView<T>& view) { give(pass, view, noise); }, out);
+}
+
+template <class T>
+const ActivityGradient<T>& ActivityEstimator<T>::estimate(const Parameters<T>& parameters, const Batch<T>& batch,
+                                                          std::uint32_t step, std::optional<double> pace) {
+  std::optional<Runner<T>>& runner = work_->runner;
+  ActivityGradient<T>& gradient = work_->gradient;
+  if (!runner || runner->workload().batch < batch.rows)
+    runner.emplace(program_, workload(batch.rows, options_.together));
+  if (pace) prior_->begin(parameters, step);
+  std::vector<double> alpha;
+  for (std::size_t site = 0; site < sites_.nodes.size(); ++site) alpha.push_back(gate_of(site));
+  if (!options_.exact_head) alpha.push_back(1);
+  const Pass pass{.together = options_.together, .planes = planes_, .step = step, .learning = pace && prior_->learns()};
+  gradient.loss = run(*runner, pass, parameters, batch, gradient.edit(), gradient.noise).loss;
+  gradient.variance = 0;
+  for (std::size_t site = 0; site < sizes_.size() && options_.tangents > 0; ++site) {
+    gradient.variance += alpha[site] * alpha[site] * active_[site] *
+                         gradient.noise[options_.together ? 0 : site].residual / static_cast<double>(options_.tangents);
+  }
+  if (pass.learning) prior_->learn(*pace);
+  if (pace) remember(gradient.noise);
+  return gradient;
+}
+
+template <class T>
+std::vector<ActivityNoise> ActivityEstimator<T>::residuals(const Parameters<T>& parameters, const Batch<T>& batch,
+                                                           std::uint32_t step) {
+  std::vector<ActivityNoise> noise;
+  if (options_.tangents == 0) return noise;
+  Runner<T> runner(program_, workload(batch.rows, false));
+  std::vector<T> gradient(static_cast<std::size_t>(program_.size()));
+  run(runner, {.together = false, .planes = planes(false), .step = step, .learning = false}, parameters, batch,
+      gradient, noise);
+  return noise;
+}
+
+// The running means, their start without bias towards 0.
+template <class T>
+void ActivityEstimator<T>::remember(const std::vector<ActivityNoise>& noise) {
+  ++seen_;
+  const double share = (1 - kMemory) / (1 - std::pow(kMemory, static_cast<double>(seen_)));
+  const auto follow = [share](T& mean, double value) {
+    mean = static_cast<T>(static_cast<double>(mean) + share * (value - static_cast<double>(mean)));
+  };
+  for (std::size_t i = 0; i < noise.size(); ++i) {
+    follow(running_[0].values[i], noise[i].signal);
+    follow(running_[1].values[i], noise[i].residual);
+  }
+  for (std::size_t site = 0; site < active_.size(); ++site) follow(running_[2].values[site], active_[site]);
+}
+
+template <class T>
+std::vector<StateView<T>> ActivityEstimator<T>::state() const {
+  return {detail::view_of(seen_, running_), prior_->state()};
+}
+
+template <class T>
+void ActivityEstimator<T>::restore(const std::vector<StateView<T>>& state) {
+  if (state.size() != 2)
+    throw ArgumentError(fmt::format("activities: state: expected 2 parts, found {}", state.size()));
+  detail::copy_state("activities", state[0], running_);
+  seen_ = state[0].steps;
+  prior_->restore(state[1]);
+}
+
+template class ActivityEstimator<float>;
+template class ActivityEstimator<double>;
+
+}  // namespace slopewise

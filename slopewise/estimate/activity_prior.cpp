@@ -1,0 +1,182 @@
+#include "slopewise/estimate/activity_prior.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/estimate/mirror.hpp"
+#include "slopewise/tensor/matmul.hpp"
+#include "slopewise/tensor/random.hpp"
+#include "slopewise/tensor/vector.hpp"
+
+namespace slopewise {
+
+template <class T>
+void ActivityPrior<T>::restore(const StateView<T>& state) {
+  detail::copy_state(name(), state, memory_);
+  steps_ = state.steps;
+}
+
+namespace {
+
+template <class T>
+class NoPrior final : public ActivityPrior<T> {
+ public:
+  std::string_view name() const override { return "none"; }
+  void predict(const ActivityRows<T>&, std::span<const std::span<T>> out) const override {
+    for (const std::span<T>& site : out) std::fill(site.begin(), site.end(), T{0});
+  }
+};
+
+// m = mask ∘ (B e).
+template <class T>
+class Feedback : public ActivityPrior<T> {
+ public:
+  Feedback(const Program& program, const ActivitySites& sites)
+      : rectified_(sites.rectified), classes_(program.node(sites.logits).shape.size()) {
+    for (const Index node : sites.nodes) {
+      sizes_.push_back(program.node(node).shape.size());
+      this->memory_.push_back({fmt::format("feedback{}", sizes_.size()),
+                               std::vector<T>(static_cast<std::size_t>(sizes_.back() * classes_))});
+    }
+  }
+
+  void predict(const ActivityRows<T>& seen, std::span<const std::span<T>> out) const override {
+    constexpr Index kRows = 16;
+    parallel_for((seen.rows + kRows - 1) / kRows, [&](Index piece) {
+      const Index first = piece * kRows;
+      const Index rows = std::min(kRows, seen.rows - first);
+      for (std::size_t site = 0; site < sizes_.size(); ++site) {
+        const Index size = sizes_[site];
+        T* m = out[site].data() + first * size;
+        matmul<T>(rows, size, classes_, T{1}, {seen.error.data() + first * classes_, classes_},
+                  {this->memory_[site].values.data(), classes_, true}, T{0}, m, size);
+        if (!rectified_) continue;
+        const T* value = seen.values[site].data() + first * size;
+        for (Index i = 0; i < rows * size; ++i) m[i] = value[i] != T{0} ? m[i] : T{0};
+      }
+    });
+  }
+
+ protected:
+  bool rectified_;
+  Index classes_;
+  std::vector<Index> sizes_;
+};
+
+template <class T>
+class RandomFeedback final : public Feedback<T> {
+ public:
+  RandomFeedback(const Program& program, const ActivitySites& sites, std::uint64_t seed) : Feedback<T>(program, sites) {
+    std::uint32_t stream = 0;
+    for (auto& matrix : this->memory_) {
+      fill_gaussian({.seed = derive_seed(seed, 0x66656564), .stream = stream++}, 0, std::span<T>(matrix.values));
+      for (T& b : matrix.values) b /= std::sqrt(static_cast<T>(this->classes_));
+    }
+  }
+  std::string_view name() const override { return "random-feedback"; }
+};
+
+template <class T>
+class LearnedFeedback final : public Feedback<T> {
+ public:
+  LearnedFeedback(const Program& program, const ActivitySites& sites) : Feedback<T>(program, sites) {
+    for (const Index size : this->sizes_) {
+      correlation_.emplace_back(static_cast<std::size_t>(size * this->classes_));
+      mass_.emplace_back(static_cast<std::size_t>(size));
+    }
+  }
+  std::string_view name() const override { return "feedback"; }
+  bool learns() const override { return true; }
+
+  // Σ_b r_b e_bᵀ and Σ_b mask_b |e_b|².
+  void watch(const ActivityRows<T>& seen, std::size_t site, std::span<const T> residual) override {
+    const Index size = this->sizes_[site], classes = this->classes_;
+    constexpr Index kUnits = 512;
+    parallel_for((size + kUnits - 1) / kUnits, [&](Index piece) {
+      const Index first = piece * kUnits;
+      const Index units = std::min(kUnits, size - first);
+      matmul<T>(units, classes, seen.rows, T{1}, {residual.data() + first, size, true}, {seen.error.data(), classes},
+                T{1}, correlation_[site].data() + first * classes, classes);
+      for (Index b = 0; b < seen.rows; ++b) {
+        const T* e = seen.error.data() + b * classes;
+        const T power = dot(e, e, classes);
+        const T* value = seen.values[site].data() + b * size + first;
+        T* mass = mass_[site].data() + first;
+        for (Index i = 0; i < units; ++i) mass[i] += !this->rectified_ || value[i] != T{0} ? power : T{0};
+      }
+    });
+  }
+
+  void learn(double pace) override {
+    for (std::size_t site = 0; site < this->sizes_.size(); ++site) {
+      const Index size = this->sizes_[site], classes = this->classes_;
+      const T mean = sum_of(mass_[site].data(), size) / static_cast<T>(size);
+      T* b = this->memory_[site].values.data();
+      for (Index i = 0; i < size && mean > T{0}; ++i) {
+        const T step = static_cast<T>(pace) / (mass_[site][static_cast<std::size_t>(i)] + mean / 2);
+        axpy(step, correlation_[site].data() + i * classes, b + i * classes, classes);
+      }
+      std::fill(correlation_[site].begin(), correlation_[site].end(), T{0});
+      std::fill(mass_[site].begin(), mass_[site].end(), T{0});
+    }
+    ++this->steps_;
+  }
+
+ private:
+  std::vector<std::vector<T>> correlation_, mass_;  // one a site; zero between passes
+};
+
+struct Entry {
+  std::string_view name, summary;
+};
+constexpr Entry kPriors[] = {
+    {"none", "no prior: the slopes alone"},
+    {"feedback", "a linear map of the output error, learnt from residual slopes"},
+    {"random-feedback", "a fixed random map of the output error (direct feedback alignment)"},
+    {"mirror", "transposed weights learnt from pairs (x, W x); once learnt, backprop"},
+};
+
+}  // namespace
+
+const std::vector<std::string>& activity_prior_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const Entry& entry : kPriors) all.emplace_back(entry.name);
+    return all;
+  }();
+  return names;
+}
+
+std::string_view activity_prior_summary(std::string_view name) {
+  const auto* entry =
+      std::find_if(std::begin(kPriors), std::end(kPriors), [&](const Entry& e) { return e.name == name; });
+  if (entry == std::end(kPriors)) {
+    throw ArgumentError(
+        fmt::format("activity prior '{}': expected one of {}", name, fmt::join(activity_prior_names(), ", ")));
+  }
+  return entry->summary;
+}
+
+template <class T>
+std::unique_ptr<ActivityPrior<T>> make_activity_prior(std::string_view name, const Program& program,
+                                                      const ActivitySites& sites, std::uint64_t seed) {
+  activity_prior_summary(name);  // throws for an unknown one
+  if (name == "feedback") return std::make_unique<LearnedFeedback<T>>(program, sites);
+  if (name == "random-feedback") return std::make_unique<RandomFeedback<T>>(program, sites, seed);
+  if (name == "mirror") return mirror_prior<T>(program, sites, seed);
+  return std::make_unique<NoPrior<T>>();
+}
+
+template class ActivityPrior<float>;
+template class ActivityPrior<double>;
+template std::unique_ptr<ActivityPrior<float>> make_activity_prior(std::string_view, const Program&,
+                                                                   const ActivitySites&, std::uint64_t);
+template std::unique_ptr<ActivityPrior<double>> make_activity_prior(std::string_view, const Program&,
+                                                                    const ActivitySites&, std::uint64_t);
+
+}  // namespace slopewise

@@ -1,0 +1,19 @@
+// The hidden activities of a program at which tangents enter and gradients are estimated.
+#pragma once
+
+#include <vector>
+
+#include "slopewise/base/shape.hpp"
+
+namespace slopewise {
+
+struct ActivitySites {
+  std::vector<Index> nodes;  // from the input up
+  // Whether a site is exactly 0 where its layer passes nothing on (ReLU, dropout and max pooling of them): no tangent
+  // enters there.
+  bool rectified = true;
+  double gain = 1;    // dh/dz where a rectified site is not 0: 1 / (1 − dropout)
+  Index logits = -1;  // the node (classes) that the loss is made of
+};
+
+}  // namespace slopewise
