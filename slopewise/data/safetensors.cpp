@@ -1,0 +1,404 @@
+#include "slopewise/data/safetensors.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "slopewise/base/atomic_file.hpp"
+#include "slopewise/base/error.hpp"
+#include "slopewise/data/byte_reader.hpp"
+
+namespace slopewise {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "entries are written and read as they lie in memory");
+
+constexpr std::string_view kMetadata = "__metadata__";
+constexpr std::size_t kLengthBytes = 8;
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the reference implementation's bound
+constexpr std::size_t kMaxRank = 32;
+constexpr std::size_t kChunk = std::size_t{1} << 16;  // entries converted at a time
+constexpr std::size_t kMostQuoted = 80;               // bytes of a name that go into an error
+
+// Entries that no C++20 type stands for, with the value of each.
+struct Float16 {
+  std::uint16_t bits;
+  float value() const {
+    const std::uint32_t sign = static_cast<std::uint32_t>(bits >> 15) << 31;
+    const std::uint32_t exponent = bits >> 10 & 31u, mantissa = bits & 1023u;
+    if (exponent == 0) return (sign != 0 ? -0x1p-24f : 0x1p-24f) * static_cast<float>(mantissa);
+    return std::bit_cast<float>(sign | (exponent == 31 ? 255 : exponent + 127 - 15) << 23 | mantissa << 13);
+  }
+};
+struct Bfloat16 {
+  std::uint16_t bits;
+  float value() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+};
+struct Bool {
+  std::uint8_t byte;
+  std::uint8_t value() const { return byte != 0; }
+};
+
+template <class Entry>
+auto value_of(Entry entry) {
+  if constexpr (std::is_arithmetic_v<Entry>) {
+    return entry;
+  } else {
+    return entry.value();
+  }
+}
+
+// Calls `visitor` with an entry of the type.
+template <class Visitor>
+auto visit_entry(SafetensorType type, Visitor visitor) {
+  switch (type) {
+    case SafetensorType::kFloat64:
+      return visitor(double{});
+    case SafetensorType::kFloat32:
+      return visitor(float{});
+    case SafetensorType::kFloat16:
+      return visitor(Float16{});
+    case SafetensorType::kBfloat16:
+      return visitor(Bfloat16{});
+    case SafetensorType::kInt64:
+      return visitor(std::int64_t{});
+    case SafetensorType::kInt32:
+      return visitor(std::int32_t{});
+    case SafetensorType::kInt16:
+      return visitor(std::int16_t{});
+    case SafetensorType::kInt8:
+      return visitor(std::int8_t{});
+    case SafetensorType::kUint32:
+      return visitor(std::uint32_t{});
+    case SafetensorType::kUint16:
+      return visitor(std::uint16_t{});
+    case SafetensorType::kUint8:
+      return visitor(std::uint8_t{});
+    case SafetensorType::kBool:
+      break;
+  }
+  return visitor(Bool{});
+}
+
+constexpr std::pair<std::string_view, SafetensorType> kTypes[] = {
+    {"F64", SafetensorType::kFloat64},   {"F32", SafetensorType::kFloat32}, {"F16", SafetensorType::kFloat16},
+    {"BF16", SafetensorType::kBfloat16}, {"I64", SafetensorType::kInt64},   {"I32", SafetensorType::kInt32},
+    {"I16", SafetensorType::kInt16},     {"I8", SafetensorType::kInt8},     {"U32", SafetensorType::kUint32},
+    {"U16", SafetensorType::kUint16},    {"U8", SafetensorType::kUint8},    {"BOOL", SafetensorType::kBool}};
+
+std::string_view code_of(SafetensorType type) {
+  return std::ranges::find(kTypes, type, &std::pair<std::string_view, SafetensorType>::second)->first;
+}
+
+std::size_t item_size(SafetensorType type) {
+  return visit_entry(type, [](auto entry) { return sizeof(entry); });
+}
+
+// Whether T holds every value of another type.
+template <class T, class From>
+constexpr bool kHolds = std::numeric_limits<From>::digits <= std::numeric_limits<T>::digits &&
+                        (std::is_floating_point_v<T> || std::is_integral_v<From>);
+
+std::string shown(std::string_view name) {
+  return fmt::format("{:?}{}", name.substr(0, kMostQuoted), name.size() > kMostQuoted ? "…" : "");
+}
+
+[[noreturn]] void reject(const std::filesystem::path& path, const std::string& why) {
+  throw FileError(fmt::format("{}: not a whole safetensors file: {}", path.string(), why));
+}
+
+// What the header says of one tensor.
+struct Entry {
+  std::optional<SafetensorType> type;
+  std::optional<std::vector<std::int64_t>> shape, offsets;
+};
+
+// Reads the header as it is parsed, without a tree of it, so that memory is a small multiple of its length and nesting
+// is refused where it starts. Every member function is a parser's event; all return true, which is to go on.
+class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit HeaderReader(const std::filesystem::path& path) : path_(path) {}
+
+  std::map<std::string, std::string> metadata;
+  std::map<std::string, Entry> entries;
+
+  bool null() override { unexpected("null"); }
+  bool boolean(bool) override { unexpected("a boolean"); }
+  bool number_integer(number_integer_t value) override { unexpected(fmt::format("{}", value)); }
+  bool number_float(number_float_t, const string_t& text) override { unexpected(text.substr(0, kMostQuoted)); }
+  bool binary(binary_t&) override { unexpected("bytes"); }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (numbers_ == nullptr || !std::in_range<std::int64_t>(value)) unexpected(fmt::format("{}", value));
+    if (numbers_->size() == kMaxRank) reject(path_, fmt::format("more than {} numbers for {}", kMaxRank, where()));
+    numbers_->push_back(static_cast<std::int64_t>(value));
+    return true;
+  }
+
+  bool string(string_t& text) override {
+    if (depth_ == 2 && in_metadata()) {
+      if (!metadata.emplace(field_, std::move(text)).second) repeated();
+    } else if (depth_ == 2 && field_ == "dtype") {
+      const auto found = std::ranges::find(kTypes, text, &std::pair<std::string_view, SafetensorType>::first);
+      if (found == std::end(kTypes)) {
+        std::string known;
+        for (const auto& [code, type] : kTypes) known += fmt::format("{}{}", known.empty() ? "" : ", ", code);
+        reject(path_, fmt::format("{} is {}, expected one of {}", where(), shown(text), known));
+      }
+      if (std::exchange(entry_->type, found->second)) repeated();
+    } else {
+      unexpected(shown(text));
+    }
+    return true;
+  }
+
+  bool key(string_t& text) override {
+    field_.clear();
+    (depth_ == 1 ? name_ : field_) = std::move(text);
+    return true;
+  }
+
+  bool start_object(std::size_t) override {
+    if (depth_ > 1) unexpected("an object");
+    if (++depth_ == 1) return true;
+    if (in_metadata()) {
+      if (std::exchange(metadata_seen_, true)) repeated();
+    } else {
+      const auto [entry, fresh] = entries.try_emplace(name_);
+      if (!fresh) repeated();
+      entry_ = &entry->second;
+    }
+    return true;
+  }
+
+  bool end_object() override {
+    field_.clear();
+    if (depth_-- == 2 && !in_metadata() && !(entry_->type && entry_->shape && entry_->offsets)) {
+      reject(path_, fmt::format("{} lacks one of dtype, shape and data_offsets", shown(name_)));
+    }
+    return true;
+  }
+
+  bool start_array(std::size_t) override {
+    const bool shape = field_ == "shape";
+    if (depth_ != 2 || in_metadata() || (!shape && field_ != "data_offsets")) unexpected("an array");
+    auto& numbers = shape ? entry_->shape : entry_->offsets;
+    if (numbers) repeated();
+    numbers_ = &numbers.emplace();
+    ++depth_;
+    return true;
+  }
+
+  bool end_array() override {
+    numbers_ = nullptr;
+    --depth_;
+    return true;
+  }
+
+  // The parser's own message quotes the token it stopped at, however long.
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) override {
+    reject(path_, fmt::format("its header is not JSON at byte {}", position));
+  }
+
+ private:
+  bool in_metadata() const { return name_ == kMetadata; }
+  std::string where() const {
+    if (depth_ == 0) return "its header";
+    return shown(name_) + (field_.empty() ? "" : " " + shown(field_));
+  }
+  [[noreturn]] void unexpected(const std::string& found) const {
+    const char* expected = "an object with dtype, shape and data_offsets";
+    if (depth_ == 0) expected = "an object";
+    if (depth_ > 0 && in_metadata()) expected = depth_ == 1 ? "an object of strings" : "a string";
+    if (depth_ == 2 && !in_metadata()) expected = "a dtype or an array of whole numbers from 0 on, called so";
+    if (depth_ == 3) expected = "a whole number from 0 to 2^63 - 1";
+    reject(path_, fmt::format("{} is {}, expected {}", where(), found, expected));
+  }
+  [[noreturn]] void repeated() const { reject(path_, fmt::format("{} comes twice", where())); }
+
+  const std::filesystem::path& path_;
+  int depth_ = 0;
+  std::string name_, field_;  // the last keys of the outer and of an inner object
+  bool metadata_seen_ = false;
+  Entry* entry_ = nullptr;                        // of name_
+  std::vector<std::int64_t>* numbers_ = nullptr;  // where the array being read goes
+};
+
+// The shape, if its entries take just the bytes that its offsets, which lie in the file, claim.
+Shape checked_shape(const std::filesystem::path& path, const std::string& name, const Entry& entry) {
+  const std::int64_t claimed = (*entry.offsets)[1] - (*entry.offsets)[0];
+  std::optional<Shape> shape;
+  try {
+    shape.emplace(*entry.shape);
+  } catch (const ShapeError& error) {
+    reject(path, fmt::format("{}: {}", shown(name), error.what()));
+  }
+  const auto item = static_cast<std::int64_t>(item_size(*entry.type));
+  if (claimed % item != 0 || shape->size() != claimed / item) {
+    reject(path, fmt::format("{} has {} bytes, expected {} × {} for {} of shape {}", shown(name), claimed,
+                             shape->size(), item, code_of(*entry.type), shape->to_string()));
+  }
+  return *shape;
+}
+
+std::uint64_t header_length(const std::filesystem::path& path, std::uint64_t file_size) {
+  if (file_size < kLengthBytes) reject(path, fmt::format("{} bytes, expected at least {}", file_size, kLengthBytes));
+  std::uint64_t length = 0;
+  ByteReader(path, Coding::kStored, 0, kLengthBytes).read({reinterpret_cast<std::uint8_t*>(&length), kLengthBytes});
+  const std::uint64_t most = std::min(file_size - kLengthBytes, kMaxHeaderBytes);
+  if (length > most) reject(path, fmt::format("a header of {} bytes is claimed, expected {} at most", length, most));
+  return length;
+}
+
+SafetensorType type_of(const SafetensorView& tensor) {
+  constexpr SafetensorType kWritten[] = {SafetensorType::kFloat32, SafetensorType::kFloat64, SafetensorType::kInt64};
+  return kWritten[tensor.values.index()];
+}
+
+}  // namespace
+
+void save_safetensors(const std::filesystem::path& path, std::span<const SafetensorView> tensors,
+                      const std::map<std::string, std::string>& metadata) {
+  std::vector<const SafetensorView*> order;
+  std::set<std::string_view> names = {kMetadata};
+  for (const SafetensorView& tensor : tensors) {
+    const std::size_t count = std::visit([](auto values) { return values.size(); }, tensor.values);
+    if (static_cast<std::uint64_t>(tensor.shape.size()) != count) {
+      throw ShapeError(fmt::format("save_safetensors: {} has {} values, expected {} for shape {}", shown(tensor.name),
+                                   count, tensor.shape.size(), tensor.shape.to_string()));
+    }
+    if (tensor.shape.extents().size() > kMaxRank) {
+      throw ShapeError(fmt::format("save_safetensors: {} has rank {}, expected {} at most", shown(tensor.name),
+                                   tensor.shape.rank(), kMaxRank));
+    }
+    if (!names.insert(tensor.name).second) {
+      throw ArgumentError(fmt::format("save_safetensors: the name {} is taken", shown(tensor.name)));
+    }
+    order.push_back(&tensor);
+  }
+  std::ranges::sort(order, {}, [](const SafetensorView* tensor) {
+    return std::tuple(-static_cast<int>(item_size(type_of(*tensor))), std::string_view(tensor->name));
+  });
+
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header[std::string(kMetadata)] = metadata;
+  std::uint64_t end = 0;
+  for (const SafetensorView* tensor : order) {
+    const std::uint64_t begin = end;
+    end += static_cast<std::uint64_t>(tensor->shape.size()) * item_size(type_of(*tensor));
+    header[tensor->name] = {
+        {"dtype", code_of(type_of(*tensor))}, {"shape", tensor->shape.extents()}, {"data_offsets", {begin, end}}};
+  }
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const nlohmann::json::type_error& error) {
+    throw ArgumentError(fmt::format("save_safetensors: expected names and metadata in UTF-8: {}", error.what()));
+  }
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the entries are aligned
+  if (text.size() > kMaxHeaderBytes) {
+    throw ArgumentError(
+        fmt::format("save_safetensors: names and metadata make a header of {} bytes, expected {} at most", text.size(),
+                    kMaxHeaderBytes));
+  }
+
+  AtomicFile file(path);
+  const std::uint64_t length = text.size();
+  file.write(&length, sizeof length);
+  file.write(text);
+  for (const SafetensorView* tensor : order) {
+    std::visit([&](auto values) { file.write(values.data(), values.size_bytes()); }, tensor->values);
+  }
+  file.commit();
+}
+
+SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(path)) {
+  const std::uint64_t file_size = regular_file_size(path_);
+  const std::uint64_t length = header_length(path_, file_size);
+  const std::uint64_t data = kLengthBytes + length;
+  const auto data_size = static_cast<std::int64_t>(file_size - data);
+  const auto header = ByteReader(path_, Coding::kStored, kLengthBytes, length).read_up_to(length);
+  // The parser would pass over a byte order mark, and take a NUL for the end.
+  if (header.empty() || header.front() != '{') reject(path_, "its header does not start with {");
+  if (std::ranges::find(header, 0) != header.end()) reject(path_, "its header contains a NUL");
+  HeaderReader reader(path_);
+  nlohmann::json::sax_parse(header, &reader);
+
+  std::vector<std::tuple<std::int64_t, std::int64_t, const std::string*>> places;
+  for (const auto& [name, entry] : reader.entries) {
+    const std::vector<std::int64_t>& offsets = *entry.offsets;
+    if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_size) {
+      reject(path_, fmt::format("{}: data_offsets are [{}], expected two within the {} bytes of entries, in order",
+                                shown(name), fmt::join(offsets, ", "), data_size));
+    }
+    tensors_.emplace(
+        name, Tensor{*entry.type, checked_shape(path_, name, entry), data + static_cast<std::uint64_t>(offsets[0])});
+    places.emplace_back(offsets[0], offsets[1], &name);
+  }
+  std::ranges::sort(places);
+  std::int64_t end = 0;
+  for (const auto& [first, last, name] : places) {
+    if (first != end) {
+      reject(path_, fmt::format("{} starts at {}, expected {}, where the one before ends", shown(*name), first, end));
+    }
+    end = last;
+  }
+  if (end != data_size) reject(path_, fmt::format("{} bytes of entries, expected {}", data_size, end));
+  metadata_ = std::move(reader.metadata);
+}
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> all;
+  for (const auto& [name, tensor] : tensors_) all.push_back(name);
+  return all;
+}
+
+const SafetensorsFile::Tensor& SafetensorsFile::find(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) {
+    throw FileError(fmt::format("{}: found no tensor {} among its {}", path_.string(), shown(name), tensors_.size()));
+  }
+  return found->second;
+}
+
+template <class T>
+std::vector<T> SafetensorsFile::read(const std::string& name, const Shape& expected) const {
+  const Tensor& tensor = find(name);
+  if (tensor.shape != expected) {
+    throw FileError(fmt::format("{}: tensor {} has shape {}, expected {}", path_.string(), shown(name),
+                                tensor.shape.to_string(), expected.to_string()));
+  }
+  const auto count = static_cast<std::size_t>(tensor.shape.size());
+  return visit_entry(tensor.type, [&]<class From>(From) -> std::vector<T> {
+    if constexpr (kHolds<T, decltype(value_of(From{}))>) {
+      ByteReader bytes(path_, Coding::kStored, tensor.offset, count * sizeof(From));
+      std::vector<T> values;
+      values.reserve(count);
+      std::vector<From> chunk;
+      while (values.size() < count) {
+        chunk.resize(std::min(count - values.size(), kChunk));
+        bytes.read({reinterpret_cast<std::uint8_t*>(chunk.data()), chunk.size() * sizeof(From)});
+        for (const From entry : chunk) values.push_back(static_cast<T>(value_of(entry)));
+      }
+      return values;
+    } else {
+      throw FileError(fmt::format("{}: tensor {} is of {}, expected a type whose values all fit into {} of {} bits",
+                                  path_.string(), shown(name), code_of(tensor.type),
+                                  std::is_integral_v<T> ? "an integer" : "a floating-point number", 8 * sizeof(T)));
+    }
+  });
+}
+
+template std::vector<float> SafetensorsFile::read(const std::string&, const Shape&) const;
+template std::vector<double> SafetensorsFile::read(const std::string&, const Shape&) const;
+template std::vector<std::int64_t> SafetensorsFile::read(const std::string&, const Shape&) const;
+
+}  // namespace slopewise
