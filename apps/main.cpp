@@ -110,6 +110,7 @@ int run(int argc, char** argv) {
   app.footer("Each verb explains itself: slopewise VERB --help");
   const Verb verbs[] = {
       add_study(app),
+      add_train(app),
       add_gradient(app),
       add_bench(app),
       add_data(app),

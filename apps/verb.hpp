@@ -19,5 +19,6 @@ Verb add_bench(CLI::App& app);
 Verb add_data(CLI::App& app);
 Verb add_gradient(CLI::App& app);
 Verb add_study(CLI::App& app);
+Verb add_train(CLI::App& app);
 
 }  // namespace slopewise

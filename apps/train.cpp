@@ -1,0 +1,258 @@
+// `slopewise train`: trains a network with forward gradients, or with backprop beside them.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <sstream>
+
+#include "apps/train/options.hpp"
+#include "apps/train/run.hpp"
+#include "apps/verb.hpp"
+#include "slopewise/base/atomic_file.hpp"
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/version.hpp"
+#include "slopewise/report/format.hpp"
+#include "slopewise/report/json.hpp"
+#include "slopewise/report/progress.hpp"
+#include "slopewise/report/table.hpp"
+#include "slopewise/report/terminal.hpp"
+
+namespace slopewise {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Path = std::filesystem::path;
+
+std::string read_text(const Path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) throw FileError(fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));
+  return text.str();
+}
+
+Json to_json(const CurvePoint& point) {
+  return {{"step", point.step},           {"epoch", point.epoch},
+          {"seconds", point.seconds},     {"train_loss", point.train_loss},
+          {"test_loss", point.test.loss}, {"test_error", point.test.error}};
+}
+
+CurvePoint curve_point(const Json& json) {
+  return {.step = json.at("step"),
+          .epoch = json.at("epoch"),
+          .seconds = json.at("seconds"),
+          .train_loss = json.at("train_loss"),
+          .test = {.loss = json.at("test_loss"), .error = json.at("test_error")}};
+}
+
+// The lines of a run's progress, which go on where they were when a run is resumed.
+class MetricsFile {
+ public:
+  // Keeps the lines of steps up to `step` of a file that is there.
+  MetricsFile(const Path& path, Index step) : path_(path) {
+    std::string kept;
+    if (step > 0 && std::filesystem::exists(path)) {
+      std::istringstream lines(read_text(path));
+      for (std::string line; std::getline(lines, line);) {
+        const Json parsed = Json::parse(line, nullptr, false);
+        if (parsed.is_object() && parsed.value("step", Index{0}) <= step && parsed.contains("step"))
+          kept += line + "\n";
+      }
+    }
+    AtomicFile file(path);
+    file.write(kept);
+    file.commit();
+    stream_.open(path, std::ios::app | std::ios::binary);
+  }
+  void add(const Json& line) {
+    stream_ << line.dump() << '\n' << std::flush;
+    if (!stream_) throw FileError(fmt::format("{}: cannot be written: {}", path_.string(), std::strerror(errno)));
+  }
+
+ private:
+  Path path_;
+  std::ofstream stream_;
+};
+
+std::int64_t peak_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;
+}
+
+Json config_json(const CLI::App& command) {
+  Json config = Json::object();
+  for (const CLI::Option* option : command.get_options()) {
+    if (!option->get_configurable() || option->get_lnames().empty()) continue;
+    const std::string& name = option->get_lnames()[0];
+    if (name == "help") continue;
+    std::string value =
+        option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ",")) : option->get_default_str();
+    config[name] = std::move(value);
+  }
+  return config;
+}
+
+Json results(const TrainOptions& options, const CLI::App& command, const Trainer& trainer,
+             const TrainOutcome& outcome) {
+  const auto optional = [](std::optional<double> value) { return value ? Json(*value) : Json(nullptr); };
+  Json curve = Json::array();
+  for (const CurvePoint& point : outcome.curve) curve.push_back(to_json(point));
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const CurvePoint last =
+      outcome.curve.empty() ? CurvePoint{.train_loss = kNone, .test = {kNone, kNone}} : outcome.curve.back();
+  return {{"schema", "slopewise.train/1"},
+          {"version", version()},
+          {"name", Path(options.out).filename().string()},
+          {"preset", options.preset},
+          {"method", options.method},
+          {"seed", options.run.seed},
+          {"config", config_json(command)},
+          {"parameters", trainer.parameters()},
+          {"slopes", trainer.slopes()},
+          {"status", outcome.status},
+          {"message", outcome.message},
+          {"epochs", static_cast<double>(trainer.step()) / static_cast<double>(trainer.steps_per_epoch())},
+          {"steps", trainer.step()},
+          {"seconds", outcome.seconds},
+          {"train_loss", last.train_loss},
+          {"test_loss", last.test.loss},
+          {"test_error", last.test.error},
+          {"seconds_to_97", optional(outcome.seconds_to(97))},
+          {"seconds_to_98", optional(outcome.seconds_to(98))},
+          {"peak_bytes", peak_bytes()},
+          {"step_bytes", trainer.step_bytes()},
+          {"curve", std::move(curve)}};
+}
+
+void print_table(const TrainOptions& options, const Trainer& trainer, const TrainOutcome& outcome) {
+  const CurvePoint& last = outcome.curve.back();
+  const auto time = [&](std::optional<double> seconds) {
+    return seconds ? format_seconds(*seconds) : std::string("-");
+  };
+  Table table({"figure", "value"});
+  table.add_row({"test error", fmt::format("{:.2f} %", 100 * last.test.error)});
+  table.add_row({"test loss", format_number(last.test.loss)});
+  table.add_row({"train loss", format_number(last.train_loss)});
+  table.add_row({"epochs", format_number(last.epoch)});
+  table.add_row({"training time", format_seconds(outcome.seconds)});
+  table.add_row({"to 97 %", time(outcome.seconds_to(97))});
+  table.add_row({"to 98 %", time(outcome.seconds_to(98))});
+  table.add_row({"parameters", format_number(static_cast<double>(trainer.parameters()))});
+  table.add_row({"memory of a step", format_bytes(trainer.step_bytes())});
+  std::cout << table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1))
+            << fmt::format("\nThe run: {}\n", options.out);
+}
+
+int run(TrainOptions& options, CLI::App& command) {
+  const bool resumed = !options.resume.empty();
+  if (resumed) {
+    apply_config(command, read_text(Path(options.resume) / "config.toml"),
+                 (Path(options.resume) / "config.toml").string());
+    options.out = options.resume;
+  } else if (!options.preset.empty()) {
+    apply_config(command, find_preset(options.preset).toml, "preset " + options.preset);
+  }
+  apply(options.run);
+  TrainSettings settings = resolve(options);
+  const DataSplit data = load_data(options.data);
+  const Path directory = options.out;
+  ensure_writable_directory(directory);
+  if (options.seconds > 0 && !resumed) {
+    settings.epochs = epochs_within(options.seconds, settings.epochs, settings, data);
+    CLI::Option* epochs = command.get_option("--epochs");
+    epochs->clear();
+    epochs->add_result(std::to_string(settings.epochs));
+    epochs->run_callback();
+  }
+  Trainer trainer(settings, data);
+  TrainOutcome so_far;
+  const Path checkpoint = directory / "checkpoint.safetensors";
+  if (resumed) {
+    const auto kept = trainer.restore(checkpoint, {"seconds", "curve"});
+    so_far.seconds = std::strtod(kept.at("seconds").c_str(), nullptr);
+    const Json curve = Json::parse(kept.at("curve"), nullptr, false);
+    if (!curve.is_array()) throw FileError(fmt::format("{}: curve: expected a JSON array", checkpoint.string()));
+    try {
+      for (const Json& point : curve) so_far.curve.push_back(curve_point(point));
+    } catch (const nlohmann::json::exception& error) {
+      throw FileError(fmt::format("{}: curve: {}", checkpoint.string(), error.what()));
+    }
+  } else {
+    if (!options.initial.empty()) trainer.load_weights(options.initial);
+    AtomicFile config(directory / "config.toml");
+    config.write(config_of(command));
+    config.commit();
+  }
+
+  MetricsFile metrics(directory / "metrics.jsonl", trainer.step());
+  TrainOutcome outcome;
+  {
+    Progress progress("train", static_cast<double>(trainer.steps()), {.quiet = options.run.quiet, .unit = "steps"});
+    progress.advance(static_cast<double>(trainer.step()));
+    outcome = run_training(
+        trainer,
+        {.seconds = options.seconds,
+         .target_accuracy = options.target_accuracy,
+         .evaluate_every = options.evaluate_every,
+         .log_every = options.log_every,
+         .measure_every = options.measure_every,
+         .check_every = options.check_every,
+         .checkpoint_every = options.checkpoint_every},
+        std::move(so_far),
+        {.advanced =
+             [&](double steps, const std::string& note) {
+               progress.note(note);
+               progress.advance(steps);
+             },
+         .metrics = [&](const Json& line) { metrics.add(line); },
+         .checkpoint =
+             [&](const TrainOutcome& now, bool) {
+               Json curve = Json::array();
+               for (const CurvePoint& point : now.curve) curve.push_back(to_json(point));
+               trainer.save(checkpoint, {{"seconds", fmt::format("{}", now.seconds)}, {"curve", curve.dump()}});
+             }});
+  }
+  if (outcome.status == "finished" || outcome.status == "reached")
+    trainer.save_weights(directory / "weights.safetensors");
+  write_json(directory / "results.json", results(options, command, trainer, outcome));
+  if (outcome.status == "diverged") throw NumericError(outcome.message);
+  if (outcome.status == "interrupted") {
+    throw Interrupted(fmt::format("interrupted at step {} of {}; to go on: slopewise train --resume {}", trainer.step(),
+                                  trainer.steps(), options.out));
+  }
+  if (!options.run.quiet) print_table(options, trainer, outcome);
+  return 0;
+}
+
+}  // namespace
+
+Verb add_train(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("train", "Train a network with forward gradients, or with backprop beside them");
+  const auto options = std::make_shared<TrainOptions>();
+  add_train_options(*command, *options);
+  const auto list = std::make_shared<bool>(false);
+  command->add_flag("--list-presets", *list, "Print the presets and what each is for, then exit")->configurable(false);
+  command->footer(
+      "Examples:\n"
+      "  slopewise train --preset digits-activities\n"
+      "  slopewise train --method local --prior feedback --correction gated --tangents 2 --epochs 5 --out runs/local");
+  return {command, [options, command, list] {
+            if (!*list) return run(*options, *command);
+            for (const Preset& preset : presets()) {
+              const std::string toml = preset.toml;
+              const std::string first = toml.substr(0, toml.find('\n'));
+              std::cout << fmt::format("{:<20}{}\n", preset.name, first.starts_with("# ") ? first.substr(2) : "");
+            }
+            return 0;
+          }};
+}
+
+}  // namespace slopewise

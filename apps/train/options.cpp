@@ -1,0 +1,235 @@
+#include "apps/train/options.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/probe/probe.hpp"
+
+namespace slopewise {
+namespace {
+
+constexpr Index kMost = 1'000'000'000;
+const std::vector<std::string> kMethods{"exact", "weights", "activities", "local", "zeroth-order"};
+const std::vector<std::string> kCorrections{"full", "gated", "none"};
+
+NetworkSpec::Convolution convolution(const std::string& text) {
+  const bool pool = text.ends_with('p');
+  const std::string digits = pool ? text.substr(0, text.size() - 1) : text;
+  Index channels = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), channels);
+  if (error != std::errc() || end != digits.data() + digits.size() || channels < 1 || channels > 65536) {
+    throw ArgumentError(
+        fmt::format("--channels: expected numbers from 1 to 65536, with a p where pooling follows, found '{}'", text));
+  }
+  return {.channels = channels, .pool = pool};
+}
+
+}  // namespace
+
+void add_train_options(CLI::App& command, TrainOptions& options) {
+  TrainSettings& settings = options.settings;
+  std::string group;
+  const auto choice = [&](const char* name, std::string& value, const std::vector<std::string>& names,
+                          const char* what) {
+    return command.add_option(name, value, what)
+        ->type_name("NAME")
+        ->check(CLI::IsMember(names))
+        ->capture_default_str()
+        ->group(group);
+  };
+  const auto count = [&](const char* name, Index& value, Index least, Index most, const char* what) {
+    return command.add_option(name, value, what)
+        ->type_name("N")
+        ->check(CLI::Range(least, most))
+        ->capture_default_str()
+        ->group(group);
+  };
+  const auto number = [&](const char* name, double& value, double least, double most, const char* what) {
+    return command.add_option(name, value, what)
+        ->type_name("X")
+        ->check(CLI::Range(least, most))
+        ->capture_default_str()
+        ->group(group);
+  };
+
+  group = "What is trained";
+  add_data_options(command, options.data);
+  choice("--model", settings.network.family, network_families(), "Model");
+  command.add_option("--hidden", settings.network.hidden, "Units of the hidden layers (mlp, cnn), channels (mixer)")
+      ->type_name("N,N,...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(Index{1}, Index{1'000'000}))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--channels", options.convolutions, "Channels of the cnn's 3x3 convolutions; 64p is pooled after")
+      ->type_name("N,Np,...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->group(group);
+  count("--patch", settings.network.patch, 1, 4096, "Side of the mixer's patches, in pixels");
+  command.add_flag("--residual", settings.network.residual, "Layers of equal width add to what they read")
+      ->group(group);
+  count("--validation", settings.validation, 0, kMost,
+        "Hold out the last N training images and judge on them, not on the test set");
+  command.add_option("--initial", options.initial, "Start from these weights (.safetensors) instead of random ones")
+      ->type_name("FILE")
+      ->group(group);
+
+  group = "How gradients are made";
+  command.add_option("--preset", options.preset, "Take what is not given here from a preset: see --list-presets")
+      ->type_name("NAME")
+      ->configurable(false)
+      ->group(group);
+  choice("--method", options.method, kMethods,
+         "exact: backprop; weights, activities: where tangents enter; local: activities, each block with its own loss; "
+         "zeroth-order: differences of losses");
+  count("--tangents", options.tangents, 0, 1'000'000, "Tangents of each step, and of each example for activities");
+  command.add_option("--law", options.law, "Law of the tangents [rademacher; rank-one for weights]")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(probe_names()))
+      ->group(group);
+  choice("--prior", settings.method.activity.prior, activity_prior_names(),
+         "What activities' gradients are expected to be");
+  choice("--correction", options.correction, kCorrections,
+         "How much of what slopes find beside the prior is added; gated: while its noise is bearable");
+  number("--gate", settings.method.activity.gate, 1e-9, 1e9, "Noise over signal up to which all of it is");
+  number("--pace", settings.method.pace, 0, 2, "How fast the prior learns, at the largest learning rate");
+  command
+      .add_flag("--one-by-one", options.one_by_one,
+                "Perturb the layers one by one, each with tangents and slopes of its own")
+      ->group(group);
+  command
+      .add_flag("--estimated-head", options.estimated_head,
+                "Estimate the last layer's gradient too, though it is known")
+      ->group(group);
+  count("--block-layers", options.block_layers, -1, 1'000'000,
+        "Layers to a block with a loss of its own; 0: one block; -1: 1 for local, else 0");
+  count("--groups", settings.network.groups, 1, 65536, "Heads of each block, each for its share of the units");
+  choice("--estimator", settings.method.estimator, estimator_names(), "Estimator of weights");
+  add_storage_option(command, settings.method.estimate.storage)->group(group);
+  choice("--tangent-precision", options.tangent_precision, {"float32", "bf16"},
+         "Factors of the products that carry tangents of weights");
+  number("--epsilon", settings.method.estimate.epsilon, 1e-12, 1e3, "Step of zeroth-order differences");
+  command
+      .add_flag("--checkpointed", settings.method.checkpointed,
+                "exact: keep the activations of few layers, make the rest again")
+      ->group(group);
+
+  group = "Steps";
+  choice("--optimizer", settings.optimizer, optimizer_names(), "Optimizer");
+  number("--rate", settings.rate, 0, 1e6, "Learning rate, the largest of its schedule");
+  number("--final-rate", settings.final_rate, 0, 1e6, "Learning rate at the end of the schedule");
+  choice("--schedule", settings.schedule, schedule_names(), "How the rate changes over the run");
+  number("--warm-up", settings.warm_up, 0, 1e6, "Epochs in which the rate rises from 0");
+  number("--momentum", settings.optimizer_options.momentum, 0, 0.999999, "Momentum (momentum, nesterov)");
+  number("--beta1", settings.optimizer_options.beta1, 0, 0.999999, "First moment's decay (adam, adamw)");
+  number("--beta2", settings.optimizer_options.beta2, 0, 0.9999999, "Second moment's decay (adam, adamw)");
+  number("--weight-decay", settings.optimizer_options.weight_decay, 0, 1e6, "Weight decay");
+  number("--clip-norm", options.clip_norm, 0, 1e30, "Longest gradient; 0: any");
+  number("--clip-slope", options.clip_slope, 0, 1e30, "Largest slope of weights; 0: any");
+  number("--clip-quantile", settings.method.clip_quantile, 1e-6, 1,
+         "Share of the slopes of weights that are not clipped");
+  number("--label-smoothing", settings.network.label_smoothing, 0, 0.999,
+         "Share of the target spread over all classes");
+  number("--input-dropout", settings.network.input_dropout, 0, 0.999, "Share of the inputs left out");
+  number("--dropout", settings.network.dropout, 0, 0.999, "Share of every hidden layer left out");
+  number("--average", settings.average, 0, 1, "Decay of the weights' average, which is then judged; 0: none");
+  count("--batch", settings.batch, 1, kMost, "Images of a step");
+
+  group = "How long";
+  count("--epochs", settings.epochs, 1, kMost, "Epochs");
+  number("--seconds", options.seconds, 0, 1e9, "As many epochs as fit in this time, and at most --epochs; 0: no limit");
+  number("--target-accuracy", options.target_accuracy, 0, 100, "Stop at this accuracy, in percent; 0: none");
+
+  group = "What is told and kept";
+  number("--evaluate-every", options.evaluate_every, 1e-6, 1e9, "Epochs between evaluations");
+  count("--log-every", options.log_every, 1, kMost, "Steps between lines of metrics.jsonl");
+  count("--measure-every", options.measure_every, 0, kMost,
+        "Steps between measurements of the gradient's norm and noise; 0: never");
+  count("--check-against-backprop", options.check_every, 0, kMost,
+        "Steps between measurements that also make the exact gradient; 0: never");
+  number("--checkpoint-every", options.checkpoint_every, 0, 1e9, "Seconds between checkpoints");
+  command.add_option("--out", options.out, "Directory of the run")
+      ->type_name("DIR")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--resume", options.resume, "Go on with the run in this directory")
+      ->type_name("DIR")
+      ->configurable(false)
+      ->group(group);
+  add_run_options(command, options.run);
+}
+
+void apply_config(CLI::App& command, const std::string& toml, const std::string& source) {
+  std::istringstream stream(toml);
+  std::vector<CLI::ConfigItem> items;
+  try {
+    items = CLI::ConfigTOML().from_config(stream);
+    for (const CLI::ConfigItem& item : items) {
+      CLI::Option* option = command.get_option_no_throw("--" + item.name);
+      if (!option || !option->get_configurable())
+        throw ArgumentError(fmt::format("{}: '{}' is no option of {}", source, item.name, command.get_name()));
+      if (option->count() > 0) continue;
+      if (option->get_expected_max() == 0) {  // a flag
+        if (item.inputs.size() != 1 || (item.inputs[0] != "true" && item.inputs[0] != "false"))
+          throw ArgumentError(fmt::format("{}: {}: expected true or false", source, item.name));
+        if (item.inputs[0] == "false") continue;
+      }
+      option->add_result(item.inputs);
+      option->run_callback();
+    }
+  } catch (const CLI::Error& error) {
+    throw ArgumentError(fmt::format("{}: {}", source, error.what()));
+  }
+}
+
+std::string config_of(const CLI::App& command) {
+  return command.config_to_str(true, false);
+}
+
+TrainSettings resolve(const TrainOptions& options) {
+  TrainSettings settings = options.settings;
+  MethodSettings& method = settings.method;
+  const bool activities = options.method == "activities" || options.method == "local";
+  method.name = options.method == "local" ? "activities" : options.method;
+  settings.network.convolutions.clear();
+  for (const std::string& text : options.convolutions) settings.network.convolutions.push_back(convolution(text));
+  settings.network.block_layers = options.block_layers >= 0   ? options.block_layers
+                                  : options.method == "local" ? Index{1}
+                                                              : Index{0};
+  method.activity.law = options.law.empty() ? "rademacher" : options.law;
+  method.estimate.law = options.law.empty() ? "rank-one" : options.law;
+  if (!activities && options.tangents < 1 && options.method != "exact")
+    throw ArgumentError("--tangents: expected at least 1 for tangents of weights");
+  method.activity.tangents = method.estimate.tangents = options.tangents;
+  method.activity.correction = options.correction == "full"    ? Correction::kFull
+                               : options.correction == "gated" ? Correction::kGated
+                                                               : Correction::kNone;
+  method.activity.together = !options.one_by_one;
+  method.activity.exact_head = !options.estimated_head;
+  method.tangent_precision =
+      options.tangent_precision == "bf16" ? TangentPrecision::kBfloat16 : TangentPrecision::kFloat32;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  method.clip_slope = options.clip_slope > 0 ? options.clip_slope : kInfinity;
+  settings.optimizer_options.clip_norm = options.clip_norm > 0 ? options.clip_norm : kInfinity;
+  settings.seed = options.run.seed;
+  check(settings);
+  return settings;
+}
+
+const Preset& find_preset(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Preset& preset : presets()) {
+    if (preset.name == name) return preset;
+    names.emplace_back(preset.name);
+  }
+  throw ArgumentError(fmt::format("--preset: '{}': expected one of {}", name, fmt::join(names, ", ")));
+}
+
+}  // namespace slopewise

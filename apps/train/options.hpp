@@ -1,0 +1,59 @@
+// The options of `slopewise train`, and the presets: files of the same options, named.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/arguments.hpp"
+#include "slopewise/train/settings.hpp"
+
+namespace slopewise {
+
+struct TrainOptions {
+  TrainSettings settings;
+  DataOptions data;
+  RunOptions run;
+  std::string method = "activities";      // as the user names it; "local" is activities in blocks
+  std::vector<std::string> convolutions;  // "32", "64p": p pools
+  std::string correction = "full";
+  std::string tangent_precision = "float32";
+  Index tangents = 8;
+  std::string law;                       // empty: the method's usual one
+  double clip_slope = 0, clip_norm = 0;  // 0: none
+  bool one_by_one = false, estimated_head = false;
+  Index block_layers = -1;       // −1: what the method says
+  double seconds = 0;            // 0: no limit
+  double target_accuracy = 0;    // percent; 0: none
+  double evaluate_every = 1;     // epochs
+  Index log_every = 100;         // steps
+  Index measure_every = 0;       // steps; 0: never
+  Index check_every = 0;         // steps; 0: never
+  double checkpoint_every = 60;  // seconds
+  std::string initial;           // weights to start from
+  std::string preset, resume;
+  std::string out = "runs/train";
+};
+
+// Adds all of them. `options` must live as long as the command.
+void add_train_options(CLI::App& command, TrainOptions& options);
+// Sets every option that the command line left alone to what `toml` says, one "name = value" a line. `source` is named
+// in errors. Throws ArgumentError for a name that is no option or a value that does not fit.
+void apply_config(CLI::App& command, const std::string& toml, const std::string& source);
+// What the options say, once all are given. Throws ArgumentError for what does not fit together.
+TrainSettings resolve(const TrainOptions& options);
+// All options as they stand, for apply_config to read back.
+std::string config_of(const CLI::App& command);
+
+// Presets by name, each with its file's text.
+struct Preset {
+  const char* name;
+  const char* toml;
+};
+std::span<const Preset> presets();
+// Throws ArgumentError, naming the nearest, for an unknown name.
+const Preset& find_preset(const std::string& name);
+
+}  // namespace slopewise

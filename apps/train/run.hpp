@@ -1,0 +1,57 @@
+// The loop around a trainer: evaluations, metrics, checkpoints, limits.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "slopewise/train/trainer.hpp"
+
+namespace slopewise {
+
+struct TrainLimits {
+  double seconds = 0;          // of training, evaluations not counted; 0: none
+  double target_accuracy = 0;  // percent; 0: none
+  double evaluate_every = 1;   // epochs
+  Index log_every = 100;
+  Index measure_every = 0, check_every = 0;
+  double checkpoint_every = 60;
+};
+
+// One evaluation of a run.
+struct CurvePoint {
+  Index step = 0;
+  double epoch = 0, seconds = 0, train_loss = 0;
+  Evaluation test;
+};
+
+struct TrainOutcome {
+  std::string status;   // "finished", "reached" the target accuracy, "interrupted", "diverged"
+  std::string message;  // of a run that did not finish
+  std::vector<CurvePoint> curve;
+  double seconds = 0;
+  // Training time at the first evaluation with at least this accuracy.
+  std::optional<double> seconds_to(double accuracy) const;
+};
+
+// What a loop tells those who watch it; any may be empty.
+struct TrainWatcher {
+  std::function<void(double steps, const std::string& note)> advanced;
+  // Gets every line of metrics.jsonl, and each measurement.
+  std::function<void(const nlohmann::ordered_json&)> metrics;
+  // Asked between steps, often: has the trainer's state kept where it says so.
+  std::function<void(const TrainOutcome&, bool last)> checkpoint;
+};
+
+// Trains until the settings' epochs, a limit, Ctrl-C or a loss that is not finite. `so_far` is what a resumed run has
+// behind it.
+TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutcome so_far,
+                          const TrainWatcher& watcher);
+
+// Epochs of a fresh run of these settings that take about `seconds`, by the time of its first steps; at most `most`.
+Index epochs_within(double seconds, Index most, TrainSettings settings, const DataSplit& data);
+
+}  // namespace slopewise

@@ -1,0 +1,189 @@
+#include "slopewise/train/learner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/objective/body_objective.hpp"
+#include "slopewise/objective/program_objective.hpp"
+#include "slopewise/optimize/clip.hpp"
+
+namespace slopewise {
+
+void Learner::restore(const std::vector<StateView<float>>& state) {
+  if (!state.empty()) throw ArgumentError("learner: state: expected none");
+}
+
+namespace {
+
+// Backprop within the block.
+class ExactLearner final : public Learner {
+ public:
+  ExactLearner(const ChainBlock& block, bool checkpointed, ExactLearner* like)
+      : block_(block),
+        checkpointed_(checkpointed),
+        work_(like ? like->work_ : std::make_shared<Work>(block.program->size())) {}
+
+  const Gradient& gradient(const Parameters<float>& parameters, const Batch<float>& batch, std::uint32_t,
+                           std::optional<double>) override {
+    if (!work_->runner || work_->runner->workload().batch < batch.rows)
+      work_->runner.emplace(*block_.program, workload(batch.rows));
+    loss_ = work_->runner->gradient(parameters, batch, work_->gradient.edit()).loss;
+    return work_->gradient;
+  }
+  double loss() const override { return loss_; }
+  std::span<const float> output() const override { return work_->runner->output(0); }
+  Index step_bytes(Index batch) const override { return block_.program->memory(workload(batch)).total(); }
+
+ private:
+  Workload workload(Index batch) const {
+    return {
+        .mode = Workload::Mode::kPullback, .batch = batch, .outputs = {block_.output}, .checkpointed = checkpointed_};
+  }
+  struct Work {
+    explicit Work(Index size) : gradient(size) {}
+    std::optional<Runner<float>> runner;
+    DenseGradient<float> gradient;
+  };
+
+  const ChainBlock& block_;
+  bool checkpointed_;
+  std::shared_ptr<Work> work_;
+  double loss_ = 0;
+};
+
+class ActivityLearner final : public Learner {
+ public:
+  ActivityLearner(const ChainBlock& block, ActivityOptions options, ActivityLearner* like)
+      : estimator_(*block.program, block.sites, with_output(std::move(options), block),
+                   like ? &like->estimator_ : nullptr) {}
+
+  const Gradient& gradient(const Parameters<float>& parameters, const Batch<float>& batch, std::uint32_t step,
+                           std::optional<double> pace) override {
+    const ActivityGradient<float>& found = estimator_.estimate(parameters, batch, step, pace);
+    loss_ = found.loss;
+    double signal = 0;
+    for (const ActivityNoise& noise : found.noise) signal += noise.signal;
+    slope_ = std::sqrt(signal);
+    return found;
+  }
+  double loss() const override { return loss_; }
+  std::span<const float> output() const override { return estimator_.output(0); }
+  std::optional<double> slope() const override {
+    return estimator_.slopes() > 0 ? std::optional(slope_) : std::nullopt;
+  }
+  std::vector<double> residuals(const Parameters<float>& parameters, const Batch<float>& batch,
+                                std::uint32_t step) override {
+    std::vector<double> shares;
+    if (estimator_.prior().name() == "none") return shares;
+    for (const ActivityNoise& noise : estimator_.residuals(parameters, batch, step))
+      shares.push_back(noise.signal > 0 ? noise.residual / noise.signal : 0);
+    return shares;
+  }
+  Index slopes() const override { return estimator_.slopes(); }
+  Index step_bytes(Index batch) const override { return estimator_.memory(batch).total(); }
+  std::vector<StateView<float>> state() const override { return estimator_.state(); }
+  void restore(const std::vector<StateView<float>>& state) override { estimator_.restore(state); }
+
+ private:
+  static ActivityOptions with_output(ActivityOptions options, const ChainBlock& block) {
+    options.outputs = {block.output};
+    return options;
+  }
+
+  ActivityEstimator<float> estimator_;
+  double loss_ = 0, slope_ = 0;
+};
+
+// An estimator along tangents of the weights: of the body where the head is exact, else of all.
+class WeightLearner final : public Learner {
+ public:
+  WeightLearner(const ChainBlock& block, const MethodSettings& settings, std::uint64_t seed)
+      : block_(block), settings_(settings), gradient_(block.program->size()) {
+    const bool differences = settings.name == "zeroth-order";
+    if (settings.activity.exact_head && !differences && !block.sites.nodes.empty()) {
+      body_ = std::make_unique<BodyObjective<float>>(*block.program, block.sites, settings.tangent_precision);
+    } else {
+      whole_ = std::make_unique<ProgramObjective<float>>(
+          *block.program, Batch<float>{}, ObjectiveOptions{.tangent_precision = settings.tangent_precision});
+    }
+    EstimatorOptions options = settings.estimate;
+    options.seed = seed;
+    estimator_ = make_estimator<float>(differences ? "central" : settings.estimator, objective().layout(), options);
+    if (settings.clip_quantile < 1) quantile_.emplace(settings.clip_quantile);
+  }
+
+  const Gradient& gradient(const Parameters<float>& parameters, const Batch<float>& batch, std::uint32_t step,
+                           std::optional<double> pace) override {
+    body_ ? body_->bind(batch) : whole_->bind(batch);
+    GradientEstimate estimate = estimator_->estimate(objective(), parameters, step);
+    loss_ = estimate.loss();
+    const std::vector<double> slopes = estimate.slopes();
+    double squares = 0;
+    for (const double s : slopes) squares += s * s;
+    slope_ = slopes.empty() ? 0 : std::sqrt(squares / static_cast<double>(slopes.size()));
+    const double limit = std::min(settings_.clip_slope, quantile_ ? quantile_->limit() : settings_.clip_slope);
+    if (std::isfinite(limit)) estimate.scale_coefficients(slope_factors(slopes, limit));
+    if (quantile_ && pace) quantile_->watch(slopes);
+    const auto size = static_cast<std::size_t>(objective().size());
+    estimate.materialize(gradient_.edit().subspan(0, size));
+    if (body_) std::ranges::copy(body_->head_gradient(), gradient_.edit().begin() + static_cast<std::ptrdiff_t>(size));
+    make_output(parameters, batch);
+    return gradient_;
+  }
+  double loss() const override { return loss_; }
+  std::span<const float> output() const override { return output_->output(0); }
+  std::optional<double> slope() const override { return slope_; }
+  Index slopes() const override { return estimator_->slopes(); }
+  Index step_bytes(Index batch) const override {
+    Workload workload{.batch = batch, .tangents = settings_.estimate.tangents};
+    workload.forms = make_probe(settings_.estimate.law, block_.program->layout(), 0)->forms();
+    return block_.program->memory(workload).total();
+  }
+  std::vector<StateView<float>> state() const override { return {}; }
+
+ private:
+  Objective<float>& objective() {
+    if (body_) return *body_;
+    return *whole_;
+  }
+  // What the next block reads; an objective does not give it. The last block's output nobody reads.
+  void make_output(const Parameters<float>& parameters, const Batch<float>& batch) {
+    if (block_.output == block_.sites.logits) return;
+    if (!output_ || output_->workload().batch < batch.rows)
+      output_.emplace(*block_.program, Workload{.batch = batch.rows, .outputs = {block_.output}});
+    output_->run(parameters, batch);
+  }
+
+  const ChainBlock& block_;
+  MethodSettings settings_;
+  std::unique_ptr<BodyObjective<float>> body_;
+  std::unique_ptr<ProgramObjective<float>> whole_;
+  std::unique_ptr<Estimator<float>> estimator_;
+  std::optional<SlopeQuantile> quantile_;
+  std::optional<Runner<float>> output_;
+  DenseGradient<float> gradient_;
+  double loss_ = 0, slope_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Learner> make_learner(const MethodSettings& settings, const ChainBlock& block, std::uint64_t seed,
+                                      Learner* like) {
+  if (settings.name == "exact") {
+    return std::make_unique<ExactLearner>(block, settings.checkpointed, dynamic_cast<ExactLearner*>(like));
+  }
+  if (settings.name == "activities") {
+    ActivityOptions options = settings.activity;
+    options.seed = seed;
+    return std::make_unique<ActivityLearner>(block, options, dynamic_cast<ActivityLearner*>(like));
+  }
+  if (settings.name == "weights" || settings.name == "zeroth-order")
+    return std::make_unique<WeightLearner>(block, settings, seed);
+  throw ArgumentError(
+      fmt::format("method '{}': expected one of exact, weights, zeroth-order, activities", settings.name));
+}
+
+}  // namespace slopewise

@@ -1,0 +1,320 @@
+#include "slopewise/train/trainer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/philox.hpp"
+#include "slopewise/model/initialize.hpp"
+#include "slopewise/train/checkpoint.hpp"
+
+namespace slopewise {
+namespace {
+
+// Rows of one evaluated batch.
+constexpr Index kEvaluated = 500;
+constexpr std::uint64_t kBlockSeed = 0x626C6F63;
+constexpr std::uint64_t kNoise = 0x6E6F6973;
+// Draws made to look at noise are told apart from those of steps by their number.
+constexpr std::uint32_t kLookingDraw = std::uint32_t{1} << 31;
+
+Index training_count(const TrainSettings& settings, const Dataset& train) {
+  if (settings.validation < 0 || settings.validation >= train.count()) {
+    throw ArgumentError(fmt::format("validation: expected 0 to {}, fewer than the training images of {}, found {}",
+                                    train.count() - 1, train.name, settings.validation));
+  }
+  return train.count() - settings.validation;
+}
+
+Schedule make_schedule(const TrainSettings& settings, Index steps_per_epoch) {
+  return {settings.schedule,
+          {.rate = settings.rate,
+           .final_rate = settings.final_rate,
+           .steps = settings.epochs * steps_per_epoch,
+           .warm_up = static_cast<Index>(settings.warm_up * static_cast<double>(steps_per_epoch))}};
+}
+
+}  // namespace
+
+void check(const TrainSettings& settings) {
+  if (settings.epochs < 1) throw ArgumentError(fmt::format("epochs: expected at least 1, found {}", settings.epochs));
+  if (!(settings.method.pace >= 0)) throw ArgumentError("prior pace: expected at least 0");
+  if (!(settings.average >= 0 && settings.average <= 1))
+    throw ArgumentError(fmt::format("average: expected a decay in [0, 1], found {}", settings.average));
+  if (!(settings.warm_up >= 0 && settings.warm_up < static_cast<double>(settings.epochs)))
+    throw ArgumentError(
+        fmt::format("warm-up: expected 0 to less than {} epochs, found {}", settings.epochs, settings.warm_up));
+}
+
+// One block's parameters and all that changes them.
+struct Trainer::Block {
+  Block(const TrainSettings& settings, const ChainBlock& trained, const ChainBlock& evaluated, std::size_t number,
+        Block* like)
+      : training(trained),
+        evaluating(evaluated),
+        prefix(fmt::format("block{}.", number + 1)),
+        theta(initialize<float>(trained.program->layout(), derive_seed(settings.seed, kBlockSeed + number))),
+        learner(make_learner(settings.method, trained, derive_seed(settings.seed, kBlockSeed + (number << 8) + 1),
+                             like ? like->learner.get() : nullptr)),
+        optimizer(make_optimizer<float>(settings.optimizer, theta.size(), settings.optimizer_options)) {
+    if (settings.average > 0) average.emplace(theta.size(), settings.average);
+  }
+
+  const ChainBlock& training;
+  const ChainBlock& evaluating;
+  std::string prefix;
+  Parameters<float> theta;
+  std::unique_ptr<Learner> learner;
+  std::unique_ptr<Optimizer<float>> optimizer;
+  std::optional<WeightAverage<float>> average;
+  std::optional<Runner<float>> evaluator, exact;
+};
+
+// What a block reads: images or what the block before made, noise for dropout, labels.
+struct Trainer::Inputs {
+  Index rows = 0;
+  std::vector<float> values;
+  std::vector<std::int32_t> noise, labels;
+};
+
+Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
+    : settings_(settings),
+      train_(data.train),
+      test_(settings.validation > 0 ? data.train : data.test),
+      batches_(training_count(settings, data.train), settings.batch, settings.seed),
+      schedule_(make_schedule(settings, batches_.per_epoch())) {
+  check(settings);
+  test_rows_.resize(static_cast<std::size_t>(settings.validation > 0 ? settings.validation : test_.count()));
+  std::iota(test_rows_.begin(), test_rows_.end(),
+            settings.validation > 0 ? training_count(settings, train_) : Index{0});
+  training_ = make_chain(settings.network, train_.image_shape, train_.classes, true);
+  evaluating_ = make_chain(settings.network, train_.image_shape, train_.classes, false);
+  for (std::size_t i = 0; i < training_.size(); ++i) {
+    Block* like = nullptr;
+    for (const auto& block : blocks_) {
+      if (block->training.program == training_[i].program) like = block.get();
+    }
+    blocks_.push_back(std::make_unique<Block>(settings_, training_[i], evaluating_[i], i, like));
+  }
+}
+
+Trainer::~Trainer() = default;
+
+Index Trainer::parameters() const {
+  Index total = 0;
+  for (const auto& block : blocks_) total += block->theta.size();
+  return total;
+}
+
+Index Trainer::step_bytes() const {
+  Index most = 0;
+  for (const auto& block : blocks_) most = std::max(most, block->learner->step_bytes(settings_.batch));
+  return most;
+}
+
+Index Trainer::slopes() const {
+  Index total = 0;
+  for (const auto& block : blocks_) total += block->learner->slopes();
+  return total;
+}
+
+Trainer::Inputs Trainer::gather(Index step) {
+  const std::vector<Index> rows = batches_.indices(step);
+  Inputs inputs{.rows = settings_.batch,
+                .values = std::vector<float>(rows.size() * static_cast<std::size_t>(train_.image_shape.size())),
+                .noise = std::vector<std::int32_t>(rows.size()),
+                .labels = std::vector<std::int32_t>(rows.size())};
+  gather_images<float>(train_, rows, inputs.values);
+  gather_labels(train_, rows, inputs.labels);
+  return inputs;
+}
+
+// Numbers that name each example's dropout in this step and block.
+void Trainer::draw_noise(Inputs& inputs, Index step, std::size_t block) const {
+  const std::uint64_t key = derive_seed(settings_.seed, kNoise + block);
+  for (std::size_t b = 0; b < inputs.noise.size(); ++b) {
+    const auto words = philox4x32(
+        {static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), 0},
+        key);
+    inputs.noise[b] = static_cast<std::int32_t>(words[0] >> 1);
+  }
+}
+
+Batch<float> Trainer::batch_for(const Block& block, const Inputs& inputs) const {
+  Batch<float> batch{.rows = inputs.rows};
+  batch.inputs.emplace_back(std::span<const float>(inputs.values));
+  if (block.training.noisy) batch.inputs.emplace_back(std::span<const std::int32_t>(inputs.noise));
+  batch.inputs.emplace_back(std::span<const std::int32_t>(inputs.labels));
+  return batch;
+}
+
+// Calls visit(block, gradient, batch) for the blocks from the input up, each reading what the one before has made.
+template <class Visit>
+void Trainer::through_blocks(Inputs& inputs, Index step, std::optional<double> pace, std::uint32_t draw, Visit visit) {
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    Block& block = *blocks_[i];
+    draw_noise(inputs, step, i);
+    const Batch<float> batch = batch_for(block, inputs);
+    const Gradient& gradient = block.learner->gradient(block.theta, batch, draw, pace);
+    visit(block, gradient, batch);
+    if (i + 1 == blocks_.size()) break;
+    const std::span<const float> made = block.learner->output();
+    inputs.values.assign(made.begin(), made.end());
+  }
+}
+
+TrainStep Trainer::advance() {
+  TrainStep result{.rate = schedule_.rate(step_)};
+  Inputs inputs = gather(step_);
+  const double pace = settings_.rate > 0 ? settings_.method.pace * result.rate / settings_.rate : 0;
+  through_blocks(inputs, step_, pace, static_cast<std::uint32_t>(step_),
+                 [&](Block& block, const Gradient& gradient, const Batch<float>&) {
+                   block.optimizer->step(block.theta, gradient, result.rate);
+                   if (block.average) block.average->watch(block.theta);
+                 });
+  result.loss = blocks_.back()->learner->loss();
+  result.slope = blocks_.back()->learner->slope();
+  ++step_;
+  return result;
+}
+
+Evaluation Trainer::evaluate() {
+  std::vector<std::optional<AverageScope<float>>> averaged(blocks_.size());
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (blocks_[i]->average && blocks_[i]->average->steps() > 0)
+      averaged[i].emplace(*blocks_[i]->average, blocks_[i]->theta);
+  }
+  Evaluation total;
+  const auto count = static_cast<Index>(test_rows_.size());
+  for (Index first = 0; first < count; first += kEvaluated) {
+    const std::span<const Index> rows =
+        std::span(test_rows_)
+            .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(std::min(kEvaluated, count - first)));
+    std::vector<float> values(rows.size() * static_cast<std::size_t>(test_.image_shape.size()));
+    std::vector<std::int32_t> labels(rows.size());
+    gather_images<float>(test_, rows, values);
+    gather_labels(test_, rows, labels);
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      Block& block = *blocks_[i];
+      if (!block.evaluator) {
+        block.evaluator.emplace(*block.evaluating.program,
+                                Workload{.batch = std::min(kEvaluated, count), .outputs = {block.evaluating.output}});
+      }
+      const Batch<float> batch{.rows = static_cast<Index>(rows.size()),
+                               .inputs = {std::span<const float>(values), std::span<const std::int32_t>(labels)}};
+      const RunResult<float> result = block.evaluator->run(block.theta, batch);
+      const std::span<const float> made = block.evaluator->output(0);
+      if (i + 1 < blocks_.size()) {
+        values.assign(made.begin(), made.end());
+        continue;
+      }
+      total.loss += result.loss * static_cast<double>(rows.size()) / static_cast<double>(count);
+      const std::size_t classes = made.size() / rows.size();
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        const auto logits = made.subspan(r * classes, classes);
+        const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+        if (best != labels[r]) total.error += 1 / static_cast<double>(count);
+      }
+    }
+  }
+  return total;
+}
+
+TrainNoise Trainer::measure(Index batches, bool against_exact) {
+  std::vector<float> found(static_cast<std::size_t>(parameters())), truth(against_exact ? found.size() : 0);
+  const auto estimate = [&](Index batch, Index draw) -> std::span<const float> {
+    Inputs inputs = gather(step_ + batch);
+    auto to = found.begin();
+    const auto number = static_cast<std::uint32_t>(2 * (step_ + batch) + draw) | kLookingDraw;
+    through_blocks(inputs, step_ + batch, std::nullopt, number,
+                   [&](Block& block, const Gradient& gradient, const Batch<float>&) {
+                     gradient.materialize(std::span<float>(to, to + block.theta.size()));
+                     to += block.theta.size();
+                   });
+    return found;
+  };
+  const auto exact = [&](Index batch) -> std::span<const float> {
+    Inputs inputs = gather(step_ + batch);
+    auto to = truth.begin();
+    through_blocks(inputs, step_ + batch, std::nullopt, kLookingDraw,
+                   [&](Block& block, const Gradient&, const Batch<float>& examples) {
+                     if (!block.exact) {
+                       block.exact.emplace(*block.training.program,
+                                           Workload{.mode = Workload::Mode::kPullback, .batch = settings_.batch});
+                     }
+                     block.exact->gradient(block.theta, examples, std::span<float>(to, to + block.theta.size()));
+                     to += block.theta.size();
+                   });
+    return truth;
+  };
+  TrainNoise noise;
+  noise.gradient =
+      measure_noise(batches, estimate, against_exact ? exact : std::function<std::span<const float>(Index)>());
+  Inputs inputs = gather(step_);
+  std::size_t site = 0;
+  through_blocks(
+      inputs, step_, std::nullopt, kLookingDraw, [&](Block& block, const Gradient&, const Batch<float>& examples) {
+        const std::size_t first = site;
+        for (const double share :
+             block.learner->residuals(block.theta, examples, kLookingDraw | static_cast<std::uint32_t>(step_)))
+          noise.residuals.emplace_back(fmt::format("h{}", ++site), share);
+        site = first + block.training.sites.nodes.size();
+      });
+  return noise;
+}
+
+void Trainer::save_weights(const std::filesystem::path& path) {
+  CheckpointWriter file;
+  std::vector<std::optional<AverageScope<float>>> averaged(blocks_.size());
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    Block& block = *blocks_[i];
+    if (block.average && block.average->steps() > 0) averaged[i].emplace(*block.average, block.theta);
+    file.add(block.prefix, block.training.program->layout(), block.theta.values());
+  }
+  file.save(path);
+}
+
+void Trainer::save(const std::filesystem::path& path, const std::map<std::string, std::string>& extra) {
+  CheckpointWriter file;
+  for (const auto& [name, value] : extra) file.set(name, value);
+  file.set("step", std::to_string(step_));
+  for (const auto& block : blocks_) {
+    file.add(block->prefix, block->training.program->layout(), block->theta.values());
+    file.add(block->prefix + "optimizer", block->optimizer->state());
+    if (block->average) file.add(block->prefix + "average", block->average->state());
+    const auto states = block->learner->state();
+    for (std::size_t i = 0; i < states.size(); ++i) file.add(fmt::format("{}learner{}", block->prefix, i), states[i]);
+  }
+  file.save(path);
+}
+
+std::map<std::string, std::string> Trainer::restore(const std::filesystem::path& path,
+                                                    const std::vector<std::string>& extra) {
+  CheckpointReader file(path);
+  for (const auto& block : blocks_) {
+    file.read(block->prefix, block->training.program->layout(), block->theta.edit());
+    block->optimizer->restore(file.state(block->prefix + "optimizer", block->optimizer->state()));
+    if (block->average) block->average->restore(file.state(block->prefix + "average", block->average->state()));
+    std::vector<StateView<float>> states = block->learner->state();
+    for (std::size_t i = 0; i < states.size(); ++i)
+      states[i] = file.state(fmt::format("{}learner{}", block->prefix, i), states[i]);
+    block->learner->restore(states);
+  }
+  step_ = file.get_integer("step");
+  if (step_ < 0 || step_ > steps())
+    throw FileError(fmt::format("{}: step: expected 0 to {}, found {}", path.string(), steps(), step_));
+  std::map<std::string, std::string> found;
+  for (const std::string& name : extra) found[name] = file.get(name);
+  return found;
+}
+
+void Trainer::load_weights(const std::filesystem::path& path) {
+  const CheckpointReader file(path);
+  for (const auto& block : blocks_) file.read(block->prefix, block->training.program->layout(), block->theta.edit());
+}
+
+}  // namespace slopewise

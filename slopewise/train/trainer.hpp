@@ -1,0 +1,93 @@
+// Training, step by step; apps/train.cpp is the loop around it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "slopewise/data/batches.hpp"
+#include "slopewise/data/dataset.hpp"
+#include "slopewise/optimize/average.hpp"
+#include "slopewise/optimize/optimizer.hpp"
+#include "slopewise/train/learner.hpp"
+#include "slopewise/train/noise.hpp"
+
+namespace slopewise {
+
+struct TrainStep {
+  double loss = 0;  // of the batch before the step: the last block's, with dropout and label smoothing
+  double rate = 0;
+  std::optional<double> slope;  // root mean square of the last block's slopes
+};
+
+struct Evaluation {
+  double loss = 0;   // mean cross entropy
+  double error = 0;  // share of images whose largest logit is another class's
+};
+
+// What is measured at one θ beside training; nothing of the run depends on it.
+struct TrainNoise {
+  GradientNoise gradient;                                 // all blocks together
+  std::vector<std::pair<std::string, double>> residuals;  // Learner::residuals by site, "h1", "h2", …
+};
+
+class Trainer {
+ public:
+  // `data` must outlive the trainer. Throws ArgumentError for settings that do not fit it.
+  Trainer(const TrainSettings& settings, const DataSplit& data);
+  ~Trainer();
+
+  const TrainSettings& settings() const { return settings_; }
+  Index parameters() const;
+  int classes() const { return train_.classes; }
+  Index steps_per_epoch() const { return batches_.per_epoch(); }
+  Index steps() const { return settings_.epochs * steps_per_epoch(); }
+  // Steps taken so far.
+  Index step() const { return step_; }
+  // Bytes of the widest block's step beside θ, optimizer and batch, as planned; its activations alone are what grows or
+  // does not grow with depth.
+  Index step_bytes() const;
+  // Slopes of one step for each example, all blocks.
+  Index slopes() const;
+
+  // One step on the next batch. Throws NumericError where loss or gradient are not finite; θ is then as it was.
+  TrainStep advance();
+  // On the test set, or the images held out for validation; with the averaged weights where there are any.
+  Evaluation evaluate();
+  // Over so many batches. `against_exact`: also the exact gradients, by backprop within each block.
+  TrainNoise measure(Index batches, bool against_exact);
+
+  // The weights alone, then with everything else that the next step depends on. `extra`: what the caller wants to have
+  // back. Throw FileError; what was there before is then still there.
+  void save_weights(const std::filesystem::path& path);
+  void save(const std::filesystem::path& path, const std::map<std::string, std::string>& extra);
+  // Goes on bit for bit where save() was called, under the same settings and data. Returns the metadata. Throws
+  // FileError for a file that is none or does not fit; the trainer must then not be used.
+  std::map<std::string, std::string> restore(const std::filesystem::path& path, const std::vector<std::string>& extra);
+  // Starts from the weights in a file that save_weights or save wrote.
+  void load_weights(const std::filesystem::path& path);
+
+ private:
+  struct Block;
+  struct Inputs;
+  std::span<const Index> test_rows() const { return test_rows_; }
+  Batch<float> batch_for(const Block& block, const Inputs& inputs) const;
+  Inputs gather(Index step);
+  void draw_noise(Inputs& inputs, Index step, std::size_t block) const;
+  template <class Visit>
+  void through_blocks(Inputs& inputs, Index step, std::optional<double> pace, std::uint32_t draw, Visit visit);
+
+  TrainSettings settings_;
+  const Dataset& train_;
+  const Dataset& test_;
+  std::vector<Index> test_rows_;
+  Batches batches_;
+  Schedule schedule_;
+  std::vector<ChainBlock> training_, evaluating_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  Index step_ = 0;
+};
+
+}  // namespace slopewise
