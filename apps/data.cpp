@@ -1,4 +1,4 @@
-// `slopewise data`: what a data set holds.
+// `slopewise data`: what a data set holds, and well-known ones from the web.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "apps/arguments.hpp"
+#include "apps/data/fetch.hpp"
 #include "apps/picture.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/report/table.hpp"
@@ -132,7 +133,8 @@ int show(const Options& options) {
 
 Verb add_data(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = *app.add_subcommand("data", "Look at data sets");
+  const auto fetch_options = std::make_shared<FetchOptions>();
+  CLI::App& command = *app.add_subcommand("data", "Look at data sets, and fetch well-known ones");
   command.require_subcommand(0, 1);
   CLI::App& show_command =
       *command.add_subcommand("show", "Say what a data set holds, and draw some of its training images");
@@ -145,15 +147,31 @@ Verb add_data(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{10'000}))
       ->capture_default_str();
   show_command.add_flag("--json", options->json, "Print the figures as JSON, for every label, and no images");
+  CLI::App& fetch_command = *command.add_subcommand(
+      "fetch", "Download a well-known data set and check it; what was begun goes on where it stopped");
+  fetch_command.add_option("name", fetch_options->name, fmt::format("{}", fmt::join(fetchable_names(), ", ")))
+      ->type_name("NAME")
+      ->required();
+  fetch_command.add_option("--out", fetch_options->out, "Directory to write to [NAME]")->type_name("DIR");
+  fetch_command
+      .add_option("--from", fetch_options->from, "Take the files from under this URL, not from public mirrors")
+      ->type_name("URL");
+  fetch_command
+      .add_option("--sums", fetch_options->sums, "SHA-256 sums to check, as sha256sum writes them [built-in ones]")
+      ->type_name("FILE");
+  fetch_command.add_flag("--quiet", fetch_options->quiet, "Show no progress");
   const char* examples =
       "Examples:\n"
       "  slopewise data show\n"
       "  slopewise data show cifar-10-batches-bin --samples 20\n"
-      "  slopewise data show mnist.npz --json";
+      "  slopewise data show mnist.npz --json\n"
+      "  slopewise data fetch mnist --out data/mnist";
   command.footer(examples);
   show_command.footer(examples);
-  return {&command, [&command, &show_command, options] {
+  fetch_command.footer(examples);
+  return {&command, [&command, &show_command, &fetch_command, options, fetch_options] {
             if (show_command.parsed()) return show(*options);
+            if (fetch_command.parsed()) return fetch(*fetch_options);
             std::cout << command.help();
             return 0;
           }};

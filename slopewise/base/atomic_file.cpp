@@ -19,8 +19,13 @@ namespace {
   throw FileError(fmt::format("{}: cannot {}: {}", path.string(), action, std::strerror(errno)));
 }
 
-std::filesystem::path directory_of(const std::filesystem::path& path) {
-  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+// A rename is durable only once the directory is flushed.
+void flush_directory_of(const std::filesystem::path& path) {
+  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY);
+  if (directory < 0) return;
+  ::fsync(directory);
+  ::close(directory);
 }
 
 }  // namespace
@@ -60,12 +65,19 @@ void AtomicFile::commit() {
     errno = reason;
     fail(path_, "write");
   }
-  // The rename itself is durable only once the directory is flushed.
-  const int directory = ::open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY);
-  if (directory >= 0) {
-    ::fsync(directory);
-    ::close(directory);
-  }
+  flush_directory_of(path_);
+}
+
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const int descriptor = ::open(from.c_str(), O_RDONLY);
+  if (descriptor < 0) fail(from, "open");
+  const bool flushed = ::fsync(descriptor) == 0;
+  const int reason = errno;
+  ::close(descriptor);
+  errno = reason;
+  if (!flushed) fail(from, "flush");
+  if (std::rename(from.c_str(), to.c_str()) != 0) fail(to, "write");
+  flush_directory_of(to);
 }
 
 void ensure_writable_directory(const std::filesystem::path& directory) {

@@ -28,6 +28,9 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+// Flushes a whole file to the disk and renames it within its directory, replacing what was there. Throws FileError.
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Creates the directory and its parents if missing, and checks that files can be made in it. Throws FileError.
 void ensure_writable_directory(const std::filesystem::path& directory);
 

@@ -44,7 +44,8 @@ enum class SafetensorType {
   kBool
 };
 
-// A file of tensors, each read when asked for. What the header claims is believed only where the file bears it out.
+// A file of tensors, each read when asked for. What the header claims is believed only where the file bears it out, and
+// memory is bounded by what is on the disk: a tensor takes at most eight bytes for each of its own.
 class SafetensorsFile {
  public:
   // Reads the header. Throws FileError if the file cannot be read, the header is not what the format demands, names or

@@ -73,6 +73,18 @@ TEST_F(AtomicFileTest, ReplacesAnOlderFileOnlyAtCommit) {
   EXPECT_EQ(content(path), "new");
 }
 
+TEST_F(AtomicFileTest, RenamesAWholeFile) {
+  std::ofstream(directory_ / "results.json.part") << "new";
+  std::ofstream(directory_ / "results.json") << "old";
+  rename_durably(directory_ / "results.json.part", directory_ / "results.json");
+  EXPECT_EQ(content(directory_ / "results.json"), "new");
+  EXPECT_THAT(names(), testing::ElementsAre("results.json"));
+  EXPECT_THAT([&] { rename_durably(directory_ / "nothing", directory_ / "results.json"); },
+              ThrowsMessage<FileError>(HasSubstr("nothing: cannot open")));
+  EXPECT_THAT([&] { rename_durably(directory_ / "results.json", directory_ / "nowhere" / "a"); },
+              ThrowsMessage<FileError>(HasSubstr("nowhere/a: cannot write")));
+}
+
 TEST_F(AtomicFileTest, LeavesNothingWithoutCommit) {
   { AtomicFile(directory_ / "results.json").write("half"); }
   EXPECT_THAT(names(), testing::IsEmpty());
