@@ -200,6 +200,7 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
     outputs.example->commit();
   }
 
+  const std::vector<double> expected = estimator->mean(gradient);
   EstimateSamples samples(layout.size);
   ProgramObjective<T> full(model.program, batch.batch());
   SlopeError error;
@@ -214,7 +215,7 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
       if (low) error.add(estimate.slopes(), estimator->estimate(full, theta, step).slopes());
       estimate.materialize(dense);
       if (sample == 0) file.add<T>("estimate", {layout.size}, dense);
-      samples.add<T>(estimate, dense, gradient, estimator->mean_factor());
+      samples.add<T>(estimate, dense, gradient, expected);
       progress.advance();
     }
   }
@@ -224,14 +225,12 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   file.add<double>("mean", {layout.size}, samples.entries.means());
   for (std::size_t i = 0; i < entries.size(); ++i) entries[i] = samples.entries.entry(i).variance();
   file.add<double>("variance", {layout.size}, entries);
-  for (std::size_t i = 0; i < entries.size(); ++i)
-    entries[i] = estimator->entry_variance(gradient, static_cast<Index>(i));
-  file.add<double>("predicted_variance", {layout.size}, entries);
+  file.add<double>("predicted_variance", {layout.size}, estimator->entry_variances(gradient));
   file.add<double>("slopes", {options.samples, tangents}, samples.slopes);
   file.add<double>("cosines", {options.samples}, samples.cosines);
   file.add<double>("losses", {options.samples}, samples.losses);
   add_scalar(file, "loss", loss);
-  add_scalar(file, "predicted_mean_factor", estimator->mean_factor());
+  add_scalar(file, "predicted_mean_factor", estimator->mean_factor(gradient));
   add_scalar(file, "seed", static_cast<Index>(options.run.seed));
   file.commit();
 

@@ -49,12 +49,13 @@ double expected_cosine(std::string_view estimator, const Probe& probe, Index tan
 
 template <class T>
 void EstimateSamples::add(const GradientEstimate& estimate, std::span<const T> dense, const GradientView& gradient,
-                          double mean_factor) {
-  double square = 0, product = 0;
+                          std::span<const double> mean) {
+  double square = 0, product = 0, error = 0;
   for (std::size_t i = 0; i < dense.size(); ++i) {
     const double entry = dense[i];
     square += entry * entry;
     product += entry * gradient.values()[i];
+    error += (entry - mean[i]) * (entry - mean[i]);
   }
   const double norm = gradient.squared_norm();
   entries.add(dense);
@@ -62,14 +63,16 @@ void EstimateSamples::add(const GradientEstimate& estimate, std::span<const T> d
   cosines.push_back(square > 0 ? product / std::sqrt(square * norm) : 0);
   cosine.add(cosines.back());
   component.add(product / norm);
-  squared_error.add(std::max(0.0, square - 2 * mean_factor * product + mean_factor * mean_factor * norm));
+  squared_error.add(error);
   if (estimate.slopes().empty()) return;
   slopes.insert(slopes.end(), estimate.slopes().begin(), estimate.slopes().end());
-  squared_slope.add(estimate.noise().squared_norm);
+  if (!std::isnan(estimate.noise().squared_norm)) squared_slope.add(estimate.noise().squared_norm);
 }
 
-template void EstimateSamples::add(const GradientEstimate&, std::span<const float>, const GradientView&, double);
-template void EstimateSamples::add(const GradientEstimate&, std::span<const double>, const GradientView&, double);
+template void EstimateSamples::add(const GradientEstimate&, std::span<const float>, const GradientView&,
+                                   std::span<const double>);
+template void EstimateSamples::add(const GradientEstimate&, std::span<const double>, const GradientView&,
+                                   std::span<const double>);
 
 void SlopeError::add(std::span<const double> slopes, std::span<const double> full) {
   for (std::size_t k = 0; k < slopes.size(); ++k) {
@@ -104,12 +107,12 @@ std::vector<Figure> gradient_figures(const EstimateSamples& samples, const Gradi
       {.key = "gradient_norm",
        .label = "norm of the gradient",
        .expected = root(norm),
-       .measured = root(slopes.mean),
+       .measured = slopes.count > 0 ? root(slopes.mean) : std::numeric_limits<double>::quiet_NaN(),
        .interval = transformed(mean_scale_interval(slopes, tangents, kNoiseConfidence), root),
        .confidence = kNoiseConfidence},
       {.key = "component",
        .label = "component along it",
-       .expected = prediction.mean_factor(),
+       .expected = prediction.mean_factor(gradient),
        .measured = samples.component.mean(),
        .interval = mean_scale_interval(samples.component.central(), tangents, kConfidence),
        .confidence = kConfidence},

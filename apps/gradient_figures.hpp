@@ -16,10 +16,10 @@ namespace slopewise {
 // N estimates g of one gradient ∇, in memory O(n + N K).
 struct EstimateSamples {
   explicit EstimateSamples(Index size) : entries(static_cast<std::size_t>(size)) {}
-  // One more estimate, written out as `dense` (n); E[g] = mean_factor ∇.
+  // One more estimate, written out as `dense` (n); E[g] = `mean` (n).
   template <class T>
   void add(const GradientEstimate& estimate, std::span<const T> dense, const GradientView& gradient,
-           double mean_factor);
+           std::span<const double> mean);
 
   MomentsArray entries;         // of g
   std::vector<double> slopes;   // (N, K); empty for an exact gradient

@@ -12,9 +12,11 @@ namespace slopewise::detail {
 template <class T>
 class TangentSource {
  public:
-  TangentSource(const ParameterLayout& layout, const EstimatorOptions& options)
+  // `dense`: the tangents that hold() is given have no structure, whatever the law's have.
+  TangentSource(const ParameterLayout& layout, const EstimatorOptions& options, bool dense = false)
       : probe_(make_probe(options.law, layout, options.seed)), count_(options.tangents), forms_(probe_->forms()) {
     probe_->check_count(count_);
+    if (dense) std::ranges::fill(forms_, TangentForm::kDense);
     const bool draw_again =
         options.storage == TangentStorage::kDrawn ||
         (options.storage == TangentStorage::kAuto && (probe_->quick_to_draw() || !fits_memory(layout.size)));
@@ -33,8 +35,10 @@ class TangentSource {
     std::shared_ptr<const Draw> draw;
     const Tangents<T>& tangents;
   };
-  Step draw(std::uint32_t step) {
-    drawn_ = probe_->draw(step, count_);
+  Step draw(std::uint32_t step) { return hold(probe_->draw(step, count_)); }
+  // The same for tangents made from the law's.
+  Step hold(std::shared_ptr<const Draw> draw) {
+    drawn_ = std::move(draw);
     // An estimate of an earlier step may still read its tangents.
     if (!tangents_ || tangents_.use_count() > 1)
       tangents_ = std::make_shared<Tangents<T>>(probe_->layout(), count_, forms_);

@@ -15,33 +15,41 @@
 namespace slopewise {
 
 GradientEstimate::GradientEstimate(double loss, std::vector<double> slopes, std::vector<double> coefficients,
-                                   std::shared_ptr<const Draw> draw, NoiseEstimate noise)
+                                   std::shared_ptr<const Draw> draw, NoiseEstimate noise, PriorTerm prior,
+                                   std::vector<double> block_slopes)
     : loss_(loss),
       slopes_(std::move(slopes)),
       coefficients_(std::move(coefficients)),
       draw_(std::move(draw)),
-      noise_(noise) {}
+      prior_(std::move(prior)),
+      block_slopes_(std::move(block_slopes)),
+      noise_(noise) {
+  if (prior_.vector) require_size(prior_.vector->size());
+}
 
 GradientEstimate::GradientEstimate(double loss, std::vector<double> gradient)
-    : loss_(loss), dense_(std::move(gradient)) {
+    : loss_(loss), prior_{.vector = std::make_shared<const std::vector<double>>(std::move(gradient)), .slopes = {}} {
   const double square = squared_norm();
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   noise_ = {.squared_norm = square,
             .squared_norm_low = square,
             .squared_norm_high = square,
             .confidence = 1,
+            .residual_squared_norm = 0,
             .snr_low = kInfinity,
             .snr_high = kInfinity};
 }
 
 Index GradientEstimate::size() const {
-  return draw_ ? draw_->layout().size : static_cast<Index>(dense_.size());
+  return draw_ ? draw_->layout().size : static_cast<Index>(prior_.vector->size());
 }
 
-// Tangents are finite, so only coefficients are looked at.
+// Tangents are finite, so only coefficients and the dense part are looked at.
 bool GradientEstimate::finite() const {
-  return std::all_of(coefficients_.begin(), coefficients_.end(), [](double c) { return std::isfinite(c); }) &&
-         std::all_of(dense_.begin(), dense_.end(), [](double g) { return std::isfinite(g); });
+  const auto all_finite = [](const std::vector<double>& numbers) {
+    return std::all_of(numbers.begin(), numbers.end(), [](double x) { return std::isfinite(x); });
+  };
+  return all_finite(coefficients_) && (!prior_.vector || (std::isfinite(prior_.scale) && all_finite(*prior_.vector)));
 }
 
 void GradientEstimate::scale_coefficients(std::span<const double> factors) {
@@ -65,10 +73,23 @@ std::vector<double> GradientEstimate::scaled(double factor) const {
 }
 
 template <class T>
+void GradientEstimate::add_prior(std::span<T> numbers, double factor) const {
+  const double scale = factor * prior_.scale;
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] += static_cast<T>(scale * (*prior_.vector)[i]);
+}
+
+template <class T>
 void GradientEstimate::add(std::span<T> numbers, double factor) const {
   require_size(numbers.size());
-  if (draw_) return draw_->add_to(scaled(factor), numbers);
-  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] += static_cast<T>(factor * dense_[i]);
+  if (prior_.vector) add_prior(numbers, factor);
+  if (draw_) draw_->add_to(scaled(factor), numbers);
+}
+
+template <class T>
+void GradientEstimate::add(Parameters<T>& theta, double factor) const {
+  require_size(static_cast<std::size_t>(theta.size()));
+  if (prior_.vector) add_prior(theta.edit(), factor);
+  if (draw_) draw_->add_to(scaled(factor), theta);
 }
 
 void GradientEstimate::add_to(std::span<float> numbers, double factor) const {
@@ -78,14 +99,10 @@ void GradientEstimate::add_to(std::span<double> numbers, double factor) const {
   add(numbers, factor);
 }
 void GradientEstimate::add_to(Parameters<float>& theta, double factor) const {
-  if (!draw_) return add(theta.edit(), factor);
-  require_size(static_cast<std::size_t>(theta.size()));
-  draw_->add_to(scaled(factor), theta);
+  add(theta, factor);
 }
 void GradientEstimate::add_to(Parameters<double>& theta, double factor) const {
-  if (!draw_) return add(theta.edit(), factor);
-  require_size(static_cast<std::size_t>(theta.size()));
-  draw_->add_to(scaled(factor), theta);
+  add(theta, factor);
 }
 
 void GradientEstimate::materialize(std::span<float> out) const {
@@ -101,9 +118,8 @@ double GradientEstimate::entry(Index i) const {
   if (i < 0 || i >= size()) {
     throw ArgumentError(fmt::format("gradient estimate: entry {}: expected 0 to {}", i, size() - 1));
   }
-  if (!draw_) return dense_[static_cast<std::size_t>(i)];
-  double total = 0;
-  for (Index k = 0; k < draw_->count(); ++k) {
+  double total = prior_.vector ? prior_.scale * (*prior_.vector)[static_cast<std::size_t>(i)] : 0;
+  for (Index k = 0; draw_ && k < draw_->count(); ++k) {
     double v = 0;
     draw_->fill(k, i, std::span(&v, 1));
     total += coefficients_[static_cast<std::size_t>(k)] * v;
@@ -112,8 +128,8 @@ double GradientEstimate::entry(Index i) const {
 }
 
 double GradientEstimate::squared_norm() const {
-  if (!draw_) return dot(dense_.data(), dense_.data(), static_cast<Index>(dense_.size()));
-  if (draw_->count() == 1) return coefficients_[0] * coefficients_[0] * draw_->squared_norm(0);
+  if (!draw_) return dot(prior_.vector->data(), prior_.vector->data(), size());
+  if (!prior_.vector && draw_->count() == 1) return coefficients_[0] * coefficients_[0] * draw_->squared_norm(0);
   std::vector<double> whole(static_cast<std::size_t>(size()));
   materialize(whole);
   return dot(whole.data(), whole.data(), size());
@@ -123,8 +139,11 @@ NoiseEstimate estimate_noise(const Probe& probe, std::span<const double> slopes)
   const auto count = static_cast<double>(slopes.size());
   const double squares = std::inner_product(slopes.begin(), slopes.end(), slopes.begin(), 0.0);
   const Probe::SnrRange snr = probe.snr(static_cast<Index>(slopes.size()));
-  NoiseEstimate noise{
-      .squared_norm = squares / count, .confidence = kNoiseConfidence, .snr_low = snr.low, .snr_high = snr.high};
+  NoiseEstimate noise{.squared_norm = squares / count,
+                      .confidence = kNoiseConfidence,
+                      .residual_squared_norm = squares / count,
+                      .snr_low = snr.low,
+                      .snr_high = snr.high};
   const auto n = static_cast<double>(probe.layout().size);
   if (!probe.orthogonal()) {
     // mean(s²) has the variance (κ − 1) ‖∇‖⁴ / K, that of a χ² of 2 K / (κ − 1) degrees.

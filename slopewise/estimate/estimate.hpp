@@ -13,29 +13,43 @@ namespace slopewise {
 
 // What the slopes alone say of the gradient they were taken along: no backward pass is needed for it.
 struct NoiseEstimate {
-  double squared_norm = 0;                             // unbiased estimate of ‖∇‖²: the mean of s_k²
+  double squared_norm = 0;  // unbiased estimate of ‖∇‖², the mean of s_k²; NaN where E[s_k²] is another norm of ∇
   double squared_norm_low = 0, squared_norm_high = 0;  // its interval
   double confidence = 0;                               // coverage of that interval
-  // ‖∇‖² / E‖g − E g‖², from the law and K; a range where it depends on how ∇ is spread over the layers. Infinite for
-  // an exact gradient.
+  // Unbiased estimate of ‖∇ − a m‖², what a prior a m leaves for the tangents to find; squared_norm without a prior.
+  double residual_squared_norm = 0;
+  // ‖∇‖² / E‖g − E g‖², from the law and K; a range where it depends on how ∇ is spread over the layers, [0, ∞] where
+  // it depends on how good a prior is. Infinite for an exact gradient.
   double snr_low = 0, snr_high = 0;
 };
 
 // The confidence of the intervals an estimate carries.
 inline constexpr double kNoiseConfidence = 0.95;
 
-// g = Σ_k coefficients[k] v_k, or a dense vector: a gradient that is not written out unless someone asks.
+// The part a m of an estimate that was known before its tangents were drawn.
+struct PriorTerm {
+  std::shared_ptr<const std::vector<double>> vector;  // m (n); null: none
+  double scale = 1;                                   // a
+  std::vector<double> slopes;                         // K: m·v_k
+};
+
+// g = a m + Σ_k coefficients[k] v_k, or a dense vector: a gradient that is not written out unless someone asks.
 class GradientEstimate : public Gradient {
  public:
-  // Implicit: coefficients on the tangents of a draw.
+  // Implicit: coefficients on the tangents of a draw, and a prior if there is one. `block_slopes`: see below.
   GradientEstimate(double loss, std::vector<double> slopes, std::vector<double> coefficients,
-                   std::shared_ptr<const Draw> draw, NoiseEstimate noise);
+                   std::shared_ptr<const Draw> draw, NoiseEstimate noise, PriorTerm prior = {},
+                   std::vector<double> block_slopes = {});
   // Dense: an exact gradient.
   GradientEstimate(double loss, std::vector<double> gradient);
 
   double loss() const { return loss_; }
   // The slopes ∇·v_k it was made from; empty if dense.
   const std::vector<double>& slopes() const { return slopes_; }
+  const PriorTerm& prior() const { return prior_; }
+  // Where the estimator takes them, one slope for each block of the layout, along a tangent that is zero elsewhere: the
+  // square is an unbiased estimate of the block's ‖∇_b‖².
+  const std::vector<double>& block_slopes() const { return block_slopes_; }
   const NoiseEstimate& noise() const { return noise_; }
   Index size() const override;
   bool finite() const override;
@@ -54,21 +68,27 @@ class GradientEstimate : public Gradient {
   double entry(Index i) const;
   // ‖g‖².
   double squared_norm() const override;
-  // Multiplies the coefficient of tangent k by factors[k], as clipping does (optimize/clip.hpp). Slopes and noise stay
-  // those of the measurement. Throws ShapeError unless there is a factor for each tangent; a dense gradient has none.
+  // Multiplies the coefficient of tangent k, and nothing of the prior, by factors[k], as clipping does
+  // (optimize/clip.hpp). Slopes and noise stay those of the measurement. Throws ShapeError unless there is a factor for
+  // each tangent; a dense gradient has none.
   void scale_coefficients(std::span<const double> factors);
 
  private:
   void require_size(std::size_t size) const;
   std::vector<double> scaled(double factor) const;
   template <class T>
+  void add_prior(std::span<T> numbers, double factor) const;
+  template <class T>
   void add(std::span<T> numbers, double factor) const;
+  template <class T>
+  void add(Parameters<T>& theta, double factor) const;
 
   double loss_;
   std::vector<double> slopes_;
   std::vector<double> coefficients_;
   std::shared_ptr<const Draw> draw_;  // null if dense
-  std::vector<double> dense_;
+  PriorTerm prior_;                   // the gradient itself if dense
+  std::vector<double> block_slopes_;
   NoiseEstimate noise_;
 };
 

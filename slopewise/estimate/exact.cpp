@@ -9,7 +9,9 @@ class Exact final : public Estimator<T> {
  public:
   std::string_view name() const override { return "exact"; }
   Index slopes() const override { return 0; }
-  double entry_variance(const GradientView&, Index) const override { return 0; }
+  std::vector<double> entry_variances(const GradientView& gradient) const override {
+    return std::vector<double>(static_cast<std::size_t>(gradient.size()), 0.0);
+  }
   double total_variance(const GradientView&) const override { return 0; }
 
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t) override {

@@ -29,11 +29,19 @@ class Projection final : public Estimator<T> {
   }
   std::string_view name() const override { return "projection"; }
   Index slopes() const override { return source_.count(); }
-  double mean_factor() const override { return share(); }
-  double entry_variance(const GradientView& gradient, Index i) const override {
+  std::vector<double> mean(const GradientView& gradient) const override {
+    std::vector<double> mean(gradient.values().begin(), gradient.values().end());
+    for (double& entry : mean) entry *= share();
+    return mean;
+  }
+  std::vector<double> entry_variances(const GradientView& gradient) const override {
     const ProjectorMoments moments = projector_moments(gradient.size(), source_.count());
-    return (moments.alpha + moments.beta - share() * share()) * gradient[i] * gradient[i] +
-           moments.beta * gradient.squared_norm();
+    std::vector<double> variances(gradient.values().begin(), gradient.values().end());
+    for (double& entry : variances) {
+      entry =
+          (moments.alpha + moments.beta - share() * share()) * entry * entry + moments.beta * gradient.squared_norm();
+    }
+    return variances;
   }
   double total_variance(const GradientView& gradient) const override {
     return share() * (1 - share()) * gradient.squared_norm();

@@ -22,11 +22,25 @@ struct Entry {
 
 constexpr Entry kEstimators[] = {
     {"forward", "mean of K slopes times their tangents", forward_estimator<float>, forward_estimator<double>},
+    {"shrunk", "forward gradient times SNR/(1 + SNR), the least mean squared error (biased)", shrunk_estimator<float>,
+     shrunk_estimator<double>},
     {"projection", "projection of the gradient on the span of K tangents (biased)", projection_estimator<float>,
      projection_estimator<double>},
     {"frame", "forward gradient along K orthogonal tangents", frame_estimator<float>, frame_estimator<double>},
     {"central", "central differences of the loss along K tangents (SPSA, MeZO)", central_estimator<float>,
      central_estimator<double>},
+    {"blocks", "K slopes for each block of parameters alone", blocks_estimator<float>, blocks_estimator<double>},
+    {"momentum", "running mean as control variate", momentum_estimator<float>, momentum_estimator<double>},
+    {"momentum-fitted", "running mean as control variate, its scale fitted to earlier slopes",
+     momentum_fitted_estimator<float>, momentum_fitted_estimator<double>},
+    {"momentum-tangent", "running mean as control variate, its scale from a slope along it",
+     momentum_tangent_estimator<float>, momentum_tangent_estimator<double>},
+    {"block-scales", "tangents scaled to the gradient's norm in each block", block_scales_estimator<float>,
+     block_scales_estimator<double>},
+    {"entry-scales", "tangents scaled to the running mean's entries", entry_scales_estimator<float>,
+     entry_scales_estimator<double>},
+    {"guided", "tangents partly in the span of past estimates (biased)", guided_estimator<float>,
+     guided_estimator<double>},
     {"exact", "the exact gradient, by pullback", exact_estimator<float>, exact_estimator<double>},
 };
 

@@ -186,16 +186,32 @@ void Draw::add_to(std::span<const double> coefficients, Parameters<float>& theta
   }
 }
 
-double Draw::squared_norm(Index k) const {
+// Σ over the tiles of term(first, the tangent's entries from there on), in their order.
+template <class Term>
+double Draw::sum_over_tiles(Index k, Term term) const {
   std::vector<double> sums(static_cast<std::size_t>((layout_.size + kTile - 1) / kTile));
   for_tiles(layout_.size, [&](Index first, Index size) {
     std::array<double, kTile> tile;
-    fill(k, first, std::span<double>(tile.data(), static_cast<std::size_t>(size)));
-    sums[static_cast<std::size_t>(first / kTile)] = dot(tile.data(), tile.data(), size);
+    const std::span<double> entries(tile.data(), static_cast<std::size_t>(size));
+    fill(k, first, entries);
+    sums[static_cast<std::size_t>(first / kTile)] = term(first, entries);
   });
   double total = 0;
   for (const double sum : sums) total += sum;
   return total;
+}
+
+double Draw::slope(Index k, std::span<const double> x) const {
+  if (static_cast<Index>(x.size()) != layout_.size)
+    throw ShapeError(fmt::format("slope: expected a vector of {} entries, found {}", layout_.size, x.size()));
+  return sum_over_tiles(k, [&](Index first, std::span<const double> v) {
+    return dot(v.data(), x.data() + first, static_cast<Index>(v.size()));
+  });
+}
+
+double Draw::squared_norm(Index k) const {
+  return sum_over_tiles(
+      k, [](Index, std::span<const double> v) { return dot(v.data(), v.data(), static_cast<Index>(v.size())); });
 }
 
 void Probe::check_count(Index count) const {

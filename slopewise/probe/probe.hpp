@@ -63,6 +63,8 @@ class Draw {
   void add_to(std::span<const double> coefficients, Parameters<double>& theta) const;
   void add_to(std::span<const double> coefficients, std::span<float> theta) const;
   void add_to(std::span<const double> coefficients, std::span<double> theta) const;
+  // x·v_k for a vector x (n): the slope along tangent k where the gradient is x. Throws ShapeError for another size.
+  double slope(Index k, std::span<const double> x) const;
   // ‖v_k‖².
   virtual double squared_norm(Index k) const;
 
@@ -76,6 +78,8 @@ class Draw {
  private:
   template <class T>
   void write_dense(Tangents<T>& out) const;
+  template <class Term>
+  double sum_over_tiles(Index k, Term term) const;
   void require_sizes(std::size_t coefficients, std::size_t parameters) const;
   template <class T>
   void add_segment(std::span<const double> coefficients, Index segment, T* values) const;

@@ -10,40 +10,49 @@
 namespace slopewise::detail {
 namespace {
 
-template <class Vectors>
-std::vector<std::string_view> names_of(const Vectors& vectors) {
+template <class T>
+std::vector<std::string_view> names_of(const StateView<T>& state) {
   std::vector<std::string_view> names;
-  for (const auto& vector : vectors) names.push_back(vector.name);
+  for (const auto& vector : state.vectors) names.push_back(vector.name);
   std::sort(names.begin(), names.end());
   return names;
+}
+
+template <class T>
+std::span<const T> values_of(const StateView<T>& state, std::string_view name) {
+  return std::find_if(state.vectors.begin(), state.vectors.end(),
+                      [&](const auto& vector) { return vector.name == name; })
+      ->values;
 }
 
 }  // namespace
 
 template <class T>
-void copy_state(std::string_view owner, const StateView<T>& state, std::vector<NamedVector<T>>& vectors) {
+void check_state(std::string_view owner, const StateView<T>& state, const StateView<T>& expected) {
   if (state.steps < 0)
     throw ArgumentError(fmt::format("{}: state: expected at least 0 steps, found {}", owner, state.steps));
-  const auto expected = names_of(vectors), found = names_of(state.vectors);
-  if (found != expected) {
-    throw ArgumentError(fmt::format("{}: state: expected the vectors [{}], found [{}]", owner,
-                                    fmt::join(expected, ", "), fmt::join(found, ", ")));
+  const auto names = names_of(expected), found = names_of(state);
+  if (found != names) {
+    throw ArgumentError(fmt::format("{}: state: expected the vectors [{}], found [{}]", owner, fmt::join(names, ", "),
+                                    fmt::join(found, ", ")));
   }
-  const auto by_name = [&](const NamedVector<T>& vector) {
-    return std::find_if(state.vectors.begin(), state.vectors.end(),
-                        [&](const auto& saved) { return saved.name == vector.name; })
-        ->values;
-  };
-  for (const auto& vector : vectors) {
-    const std::size_t size = by_name(vector).size();
+  for (const auto& vector : expected.vectors) {
+    const std::size_t size = values_of(state, vector.name).size();
     if (size != vector.values.size()) {
       throw ShapeError(
           fmt::format("{}: state: {}: expected {} entries, found {}", owner, vector.name, vector.values.size(), size));
     }
   }
-  for (auto& vector : vectors) std::ranges::copy(by_name(vector), vector.values.begin());
 }
 
+template <class T>
+void copy_state(std::string_view owner, const StateView<T>& state, std::vector<NamedVector<T>>& vectors) {
+  check_state(owner, state, view_of(0, vectors));
+  for (auto& vector : vectors) std::ranges::copy(values_of(state, vector.name), vector.values.begin());
+}
+
+template void check_state(std::string_view, const StateView<float>&, const StateView<float>&);
+template void check_state(std::string_view, const StateView<double>&, const StateView<double>&);
 template void copy_state(std::string_view, const StateView<float>&, std::vector<NamedVector<float>>&);
 template void copy_state(std::string_view, const StateView<double>&, std::vector<NamedVector<double>>&);
 

@@ -36,8 +36,13 @@ StateView<T> view_of(Index steps, const std::vector<NamedVector<T>>& vectors) {
   return view;
 }
 
-// Copies state.vectors into the vectors of the same names. Throws, before anything is changed and in the name of
-// `owner`, ArgumentError for a negative count of steps or other names, ShapeError for other sizes.
+// Throws, in the name of `owner`, ArgumentError for a negative count of steps or other names than `expected` has,
+// ShapeError for other sizes.
+template <class T>
+void check_state(std::string_view owner, const StateView<T>& state, const StateView<T>& expected);
+
+// Copies state.vectors into the vectors of the same names. Throws as check_state does,
+// before anything is changed.
 template <class T>
 void copy_state(std::string_view owner, const StateView<T>& state, std::vector<NamedVector<T>>& vectors);
 

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/objective/program_objective.hpp"
 #include "slopewise/program/ops.hpp"
@@ -46,5 +47,12 @@ class SmallProblem {
   ProgramObjective<T> objective_;
   Parameters<T> theta_;
 };
+
+// Has an estimator learn from some of its own estimates.
+template <class T>
+void learn_some(Estimator<T>& estimator, SmallProblem<T>& problem) {
+  for (std::uint32_t step = 0; step < 12; ++step)
+    estimator.learn(estimator.estimate(problem.objective(), problem.theta(), 1'000'000 + step));
+}
 
 }  // namespace slopewise
