@@ -16,23 +16,36 @@ std::size_t at(Index row, Index column, Index n) {
 // A pivot this far below its diagonal entry is rounding, not rank.
 constexpr double kRankTolerance = 1e-12;
 
-}  // namespace
-
-std::vector<double> cholesky(const std::vector<double>& a, Index n) {
-  std::vector<double> lower(a.size(), 0.0);
+// Writes L to `lower` (n, n) down to the first row without a positive pivot, and returns that row; n if there is none.
+Index factorize(const std::vector<double>& a, Index n, std::vector<double>& lower) {
   for (Index i = 0; i < n; ++i) {
     for (Index j = 0; j <= i; ++j) {
       double rest = a[at(i, j, n)];
       for (Index k = 0; k < j; ++k) rest -= lower[at(i, k, n)] * lower[at(j, k, n)];
       if (i != j) {
         lower[at(i, j, n)] = rest / lower[at(j, j, n)];
-      } else if (rest > kRankTolerance * a[at(i, i, n)]) {
+      } else if (rest > kRankTolerance * std::abs(a[at(i, i, n)])) {
         lower[at(i, i, n)] = std::sqrt(rest);
       } else {
-        throw NumericError(fmt::format("cholesky: the {0} × {0} matrix is not positive definite at row {1}", n, i));
+        return i;
       }
     }
   }
+  return n;
+}
+
+}  // namespace
+
+std::vector<double> cholesky(const std::vector<double>& a, Index n) {
+  std::vector<double> lower(a.size(), 0.0);
+  if (const Index row = factorize(a, n, lower); row < n)
+    throw NumericError(fmt::format("cholesky: the {0} × {0} matrix is not positive definite at row {1}", n, row));
+  return lower;
+}
+
+std::vector<double> try_cholesky(const std::vector<double>& a, Index n) {
+  std::vector<double> lower(a.size(), 0.0);
+  if (factorize(a, n, lower) < n) lower.clear();
   return lower;
 }
 

@@ -100,6 +100,9 @@ TEST(Cholesky, WhatIsNotPositiveDefiniteIsRefused) {
     for (const Vector& b : vectors) gram.push_back(inner_product<double>(a, b));
   }
   EXPECT_THAT([&] { cholesky(gram, 3); }, throws_at("row 2"));
+  for (const Vector& a : {Vector{-1}, Vector{0}}) EXPECT_TRUE(try_cholesky(a, 1).empty());
+  EXPECT_TRUE(try_cholesky(gram, 3).empty());
+  EXPECT_EQ(try_cholesky(positive_definite(5, 5), 5), cholesky(positive_definite(5, 5), 5));
 }
 
 }  // namespace
