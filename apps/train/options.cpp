@@ -60,11 +60,13 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   group = "What is trained";
   add_data_options(command, options.data);
   choice("--model", settings.network.family, network_families(), "Model");
-  command.add_option("--hidden", settings.network.hidden, "Units of the hidden layers (mlp, cnn), channels (mixer)")
+  command
+      .add_option("--hidden", settings.network.hidden,
+                  "Units of the hidden layers (mlp, cnn), channels (mixer); 0: none")
       ->type_name("N,N,...")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(Index{1}, Index{1'000'000}))
+      ->check(CLI::Range(Index{0}, Index{1'000'000}))
       ->capture_default_str()
       ->group(group);
   command.add_option("--channels", options.convolutions, "Channels of the cnn's 3x3 convolutions; 64p is pooled after")
@@ -198,6 +200,7 @@ TrainSettings resolve(const TrainOptions& options) {
   MethodSettings& method = settings.method;
   const bool activities = options.method == "activities" || options.method == "local";
   method.name = options.method == "local" ? "activities" : options.method;
+  if (settings.network.hidden == std::vector<Index>{0}) settings.network.hidden.clear();
   settings.network.convolutions.clear();
   for (const std::string& text : options.convolutions) settings.network.convolutions.push_back(convolution(text));
   settings.network.block_layers = options.block_layers >= 0   ? options.block_layers
