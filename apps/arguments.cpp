@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
 #include <map>
 
 #include "slopewise/base/error.hpp"
@@ -59,6 +60,24 @@ CLI::Option* add_storage_option(CLI::App& command, TangentStorage& storage) {
       ->type_name("NAME")
       ->transform(CLI::CheckedTransformer(names).description("{auto,stored,drawn}"))
       ->default_str("auto");
+}
+
+std::string command_line() {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%";
+  std::ifstream words("/proc/self/cmdline", std::ios::binary);
+  std::string line, word;
+  while (std::getline(words, word, '\0')) {
+    if (line.empty()) {
+      line = "slopewise";
+    } else if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) {
+      line += " " + word;
+    } else {
+      line += " '";
+      for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+      line += "'";
+    }
+  }
+  return line;
 }
 
 void require_unused_unless(bool holds, const CLI::Option& option, const std::string& condition) {

@@ -33,6 +33,9 @@ DataSplit load_data(const DataOptions& options);
 // Adds --tangent-storage.
 CLI::Option* add_storage_option(CLI::App& command, TangentStorage& storage);
 
+// The words this program was called with, quoted where a shell would need it: what results.json calls `command`.
+std::string command_line();
+
 // Throws ArgumentError if the option was given although it only means something with `condition`, "--model mlp".
 void require_unused_unless(bool holds, const CLI::Option& option, const std::string& condition);
 

@@ -114,6 +114,7 @@ int run(int argc, char** argv) {
       add_gradient(app),
       add_bench(app),
       add_data(app),
+      add_report(app),
   };
 
   const auto chosen = [&] {

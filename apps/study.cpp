@@ -8,10 +8,13 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/arguments.hpp"
+#include "apps/bench/machine.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
+#include "slopewise/base/threads.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
+#include "slopewise/report/page.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/report/table.hpp"
 #include "slopewise/report/terminal.hpp"
@@ -28,6 +31,7 @@ struct Options {
   Index batch = StudyOptions{}.batch;
   bool quick = false;
   bool json = false;
+  bool no_report = false;
   std::string out = "runs/study";
 };
 
@@ -67,9 +71,14 @@ int run(const Options& options) {
                   {.begins = [&](const Claim& claim) { progress.note(claim.id); },
                    .advances = [&](const Claim& claim, double share) { progress.advance(claim.weight * share); }});
   }
-  const nlohmann::ordered_json document = study_document(context, outcomes);
+  nlohmann::ordered_json document = study_document(context, outcomes);
+  document["command"] = command_line();
+  document["threads"] = thread_count();
+  document["machine"] = describe_machine();
   const std::filesystem::path results = directory / "results.json";
   write_json(results, document);
+  const std::filesystem::path report = directory / "report.html";
+  if (!options.no_report) write_text(report, study_page({.directory = directory, .results = document}));
   if (options.json) {
     std::cout << document.dump(2) << '\n';
     return 0;
@@ -84,6 +93,7 @@ int run(const Options& options) {
   }
   std::cout << fmt::format("\nIntervals cover {} %. Every figure and its series: {}\n", 100 * kClaimConfidence,
                            results.string());
+  if (!options.no_report) std::cout << fmt::format("Charts: {}\n", report.string());
   return 0;
 }
 
@@ -113,8 +123,11 @@ Verb add_study(CLI::App& app) {
       ->type_name("N")
       ->capture_default_str();
   command->add_flag("--quick", options->quick, "A tenth of the samples and smaller networks: under 20 s");
-  command->add_option("--out", options->out, "Directory for results.json")->type_name("DIR")->capture_default_str();
+  command->add_option("--out", options->out, "Directory for results.json and report.html")
+      ->type_name("DIR")
+      ->capture_default_str();
   command->add_flag("--json", options->json, "Print results.json instead of the table");
+  command->add_flag("--no-report", options->no_report, "Write no report.html");
   add_run_options(*command, options->run);
   command->footer(
       "Examples:\n"

@@ -18,6 +18,7 @@ struct Verb {
 Verb add_bench(CLI::App& app);
 Verb add_data(CLI::App& app);
 Verb add_gradient(CLI::App& app);
+Verb add_report(CLI::App& app);
 Verb add_study(CLI::App& app);
 Verb add_train(CLI::App& app);
 

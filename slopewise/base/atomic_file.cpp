@@ -80,6 +80,12 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
   flush_directory_of(to);
 }
 
+void write_text(const std::filesystem::path& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
 void ensure_writable_directory(const std::filesystem::path& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);

@@ -28,6 +28,9 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+// Writes a file of that content.
+void write_text(const std::filesystem::path& path, std::string_view text);
+
 // Flushes a whole file to the disk and renames it within its directory, replacing what was there. Throws FileError.
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 

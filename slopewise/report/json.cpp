@@ -7,10 +7,7 @@
 namespace slopewise {
 
 void write_json(const std::filesystem::path& path, const nlohmann::ordered_json& document) {
-  AtomicFile file(path);
-  file.write(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-  file.write("\n");
-  file.commit();
+  write_text(path, document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace slopewise

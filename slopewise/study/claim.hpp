@@ -33,6 +33,7 @@ struct Series {
   std::string name;
   std::vector<std::string> columns;  // with units where there are any
   std::vector<std::vector<double>> rows;
+  std::vector<std::string> labels = {};  // one a row where rows have names, or none
 };
 
 struct ClaimResult {

@@ -16,7 +16,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json to_json(const Series& series) {
-  return {{"name", series.name}, {"columns", series.columns}, {"rows", series.rows}};
+  Json json = {{"name", series.name}, {"columns", series.columns}, {"rows", series.rows}};
+  if (!series.labels.empty()) json["labels"] = series.labels;
+  return json;
 }
 
 Json to_json(const ClaimOutcome& outcome) {

@@ -60,15 +60,15 @@ ClaimResult run(StudyContext& context) {
     cosines.push_back(pool.slopes[j] / (norm * std::sqrt(pool.squared_norms[j])));
     sizes.push_back(std::abs(cosines.back()));
   }
-  ClaimResult result = judge("mean cos(g, grad)", cosine_mean_abs(n), mean_of(sizes), 2);
+  ClaimResult result = judge("mean cos(g, ∇)", cosine_mean_abs(n), mean_of(sizes), 2);
   const FitTest fit = kolmogorov_smirnov_test(cosines, [n](double x) { return cosine_cdf(n, x); });
   if (fit.p_value < 1 - share_of_confidence(2)) result.verdict = Verdict::kFails;
 
   const MiniBatches mini = minibatch_cosines(context, subject);
   const Measured mini_mean = mean_of(mini.cosines);
   result.condition = fmt::format(
-      "cos^2 against Beta(1/2, (n-1)/2): Kolmogorov-Smirnov p = {:.3g}; the gradient of a mini-batch of {} has mean "
-      "cosine {:.3f} +- {:.3f}, {:.0f} times as much",
+      "cos² against Beta(1/2, (n-1)/2): Kolmogorov-Smirnov p = {:.3g}; the gradient of a mini-batch of {} has mean "
+      "cosine {:.3f} ± {:.3f}, {:.0f} times as much",
       fit.p_value, mini.size, mini_mean.value, mini_mean.error, mini_mean.value / result.measured);
   const double width = 5 / std::sqrt(n);
   Histogram histogram(-width, width, static_cast<std::size_t>(kBins));
@@ -92,7 +92,7 @@ ClaimResult run(StudyContext& context) {
 Claim alignment_claim() {
   return {.id = "alignment",
           .statement =
-              "A forward gradient is nearly orthogonal to the gradient: cos^2 ~ Beta(1/2, (n-1)/2), far below a "
+              "A forward gradient is nearly orthogonal to the gradient: cos² ~ Beta(1/2, (n-1)/2), far below a "
               "mini-batch gradient's",
           .equation = "",
           .weight = 0.5,

@@ -60,6 +60,7 @@ ClaimResult run(StudyContext& context) {
     const double square = subject.gradient().squared_norm();
     series.rows.push_back({static_cast<double>(l), static_cast<double>(options.tangents), predicted / square,
                            measured.value / square, measured.error / square});
+    series.labels.push_back(law == "frame" ? fmt::format("frame of {}", kFrame) : law);
     names += fmt::format("{}{} = {}: {:.3f}", l > 0 ? ", " : "", l, law, measured.value / predicted);
     const double off = std::abs(measured.value - predicted) / measured.error;
     if (off <= furthest) continue;

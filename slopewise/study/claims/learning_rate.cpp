@@ -257,7 +257,7 @@ ClaimResult run(StudyContext& context) {
 
 Claim learning_rate_claim() {
   return {.id = "learning-rate",
-          .statement = "The highest stable learning rate of forward gradients falls as 1/n.",
+          .statement = "The highest stable learning rate of forward gradients falls as 1/n",
           .weight = 5,
           .run = run};
 }

@@ -13,7 +13,7 @@ ClaimResult run(StudyContext& context) {
   std::vector<double> column = context.pool().squared_gradient_norms();
   // Σ_i V[g_i] = E‖g‖² − ‖∇‖².
   for (double& value : column) value = (value - square) / (n * square);
-  ClaimResult result = judge("mean entry variance / |grad|^2", (n + 1) / n, mean_of(column));
+  ClaimResult result = judge("mean entry variance / ‖∇‖²", (n + 1) / n, mean_of(column));
   result.condition = fmt::format("n = {}, over {} forward gradients", context.subject().size(), context.pool().count());
   return result;
 }

@@ -71,7 +71,7 @@ ClaimResult run(StudyContext& context) {
   for (double& norm : norms) norm = (norm - square) / full_batch;
   ClaimResult result = judge("total variance / that of the full batch",
                              ((n + 2) * (square + covariance) - square) / full_batch, mean_of(norms));
-  result.condition = fmt::format("mini-batches of {} from {}; tr C / |grad|^2 = {:.3f}", kMiniBatch, indices.size(),
+  result.condition = fmt::format("mini-batches of {} from {}; tr C / ‖∇‖² = {:.3f}", kMiniBatch, indices.size(),
                                  covariance / square);
   return result;
 }

@@ -32,11 +32,11 @@ ClaimResult run(StudyContext& context) {
     const double variance = m[1] - m[0] * m[0];
     return (m[2] - 3 * m[0] * m[1] + 2 * m[0] * m[0] * m[0]) / (variance * std::sqrt(variance));
   });
-  ClaimResult result = judge("skewness of |g|", kHalfNormalSkewness, skewness, 2);
+  ClaimResult result = judge("skewness of ‖g‖", kHalfNormalSkewness, skewness, 2);
   const FitTest fit = kolmogorov_smirnov_test(norms, [](double x) { return half_normal_cdf(x); });
   if (fit.p_value < 1 - share_of_confidence(2)) result.verdict = Verdict::kFails;
   result.condition = fmt::format(
-      "|g| / (|grad| sqrt(n)) against the half-normal law: Kolmogorov-Smirnov p = {:.3g}; mean {:.3f} (predicted "
+      "‖g‖ / (‖∇‖ √n) against the half-normal law: Kolmogorov-Smirnov p = {:.3g}; mean {:.3f} (predicted "
       "{:.3f})",
       fit.p_value, mean_of(norms).value, kHalfNormalMean);
   Series series{.name = "norms",

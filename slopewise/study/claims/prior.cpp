@@ -80,7 +80,7 @@ ClaimResult run(StudyContext& context) {
   }
   result.verdict = all ? Verdict::kHolds : Verdict::kFails;
   result.condition = fmt::format(
-      "predicted 1 - cos^2 of the plain variance, at {} cosines; at m = grad {:.1e} of it is left (float32 rounding)",
+      "predicted 1 − cos² of the plain variance, at {} cosines; at m = ∇ {:.1e} of it is left (float32 rounding)",
       std::size(kCosines), at_gradient);
   result.series.push_back(std::move(series));
   return result;
@@ -91,7 +91,7 @@ ClaimResult run(StudyContext& context) {
 Claim prior_claim() {
   return {.id = "prior",
           .statement =
-              "A prior of cosine rho with the gradient, as control variate, leaves 1 - rho^2 of the variance, and none "
+              "A prior of cosine ρ with the gradient, as control variate, leaves 1 − ρ² of the variance, and none "
               "at the gradient itself",
           .equation = "",
           .weight = 0.2,

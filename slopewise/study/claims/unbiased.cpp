@@ -16,7 +16,7 @@ ClaimResult run(StudyContext& context) {
   // ⟨mean g, ∇⟩ / ‖∇‖²: of all entries at once, as g·∇ = s².
   std::vector<double> along;
   for (const double slope : pool.slopes) along.push_back(slope * slope / gradient.squared_norm());
-  ClaimResult result = judge("<mean g, grad> / |grad|^2", 1, mean_of(along), 2);
+  ClaimResult result = judge("⟨mean g, ∇⟩ / ‖∇‖²", 1, mean_of(along), 2);
 
   // Entry by entry: z = (mean g_i − ∇_i) / standard error, the largest of which has to pass for them all.
   Series entries{.name = "entries", .columns = {"index", "gradient", "mean", "standard error"}, .rows = {}};
@@ -42,7 +42,7 @@ ClaimResult run(StudyContext& context) {
 
 Claim unbiased_claim() {
   return {.id = "unbiased",
-          .statement = "The forward gradient is unbiased: E[g] = grad",
+          .statement = "The forward gradient is unbiased: E[g] = ∇",
           .equation = "",
           .weight = 14,
           .run = run};

@@ -102,7 +102,7 @@ ClaimResult run(StudyContext& context) {
 
 Claim uncorrelated_terms_claim() {
   return {.id = "uncorrelated-terms",
-          .statement = "The terms grad_j v_j v_i of one entry are uncorrelated, so their variances add",
+          .statement = "The terms ∇ⱼ vⱼ vᵢ of one entry are uncorrelated, so their variances add",
           .equation = "6",
           .weight = 2,
           .run = run};

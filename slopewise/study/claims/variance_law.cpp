@@ -79,14 +79,14 @@ ClaimResult run(StudyContext& context) {
   for (std::size_t c = 0; c < std::size(kGroups); ++c) {
     const Measured part = ratio(c);
     if (!part.interval(share_of_confidence(kTests)).contains(1)) result.verdict = Verdict::kFails;
-    result.condition += fmt::format("{} gradients: {:.3f} +- {:.3f}; ", kGroups[c], part.value, part.error);
+    result.condition += fmt::format("{} gradients: {:.3f} ± {:.3f}; ", kGroups[c], part.value, part.error);
   }
   const Subject small(tiny(context.train().image_shape, context.train().classes), context.train(),
                       context.examples(context.options().batch), context.seed("weights"));
   const Measured c = coefficient(context, small);
   if (!c.interval(share_of_confidence(kTests)).contains(1)) result.verdict = Verdict::kFails;
   result.condition +=
-      fmt::format("the coefficient of grad_i^2, on a network of {} parameters: {:.3f} +- {:.3f} (predicted 1)",
+      fmt::format("the coefficient of ∇ᵢ², on a network of {} parameters: {:.3f} ± {:.3f} (predicted 1)",
                   small.size(), c.value, c.error);
   result.series.push_back(std::move(entries));
   return result;
@@ -98,7 +98,7 @@ Claim variance_law_claim() {
   return {
       .id = "variance-law",
       .statement =
-          "Each entry's variance is the squared norm of the gradient plus its own square: V[g_i] = |grad|^2 + grad_i^2",
+          "Each entry's variance is the squared norm of the gradient plus its own square: V[gᵢ] = ‖∇‖² + ∇ᵢ²",
       .equation = "7",
       .weight = 4,
       .run = run};

@@ -1,0 +1,49 @@
+// The charts of report.html: Vega-Lite specifications in slopewise/report/charts, one file a chart.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace slopewise {
+
+// Numbers and words under named columns, every row a JSON list as long as they are many.
+struct ChartData {
+  std::vector<std::string> columns;
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+
+  // Whether any row has something other than null in that column.
+  bool has(std::string_view column) const;
+};
+
+// The data of that name; nothing where the results hold none.
+using DataSource = std::function<std::optional<ChartData>(const std::string& name)>;
+
+// The figures of one page, and the data they draw, each once however many draw it. A chart says in its `usermeta` what
+// it is `of`, and which columns of its first data it `needs` if not all are sure to be there. Its `description` is
+// the caption, and its data are named.
+class Figures {
+ public:
+  explicit Figures(DataSource source) : source_(std::move(source)) {}
+
+  // The charts of that subject whose data are there; else those of "*", with the subject in place of the "*" in their
+  // data's names. "" where there is none, or the program was built without Vega-Lite.
+  std::string html(const std::string& subject);
+  // What the figures made so far draw; it goes to the end of the page.
+  std::string data_html() const;
+  bool empty() const { return drawn_.empty(); }
+
+ private:
+  std::string charts_of(const std::string& kind, const std::string& subject);
+
+  DataSource source_;
+  nlohmann::ordered_json drawn_ = nlohmann::ordered_json::object();
+};
+
+// Whether the program holds what draws charts.
+bool can_draw_charts();
+
+}  // namespace slopewise

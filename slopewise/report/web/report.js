@@ -1,0 +1,94 @@
+// Draws every figure of the page from the specification and the data it holds, and offers both for download.
+'use strict';
+(() => {
+  const tables = JSON.parse(document.getElementById('data').textContent);
+  const objects = Object.fromEntries(Object.entries(tables).map(([name, {columns, rows}]) =>
+    [name, rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]])))]));
+
+  const dark = matchMedia('(prefers-color-scheme: dark)'), narrow = matchMedia('(max-width: 45rem)');
+
+  // Colours of Okabe and Ito, which colour-blind people can tell apart; the theme says which ones are legible.
+  function config() {
+    const style = getComputedStyle(document.documentElement);
+    const value = (name) => style.getPropertyValue(name).trim();
+    const [paper, ink, faint] = [value('--paper'), value('--ink'), value('--line')];
+    return {
+      background: paper,
+      font: 'system-ui, sans-serif',
+      title: {color: ink, fontSize: 14, anchor: 'start'},
+      axis: {labelColor: ink, titleColor: ink, gridColor: faint, domainColor: ink, tickColor: ink, labelFontSize: 12,
+        titleFontSize: 12, titleFontWeight: 'normal', labelOverlap: 'greedy', tickCount: 5},
+      legend: {orient: 'top', direction: 'horizontal', columns: narrow.matches ? 1 : 3, layout: {top: {direction: 'vertical'}},
+        labelColor: ink, titleColor: ink, labelFontSize: 12, labelLimit: 300, symbolBaseFillColor: ink, symbolBaseStrokeColor: ink},
+      view: {stroke: faint},
+      point: {filled: true, size: 45, opacity: 0.9},
+      rule: {color: ink},
+      range: {category: value('--marks').split(/\s*,\s*/)},
+    };
+  }
+
+  function dataNames(spec) {
+    if (spec === null || typeof spec !== 'object') return [];
+    const own = spec.data?.name ? [spec.data.name] : [];
+    return [...new Set([...own, ...Object.values(spec).flatMap(dataNames)])];
+  }
+
+  const format = (value) => typeof value === 'number' && !Number.isInteger(value) ? value.toPrecision(5) : `${value}`;
+  const quote = (cell) => /[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+  const csv = ({columns, rows}) =>
+    [columns, ...rows].map((row) => row.map((cell) => quote(cell === null ? '' : `${cell}`)).join(',')).join('\n') + '\n';
+
+  function save(href, name) {
+    const link = document.createElement('a');
+    link.href = href;
+    link.download = name;
+    link.click();
+  }
+
+  function addLinks(figure, names, views) {
+    const links = figure.querySelector('.links');
+    for (const name of names) {
+      const link = document.createElement('a');
+      link.href = URL.createObjectURL(new Blob([csv(tables[name])], {type: 'text/csv'}));
+      link.download = `${name.replaceAll(/[^\w-]+/g, '-')}.csv`;
+      link.textContent = names.length > 1 ? `CSV of ${name.split('/').at(-1)}` : 'CSV';
+      links.append(link);
+    }
+    for (const kind of ['PNG', 'SVG']) {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.textContent = kind;
+      button.addEventListener('click', async () => {
+        const href = await views.get(figure).toImageURL(kind.toLowerCase(), 2);
+        save(href, `${figure.dataset.name}.${kind.toLowerCase()}`);
+      });
+      links.append(button);
+    }
+  }
+
+  const views = new Map();
+  const figures = [...document.querySelectorAll('figure.chart')].map((figure) => {
+    const spec = JSON.parse(figure.querySelector('.spec').textContent);
+    const names = dataNames(spec);
+    addLinks(figure, names, views);
+    spec.autosize = {type: 'fit-x', contains: 'padding'};
+    spec.datasets = Object.fromEntries(names.map((name) => [name, objects[name]]));
+    return {figure, spec};
+  });
+
+  async function draw() {
+    for (const {figure, spec} of figures) {
+      views.get(figure)?.finalize();
+      const {view} = await vegaEmbed(figure.querySelector('.drawing'), structuredClone(spec), {
+        actions: false, renderer: 'svg', config: config(), tooltip: {formatTooltip: (value, sanitize) =>
+          typeof value !== 'object' ? sanitize(format(value)) : '<table>' + Object.entries(value).map(([key, each]) =>
+            `<tr><td class="key">${sanitize(key)}</td><td>${sanitize(format(each))}</td></tr>`).join('') + '</table>'},
+      });
+      views.set(figure, view);
+    }
+    document.documentElement.dataset.drawn = views.size;
+  }
+
+  for (const query of [dark, narrow]) query.addEventListener('change', draw);
+  draw();
+})();

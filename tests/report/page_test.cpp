@@ -1,0 +1,202 @@
+// The pages of report.html, from results made by hand.
+#include "slopewise/report/page.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/report/charts.hpp"
+#include "slopewise/report/html.hpp"
+#include "slopewise/report/resources.hpp"
+
+namespace slopewise {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Json = nlohmann::ordered_json;
+
+Json claim(const std::string& id, const Json& series) {
+  return {{"id", id},           {"statement", "a < b & c"}, {"equation", "10"}, {"quantity", "exponent"},
+          {"predicted", -1},    {"measured", -0.998},       {"low", -1.02},     {"high", -0.97},
+          {"verdict", "holds"}, {"condition", ""},          {"timed", false},   {"seconds", 1},
+          {"series", series}};
+}
+
+RunFiles study(const Json& claims) {
+  return {.directory = "runs/here",
+          .results = {{"schema", "slopewise.study/1"},
+                      {"version", "0.1.0"},
+                      {"seed", 7},
+                      {"data", "built-in digits"},
+                      {"model", "mlp 784-16-10"},
+                      {"parameters", 12730},
+                      {"batch", 16},
+                      {"quick", true},
+                      {"confidence", 0.9999},
+                      {"claims", claims},
+                      {"machine", {{"processor", "a < processor"}}}}};
+}
+
+RunFiles training(const std::string& name, double error) {
+  return {.directory = "runs/" + name,
+          .results = {{"schema", "slopewise.train/1"},
+                      {"name", name},
+                      {"steps", 1000},
+                      {"seconds", 2.5},
+                      {"test_error", error},
+                      {"seconds_to_97", nullptr},
+                      {"curve", {{{"step", 1000}, {"seconds", 2.5}, {"test_error", error}, {"test_loss", 0.1}}}}},
+          .metrics = {{{"step", 0}, {"seconds", 0.1}, {"loss", 2.3}}, {{"step", 1}, {"seconds", 0.2}, {"loss", 2.2}}}};
+}
+
+Json networks() {
+  Json rows = Json::array();
+  rows.push_back({805, 0.00124, 0.00127, 2e-5, 4000});
+  rows.push_back({3250, 0.0003, 0.0003, 5e-6, 4000});
+  return Json::array({{{"name", "networks"},
+                       {"columns", {"n", "predicted snr", "measured snr", "standard error", "samples"}},
+                       {"rows", rows}}});
+}
+
+TEST(Html, TextCannotBecomeMarkup) {
+  EXPECT_EQ(escape_html("<a href=\"x\">'&'"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;");
+  EXPECT_EQ(escape_script(R"(["</script>", "<!--"])"), R"(["<\/script>", "\u003c!--"])");
+  EXPECT_EQ(Json::parse(escape_script(R"(["</script>", "<!--"])")), Json::parse(R"(["</script>", "<!--"])"));
+}
+
+TEST(Html, FactsWithoutAValueAreLeftOut) {
+  const std::string html = html_facts({{"seed", "7"}, {"onednn", ""}});
+  EXPECT_THAT(html, HasSubstr("<dt>seed</dt><dd>7</dd>"));
+  EXPECT_THAT(html, Not(HasSubstr("onednn")));
+}
+
+TEST(StudyPage, AnswersTheQuestionFromTheFigures) {
+  const std::string page = report_page(std::vector{study(Json::array({claim("snr-scaling", networks())}))});
+  EXPECT_THAT(page, HasSubstr("As noisy as the note says: its signal-to-noise ratio goes as n to the power -0.998"));
+  EXPECT_THAT(page, HasSubstr("1 of the 1 claims measured hold"));
+  EXPECT_THAT(page, HasSubstr("a &lt; b &amp; c"));
+  EXPECT_THAT(page, HasSubstr("<dd>a &lt; processor</dd>"));
+  EXPECT_THAT(page, Not(HasSubstr("a < b")));
+}
+
+TEST(StudyPage, AClaimThatFailsIsNotSaidToHold) {
+  Json failed = claim("snr-scaling", networks());
+  failed["verdict"] = "fails";
+  const std::string page = study_page(study(Json::array({failed})));
+  EXPECT_THAT(page, HasSubstr("Not as the note says: "));
+  EXPECT_THAT(page, HasSubstr("0 of the 1 claims measured hold, 1 not at all"));
+}
+
+TEST(StudyPage, HoldsTheDataOfItsChartsToTheLastBit) {
+  if (!can_draw_charts()) GTEST_SKIP() << "built without npm";
+  const std::string page = study_page(study(Json::array({claim("snr-scaling", networks())})));
+  const std::string begin = "id=\"data\">";
+  const std::size_t from = page.find(begin) + begin.size();
+  const Json data = Json::parse(page.substr(from, page.find("</script>", from) - from));
+  EXPECT_EQ(data["snr-scaling/networks"]["rows"], networks()[0]["rows"]);
+  EXPECT_THAT(page, HasSubstr("id=\"chart-snr-scaling\""));
+}
+
+TEST(StudyPage, AClaimWithoutAChartOfItsOwnShowsItsInterval) {
+  if (!can_draw_charts()) GTEST_SKIP() << "built without npm";
+  const std::string page = study_page(study(Json::array({claim("mean-variance", Json::array())})));
+  EXPECT_THAT(page, HasSubstr("id=\"chart-mean-variance\""));
+  EXPECT_THAT(page, HasSubstr("\"name\":\"mean-variance/figures\""));
+}
+
+TEST(StudyPage, AnUnmeasuredClaimHasNoChart) {
+  Json unmeasured = claim("mean-variance", Json::array());
+  unmeasured["measured"] = unmeasured["low"] = unmeasured["high"] = nullptr;
+  unmeasured["verdict"] = "unmeasured";
+  EXPECT_THAT(study_page(study(Json::array({unmeasured}))), Not(HasSubstr("<figure")));
+}
+
+TEST(StudyPage, NamesRowsByTheirLabels) {
+  Json rows = Json::array();
+  rows.push_back({0, 1, 6371, 6392, 83});
+  const Json laws = {{"name", "laws"},
+                     {"columns", {"law", "tangents", "predicted variance / |grad|^2", "measured", "standard error"}},
+                     {"rows", rows},
+                     {"labels", {"gaussian"}}};
+  EXPECT_THAT(study_page(study(Json::array({claim("distributions", Json::array({laws}))}))),
+              HasSubstr("<td data-column=\"label\">gaussian</td>"));
+}
+
+TEST(TrainingPage, NamesTheBestRun) {
+  const std::string page = report_page(std::vector{training("forward", 0.09), training("local", 0.016)});
+  EXPECT_THAT(page, HasSubstr("Best of 2 runs: local came to a test error of 1.60 % in 1000 steps and 2.5 s."));
+}
+
+TEST(TrainingPage, LeavesOutChartsOfWhatWasNotRecorded) {
+  if (!can_draw_charts()) GTEST_SKIP() << "built without npm";
+  const std::string page = training_page(std::vector{training("local", 0.016)});
+  EXPECT_THAT(page, HasSubstr("chart-loss-over-steps"));
+  EXPECT_THAT(page, Not(HasSubstr("chart-snr")));
+  EXPECT_THAT(page, Not(HasSubstr("chart-residual")));
+}
+
+TEST(TrainingPage, TellsRunsOfOneNameApart) {
+  std::vector<RunFiles> runs{training("local", 0.02), training("local", 0.03)};
+  runs[1].directory = "runs/other";
+  const std::string page = report_page(runs);
+  EXPECT_THAT(page, HasSubstr("local (runs/local)"));
+  EXPECT_THAT(page, HasSubstr("local (runs/other)"));
+}
+
+TEST(ReportPage, RefusesWhatItCannotShowTogether) {
+  const RunFiles one = study(Json::array());
+  EXPECT_THROW(report_page({}), ArgumentError);
+  EXPECT_THROW(report_page(std::vector{one, training("local", 0.02)}), ArgumentError);
+  EXPECT_THROW(report_page(std::vector{one, one}), ArgumentError);
+  RunFiles broken = one;
+  broken.results.erase("claims");
+  EXPECT_THROW(report_page(std::vector{broken}), FileError);
+}
+
+// Every chart is JSON that says whose it is, and has a title and a caption.
+TEST(Charts, SayWhatTheyShow) {
+  for (const Resource& file : resources()) {
+    if (!file.name.starts_with("charts/")) continue;
+    const Json spec = Json::parse(file.text);
+    EXPECT_TRUE(spec["usermeta"]["of"].is_string()) << file.name;
+    EXPECT_TRUE(spec["title"].is_string()) << file.name;
+    EXPECT_TRUE(spec["description"].is_string()) << file.name;
+    EXPECT_EQ(spec["width"], "container") << file.name;
+  }
+}
+
+class RunDirectory : public ::testing::Test {
+ protected:
+  void SetUp() override { std::filesystem::create_directories(directory_); }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+  void write(const std::string& name, std::string_view text) const { std::ofstream(directory_ / name) << text; }
+
+  std::filesystem::path directory_ = std::filesystem::path(testing::TempDir()) / "slopewise-run-files";
+};
+
+TEST_F(RunDirectory, ReadsResultsAndMetrics) {
+  write("results.json", R"({"schema": "slopewise.train/1"})");
+  write("metrics.jsonl", "{\"step\": 0}\n{\"step\": 1}\n{\"step\": 2, \"lo");
+  const RunFiles run = read_run(directory_);
+  EXPECT_FALSE(run.is_study());
+  ASSERT_EQ(run.metrics.size(), 2u);  // the third line was cut off
+  EXPECT_EQ(run.metrics[1]["step"], 1);
+}
+
+TEST_F(RunDirectory, RefusesWhatIsNotARun) {
+  EXPECT_THROW(read_run(directory_), FileError);
+  write("results.json", "{");
+  EXPECT_THROW(read_run(directory_), FileError);
+  write("results.json", R"({"schema": "slopewise.bench/1"})");
+  EXPECT_THROW(read_run(directory_), FileError);
+  write("results.json", R"({"schema": "slopewise.train/1"})");
+  write("metrics.jsonl", "nonsense\n{\"step\": 1}\n");
+  EXPECT_THROW(read_run(directory_), FileError);
+}
+
+}  // namespace
+}  // namespace slopewise
