@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 
+#include "apps/config.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/nearest.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/data/digits.hpp"
 #include "slopewise/data/load.hpp"
+#include "slopewise/report/terminal.hpp"
 
 namespace slopewise {
 namespace {
@@ -36,6 +40,37 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 
 void apply(const RunOptions& options) {
   if (options.threads > 0) set_thread_count(options.threads);
+}
+
+void add_common_options(CLI::App& app, CommonOptions& options) {
+  const std::vector<CLI::App*> verbs = app.get_subcommands({});
+  for (CLI::App* verb : verbs) add_common_options(*verb, options);
+  if (!verbs.empty() || app.get_allow_extras()) return;
+  app.add_option("--config", options.config, "Take options that are not given here from a TOML file")
+      ->type_name("FILE")
+      ->configurable(false);
+  app.add_option("--color", options.colour, "Whether to colour what is printed")
+      ->type_name("WHEN")
+      ->check(one_of({"auto", "always", "never"}))
+      ->capture_default_str()
+      ->configurable(false);
+}
+
+void apply(const CommonOptions& options, CLI::App& command) {
+  if (!options.config.empty()) apply_config(command, read_text(options.config), options.config);
+  set_colour(options.colour == "always"  ? ColourMode::kAlways
+             : options.colour == "never" ? ColourMode::kNever
+                                         : ColourMode::kAuto);
+}
+
+CLI::Validator one_of(std::vector<std::string> names) {
+  const std::string list = fmt::format("{{{}}}", fmt::join(names, ","));
+  return CLI::Validator(
+      [names = std::move(names)](const std::string& word) {
+        if (std::find(names.begin(), names.end(), word) != names.end()) return std::string();
+        return fmt::format("expected one of {}, found {}{}", fmt::join(names, ", "), word, suggestion(word, names));
+      },
+      list);
 }
 
 void add_data_options(CLI::App& command, DataOptions& options) {

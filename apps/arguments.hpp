@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "slopewise/data/dataset.hpp"
 #include "slopewise/estimate/estimator.hpp"
@@ -20,6 +21,20 @@ struct RunOptions {
 void add_run_options(CLI::App& command, RunOptions& options);
 // Sets the number of threads.
 void apply(const RunOptions& options);
+
+// What every verb takes.
+struct CommonOptions {
+  std::string config;  // file; empty: none
+  std::string colour = "auto";
+};
+
+// Adds --config and --color to every verb that has no verbs of its own and passes nothing on to another.
+void add_common_options(CLI::App& app, CommonOptions& options);
+// Sets the options of `command` that the command line left alone as its --config says, and whether to colour.
+void apply(const CommonOptions& options, CLI::App& command);
+
+// Accepts one of the names. Unlike CLI::IsMember it suggests the nearest one for another.
+CLI::Validator one_of(std::vector<std::string> names);
 
 struct DataOptions {
   std::string directory;  // or an .npz file; empty: the built-in digits

@@ -145,7 +145,7 @@ Verb add_bench(CLI::App& app) {
   list("--model", options->models,
        "Networks: 784-1024-1024-10, 784-256-10, 784-10, PyTorch's MNIST example, 64 hidden layers of 512")
       ->type_name("NAME,...")
-      ->check(CLI::IsMember(bench_models()));
+      ->check(one_of(bench_models()));
   list("--batch", options->batches, "Examples in a step")
       ->type_name("N,...")
       ->check(CLI::Range(Index{1}, Index{65536}));
@@ -153,16 +153,16 @@ Verb add_bench(CLI::App& app) {
   list("--tangents", options->tangents, "Tangents of a step that has them")
       ->type_name("K,...")
       ->check(CLI::Range(Index{1}, Index{1024}));
-  list("--steps", options->steps, "Steps to measure")->type_name("NAME,...")->check(CLI::IsMember(step_names()));
+  list("--steps", options->steps, "Steps to measure")->type_name("NAME,...")->check(one_of(step_names()));
   command.add_option("--tangent-precision", options->tangent_precision, "Precision of the tangents' products")
       ->type_name("NAME")
-      ->check(CLI::IsMember({"float32", "bf16", "both"}))
+      ->check(one_of({"float32", "bf16", "both"}))
       ->capture_default_str();
   add_storage_option(command, options->storage);
   const CLI::Option* against =
       command.add_option("--against", options->against, "Also measure PyTorch's SGD and forward-mode steps")
           ->type_name("NAME")
-          ->check(CLI::IsMember({"pytorch"}));
+          ->check(one_of({"pytorch"}));
   const CLI::Option* python =
       command.add_option("--python", options->python, "Python that has PyTorch, with --against")
           ->type_name("FILE")
@@ -183,7 +183,7 @@ Verb add_bench(CLI::App& app) {
   command.add_option("--out", options->out, "Directory for bench.json and bench.txt [none]")->type_name("DIR");
   command.add_flag("--json", options->json, "Print bench.json instead of the tables");
   command.add_flag("-q,--quiet", options->quiet, "Print nothing but errors");
-  command.add_option("--peak-of", options->peak_of)->group("")->check(CLI::IsMember(step_names()));
+  command.add_option("--peak-of", options->peak_of)->group("")->check(one_of(step_names()));
   command.footer(
       "Examples:\n"
       "  env OMP_PROC_BIND=true OMP_PLACES=cores slopewise bench --batch 64,256 --out runs/bench\n"

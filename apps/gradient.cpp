@@ -250,7 +250,7 @@ Verb add_gradient(CLI::App& app) {
       *app.add_subcommand("gradient", "Write one gradient, exact and estimated, as .npz for other tools to check.");
   const auto choice = [&](const char* name, std::string& value, const std::vector<std::string>& names,
                           const char* what) {
-    return command.add_option(name, value, what)->type_name("NAME")->check(CLI::IsMember(names))->capture_default_str();
+    return command.add_option(name, value, what)->type_name("NAME")->check(one_of(names))->capture_default_str();
   };
   const auto file = [&](const char* name, std::string& value, const char* what) {
     return command.add_option(name, value, what)->type_name("FILE");

@@ -7,15 +7,17 @@
 #include <cstdio>
 #include <iostream>
 #include <new>
-#include <numeric>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apps/arguments.hpp"
+#include "apps/config.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/nearest.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/base/version.hpp"
 
@@ -43,39 +45,6 @@ std::string version_text() {
       hwy::TargetName(supported & -supported), dnnl.major, dnnl.minor, dnnl.patch, thread_count());
 }
 
-// The least number of insertions, deletions, replacements and swaps of neighbours that turn one word into the other
-// (optimal string alignment).
-std::size_t edit_distance(std::string_view from, std::string_view to) {
-  std::vector<std::size_t> before(to.size() + 1), previous(to.size() + 1), current(to.size() + 1);
-  std::iota(previous.begin(), previous.end(), 0);
-  for (std::size_t i = 1; i <= from.size(); ++i) {
-    current[0] = i;
-    for (std::size_t j = 1; j <= to.size(); ++j) {
-      current[j] = std::min({previous[j] + 1, current[j - 1] + 1, previous[j - 1] + (from[i - 1] != to[j - 1])});
-      if (i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1]) {
-        current[j] = std::min(current[j], before[j - 2] + 1);
-      }
-    }
-    std::swap(before, previous);
-    std::swap(previous, current);
-  }
-  return previous[to.size()];
-}
-
-// The name nearest to a mistyped one, or "" where none is near: a third of the letters may be wrong.
-std::string nearest(std::string_view word, const std::vector<std::string>& names) {
-  std::string best;
-  std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
-  for (const std::string& name : names) {
-    const std::size_t distance = edit_distance(word, name);
-    if (distance < least) {
-      least = distance;
-      best = name;
-    }
-  }
-  return best;
-}
-
 // What is wrong with an argument that no verb or option took.
 std::string explain_unexpected(const CLI::App& command) {
   std::string word = command.remaining().front();
@@ -90,8 +59,7 @@ std::string explain_unexpected(const CLI::App& command) {
     for (const CLI::App* verb : command.get_subcommands({})) names.push_back(verb->get_name());
   }
   const char* kind = option ? "option" : names.empty() ? "argument" : "verb";
-  const std::string suggestion = nearest(word, names);
-  return fmt::format("unknown {} {}{}", kind, word, suggestion.empty() ? "" : "; did you mean " + suggestion + "?");
+  return fmt::format("unknown {} {}{}", kind, word, suggestion(word, names));
 }
 
 // Throws where standard output took less than was written, on a full disk for example.
@@ -100,33 +68,23 @@ void flush_output() {
   if (!std::cout || std::fflush(stdout) != 0 || std::ferror(stdout)) throw Error("cannot write to standard output");
 }
 
-int run(int argc, char** argv) {
-  CLI::App app("Forward gradients with error bars: gradients from directional slopes, without a backward pass.",
-               "slopewise");
-  app.set_version_flag("-V,--version", version_text, "Print the version and what it runs on, then exit");
-  app.require_subcommand(0, 1);
-  app.get_formatter()->label("SUBCOMMAND", "VERB");
-  app.get_formatter()->label("Subcommands", "Verbs");
-  app.footer("Each verb explains itself: slopewise VERB --help");
-  const Verb verbs[] = {
-      add_study(app),
-      add_train(app),
-      add_gradient(app),
-      add_bench(app),
-      add_data(app),
-      add_report(app),
-  };
+// The verb that was chosen, or the verb of a verb.
+CLI::App& innermost(CLI::App& app) {
+  CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  return *command;
+}
 
-  const auto chosen = [&] {
-    return std::find_if(std::begin(verbs), std::end(verbs), [](const Verb& verb) { return verb.command->parsed(); });
-  };
+// Throws ArgumentError for what the words get wrong. False where they ask for help or the version, which is printed.
+bool parse(CLI::App& app, std::vector<std::string> words) {
+  std::reverse(words.begin(), words.end());  // CLI11 takes them from the end
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(words));
+    return true;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {  // help or version
+    if (error.get_exit_code() == 0) {
       app.exit(error);
-      flush_output();
-      return 0;
+      return false;
     }
     const bool unexpected = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
     // The words before a verb belong to the app, and it complains of them first; so do verbs that have verbs.
@@ -139,14 +97,34 @@ int run(int argc, char** argv) {
     throw ArgumentError(
         fmt::format("{}\nTry: slopewise {}--help", unexpected ? explain_unexpected(*command) : error.what(), path));
   }
+}
 
-  const Verb* verb = chosen();
+int run(std::vector<std::string> words) {
+  CLI::App app("Forward gradients with error bars: gradients from directional slopes, without a backward pass.",
+               "slopewise");
+  app.set_version_flag("-V,--version", version_text, "Print the version and what it runs on, then exit");
+  app.require_subcommand(0, 1);
+  app.get_formatter()->label("SUBCOMMAND", "VERB");
+  app.get_formatter()->label("Subcommands", "Verbs");
+  app.footer("Each verb explains itself: slopewise VERB --help");
+  const Verb verbs[] = {
+      add_study(app),  add_train(app),      add_gradient(app),   add_bench(app),  add_data(app),
+      add_report(app), add_rerun(app, run), add_completion(app), add_manual(app),
+  };
+  CommonOptions common;
+  add_common_options(app, common);
+
   int exit_code = 0;
-  if (verb == std::end(verbs)) {
-    std::cout << app.help();
-  } else {
-    install_interrupt_handler();
-    exit_code = verb->run();
+  if (parse(app, std::move(words))) {
+    const auto verb =
+        std::find_if(std::begin(verbs), std::end(verbs), [](const Verb& each) { return each.command->parsed(); });
+    if (verb == std::end(verbs)) {
+      std::cout << app.help();
+    } else {
+      apply(common, innermost(app));
+      install_interrupt_handler();
+      exit_code = verb->run();
+    }
   }
   flush_output();
   return exit_code;
@@ -164,7 +142,7 @@ int report(std::string_view message, int exit_code) {
 int main(int argc, char** argv) {
   using namespace slopewise;
   try {
-    return run(argc, argv);
+    return run({argv + 1, argv + argc});
   } catch (const Error& error) {
     return report(error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {

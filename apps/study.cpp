@@ -9,6 +9,7 @@
 
 #include "apps/arguments.hpp"
 #include "apps/bench/machine.hpp"
+#include "apps/config.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/threads.hpp"
@@ -50,7 +51,7 @@ std::string table(const std::vector<ClaimOutcome>& outcomes) {
   return table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1));
 }
 
-int run(const Options& options) {
+int run(const Options& options, const CLI::App& command) {
   apply(options.run);
   // What the user asked for wrongly, and a place that cannot be written to, are known before anything is measured.
   const std::vector<Claim> claims = options.claims.empty() ? all_claims() : select_claims(options.claims);
@@ -60,6 +61,7 @@ int run(const Options& options) {
       {.hidden = options.hidden, .batch = options.batch, .seed = options.run.seed, .quick = options.quick},
       std::move(data.train));
   ensure_writable_directory(directory);
+  write_config(directory, command);
 
   double total = 0;
   for (const Claim& claim : claims) total += claim.weight;
@@ -133,7 +135,7 @@ Verb add_study(CLI::App& app) {
       "Examples:\n"
       "  slopewise study\n"
       "  slopewise study --claims unbiased,variance-law --quick --out runs/first-look");
-  return {command, [options] { return run(*options); }};
+  return {command, [options, command] { return run(*options, *command); }};
 }
 
 }  // namespace slopewise

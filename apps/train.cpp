@@ -11,6 +11,7 @@
 #include <memory>
 #include <sstream>
 
+#include "apps/config.hpp"
 #include "apps/train/options.hpp"
 #include "apps/train/run.hpp"
 #include "apps/verb.hpp"
@@ -28,14 +29,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using Path = std::filesystem::path;
-
-std::string read_text(const Path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) throw FileError(fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));
-  return text.str();
-}
 
 Json to_json(const CurvePoint& point) {
   return {{"step", point.step},           {"epoch", point.epoch},
@@ -65,9 +58,7 @@ class MetricsFile {
           kept += line + "\n";
       }
     }
-    AtomicFile file(path);
-    file.write(kept);
-    file.commit();
+    write_text(path, kept);
     stream_.open(path, std::ios::app | std::ios::binary);
   }
   void add(const Json& line) {
@@ -186,9 +177,7 @@ int run(TrainOptions& options, CLI::App& command) {
     }
   } else {
     if (!options.initial.empty()) trainer.load_weights(options.initial);
-    AtomicFile config(directory / "config.toml");
-    config.write(config_of(command));
-    config.commit();
+    write_config(directory, command);
   }
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());

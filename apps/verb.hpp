@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
+#include <vector>
 
 namespace slopewise {
 
@@ -16,9 +18,13 @@ struct Verb {
 // CLI::PositiveNumber and its like complain with a bound of 300 digits: use CLI::Range with a bound that means
 // something.
 Verb add_bench(CLI::App& app);
+Verb add_completion(CLI::App& app);
 Verb add_data(CLI::App& app);
 Verb add_gradient(CLI::App& app);
+Verb add_manual(CLI::App& app);
 Verb add_report(CLI::App& app);
+// `run_words` runs another command line, given without the program's name.
+Verb add_rerun(CLI::App& app, std::function<int(std::vector<std::string>)> run_words);
 Verb add_study(CLI::App& app);
 Verb add_train(CLI::App& app);
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <sstream>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/probe/probe.hpp"
@@ -38,7 +37,7 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
                           const char* what) {
     return command.add_option(name, value, what)
         ->type_name("NAME")
-        ->check(CLI::IsMember(names))
+        ->check(one_of(names))
         ->capture_default_str()
         ->group(group);
   };
@@ -94,7 +93,7 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   count("--tangents", options.tangents, 0, 1'000'000, "Tangents of each step, and of each example for activities");
   command.add_option("--law", options.law, "Law of the tangents [rademacher; rank-one for weights]")
       ->type_name("NAME")
-      ->check(CLI::IsMember(probe_names()))
+      ->check(one_of(probe_names()))
       ->group(group);
   choice("--prior", settings.method.activity.prior, activity_prior_names(),
          "What activities' gradients are expected to be");
@@ -166,33 +165,6 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
       ->configurable(false)
       ->group(group);
   add_run_options(command, options.run);
-}
-
-void apply_config(CLI::App& command, const std::string& toml, const std::string& source) {
-  std::istringstream stream(toml);
-  std::vector<CLI::ConfigItem> items;
-  try {
-    items = CLI::ConfigTOML().from_config(stream);
-    for (const CLI::ConfigItem& item : items) {
-      CLI::Option* option = command.get_option_no_throw("--" + item.name);
-      if (!option || !option->get_configurable())
-        throw ArgumentError(fmt::format("{}: '{}' is no option of {}", source, item.name, command.get_name()));
-      if (option->count() > 0) continue;
-      if (option->get_expected_max() == 0) {  // a flag
-        if (item.inputs.size() != 1 || (item.inputs[0] != "true" && item.inputs[0] != "false"))
-          throw ArgumentError(fmt::format("{}: {}: expected true or false", source, item.name));
-        if (item.inputs[0] == "false") continue;
-      }
-      option->add_result(item.inputs);
-      option->run_callback();
-    }
-  } catch (const CLI::Error& error) {
-    throw ArgumentError(fmt::format("{}: {}", source, error.what()));
-  }
-}
-
-std::string config_of(const CLI::App& command) {
-  return command.config_to_str(true, false);
 }
 
 TrainSettings resolve(const TrainOptions& options) {

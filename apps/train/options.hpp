@@ -39,13 +39,8 @@ struct TrainOptions {
 
 // Adds all of them. `options` must live as long as the command.
 void add_train_options(CLI::App& command, TrainOptions& options);
-// Sets every option that the command line left alone to what `toml` says, one "name = value" a line. `source` is named
-// in errors. Throws ArgumentError for a name that is no option or a value that does not fit.
-void apply_config(CLI::App& command, const std::string& toml, const std::string& source);
 // What the options say, once all are given. Throws ArgumentError for what does not fit together.
 TrainSettings resolve(const TrainOptions& options);
-// All options as they stand, for apply_config to read back.
-std::string config_of(const CLI::App& command);
 
 // Presets by name, each with its file's text.
 struct Preset {

@@ -4,11 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <string_view>
 
 namespace slopewise {
 namespace {
+
+std::atomic<ColourMode> colour_mode = ColourMode::kAuto;
 
 const char* environment(const char* name) {
   const char* value = std::getenv(name);
@@ -30,7 +33,13 @@ int terminal_width(int descriptor) {
   return std::max(columns, 20);
 }
 
+void set_colour(ColourMode mode) {
+  colour_mode = mode;
+}
+
 bool wants_colour(int descriptor) {
+  const ColourMode mode = colour_mode;
+  if (mode != ColourMode::kAuto) return mode == ColourMode::kAlways;
   return is_terminal(descriptor) && *environment("NO_COLOR") == '\0' && std::string_view(environment("TERM")) != "dumb";
 }
 

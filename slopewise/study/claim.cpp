@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/nearest.hpp"
 #include "slopewise/study/claims/claims.hpp"
 
 namespace slopewise {
@@ -49,7 +50,7 @@ std::vector<Claim> select_claims(const std::vector<std::string>& ids) {
   for (const Claim& claim : all_claims()) known.push_back(claim.id);
   for (const std::string& id : ids) {
     if (std::find(known.begin(), known.end(), id) == known.end()) {
-      throw ArgumentError(fmt::format("claim '{}': expected one of {}", id, fmt::join(known, ", ")));
+      throw ArgumentError(fmt::format("claim '{}': expected one of {}{}", id, fmt::join(known, ", "), suggestion(id, known)));
     }
   }
   std::vector<Claim> chosen;

@@ -82,7 +82,7 @@ class StudyTest(unittest.TestCase):
             _, message = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 1)
             self.assertIn("interrupted", message)
-            self.assertEqual([path for path in self.directory.rglob("*") if path.is_file()], [])
+            self.assertEqual([path.name for path in self.directory.rglob("*") if path.is_file()], ["config.toml"])
 
 
 if __name__ == "__main__":

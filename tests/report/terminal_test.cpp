@@ -43,5 +43,20 @@ TEST(Terminal, ColourObeysTheEnvironment) {
   EXPECT_FALSE(wants_colour(terminal.writing()));
 }
 
+TEST(Terminal, TheUsersWordOnColourComesFirst) {
+  PseudoTerminal terminal(80);
+  Pipe pipe;
+  ::setenv("TERM", "xterm", 1);
+  ::setenv("NO_COLOR", "1", 1);
+  set_colour(ColourMode::kAlways);
+  EXPECT_TRUE(wants_colour(pipe.writing()));
+  EXPECT_TRUE(wants_colour(terminal.writing()));
+  ::unsetenv("NO_COLOR");
+  set_colour(ColourMode::kNever);
+  EXPECT_FALSE(wants_colour(terminal.writing()));
+  set_colour(ColourMode::kAuto);
+  EXPECT_TRUE(wants_colour(terminal.writing()));
+}
+
 }  // namespace
 }  // namespace slopewise

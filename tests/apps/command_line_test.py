@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""What all verbs of the command line share. Usage: command_line_test.py SLOPEWISE [UNITTEST OPTION]..."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+SLOPEWISE = ""
+QUICK = ["--quick", "--hidden", "16,8", "--batch", "16", "--claims", "memory,prior"]
+
+
+class CommandLineTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+
+    def call(self, *arguments, code=0, **options):
+        done = subprocess.run([SLOPEWISE, *map(str, arguments)], cwd=self.directory, capture_output=True, text=True,
+                              timeout=120, **options)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def results(self, name):
+        document = json.loads((self.directory / name / "results.json").read_text())
+        for claim in document["claims"]:
+            del claim["seconds"]
+        return document
+
+    def test_version_says_what_it_runs_on(self):
+        words = [line.split()[0] for line in self.call("--version").stdout.splitlines()]
+        self.assertEqual(words, ["slopewise", "compiler", "instruction", "oneDNN", "threads"])
+
+    def test_a_mistyped_name_gets_the_nearest(self):
+        for message, arguments in (("unknown verb sutdy; did you mean study?", ["sutdy"]),
+                                   ("unknown option --lwa; did you mean --law?", ["gradient", "--lwa", "gaussian"]),
+                                   ("did you mean gaussian?", ["gradient", "--law", "gausian"]),
+                                   ("did you mean unbiased?", ["study", "--claims", "unbised"]),
+                                   ("did you mean always?", ["study", "--color", "alwys"])):
+            self.assertIn(message, self.call(*arguments, code=2).stderr)
+
+    def test_color_is_obeyed(self):
+        environment = {**os.environ, "NO_COLOR": "1"}
+        for when, coloured in (("always", True), ("never", False), ("auto", False)):
+            done = self.call("study", *QUICK, "--color", when, env=environment)
+            self.assertEqual("\x1b[" in done.stdout, coloured, when)
+
+    def test_options_come_from_a_file_unless_given(self):
+        (self.directory / "options.toml").write_text(
+            '# a comment\nclaims = ["memory", "prior"]\nhidden = [16, 8]\nbatch = 16\nquick = true\nseed = 9\nout = "file"\n')
+        self.call("study", "--config", "options.toml")
+        self.call("study", "--config", "options.toml", "--seed", 4, "--out", "given")
+        self.call("study", *QUICK, "--seed", 4, "--out", "words")
+        self.assertEqual(self.results("file")["seed"], 9)
+        self.assertEqual(self.results("given")["claims"], self.results("words")["claims"])
+
+    def test_a_file_that_does_not_fit_is_refused(self):
+        for text, message in (("sed = 1\n", "sed is no option of study; did you mean seed?"),
+                              ("hidden = [0]\n", "--hidden"), ("quick = 3\n", "expected true or false"),
+                              ("[gradient]\nseed = 1\n", "expected options of study, found those of gradient"),
+                              ('config = "x"\n', "config is no option")):
+            (self.directory / "options.toml").write_text(text)
+            self.assertIn(message, self.call("study", "--config", "options.toml", code=2).stderr)
+        self.assertIn("nowhere.toml", self.call("study", "--config", "nowhere.toml", code=1).stderr)
+
+    def test_a_run_is_repeated_from_its_directory(self):
+        self.call("study", *QUICK, "--seed", 5, "--out", "first")
+        first = self.results("first")
+        self.assertIn("[study]\n", (self.directory / "first/config.toml").read_text())
+        shutil.move(self.directory / "first/results.json", self.directory / "kept.json")
+        self.call("rerun", "first")
+        self.assertEqual(self.results("first")["claims"], first["claims"])
+        self.call("rerun", "first", "--seed", 6, "--out", "second")
+        self.assertEqual(self.results("second")["seed"], 6)
+        self.assertEqual([claim["id"] for claim in self.results("second")["claims"]], ["memory", "prior"])
+
+    def test_what_cannot_be_repeated(self):
+        self.assertIn("nowhere/config.toml", self.call("rerun", "nowhere", code=1).stderr)
+        (self.directory / "config.toml").write_text("seed = 1\n")
+        self.assertIn("expected the verb's name", self.call("rerun", ".", code=2).stderr)
+
+    def test_bash_completes_verbs_options_and_names(self):
+        (self.directory / "completion").write_text(self.call("completion", "bash").stdout)
+        for words, expected in ((["slopewise", "gr"], ["gradient"]), (["slopewise", "gradient", "--la"], ["--law"]),
+                                (["slopewise", "gradient", "--law", "gaus"], ["gaussian"]),
+                                (["slopewise", "data", "sh"], ["show"]),
+                                (["slopewise", "data", "show", "--sa"], ["--samples"]),
+                                (["slopewise", "study", "--out", ""], [])):
+            script = 'source ./completion; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _slopewise; printf "%s\\n" "${COMPREPLY[@]}"'
+            done = subprocess.run(["bash", "-c", script, "bash", *words], cwd=self.directory, capture_output=True, text=True)
+            self.assertEqual((done.stdout.split(), done.stderr), (expected, ""), words)
+
+    def test_zsh_takes_its_completion(self):
+        text = self.call("completion", "zsh").stdout
+        self.assertTrue(text.startswith("#compdef slopewise\n"))
+        if not shutil.which("zsh"):
+            self.skipTest("zsh was not found")
+        (self.directory / "_slopewise").write_text(text)
+        done = subprocess.run(["zsh", "-n", "_slopewise"], cwd=self.directory, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_every_verb_has_a_manual_page_with_every_option(self):
+        self.call("manual", "pages")
+        for verb in ("study", "gradient", "bench", "data show", "report", "rerun"):
+            page = (self.directory / f"pages/slopewise-{verb.replace(' ', '-')}.1").read_text().replace("\\-", "-")
+            options = [word.split(",")[-1] for line in self.call(*verb.split(), "--help").stdout.splitlines()
+                       for word in line.split()[:1] if line.startswith("  -")]
+            self.assertIn("--help", options)
+            for option in options:
+                self.assertIn(f"\\fB{option}\\fR", page, verb)
+            self.assertIn(".SH EXAMPLES", page, verb)
+
+    def test_piped_progress_is_whole_lines_even_when_interrupted(self):
+        process = subprocess.Popen([SLOPEWISE, "study", "--claims", "unbiased,snr-scaling"], cwd=self.directory,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        output, progress = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, output), (1, ""))
+        self.assertTrue(progress.endswith("\n"))
+        self.assertNotIn("\r", progress)
+        self.assertNotIn("\x1b", progress)
+        for line in progress.splitlines():
+            self.assertTrue(line.startswith(("study: ", "slopewise: ")), line)
+
+
+if __name__ == "__main__":
+    SLOPEWISE = sys.argv.pop(1)
+    unittest.main()

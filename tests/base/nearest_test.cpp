@@ -1,0 +1,27 @@
+#include "slopewise/base/nearest.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace slopewise {
+namespace {
+
+const std::vector<std::string> kLaws = {"gaussian", "rademacher", "sphere", "frame"};
+
+TEST(Nearest, SuggestsTheNearestName) {
+  EXPECT_EQ(suggestion("gausian", kLaws), "; did you mean gaussian?");       // a letter missing
+  EXPECT_EQ(suggestion("gaussiann", kLaws), "; did you mean gaussian?");     // one too many
+  EXPECT_EQ(suggestion("rademacker", kLaws), "; did you mean rademacher?");  // a wrong one
+  EXPECT_EQ(suggestion("farme", kLaws), "; did you mean frame?");            // two swapped
+}
+
+TEST(Nearest, IsSilentWhereNothingIsNear) {
+  EXPECT_EQ(suggestion("bernoulli", kLaws), "");
+  EXPECT_EQ(suggestion("fr", kLaws), "");  // two of two letters may not be wrong
+  EXPECT_EQ(suggestion("", kLaws), "");
+  EXPECT_EQ(suggestion("frame", {}), "");
+}
+
+}  // namespace
+}  // namespace slopewise
