@@ -30,20 +30,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Path = std::filesystem::path;
 
-Json to_json(const CurvePoint& point) {
-  return {{"step", point.step},           {"epoch", point.epoch},
-          {"seconds", point.seconds},     {"train_loss", point.train_loss},
-          {"test_loss", point.test.loss}, {"test_error", point.test.error}};
-}
-
-CurvePoint curve_point(const Json& json) {
-  return {.step = json.at("step"),
-          .epoch = json.at("epoch"),
-          .seconds = json.at("seconds"),
-          .train_loss = json.at("train_loss"),
-          .test = {.loss = json.at("test_loss"), .error = json.at("test_error")}};
-}
-
 // The lines of a run's progress, which go on where they were when a run is resumed.
 class MetricsFile {
  public:
@@ -54,7 +40,8 @@ class MetricsFile {
       std::istringstream lines(read_text(path));
       for (std::string line; std::getline(lines, line);) {
         const Json parsed = Json::parse(line, nullptr, false);
-        if (parsed.is_object() && parsed.value("step", Index{0}) <= step && parsed.contains("step"))
+        if (parsed.is_object() && parsed.contains("step") && parsed["step"].is_number_integer() &&
+            parsed["step"].get<Index>() <= step)
           kept += line + "\n";
       }
     }
@@ -100,7 +87,7 @@ Json results(const TrainOptions& options, const CLI::App& command, const Trainer
       outcome.curve.empty() ? CurvePoint{.train_loss = kNone, .test = {kNone, kNone}} : outcome.curve.back();
   return {{"schema", "slopewise.train/1"},
           {"version", version()},
-          {"name", Path(options.out).filename().string()},
+          {"name", std::filesystem::weakly_canonical(options.out).filename().string()},
           {"preset", options.preset},
           {"method", options.method},
           {"seed", options.run.seed},
@@ -141,11 +128,23 @@ void print_table(const TrainOptions& options, const Trainer& trainer, const Trai
             << fmt::format("\nThe run: {}\n", options.out);
 }
 
+// Throws ArgumentError for options beside --resume that would make it another run.
+void require_resumable(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string name = option->get_name();
+    if (option->count() == 0 || name == "--resume" || name == "--threads" || name == "--quiet" || name == "--color" ||
+        name == "--checkpoint-every")
+      continue;
+    throw ArgumentError(fmt::format("--resume goes on with the run's own options: expected no {} beside it", name));
+  }
+}
+
 int run(TrainOptions& options, CLI::App& command) {
-  const bool resumed = !options.resume.empty();
-  if (resumed) {
-    apply_config(command, read_text(Path(options.resume) / "config.toml"),
-                 (Path(options.resume) / "config.toml").string());
+  std::optional<CheckpointReader> kept;
+  if (!options.resume.empty()) {
+    require_resumable(command);
+    kept.emplace(Path(options.resume) / "checkpoint.safetensors");
+    apply_config(command, kept->get("config"), kept->path().string());
     options.out = options.resume;
   } else if (!options.preset.empty()) {
     apply_config(command, find_preset(options.preset).toml, "preset " + options.preset);
@@ -155,7 +154,7 @@ int run(TrainOptions& options, CLI::App& command) {
   const DataSplit data = load_data(options.data);
   const Path directory = options.out;
   ensure_writable_directory(directory);
-  if (options.seconds > 0 && !resumed) {
+  if (options.seconds > 0 && !kept) {
     settings.epochs = epochs_within(options.seconds, settings.epochs, settings, data);
     CLI::Option* epochs = command.get_option("--epochs");
     epochs->clear();
@@ -164,57 +163,51 @@ int run(TrainOptions& options, CLI::App& command) {
   }
   Trainer trainer(settings, data);
   TrainOutcome so_far;
-  const Path checkpoint = directory / "checkpoint.safetensors";
-  if (resumed) {
-    const auto kept = trainer.restore(checkpoint, {"seconds", "curve"});
-    so_far.seconds = std::strtod(kept.at("seconds").c_str(), nullptr);
-    const Json curve = Json::parse(kept.at("curve"), nullptr, false);
-    if (!curve.is_array()) throw FileError(fmt::format("{}: curve: expected a JSON array", checkpoint.string()));
-    try {
-      for (const Json& point : curve) so_far.curve.push_back(curve_point(point));
-    } catch (const nlohmann::json::exception& error) {
-      throw FileError(fmt::format("{}: curve: {}", checkpoint.string(), error.what()));
-    }
+  const std::string config = config_of(command);
+  const auto save = [&](const TrainOutcome& now) {
+    trainer.save(directory / "checkpoint.safetensors", {{"config", config}, {"progress", progress_text(now)}});
+  };
+  if (kept) {
+    trainer.restore(*kept);
+    so_far = progress_from(kept->get("progress"), kept->path().string());
+    kept.reset();
   } else {
     if (!options.initial.empty()) trainer.load_weights(options.initial);
-    write_config(directory, command);
+    save(so_far);
+    write_text(directory / "config.toml", config);
+    // What an earlier run left there is not this one's.
+    for (const char* result : {"results.json", "weights.safetensors"}) std::filesystem::remove(directory / result);
   }
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());
   TrainOutcome outcome;
   {
-    Progress progress("train", static_cast<double>(trainer.steps()), {.quiet = options.run.quiet, .unit = "steps"});
-    progress.advance(static_cast<double>(trainer.step()));
-    outcome = run_training(
-        trainer,
-        {.seconds = options.seconds,
-         .target_accuracy = options.target_accuracy,
-         .evaluate_every = options.evaluate_every,
-         .log_every = options.log_every,
-         .measure_every = options.measure_every,
-         .check_every = options.check_every,
-         .checkpoint_every = options.checkpoint_every},
-        std::move(so_far),
-        {.advanced =
-             [&](double steps, const std::string& note) {
-               progress.note(note);
-               progress.advance(steps);
-             },
-         .metrics = [&](const Json& line) { metrics.add(line); },
-         .checkpoint =
-             [&](const TrainOutcome& now, bool) {
-               Json curve = Json::array();
-               for (const CurvePoint& point : now.curve) curve.push_back(to_json(point));
-               trainer.save(checkpoint, {{"seconds", fmt::format("{}", now.seconds)}, {"curve", curve.dump()}});
-             }});
-  }
-  if (outcome.status == "finished" || outcome.status == "reached")
-    trainer.save_weights(directory / "weights.safetensors");
-  write_json(directory / "results.json", results(options, command, trainer, outcome));
-  if (outcome.status == "diverged") throw NumericError(outcome.message);
-  if (outcome.status == "interrupted") {
-    throw Interrupted(fmt::format("interrupted at step {} of {}; to go on: slopewise train --resume {}", trainer.step(),
-                                  trainer.steps(), options.out));
+    Progress progress("train", static_cast<double>(trainer.steps() - trainer.step()),
+                      {.quiet = options.run.quiet, .unit = "steps"});
+    outcome = run_training(trainer,
+                           {.seconds = options.seconds,
+                            .target_accuracy = options.target_accuracy,
+                            .evaluate_every = options.evaluate_every,
+                            .log_every = options.log_every,
+                            .measure_every = options.measure_every,
+                            .check_every = options.check_every,
+                            .checkpoint_every = options.checkpoint_every},
+                           std::move(so_far),
+                           {.advanced =
+                                [&](double steps, const std::string& note) {
+                                  progress.note(note);
+                                  progress.advance(steps);
+                                },
+                            .metrics = [&](const Json& line) { metrics.add(line); },
+                            .checkpoint = save});
+    if (outcome.status == "finished" || outcome.status == "reached")
+      trainer.save_weights(directory / "weights.safetensors");
+    write_json(directory / "results.json", results(options, command, trainer, outcome));
+    if (outcome.status == "diverged") throw NumericError(outcome.message);
+    if (outcome.status == "interrupted") {
+      throw Interrupted(fmt::format("interrupted at step {} of {}; to go on: slopewise train --resume {}",
+                                    trainer.step(), trainer.steps(), options.out));
+    }
   }
   if (!options.run.quiet) print_table(options, trainer, outcome);
   return 0;

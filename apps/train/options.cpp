@@ -85,7 +85,6 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   group = "How gradients are made";
   command.add_option("--preset", options.preset, "Take what is not given here from a preset: see --list-presets")
       ->type_name("NAME")
-      ->configurable(false)
       ->group(group);
   choice("--method", options.method, kMethods,
          "exact: backprop; weights, activities: where tangents enter; local: activities, each block with its own loss; "

@@ -50,7 +50,57 @@ void add_noise(Json& line, const TrainNoise& noise, bool checked) {
   if (checked) line["cosine"] = g.cosine;
 }
 
+Json to_json(const TrainSums& sums) {
+  return {{"steps", sums.steps}, {"loss", sums.loss}, {"squared_slope", sums.squared_slope}, {"seconds", sums.seconds}};
+}
+TrainSums sums_from(const Json& json) {
+  return {.steps = json.at("steps"),
+          .loss = json.at("loss"),
+          .squared_slope = json.at("squared_slope"),
+          .seconds = json.at("seconds")};
+}
+
+CurvePoint curve_point(const Json& json) {
+  return {.step = json.at("step"),
+          .epoch = json.at("epoch"),
+          .seconds = json.at("seconds"),
+          .train_loss = json.at("train_loss"),
+          .test = {.loss = json.at("test_loss"), .error = json.at("test_error")}};
+}
+
 }  // namespace
+
+Json to_json(const CurvePoint& point) {
+  return {{"step", point.step},           {"epoch", point.epoch},
+          {"seconds", point.seconds},     {"train_loss", point.train_loss},
+          {"test_loss", point.test.loss}, {"test_error", point.test.error}};
+}
+
+std::string progress_text(const TrainOutcome& outcome) {
+  Json curve = Json::array();
+  for (const CurvePoint& point : outcome.curve) curve.push_back(to_json(point));
+  Json json{{"seconds", outcome.seconds},
+            {"logged", to_json(outcome.logged)},
+            {"evaluated", to_json(outcome.evaluated)},
+            {"curve", std::move(curve)}};
+  if (outcome.running_loss) json["running_loss"] = *outcome.running_loss;
+  return json.dump();
+}
+
+TrainOutcome progress_from(const std::string& text, const std::string& source) {
+  try {
+    const Json json = Json::parse(text);
+    TrainOutcome outcome;
+    outcome.seconds = json.at("seconds");
+    outcome.logged = sums_from(json.at("logged"));
+    outcome.evaluated = sums_from(json.at("evaluated"));
+    if (json.contains("running_loss")) outcome.running_loss = json.at("running_loss").get<double>();
+    for (const Json& point : json.at("curve")) outcome.curve.push_back(curve_point(point));
+    return outcome;
+  } catch (const nlohmann::json::exception& error) {
+    throw FileError(fmt::format("{}: the run's progress: {}", source, error.what()));
+  }
+}
 
 std::optional<double> TrainOutcome::seconds_to(double accuracy) const {
   for (const CurvePoint& point : curve) {
@@ -64,26 +114,32 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
   TrainOutcome outcome = std::move(so_far);
   const auto per_epoch = static_cast<double>(trainer.steps_per_epoch());
   const double guessing = std::log(static_cast<double>(trainer.classes()));
-  const auto evaluation_at = [&](Index number) {  // the step of evaluation 1, 2, …
-    return std::min(trainer.steps(),
-                    static_cast<Index>(std::llround(limits.evaluate_every * per_epoch * static_cast<double>(number))));
+  // The step of evaluation 1, 2, …; at least one step apart, so that none is missed.
+  const double apart = std::max(1.0, limits.evaluate_every * per_epoch);
+  const auto evaluation_at = [&](Index number) {
+    return static_cast<Index>(
+        std::llround(std::min(static_cast<double>(trainer.steps()), apart * static_cast<double>(number))));
   };
   Index evaluations = 1;
   while (evaluation_at(evaluations) <= trainer.step() && evaluation_at(evaluations) < trainer.steps()) ++evaluations;
 
-  double since_log = 0, since_evaluation = 0, slopes = 0, log_seconds = 0;
-  Index logged = 0, evaluated = 0;
-  double recent = guessing;
+  const auto mean = [](double sum, const TrainSums& sums) { return sum / static_cast<double>(sums.steps); };
+  if (!outcome.running_loss) outcome.running_loss = guessing;
+  double& recent = *outcome.running_loss;
   auto saved = Clock::now();
   const auto every = [&](Index steps) { return steps > 0 && trainer.step() % steps == 0; };
-  const auto keep = [&](bool last) {
-    if (watcher.checkpoint) watcher.checkpoint(outcome, last);
+  const auto keep = [&] {
+    if (watcher.checkpoint) watcher.checkpoint(outcome);
     saved = Clock::now();
   };
-  while (trainer.step() < trainer.steps()) {
+  const auto reached = [&] {
+    return limits.target_accuracy > 0 && outcome.seconds_to(limits.target_accuracy).has_value();
+  };
+  const auto out_of_time = [&] { return limits.seconds > 0 && outcome.seconds > limits.seconds; };
+  while (trainer.step() < trainer.steps() && !reached() && !out_of_time()) {
     if (interrupted()) {
       outcome.status = "interrupted";
-      keep(true);
+      keep();
       return outcome;
     }
     const auto start = Clock::now();
@@ -97,12 +153,12 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
     }
     const double taken = since(start);
     outcome.seconds += taken;
-    log_seconds += taken;
-    since_log += step.loss;
-    since_evaluation += step.loss;
-    slopes += step.slope ? *step.slope * *step.slope : 0;
-    ++logged;
-    ++evaluated;
+    for (TrainSums* sums : {&outcome.logged, &outcome.evaluated}) {
+      ++sums->steps;
+      sums->loss += step.loss;
+      sums->squared_slope += step.slope ? *step.slope * *step.slope : 0;
+      sums->seconds += taken;
+    }
     recent += 0.02 * (step.loss - recent);
     if (recent > kHopeless * guessing) {
       outcome.status = "diverged";
@@ -113,14 +169,13 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
     const double epoch = static_cast<double>(trainer.step()) / per_epoch;
     const bool measure = every(limits.measure_every), checked = every(limits.check_every);
     if (every(limits.log_every) || measure || checked) {
-      Json line{{"step", trainer.step()},     {"epoch", epoch},
-                {"seconds", outcome.seconds}, {"loss", since_log / static_cast<double>(logged)},
-                {"rate", step.rate},          {"step_ms", 1e3 * log_seconds / static_cast<double>(logged)}};
-      if (step.slope) line["slope_rms"] = std::sqrt(slopes / static_cast<double>(logged));
+      const TrainSums& sums = outcome.logged;
+      Json line{{"step", trainer.step()},        {"epoch", epoch},    {"seconds", outcome.seconds},
+                {"loss", mean(sums.loss, sums)}, {"rate", step.rate}, {"step_ms", 1e3 * mean(sums.seconds, sums)}};
+      if (step.slope) line["slope_rms"] = std::sqrt(mean(sums.squared_slope, sums));
       if (measure || checked) add_noise(line, trainer.measure(kMeasured, checked), checked);
       if (watcher.metrics) watcher.metrics(line);
-      since_log = slopes = log_seconds = 0;
-      logged = 0;
+      outcome.logged = {};
     }
     std::string note = fmt::format("loss {}", format_number(recent));
     if (trainer.step() == evaluation_at(evaluations)) {
@@ -128,10 +183,9 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
       outcome.curve.push_back({.step = trainer.step(),
                                .epoch = epoch,
                                .seconds = outcome.seconds,
-                               .train_loss = since_evaluation / static_cast<double>(evaluated),
+                               .train_loss = mean(outcome.evaluated.loss, outcome.evaluated),
                                .test = test});
-      since_evaluation = 0;
-      evaluated = 0;
+      outcome.evaluated = {};
       ++evaluations;
       if (!std::isfinite(test.loss)) {
         outcome.status = "diverged";
@@ -143,22 +197,17 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
     if (!outcome.curve.empty())
       note += fmt::format(", error {} %", format_number(100 * outcome.curve.back().test.error));
     if (watcher.advanced) watcher.advanced(1, note);
-    if (limits.target_accuracy > 0 && outcome.seconds_to(limits.target_accuracy)) {
-      outcome.status = "reached";
-      break;
-    }
-    if (limits.seconds > 0 && outcome.seconds > limits.seconds) break;
-    if (since(saved) >= limits.checkpoint_every) keep(false);
+    if (since(saved) >= limits.checkpoint_every) keep();
   }
-  if (outcome.status.empty()) outcome.status = "finished";
+  outcome.status = reached() ? "reached" : "finished";
   if (outcome.curve.empty() || outcome.curve.back().step != trainer.step()) {
     outcome.curve.push_back({.step = trainer.step(),
                              .epoch = static_cast<double>(trainer.step()) / per_epoch,
                              .seconds = outcome.seconds,
-                             .train_loss = evaluated > 0 ? since_evaluation / static_cast<double>(evaluated) : 0,
+                             .train_loss = mean(outcome.evaluated.loss, outcome.evaluated),
                              .test = trainer.evaluate()});
   }
-  keep(true);
+  keep();
   return outcome;
 }
 
@@ -166,11 +215,17 @@ Index epochs_within(double seconds, Index most, TrainSettings settings, const Da
   settings.epochs = most;
   Trainer trainer(settings, data);
   constexpr Index kWarming = 5, kTimed = 40;
-  for (Index i = 0; i < std::min(kWarming, trainer.steps()); ++i) trainer.advance();
-  const auto start = Clock::now();
-  const Index timed = std::min(kTimed, trainer.steps() - trainer.step());
-  for (Index i = 0; i < timed; ++i) trainer.advance();
+  const Index timed = std::min(kTimed, trainer.steps() - kWarming);
   if (timed < 1) return most;
+  Clock::time_point start;
+  try {
+    for (Index i = 0; i < kWarming + timed; ++i) {
+      if (i == kWarming) start = Clock::now();
+      trainer.advance();
+    }
+  } catch (const NumericError&) {
+    return most;  // a run that diverges at once, and will say so itself
+  }
   const double epoch = since(start) / static_cast<double>(timed) * static_cast<double>(trainer.steps_per_epoch());
   return std::clamp(static_cast<Index>(seconds / epoch), Index{1}, most);
 }

@@ -28,22 +28,35 @@ struct CurvePoint {
   Evaluation test;
 };
 
+// Of the steps since something was last told.
+struct TrainSums {
+  Index steps = 0;
+  double loss = 0, squared_slope = 0, seconds = 0;
+};
+
 struct TrainOutcome {
   std::string status;   // "finished", "reached" the target accuracy, "interrupted", "diverged"
   std::string message;  // of a run that did not finish
   std::vector<CurvePoint> curve;
   double seconds = 0;
+  TrainSums logged, evaluated;         // since the last line of metrics.jsonl, since the last evaluation
+  std::optional<double> running_loss;  // a mean over about the last 50 steps
   // Training time at the first evaluation with at least this accuracy.
   std::optional<double> seconds_to(double accuracy) const;
 };
+
+nlohmann::ordered_json to_json(const CurvePoint& point);
+// What a resumed run needs of an outcome, and back. Throws FileError, in the name of `source`, for another text.
+std::string progress_text(const TrainOutcome& outcome);
+TrainOutcome progress_from(const std::string& text, const std::string& source);
 
 // What a loop tells those who watch it; any may be empty.
 struct TrainWatcher {
   std::function<void(double steps, const std::string& note)> advanced;
   // Gets every line of metrics.jsonl, and each measurement.
   std::function<void(const nlohmann::ordered_json&)> metrics;
-  // Asked between steps, often: has the trainer's state kept where it says so.
-  std::function<void(const TrainOutcome&, bool last)> checkpoint;
+  // Has the trainer's state kept, and what progress_text says of the outcome.
+  std::function<void(const TrainOutcome&)> checkpoint;
 };
 
 // Trains until the settings' epochs, a limit, Ctrl-C or a loss that is not finite. `so_far` is what a resumed run has

@@ -32,7 +32,7 @@ Layer flattened(Layer layer) {
 
 // (height, width, channels) -> (patches, patch² channels).
 Node patches(const Node& image, Index side) {
-  const Shape& shape = image.shape();
+  const Shape shape = image.shape();  // a copy: nodes that are made move those there are
   if (shape[0] % side != 0 || shape[1] % side != 0) {
     throw ArgumentError(
         fmt::format("mixer: expected a patch that divides the image {}, found {}", shape.to_string(), side));

@@ -12,10 +12,6 @@
 
 namespace slopewise {
 
-void Learner::restore(const std::vector<StateView<float>>& state) {
-  if (!state.empty()) throw ArgumentError("learner: state: expected none");
-}
-
 namespace {
 
 // Backprop within the block.
@@ -84,8 +80,15 @@ class ActivityLearner final : public Learner {
   }
   Index slopes() const override { return estimator_.slopes(); }
   Index step_bytes(Index batch) const override { return estimator_.memory(batch).total(); }
-  std::vector<StateView<float>> state() const override { return estimator_.state(); }
-  void restore(const std::vector<StateView<float>>& state) override { estimator_.restore(state); }
+  void save(CheckpointWriter& file, const std::string& name) const override {
+    const auto states = estimator_.state();
+    for (std::size_t i = 0; i < states.size(); ++i) file.add(fmt::format("{}{}", name, i), states[i]);
+  }
+  void restore(CheckpointReader& file, const std::string& name) override {
+    auto states = estimator_.state();
+    for (std::size_t i = 0; i < states.size(); ++i) states[i] = file.state(fmt::format("{}{}", name, i), states[i]);
+    estimator_.restore(states);
+  }
 
  private:
   static ActivityOptions with_output(ActivityOptions options, const ChainBlock& block) {
@@ -126,10 +129,13 @@ class WeightLearner final : public Learner {
     slope_ = slopes.empty() ? 0 : std::sqrt(squares / static_cast<double>(slopes.size()));
     const double limit = std::min(settings_.clip_slope, quantile_ ? quantile_->limit() : settings_.clip_slope);
     if (std::isfinite(limit)) estimate.scale_coefficients(slope_factors(slopes, limit));
-    if (quantile_ && pace) quantile_->watch(slopes);
     const auto size = static_cast<std::size_t>(objective().size());
     estimate.materialize(gradient_.edit().subspan(0, size));
     if (body_) std::ranges::copy(body_->head_gradient(), gradient_.edit().begin() + static_cast<std::ptrdiff_t>(size));
+    if (pace) {
+      estimator_->learn(estimate);
+      if (quantile_) quantile_->watch(slopes);
+    }
     make_output(parameters, batch);
     return gradient_;
   }
@@ -142,7 +148,14 @@ class WeightLearner final : public Learner {
     workload.forms = make_probe(settings_.estimate.law, block_.program->layout(), 0)->forms();
     return block_.program->memory(workload).total();
   }
-  std::vector<StateView<float>> state() const override { return {}; }
+  void save(CheckpointWriter& file, const std::string& name) const override {
+    file.add(name + "estimator", estimator_->state());
+    if (quantile_) file.add(name + "clip", quantile_->state());
+  }
+  void restore(CheckpointReader& file, const std::string& name) override {
+    estimator_->restore(file.state(name + "estimator", estimator_->state()));
+    if (quantile_) quantile_->restore(file.state(name + "clip", quantile_->state()));
+  }
 
  private:
   Objective<float>& objective() {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "slopewise/program/runner.hpp"
-#include "slopewise/tensor/state.hpp"
+#include "slopewise/train/checkpoint.hpp"
 #include "slopewise/train/settings.hpp"
 
 namespace slopewise {
@@ -36,9 +36,10 @@ class Learner {
   virtual Index slopes() const { return 0; }
   // Bytes of one step beside θ, the batch and the optimizer.
   virtual Index step_bytes(Index batch) const = 0;
-  // What a checkpoint keeps.
-  virtual std::vector<StateView<float>> state() const { return {}; }
-  virtual void restore(const std::vector<StateView<float>>& state);
+  // What later gradients depend on beside θ, under names that begin with `name`. Restoring throws FileError for what is
+  // missing or of another size.
+  virtual void save(CheckpointWriter&, const std::string& /*name*/) const {}
+  virtual void restore(CheckpointReader&, const std::string& /*name*/) {}
 };
 
 // `like`: the learner of an earlier block of the same program, whose memory to share; may be null. The block must

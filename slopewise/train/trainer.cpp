@@ -30,6 +30,11 @@ Index training_count(const TrainSettings& settings, const Dataset& train) {
   return train.count() - settings.validation;
 }
 
+const TrainSettings& checked(const TrainSettings& settings) {
+  check(settings);
+  return settings;
+}
+
 Schedule make_schedule(const TrainSettings& settings, Index steps_per_epoch) {
   return {settings.schedule,
           {.rate = settings.rate,
@@ -74,20 +79,12 @@ struct Trainer::Block {
   std::optional<Runner<float>> evaluator, exact;
 };
 
-// What a block reads: images or what the block before made, noise for dropout, labels.
-struct Trainer::Inputs {
-  Index rows = 0;
-  std::vector<float> values;
-  std::vector<std::int32_t> noise, labels;
-};
-
 Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
-    : settings_(settings),
+    : settings_(checked(settings)),
       train_(data.train),
       test_(settings.validation > 0 ? data.train : data.test),
       batches_(training_count(settings, data.train), settings.batch, settings.seed),
       schedule_(make_schedule(settings, batches_.per_epoch())) {
-  check(settings);
   test_rows_.resize(static_cast<std::size_t>(settings.validation > 0 ? settings.validation : test_.count()));
   std::iota(test_rows_.begin(), test_rows_.end(),
             settings.validation > 0 ? training_count(settings, train_) : Index{0});
@@ -122,56 +119,56 @@ Index Trainer::slopes() const {
   return total;
 }
 
-Trainer::Inputs Trainer::gather(Index step) {
+void Trainer::gather(Index step) {
   const std::vector<Index> rows = batches_.indices(step);
-  Inputs inputs{.rows = settings_.batch,
-                .values = std::vector<float>(rows.size() * static_cast<std::size_t>(train_.image_shape.size())),
-                .noise = std::vector<std::int32_t>(rows.size()),
-                .labels = std::vector<std::int32_t>(rows.size())};
-  gather_images<float>(train_, rows, inputs.values);
-  gather_labels(train_, rows, inputs.labels);
-  return inputs;
+  inputs_.images.resize(rows.size() * static_cast<std::size_t>(train_.image_shape.size()));
+  inputs_.noise.resize(rows.size());
+  inputs_.labels.resize(rows.size());
+  gather_images<float>(train_, rows, inputs_.images);
+  gather_labels(train_, rows, inputs_.labels);
 }
 
 // Numbers that name each example's dropout in this step and block.
-void Trainer::draw_noise(Inputs& inputs, Index step, std::size_t block) const {
+void Trainer::draw_noise(Index step, std::size_t block) {
   const std::uint64_t key = derive_seed(settings_.seed, kNoise + block);
-  for (std::size_t b = 0; b < inputs.noise.size(); ++b) {
+  for (std::size_t b = 0; b < inputs_.noise.size(); ++b) {
     const auto words = philox4x32(
         {static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), 0},
         key);
-    inputs.noise[b] = static_cast<std::int32_t>(words[0] >> 1);
+    inputs_.noise[b] = static_cast<std::int32_t>(words[0] >> 1);
   }
 }
 
-Batch<float> Trainer::batch_for(const Block& block, const Inputs& inputs) const {
-  Batch<float> batch{.rows = inputs.rows};
-  batch.inputs.emplace_back(std::span<const float>(inputs.values));
-  if (block.training.noisy) batch.inputs.emplace_back(std::span<const std::int32_t>(inputs.noise));
-  batch.inputs.emplace_back(std::span<const std::int32_t>(inputs.labels));
+Batch<float> Trainer::batch_for(const Block& block, std::span<const float> values) const {
+  Batch<float> batch{.rows = settings_.batch, .inputs = {values}};
+  if (block.training.noisy) batch.inputs.emplace_back(std::span<const std::int32_t>(inputs_.noise));
+  batch.inputs.emplace_back(std::span<const std::int32_t>(inputs_.labels));
   return batch;
 }
 
-// Calls visit(block, gradient, batch) for the blocks from the input up, each reading what the one before has made.
+// Calls visit(block, gradient, batch) for the blocks from the input up on the batch of `step`, each reading what the
+// one before has made.
 template <class Visit>
-void Trainer::through_blocks(Inputs& inputs, Index step, std::optional<double> pace, std::uint32_t draw, Visit visit) {
+void Trainer::through_blocks(Index step, std::optional<double> pace, std::uint32_t draw, Visit visit) {
+  gather(step);
+  std::span<const float> values = inputs_.images;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     Block& block = *blocks_[i];
-    draw_noise(inputs, step, i);
-    const Batch<float> batch = batch_for(block, inputs);
+    if (block.training.noisy) draw_noise(step, i);
+    const Batch<float> batch = batch_for(block, values);
     const Gradient& gradient = block.learner->gradient(block.theta, batch, draw, pace);
     visit(block, gradient, batch);
     if (i + 1 == blocks_.size()) break;
     const std::span<const float> made = block.learner->output();
-    inputs.values.assign(made.begin(), made.end());
+    inputs_.made.assign(made.begin(), made.end());  // the next learner may share this one's memory
+    values = inputs_.made;
   }
 }
 
 TrainStep Trainer::advance() {
   TrainStep result{.rate = schedule_.rate(step_)};
-  Inputs inputs = gather(step_);
   const double pace = settings_.rate > 0 ? settings_.method.pace * result.rate / settings_.rate : 0;
-  through_blocks(inputs, step_, pace, static_cast<std::uint32_t>(step_),
+  through_blocks(step_, pace, static_cast<std::uint32_t>(step_),
                  [&](Block& block, const Gradient& gradient, const Batch<float>&) {
                    block.optimizer->step(block.theta, gradient, result.rate);
                    if (block.average) block.average->watch(block.theta);
@@ -227,10 +224,9 @@ Evaluation Trainer::evaluate() {
 TrainNoise Trainer::measure(Index batches, bool against_exact) {
   std::vector<float> found(static_cast<std::size_t>(parameters())), truth(against_exact ? found.size() : 0);
   const auto estimate = [&](Index batch, Index draw) -> std::span<const float> {
-    Inputs inputs = gather(step_ + batch);
     auto to = found.begin();
     const auto number = static_cast<std::uint32_t>(2 * (step_ + batch) + draw) | kLookingDraw;
-    through_blocks(inputs, step_ + batch, std::nullopt, number,
+    through_blocks(step_ + batch, std::nullopt, number,
                    [&](Block& block, const Gradient& gradient, const Batch<float>&) {
                      gradient.materialize(std::span<float>(to, to + block.theta.size()));
                      to += block.theta.size();
@@ -238,9 +234,8 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
     return found;
   };
   const auto exact = [&](Index batch) -> std::span<const float> {
-    Inputs inputs = gather(step_ + batch);
     auto to = truth.begin();
-    through_blocks(inputs, step_ + batch, std::nullopt, kLookingDraw,
+    through_blocks(step_ + batch, std::nullopt, kLookingDraw,
                    [&](Block& block, const Gradient&, const Batch<float>& examples) {
                      if (!block.exact) {
                        block.exact.emplace(*block.training.program,
@@ -254,16 +249,14 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
   TrainNoise noise;
   noise.gradient =
       measure_noise(batches, estimate, against_exact ? exact : std::function<std::span<const float>(Index)>());
-  Inputs inputs = gather(step_);
   std::size_t site = 0;
-  through_blocks(
-      inputs, step_, std::nullopt, kLookingDraw, [&](Block& block, const Gradient&, const Batch<float>& examples) {
-        const std::size_t first = site;
-        for (const double share :
-             block.learner->residuals(block.theta, examples, kLookingDraw | static_cast<std::uint32_t>(step_)))
-          noise.residuals.emplace_back(fmt::format("h{}", ++site), share);
-        site = first + block.training.sites.nodes.size();
-      });
+  through_blocks(step_, std::nullopt, kLookingDraw, [&](Block& block, const Gradient&, const Batch<float>& examples) {
+    const std::size_t first = site;
+    for (const double share :
+         block.learner->residuals(block.theta, examples, kLookingDraw | static_cast<std::uint32_t>(step_)))
+      noise.residuals.emplace_back(fmt::format("h{}", ++site), share);
+    site = first + block.training.sites.nodes.size();
+  });
   return noise;
 }
 
@@ -286,35 +279,27 @@ void Trainer::save(const std::filesystem::path& path, const std::map<std::string
     file.add(block->prefix, block->training.program->layout(), block->theta.values());
     file.add(block->prefix + "optimizer", block->optimizer->state());
     if (block->average) file.add(block->prefix + "average", block->average->state());
-    const auto states = block->learner->state();
-    for (std::size_t i = 0; i < states.size(); ++i) file.add(fmt::format("{}learner{}", block->prefix, i), states[i]);
+    block->learner->save(file, block->prefix + "learner.");
   }
   file.save(path);
 }
 
-std::map<std::string, std::string> Trainer::restore(const std::filesystem::path& path,
-                                                    const std::vector<std::string>& extra) {
-  CheckpointReader file(path);
+void Trainer::restore(CheckpointReader& file) {
   for (const auto& block : blocks_) {
-    file.read(block->prefix, block->training.program->layout(), block->theta.edit());
+    read_weights(file.file(), block->prefix, block->training.program->layout(), block->theta.edit());
     block->optimizer->restore(file.state(block->prefix + "optimizer", block->optimizer->state()));
     if (block->average) block->average->restore(file.state(block->prefix + "average", block->average->state()));
-    std::vector<StateView<float>> states = block->learner->state();
-    for (std::size_t i = 0; i < states.size(); ++i)
-      states[i] = file.state(fmt::format("{}learner{}", block->prefix, i), states[i]);
-    block->learner->restore(states);
+    block->learner->restore(file, block->prefix + "learner.");
   }
   step_ = file.get_integer("step");
   if (step_ < 0 || step_ > steps())
-    throw FileError(fmt::format("{}: step: expected 0 to {}, found {}", path.string(), steps(), step_));
-  std::map<std::string, std::string> found;
-  for (const std::string& name : extra) found[name] = file.get(name);
-  return found;
+    throw FileError(fmt::format("{}: step: expected 0 to {}, found {}", file.path().string(), steps(), step_));
 }
 
 void Trainer::load_weights(const std::filesystem::path& path) {
-  const CheckpointReader file(path);
-  for (const auto& block : blocks_) file.read(block->prefix, block->training.program->layout(), block->theta.edit());
+  const SafetensorsFile file(path);
+  for (const auto& block : blocks_)
+    read_weights(file, block->prefix, block->training.program->layout(), block->theta.edit());
 }
 
 }  // namespace slopewise

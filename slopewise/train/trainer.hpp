@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "slopewise/data/dataset.hpp"
 #include "slopewise/optimize/average.hpp"
 #include "slopewise/optimize/optimizer.hpp"
+#include "slopewise/train/checkpoint.hpp"
 #include "slopewise/train/learner.hpp"
 #include "slopewise/train/noise.hpp"
 
@@ -52,32 +54,37 @@ class Trainer {
   // Slopes of one step for each example, all blocks.
   Index slopes() const;
 
-  // One step on the next batch. Throws NumericError where loss or gradient are not finite; θ is then as it was.
+  // One step on the next batch. Throws NumericError where loss or gradient are not finite; the block where they are,
+  // and those after it, are then as they were.
   TrainStep advance();
   // On the test set, or the images held out for validation; with the averaged weights where there are any.
   Evaluation evaluate();
   // Over so many batches. `against_exact`: also the exact gradients, by backprop within each block.
   TrainNoise measure(Index batches, bool against_exact);
 
-  // The weights alone, then with everything else that the next step depends on. `extra`: what the caller wants to have
-  // back. Throw FileError; what was there before is then still there.
+  // The weights alone, then with everything else that the next step depends on. `extra`: what the caller wants to find
+  // in the checkpoint by name. Throw FileError; what was there before is then still there.
   void save_weights(const std::filesystem::path& path);
   void save(const std::filesystem::path& path, const std::map<std::string, std::string>& extra);
-  // Goes on bit for bit where save() was called, under the same settings and data. Returns the metadata. Throws
-  // FileError for a file that is none or does not fit; the trainer must then not be used.
-  std::map<std::string, std::string> restore(const std::filesystem::path& path, const std::vector<std::string>& extra);
-  // Starts from the weights in a file that save_weights or save wrote.
+  // Goes on bit for bit where save() was called, under the same settings and data. Throws FileError for a checkpoint
+  // that does not fit; the trainer must then not be used.
+  void restore(CheckpointReader& file);
+  // Starts from the weights in a file that save_weights or save wrote. Throws as restore does.
   void load_weights(const std::filesystem::path& path);
 
  private:
   struct Block;
-  struct Inputs;
-  std::span<const Index> test_rows() const { return test_rows_; }
-  Batch<float> batch_for(const Block& block, const Inputs& inputs) const;
-  Inputs gather(Index step);
-  void draw_noise(Inputs& inputs, Index step, std::size_t block) const;
+  // What blocks read in a step: images, noise for dropout, labels; and what a block has made for the next. Kept, so
+  // that a step takes no memory.
+  struct Inputs {
+    std::vector<float> images, made;
+    std::vector<std::int32_t> noise, labels;
+  };
+  Batch<float> batch_for(const Block& block, std::span<const float> values) const;
+  void gather(Index step);
+  void draw_noise(Index step, std::size_t block);
   template <class Visit>
-  void through_blocks(Inputs& inputs, Index step, std::optional<double> pace, std::uint32_t draw, Visit visit);
+  void through_blocks(Index step, std::optional<double> pace, std::uint32_t draw, Visit visit);
 
   TrainSettings settings_;
   const Dataset& train_;
@@ -87,6 +94,7 @@ class Trainer {
   Schedule schedule_;
   std::vector<ChainBlock> training_, evaluating_;
   std::vector<std::unique_ptr<Block>> blocks_;
+  Inputs inputs_;
   Index step_ = 0;
 };
 

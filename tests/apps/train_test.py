@@ -1,0 +1,417 @@
+#!/usr/bin/env python3
+"""`slopewise train` as a user meets it. Usage: train_test.py SLOPEWISE [UNITTEST OPTION]..."""
+
+import fcntl
+import json
+import os
+import pty
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+SLOPEWISE = ""
+PRESETS = Path(__file__).resolve().parents[2] / "presets"
+TIMES = {"seconds", "step_ms"}
+
+
+def images(count, *shape, seed=1):
+    """Images whose brightest rows say their labels, with noise; and the labels."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 10
+    pixels = random.integers(0, 100, (count, *shape), dtype=np.uint8)
+    rows = shape[0] // 10
+    for image, label in zip(pixels, labels):
+        image[rows * label:rows * (label + 1)] += 120
+    return pixels, labels.astype(np.uint8)
+
+
+def small(*more):
+    """A run of 36 steps on data.npz, in well under a second; more options, which may take the place of these."""
+    usual = {"--data": "data.npz", "--hidden": "16,16", "--batch": "25", "--epochs": "3", "--log-every": "5",
+             "--threads": "1"}
+    given = [str(option) for option in more]
+    return [word for option in usual.items() if option[0] not in given for word in option] + given
+
+
+class TrainTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.shared.cleanup)
+        x, y = images(300, 10, 10)
+        x_test, y_test = images(100, 10, 10, seed=2)
+        np.savez(Path(cls.shared.name) / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        shutil.copy(Path(self.shared.name) / "data.npz", self.directory)
+
+    def train(self, *options, limit=None):
+        def bound_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that write() says EFBIG
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        return subprocess.run([SLOPEWISE, "train", *map(str, options)], cwd=self.directory, capture_output=True,
+                              text=True, timeout=120, preexec_fn=bound_files if limit else None)
+
+    def trained(self, *options):
+        """Trains, and returns what results.json says."""
+        done = self.train(*options, "--out", "run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.results("run")
+
+    def refused(self, code, message, *options):
+        done = self.train(*options)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertTrue(done.stderr.startswith("slopewise: "), done.stderr)
+        self.assertIn(message, done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def start(self, *options):
+        running = subprocess.Popen([SLOPEWISE, "train", *map(str, options)], cwd=self.directory,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(running.stdout.close)
+        self.addCleanup(running.stderr.close)
+        self.addCleanup(running.kill)
+        return running
+
+    def results(self, run):
+        return json.loads((self.directory / run / "results.json").read_text())
+
+    def metrics(self, run):
+        return [json.loads(line) for line in (self.directory / run / "metrics.jsonl").read_text().splitlines()]
+
+    def wait_for(self, path, running):
+        while not (self.directory / path).exists() and running.poll() is None:
+            time.sleep(0.002)
+
+    def snapshot(self, run="run"):
+        return {path.name: path.read_bytes() for path in (self.directory / run).iterdir()}
+
+    def assert_same_weights(self, one, other):
+        name = "weights.safetensors"
+        self.assertEqual((self.directory / one / name).read_bytes(), (self.directory / other / name).read_bytes())
+
+    def assert_same_run(self, one, other):
+        """Equal to the bit, but for times."""
+        untimed = lambda line: {key: value for key, value in line.items() if key not in TIMES}
+        self.assertEqual([untimed(line) for line in self.metrics(one)], [untimed(line) for line in self.metrics(other)])
+        self.assert_same_weights(one, other)
+        for key in ("status", "steps", "test_error", "test_loss", "train_loss", "preset", "method", "seed"):
+            self.assertEqual(self.results(one)[key], self.results(other)[key], key)
+        curve = lambda run: [untimed(point) for point in self.results(run)["curve"]]
+        self.assertEqual(curve(one), curve(other))
+
+    # --- a run and its files
+
+    def test_a_run_directory(self):
+        done = self.train(*small("--out", "runs/first", "--method", "exact", "--measure-every", 10))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("test error", done.stdout)
+        self.assertIn("runs/first", done.stdout)
+        self.assertEqual(sorted(path.name for path in (self.directory / "runs/first").iterdir()),
+                         ["checkpoint.safetensors", "config.toml", "metrics.jsonl", "results.json", "weights.safetensors"])
+        results = self.results("runs/first")
+        self.assertEqual(list(results)[:6], ["schema", "version", "name", "preset", "method", "seed"])
+        expected = {"schema": "slopewise.train/1", "name": "first", "preset": "", "method": "exact", "seed": 1,
+                    "parameters": 100 * 16 + 16 + 16 * 16 + 16 + 16 * 10 + 10, "slopes": 0, "status": "finished",
+                    "message": "", "epochs": 3, "steps": 36}
+        self.assertEqual({key: results[key] for key in expected}, expected)
+        self.assertEqual([point["step"] for point in results["curve"]], [12, 24, 36])
+        self.assertEqual(results["curve"][-1]["test_error"], results["test_error"])
+        self.assertEqual(results["config"]["hidden"], "16,16")
+        self.assertGreater(results["peak_bytes"], results["step_bytes"])
+        lines = self.metrics("runs/first")
+        self.assertEqual([line["step"] for line in lines], [5, 10, 15, 20, 25, 30, 35])
+        self.assertEqual(list(lines[0]), ["step", "epoch", "seconds", "loss", "rate", "step_ms"])
+        for key in ("gradient_norm", "gradient_norm_low", "gradient_norm_high", "snr", "tangent_share",
+                    "minibatch_share"):
+            self.assertIn(key, lines[1])
+        self.assertEqual(lines[1]["tangent_share"], 0)
+
+    def test_every_method_model_and_option_runs(self):
+        for options in (["--method", "exact", "--checkpointed"],
+                        ["--method", "weights", "--tangents", 2, "--clip-quantile", 0.8],
+                        ["--method", "weights", "--law", "gaussian", "--tangent-precision", "bf16", "--estimated-head"],
+                        ["--method", "zeroth-order", "--tangents", 2],
+                        ["--method", "activities", "--prior", "mirror", "--one-by-one"],
+                        ["--method", "activities", "--prior", "feedback", "--correction", "gated"],
+                        ["--method", "activities", "--prior", "random-feedback", "--correction", "none", "--tangents", 0],
+                        ["--method", "local", "--prior", "feedback", "--groups", 2, "--residual", "--dropout", 0.1],
+                        ["--model", "logistic", "--method", "weights"],
+                        ["--model", "cnn", "--channels", "4,6p", "--hidden", 12, "--method", "local"],
+                        ["--model", "mixer", "--patch", 5, "--hidden", 6, "--method", "activities"]):
+            with self.subTest(options=options):
+                results = self.trained(*small("--epochs", 1, *options, "--measure-every", 6,
+                                              "--check-against-backprop", 12))
+                self.assertEqual(results["steps"], 12)
+                last = self.metrics("run")[-1]
+                self.assertLessEqual(abs(last["cosine"]), 1 + 1e-6)
+
+    def test_stops_at_the_accuracy_asked_for(self):
+        results = self.trained(*small("--method", "exact", "--epochs", 50, "--target-accuracy", 60, "--rate", 0.01))
+        self.assertEqual(results["status"], "reached")
+        self.assertLess(results["epochs"], 50)
+        self.assertLessEqual(results["test_error"], 0.4)
+        # A run that is where it should be takes no further step.
+        before = self.snapshot()["weights.safetensors"]
+        self.assertEqual(self.train("--resume", "run").returncode, 0)
+        self.assertEqual(self.results("run")["steps"], results["steps"])
+        self.assertEqual(self.snapshot()["weights.safetensors"], before)
+
+    def test_evaluations_may_be_more_frequent_than_steps(self):
+        for every, steps in ((0.001, range(1, 13)), (0.125, (2, 3, 5, 6, 8, 9, 11, 12)), (7, (12,))):
+            results = self.trained(*small("--method", "exact", "--epochs", 1, "--evaluate-every", every))
+            self.assertEqual([point["step"] for point in results["curve"]], list(steps))
+
+    def test_seconds_choose_the_epochs(self):
+        results = self.trained(*small("--method", "exact", "--epochs", 100000), "--seconds", 0.3)
+        self.assertEqual(results["status"], "finished")
+        self.assertLess(results["epochs"], 100000)
+        self.assertNotEqual(results["config"]["epochs"], "100000")
+
+    def test_initial_weights(self):
+        first = self.trained(*small("--method", "exact", "--rate", 0.01))
+        (self.directory / "run").rename(self.directory / "first")
+        more = self.trained(*small("--method", "exact", "--rate", 0, "--epochs", 1, "--initial",
+                                   "first/weights.safetensors"))
+        self.assertEqual(more["test_loss"], first["test_loss"])
+        self.refused(1, "linear1.weight", *small("--hidden", 17, "--initial", "first/weights.safetensors"))
+        self.refused(1, "nowhere", *small("--initial", "nowhere"))
+
+    def test_threads_change_nothing(self):
+        self.trained(*small())
+        (self.directory / "run").rename(self.directory / "one")
+        self.trained(*small("--threads", 2))
+        self.assert_same_run("one", "run")
+
+    def test_a_new_run_takes_the_place_of_an_old_one(self):
+        self.trained(*small())
+        running = self.start(*small("--epochs", 3000, "--out", "run", "--seed", 2))
+        while b"seed=2" not in (self.directory / "run/config.toml").read_bytes() and running.poll() is None:
+            time.sleep(0.002)
+        time.sleep(0.05)
+        running.kill()
+        running.wait()
+        self.assertEqual(sorted(self.snapshot()), ["checkpoint.safetensors", "config.toml", "metrics.jsonl"])
+
+    # --- what is told
+
+    def test_quiet_prints_nothing(self):
+        done = self.train(*small("--quiet", "--out", "run"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_piped_output_is_plain(self):
+        self.assertNotIn("\x1b", self.train(*small("--out", "run")).stdout)
+
+    def test_a_reader_that_leaves_costs_the_table_alone(self):
+        done = subprocess.run(f"{SLOPEWISE} train {' '.join(small('--out', 'run'))} > /dev/full", shell=True,
+                              cwd=self.directory, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot write to standard output", done.stderr)
+        self.assertEqual(self.results("run")["status"], "finished")
+
+    def test_progress_on_a_terminal(self):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, 0x5414, struct.pack("HHHH", 40, 100, 0, 0))  # TIOCSWINSZ
+        process = subprocess.Popen([SLOPEWISE, "train", *small("--epochs", 30000, "--seconds", 4, "--out", "run")],
+                                   cwd=self.directory, stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        sent = b""
+        try:
+            while part := os.read(ours, 65536):
+                sent += part
+        except OSError:  # Linux's end of file
+            pass
+        os.close(ours)
+        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertRegex(sent.decode(), r"train .*% .*steps/s.*left.*loss .*, error .* %")
+
+    # --- presets
+
+    def test_presets_are_listed(self):
+        done = self.train("--list-presets")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual([line.split()[0] for line in done.stdout.splitlines()],
+                         sorted(path.stem for path in PRESETS.glob("*.toml")))
+        self.assertTrue(all(len(line.split()) > 3 for line in done.stdout.splitlines()), done.stdout)
+        self.assertEqual(list(self.directory.iterdir()), [self.directory / "data.npz"])
+
+    def test_every_preset_trains(self):
+        """One epoch on a few images of the shape that the preset is for."""
+        for name, shape in (("gray", (28, 28)), ("colour", (32, 32, 3))):
+            (x, y), (x_test, y_test) = images(400, *shape), images(100, *shape, seed=2)
+            np.savez(self.directory / f"{name}.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+        for preset in sorted(path.stem for path in PRESETS.glob("*.toml")):
+            with self.subTest(preset=preset):
+                data = "colour.npz" if preset.startswith("cifar10") else "gray.npz"
+                results = self.trained("--preset", preset, "--data", data, "--epochs", 1)
+                self.assertEqual((results["preset"], results["epochs"]), (preset, 1))
+
+    def test_a_preset_gives_way_to_the_command_line(self):
+        results = self.trained("--preset", "mnist-backprop", *small("--epochs", 1))
+        self.assertEqual((results["method"], results["config"]["hidden"]), ("exact", "16,16"))
+        self.refused(2, "--preset: 'mnist-magic': expected one of", "--preset", "mnist-magic")
+
+    @unittest.skipUnless((PRESETS / "cifar10-local.toml").exists(), "no preset for CIFAR-10")
+    def test_cifar10_batches(self):
+        for i, name in enumerate([f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]):
+            pixels, labels = images(60, 32, 32, 3, seed=i)
+            planes = pixels.transpose(0, 3, 1, 2).reshape(60, -1)
+            (self.directory / f"{name}.bin").write_bytes(np.hstack([labels[:, None], planes]).tobytes())
+        results = self.trained("--preset", "cifar10-local", "--data", ".", "--epochs", 1, "--batch", 50)
+        self.assertEqual(results["steps"], 6)
+
+    # --- interrupted and resumed
+
+    def test_killed_runs_go_on_to_the_same_end(self):
+        methods = (["--method", "exact", "--average", 0.9],
+                   ["--method", "weights", "--tangents", 4, "--clip-quantile", 0.7],
+                   ["--method", "local", "--prior", "feedback", "--correction", "gated", "--dropout", 0.1],
+                   ["--method", "activities", "--prior", "mirror", "--optimizer", "nesterov"])
+        killed = 0
+        for number, method in enumerate(methods):
+            options = small("--epochs", 60, "--log-every", 7, "--measure-every", 21, *method)
+            with self.subTest(method=method):
+                whole = f"whole{number}"
+                self.assertEqual(self.train(*options, "--out", whole).returncode, 0)
+                run = f"run{number}"
+                resume = [*options, "--checkpoint-every", 0, "--out", run]
+                for delay in (0.0, 0.02, 0.05, 0.11, 0.17, 0.29):
+                    running = self.start(*resume)
+                    self.wait_for(f"{run}/metrics.jsonl", running)
+                    time.sleep(delay)
+                    running.kill()
+                    killed += running.wait() == -signal.SIGKILL
+                    resume = ["--resume", run]
+                done = self.train("--resume", run, "--quiet")
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+                self.assert_same_run(whole, run)
+        self.assertGreaterEqual(killed, 12)
+
+    def test_an_interrupt_makes_a_checkpoint(self):
+        options = small("--epochs", 3000, "--method", "exact", "--out", "run")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            running = self.start(*options)
+            self.wait_for("run/metrics.jsonl", running)
+            time.sleep(0.1)
+            running.send_signal(number)
+            out, err = running.communicate(timeout=60)
+            self.assertEqual((running.returncode, out), (1, ""))
+            self.assertRegex(err, r"slopewise: interrupted at step \d+ of 36000; to go on: slopewise train --resume run\n")
+            results = self.results("run")
+            self.assertEqual(results["status"], "interrupted")
+            self.assertFalse((self.directory / "run/weights.safetensors").exists())
+            options = ["--resume", "run"]
+        self.assertGreater(results["steps"], 0)
+
+    def test_a_finished_run_stays_as_it_is(self):
+        self.trained(*small("--preset", "mnist-backprop"))
+        shutil.copytree(self.directory / "run", self.directory / "copy")
+        self.assertEqual(self.train("--resume", "copy").returncode, 0)
+        self.assert_same_run("run", "copy")
+        self.assertEqual(self.results("copy")["name"], "copy")
+
+    def test_a_torn_line_of_metrics_is_left_out(self):
+        self.trained(*small())
+        shutil.copytree(self.directory / "run", self.directory / "torn")
+        with open(self.directory / "torn/metrics.jsonl", "a") as file:
+            file.write('[1, 2]\n{"step": "x"}\n{"step": 40, "loss": 1}\n{"step": 3')
+        self.assertEqual(self.train("--resume", "torn").returncode, 0)
+        self.assert_same_run("run", "torn")
+
+    def test_what_cannot_be_resumed(self):
+        self.refused(1, "nowhere/checkpoint.safetensors", "--resume", "nowhere")
+        self.assertFalse((self.directory / "nowhere").exists())
+        self.refused(1, "./checkpoint.safetensors", "--resume", ".")
+        self.trained(*small())
+        before = self.snapshot()
+        for option in (["--rate", 0.1], ["--seed", 2], ["--hidden", 32], ["--preset", "mnist-backprop"],
+                       ["--out", "other"], ["--residual"]):
+            self.refused(2, f"expected no {option[0]} beside it", "--resume", "run", *option)
+        self.assertEqual(self.snapshot(), before)
+
+    # --- damage
+
+    def test_damaged_checkpoints_are_refused_and_nothing_is_overwritten(self):
+        self.trained(*small())
+        whole = (self.directory / "run/checkpoint.safetensors").read_bytes()
+        length = struct.unpack("<Q", whole[:8])[0]
+        random = np.random.default_rng(3)
+        bad = [b"", whole[:7], whole[:100], whole[:-1], whole + b"\0", struct.pack("<Q", 1 << 62) + whole[8:],
+               struct.pack("<Q", length + 1) + whole[8:], whole.replace(b"F32", b"F64", 1),
+               whole.replace(b"[16,16]", b"[32,8 ]"), (self.directory / "run/weights.safetensors").read_bytes()]
+        for _ in range(12):
+            flipped = bytearray(whole)
+            flipped[random.integers(len(whole))] ^= 1 << random.integers(8)
+            bad.append(bytes(flipped))
+        for content in bad:
+            (self.directory / "run/checkpoint.safetensors").write_bytes(content)
+            before = self.snapshot()
+            self.refused(1, "run/checkpoint.safetensors: ", "--resume", "run")
+            self.assertEqual(self.snapshot(), before)
+
+    def test_another_runs_checkpoint_is_that_runs(self):
+        """A checkpoint says itself what it is of, so that beside another config.toml it still goes on as it began."""
+        self.trained(*small("--method", "exact"))
+        (self.directory / "run").rename(self.directory / "one")
+        self.trained(*small("--method", "weights", "--hidden", 8))
+        shutil.copy(self.directory / "one/checkpoint.safetensors", self.directory / "run")
+        self.assertEqual(self.train("--resume", "run").returncode, 0)
+        self.assert_same_weights("one", "run")
+
+    def test_a_full_disk(self):
+        """Files that may not grow beyond some size, as on a disk that is full: what was there stays."""
+        self.trained(*small("--method", "exact"))
+        before = self.snapshot()
+        done = self.train(*small("--method", "exact", "--seed", 2, "--out", "run"), limit=4096)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("checkpoint.safetensors", done.stderr)
+        self.assertEqual(self.snapshot(), before)
+
+    # --- what goes wrong
+
+    def test_a_diverging_run_says_where_and_what_to_do(self):
+        for options, remedy in ((["--method", "exact", "--optimizer", "sgd"], "--clip-norm"),
+                                (["--method", "weights", "--optimizer", "sgd"], "--clip-slope")):
+            done = self.train(*small("--schedule", "constant", "--rate", 1e6, "--out", "run", *options))
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertRegex(done.stderr, r"slopewise: step \d+: .*; lower --rate")
+            self.assertIn(remedy, done.stderr)
+            results = self.results("run")
+            self.assertEqual(results["status"], "diverged")
+            self.assertIn(results["message"], done.stderr)
+            self.assertFalse((self.directory / "run/weights.safetensors").exists())
+        self.assertIn("lower --rate", self.train(*small("--schedule", "constant", "--rate", 1e6, "--optimizer", "sgd",
+                                                        "--method", "exact", "--seconds", 5)).stderr)
+
+    def test_wrong_usage(self):
+        for message, options in (("--method", ["--method", "magic"]), ("--rate", ["--rate", -1]),
+                                 ("did you mean --tangents?", ["--tangent", 3]),
+                                 ("--channels: expected numbers", ["--model", "cnn", "--channels", "4x"]),
+                                 ("--tangents: expected at least 1", ["--method", "weights", "--tangents", 0]),
+                                 ("warm-up", ["--epochs", 1, "--warm-up", 1]),
+                                 ("at least one convolution", ["--model", "cnn"])):
+            self.refused(2, message, "--data", "data.npz", *options)
+        self.refused(2, "batch is 301", "--data", "data.npz", "--batch", 301)
+
+    def test_what_cannot_be_read_or_written(self):
+        self.refused(1, "nowhere", "--data", "nowhere")
+        self.refused(1, "/proc/nowhere", *small("--out", "/proc/nowhere"))
+        self.assertEqual(list(self.directory.iterdir()), [self.directory / "data.npz"])
+
+
+if __name__ == "__main__":
+    SLOPEWISE = str(Path(sys.argv.pop(1)).resolve())
+    unittest.main()
