@@ -18,6 +18,7 @@
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/version.hpp"
+#include "slopewise/data/rotate.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/progress.hpp"
@@ -106,6 +107,7 @@ Json results(const TrainOptions& options, const CLI::App& command, const Trainer
           {"seconds_to_98", optional(outcome.seconds_to(98))},
           {"peak_bytes", peak_bytes()},
           {"step_bytes", trainer.step_bytes()},
+          {"forwards_per_step", trainer.forwards()},
           {"curve", std::move(curve)}};
 }
 
@@ -151,7 +153,11 @@ int run(TrainOptions& options, CLI::App& command) {
   }
   apply(options.run);
   TrainSettings settings = resolve(options);
-  const DataSplit data = load_data(options.data);
+  DataSplit data = load_data(options.data);
+  if (options.rotate != 0) {
+    rotate_images(data.train, options.rotate);
+    rotate_images(data.test, options.rotate);
+  }
   const Path directory = options.out;
   ensure_writable_directory(directory);
   if (options.seconds > 0 && !kept) {
@@ -160,6 +166,13 @@ int run(TrainOptions& options, CLI::App& command) {
     epochs->clear();
     epochs->add_result(std::to_string(settings.epochs));
     epochs->run_callback();
+  }
+  if (options.forwards > 0 && !kept) {
+    settings.most_steps = std::max<Index>(1, static_cast<Index>(options.forwards / Trainer(settings, data).forwards()));
+    CLI::Option* steps = command.get_option("--steps");
+    steps->clear();
+    steps->add_result(std::to_string(settings.most_steps));
+    steps->run_callback();
   }
   Trainer trainer(settings, data);
   TrainOutcome so_far;

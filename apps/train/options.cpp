@@ -78,6 +78,7 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
       ->group(group);
   count("--validation", settings.validation, 0, kMost,
         "Hold out the last N training images and judge on them, not on the test set");
+  number("--rotate", options.rotate, -360, 360, "Turn all images counterclockwise by so many degrees");
   command.add_option("--initial", options.initial, "Start from these weights (.safetensors) instead of random ones")
       ->type_name("FILE")
       ->group(group);
@@ -144,6 +145,9 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
 
   group = "How long";
   count("--epochs", settings.epochs, 1, kMost, "Epochs");
+  count("--steps", settings.most_steps, 0, kMost, "Steps at most, though the epochs are not over; 0: no limit");
+  number("--forwards", options.forwards, 0, 1e15,
+         "Work at most, in forward passes on a batch: what fits is the run; 0: no limit");
   number("--seconds", options.seconds, 0, 1e9, "As many epochs as fit in this time, and at most --epochs; 0: no limit");
   number("--target-accuracy", options.target_accuracy, 0, 100, "Stop at this accuracy, in percent; 0: none");
 

@@ -26,12 +26,14 @@ struct TrainOptions {
   bool one_by_one = false, estimated_head = false;
   Index block_layers = -1;       // −1: what the method says
   double seconds = 0;            // 0: no limit
+  double forwards = 0;           // 0: no limit
   double target_accuracy = 0;    // percent; 0: none
   double evaluate_every = 1;     // epochs
   Index log_every = 100;         // steps
   Index measure_every = 0;       // steps; 0: never
   Index check_every = 0;         // steps; 0: never
   double checkpoint_every = 60;  // seconds
+  double rotate = 0;             // degrees
   std::string initial;           // weights to start from
   std::string preset, resume;
   std::string out = "runs/train";

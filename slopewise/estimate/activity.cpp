@@ -95,6 +95,11 @@ MemoryReport ActivityEstimator<T>::memory(Index batch) const {
   return program_.memory(workload(batch, options_.together), sizeof(T));
 }
 
+template <class T>
+CostReport ActivityEstimator<T>::cost(Index batch) const {
+  return program_.cost(workload(batch, options_.together), sizeof(T));
+}
+
 // Whether tangents of this plane enter at the site.
 template <class T>
 bool ActivityEstimator<T>::enters(Index plane, std::size_t site, bool together) const {

@@ -86,6 +86,7 @@ class ActivityEstimator {
   // Slopes of one estimate, for each example.
   Index slopes() const { return planes_; }
   MemoryReport memory(Index batch) const;
+  CostReport cost(Index batch) const;
   const ActivityPrior<T>& prior() const { return *prior_; }
 
   // Prior and running means, for checkpoints.

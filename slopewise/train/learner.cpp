@@ -32,6 +32,7 @@ class ExactLearner final : public Learner {
   double loss() const override { return loss_; }
   std::span<const float> output() const override { return work_->runner->output(0); }
   Index step_bytes(Index batch) const override { return block_.program->memory(workload(batch)).total(); }
+  double step_flops(Index batch) const override { return block_.program->cost(workload(batch)).flops(); }
 
  private:
   Workload workload(Index batch) const {
@@ -80,6 +81,7 @@ class ActivityLearner final : public Learner {
   }
   Index slopes() const override { return estimator_.slopes(); }
   Index step_bytes(Index batch) const override { return estimator_.memory(batch).total(); }
+  double step_flops(Index batch) const override { return estimator_.cost(batch).flops(); }
   void save(CheckpointWriter& file, const std::string& name) const override {
     const auto states = estimator_.state();
     for (std::size_t i = 0; i < states.size(); ++i) file.add(fmt::format("{}{}", name, i), states[i]);
@@ -143,10 +145,11 @@ class WeightLearner final : public Learner {
   std::span<const float> output() const override { return output_->output(0); }
   std::optional<double> slope() const override { return slope_; }
   Index slopes() const override { return estimator_->slopes(); }
-  Index step_bytes(Index batch) const override {
-    Workload workload{.batch = batch, .tangents = settings_.estimate.tangents};
-    workload.forms = make_probe(settings_.estimate.law, block_.program->layout(), 0)->forms();
-    return block_.program->memory(workload).total();
+  Index step_bytes(Index batch) const override { return block_.program->memory(workload(batch)).total(); }
+  double step_flops(Index batch) const override {
+    const double loss = block_.program->cost({.batch = batch}).flops();
+    const double differences = static_cast<double>(estimator_->losses()) * loss;
+    return estimator_->slopes() > 0 ? differences + block_.program->cost(workload(batch)).flops() : differences;
   }
   void save(CheckpointWriter& file, const std::string& name) const override {
     file.add(name + "estimator", estimator_->state());
@@ -158,6 +161,11 @@ class WeightLearner final : public Learner {
   }
 
  private:
+  Workload workload(Index batch) const {
+    Workload workload{.batch = batch, .tangents = std::max<Index>(estimator_->slopes(), 1)};
+    workload.forms = make_probe(settings_.estimate.law, block_.program->layout(), 0)->forms();
+    return workload;
+  }
   Objective<float>& objective() {
     if (body_) return *body_;
     return *whole_;

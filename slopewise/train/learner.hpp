@@ -36,6 +36,8 @@ class Learner {
   virtual Index slopes() const { return 0; }
   // Bytes of one step beside θ, the batch and the optimizer.
   virtual Index step_bytes(Index batch) const = 0;
+  // Multiply-adds, twice, of one step's passes; the optimizer's are not among them.
+  virtual double step_flops(Index batch) const = 0;
   // What later gradients depend on beside θ, under names that begin with `name`. Restoring throws FileError for what is
   // missing or of another size.
   virtual void save(CheckpointWriter&, const std::string& /*name*/) const {}

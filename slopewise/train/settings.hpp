@@ -39,6 +39,7 @@ struct TrainSettings {
   double average = 0;  // decay of the weights' average, which is what is evaluated; 0: none
   Index batch = 128;
   Index epochs = 15;
+  Index most_steps = 0;  // end after so many steps at the latest; 0: with the last epoch
   Index validation = 0;  // the last so many training images are held out and take the test set's place
   std::uint64_t seed = 1;
 };

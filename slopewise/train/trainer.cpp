@@ -35,11 +35,16 @@ const TrainSettings& checked(const TrainSettings& settings) {
   return settings;
 }
 
+Index steps_of(const TrainSettings& settings, Index steps_per_epoch) {
+  const Index whole = settings.epochs * steps_per_epoch;
+  return settings.most_steps > 0 ? std::min(whole, settings.most_steps) : whole;
+}
+
 Schedule make_schedule(const TrainSettings& settings, Index steps_per_epoch) {
   return {settings.schedule,
           {.rate = settings.rate,
            .final_rate = settings.final_rate,
-           .steps = settings.epochs * steps_per_epoch,
+           .steps = steps_of(settings, steps_per_epoch),
            .warm_up = static_cast<Index>(settings.warm_up * static_cast<double>(steps_per_epoch))}};
 }
 
@@ -111,6 +116,19 @@ Index Trainer::step_bytes() const {
   Index most = 0;
   for (const auto& block : blocks_) most = std::max(most, block->learner->step_bytes(settings_.batch));
   return most;
+}
+
+double Trainer::forwards() const {
+  double step = 0, forward = 0;
+  for (const auto& block : blocks_) {
+    step += block->learner->step_flops(settings_.batch);
+    forward += block->evaluating.program->cost({.batch = settings_.batch}).flops();
+  }
+  return step / forward;
+}
+
+Index Trainer::steps() const {
+  return steps_of(settings_, steps_per_epoch());
 }
 
 Index Trainer::slopes() const {

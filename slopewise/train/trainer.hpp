@@ -45,12 +45,15 @@ class Trainer {
   Index parameters() const;
   int classes() const { return train_.classes; }
   Index steps_per_epoch() const { return batches_.per_epoch(); }
-  Index steps() const { return settings_.epochs * steps_per_epoch(); }
+  // Of the whole run.
+  Index steps() const;
   // Steps taken so far.
   Index step() const { return step_; }
   // Bytes of the widest block's step beside θ, optimizer and batch, as planned; its activations alone are what grows or
   // does not grow with depth.
   Index step_bytes() const;
+  // Work of one step's passes, in forward passes of the whole network on the batch.
+  double forwards() const;
   // Slopes of one step for each example, all blocks.
   Index slopes() const;
 

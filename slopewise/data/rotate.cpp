@@ -1,0 +1,46 @@
+#include "slopewise/data/rotate.hpp"
+
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+#include "slopewise/base/threads.hpp"
+
+namespace slopewise {
+
+void rotate_images(Dataset& dataset, double degrees) {
+  const double angle = degrees * std::numbers::pi / 180;
+  const double cosine = std::cos(angle), sine = std::sin(angle);
+  const Index height = dataset.image_shape[0], width = dataset.image_shape[1], channels = dataset.image_shape[2];
+  const double middle_y = static_cast<double>(height - 1) / 2, middle_x = static_cast<double>(width - 1) / 2;
+  constexpr Index kImagesAPiece = 64;
+  parallel_for((dataset.count() + kImagesAPiece - 1) / kImagesAPiece, [&](Index piece) {
+    std::vector<std::uint8_t> before(static_cast<std::size_t>(dataset.image_shape.size()));
+    const Index end = std::min(dataset.count(), (piece + 1) * kImagesAPiece);
+    for (Index i = piece * kImagesAPiece; i < end; ++i) {
+      std::uint8_t* image = dataset.pixels.data() + i * dataset.image_shape.size();
+      std::copy_n(image, before.size(), before.begin());
+      const auto at = [&](Index y, Index x, Index c) {
+        const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+        return inside ? static_cast<double>(before[static_cast<std::size_t>((y * width + x) * channels + c)]) : 0.0;
+      };
+      for (Index y = 0; y < height; ++y) {
+        for (Index x = 0; x < width; ++x) {
+          // Where this pixel was: the turn backwards, with y pointing down.
+          const double dy = static_cast<double>(y) - middle_y, dx = static_cast<double>(x) - middle_x;
+          const double from_y = middle_y + sine * dx + cosine * dy, from_x = middle_x + cosine * dx - sine * dy;
+          const double floor_y = std::floor(from_y), floor_x = std::floor(from_x);
+          const double v = from_y - floor_y, u = from_x - floor_x;
+          const auto y0 = static_cast<Index>(floor_y), x0 = static_cast<Index>(floor_x);
+          for (Index c = 0; c < channels; ++c) {
+            const double value = (1 - v) * ((1 - u) * at(y0, x0, c) + u * at(y0, x0 + 1, c)) +
+                                 v * ((1 - u) * at(y0 + 1, x0, c) + u * at(y0 + 1, x0 + 1, c));
+            image[(y * width + x) * channels + c] = static_cast<std::uint8_t>(std::lround(value));
+          }
+        }
+      }
+    }
+  });
+}
+
+}  // namespace slopewise
