@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/probe/probe.hpp"
@@ -26,6 +27,16 @@ NetworkSpec::Convolution convolution(const std::string& text) {
         fmt::format("--channels: expected numbers from 1 to 65536, with a p where pooling follows, found '{}'", text));
   }
   return {.channels = channels, .pool = pool};
+}
+
+// A learning rate as given.
+double number_of(const char* option, const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !(value > 0 && value <= 1e6))
+    throw ArgumentError(
+        fmt::format("{}: expected a number above 0 and at most 1e6, or auto, found '{}'", option, text));
+  return value;
 }
 
 }  // namespace
@@ -124,7 +135,13 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
 
   group = "Steps";
   choice("--optimizer", settings.optimizer, optimizer_names(), "Optimizer");
-  number("--rate", settings.rate, 0, 1e6, "Learning rate, the largest of its schedule");
+  command
+      .add_option(
+          "--rate,--learning-rate", options.rate,
+          "Learning rate, the largest of its schedule; auto: by slopes and second-order terms, for weights by sgd")
+      ->type_name("X|auto")
+      ->capture_default_str()
+      ->group(group);
   number("--final-rate", settings.final_rate, 0, 1e6, "Learning rate at the end of the schedule");
   choice("--schedule", settings.schedule, schedule_names(), "How the rate changes over the run");
   number("--warm-up", settings.warm_up, 0, 1e6, "Epochs in which the rate rises from 0");
@@ -197,6 +214,12 @@ TrainSettings resolve(const TrainOptions& options) {
   method.clip_slope = options.clip_slope > 0 ? options.clip_slope : kInfinity;
   settings.optimizer_options.clip_norm = options.clip_norm > 0 ? options.clip_norm : kInfinity;
   settings.seed = options.run.seed;
+  method.auto_rate = options.rate == "auto";
+  settings.rate = method.auto_rate ? 1 : number_of("--rate", options.rate);
+  if (method.auto_rate && (options.method != "weights" || settings.optimizer != "sgd" ||
+                           std::isfinite(method.clip_slope) || method.clip_quantile < 1)) {
+    throw ArgumentError("--rate auto: expected --method weights --optimizer sgd, which it clips the slopes of itself");
+  }
   check(settings);
   return settings;
 }

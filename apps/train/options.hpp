@@ -21,6 +21,7 @@ struct TrainOptions {
   std::string correction = "full";
   std::string tangent_precision = "float32";
   Index tangents = 8;
+  std::string rate = "0.001";            // or "auto"
   std::string law;                       // empty: the method's usual one
   double clip_slope = 0, clip_norm = 0;  // 0: none
   bool one_by_one = false, estimated_head = false;

@@ -51,13 +51,18 @@ void add_noise(Json& line, const TrainNoise& noise, bool checked) {
 }
 
 Json to_json(const TrainSums& sums) {
-  return {{"steps", sums.steps}, {"loss", sums.loss}, {"squared_slope", sums.squared_slope}, {"seconds", sums.seconds}};
+  return {{"steps", sums.steps},
+          {"loss", sums.loss},
+          {"squared_slope", sums.squared_slope},
+          {"seconds", sums.seconds},
+          {"clipped", sums.clipped}};
 }
 TrainSums sums_from(const Json& json) {
   return {.steps = json.at("steps"),
           .loss = json.at("loss"),
           .squared_slope = json.at("squared_slope"),
-          .seconds = json.at("seconds")};
+          .seconds = json.at("seconds"),
+          .clipped = json.at("clipped")};
 }
 
 CurvePoint curve_point(const Json& json) {
@@ -158,6 +163,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
       sums->loss += step.loss;
       sums->squared_slope += step.slope ? *step.slope * *step.slope : 0;
       sums->seconds += taken;
+      sums->clipped += step.clipped;
     }
     recent += 0.02 * (step.loss - recent);
     if (recent > kHopeless * guessing) {
@@ -172,6 +178,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
       const TrainSums& sums = outcome.logged;
       Json line{{"step", trainer.step()},        {"epoch", epoch},    {"seconds", outcome.seconds},
                 {"loss", mean(sums.loss, sums)}, {"rate", step.rate}, {"step_ms", 1e3 * mean(sums.seconds, sums)}};
+      if (trainer.settings().method.auto_rate) line["clipped_slopes"] = sums.clipped;
       if (step.slope) line["slope_rms"] = std::sqrt(mean(sums.squared_slope, sums));
       if (measure || checked) add_noise(line, trainer.measure(kMeasured, checked), checked);
       if (watcher.metrics) watcher.metrics(line);

@@ -32,6 +32,7 @@ struct CurvePoint {
 struct TrainSums {
   Index steps = 0;
   double loss = 0, squared_slope = 0, seconds = 0;
+  Index clipped = 0;  // slopes
 };
 
 struct TrainOutcome {

@@ -9,6 +9,7 @@
 #include "slopewise/objective/body_objective.hpp"
 #include "slopewise/objective/program_objective.hpp"
 #include "slopewise/optimize/clip.hpp"
+#include "slopewise/train/auto_rate_learner.hpp"
 
 namespace slopewise {
 
@@ -129,15 +130,13 @@ class WeightLearner final : public Learner {
     double squares = 0;
     for (const double s : slopes) squares += s * s;
     slope_ = slopes.empty() ? 0 : std::sqrt(squares / static_cast<double>(slopes.size()));
+    if (pace) estimator_->learn(estimate);
     const double limit = std::min(settings_.clip_slope, quantile_ ? quantile_->limit() : settings_.clip_slope);
     if (std::isfinite(limit)) estimate.scale_coefficients(slope_factors(slopes, limit));
     const auto size = static_cast<std::size_t>(objective().size());
     estimate.materialize(gradient_.edit().subspan(0, size));
     if (body_) std::ranges::copy(body_->head_gradient(), gradient_.edit().begin() + static_cast<std::ptrdiff_t>(size));
-    if (pace) {
-      estimator_->learn(estimate);
-      if (quantile_) quantile_->watch(slopes);
-    }
+    if (pace && quantile_) quantile_->watch(slopes);
     make_output(parameters, batch);
     return gradient_;
   }
@@ -201,6 +200,7 @@ std::unique_ptr<Learner> make_learner(const MethodSettings& settings, const Chai
     options.seed = seed;
     return std::make_unique<ActivityLearner>(block, options, dynamic_cast<ActivityLearner*>(like));
   }
+  if (settings.name == "weights" && settings.auto_rate) return auto_rate_learner(settings, block, seed);
   if (settings.name == "weights" || settings.name == "zeroth-order")
     return std::make_unique<WeightLearner>(block, settings, seed);
   throw ArgumentError(

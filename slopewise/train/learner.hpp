@@ -32,6 +32,10 @@ class Learner {
   virtual std::vector<double> residuals(const Parameters<float>&, const Batch<float>&, std::uint32_t /*step*/) {
     return {};
   }
+  // The rate of the next step, where the learner knows one.
+  virtual std::optional<double> rate() const { return std::nullopt; }
+  // Slopes of the last call that were so large that they were clipped.
+  virtual Index clipped() const { return 0; }
   // Forward passes' worth of directional derivatives in a step.
   virtual Index slopes() const { return 0; }
   // Bytes of one step beside θ, the batch and the optimizer.

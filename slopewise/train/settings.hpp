@@ -24,6 +24,7 @@ struct MethodSettings {
   bool checkpointed = false;          // of "exact": keep the activations of about √(layers) layers
   TangentPrecision tangent_precision = TangentPrecision::kFloat32;  // of "weights"
   double clip_slope = std::numeric_limits<double>::infinity();      // of "weights": largest |s_k|
+  bool auto_rate = false;    // of "weights" by SGD: the learning rate from slopes and second-order terms (AutoRate)
   double clip_quantile = 1;  // of "weights": share of slopes that are not clipped; 1: all
 };
 
@@ -33,7 +34,7 @@ struct TrainSettings {
   std::string optimizer = "adam";
   OptimizerOptions optimizer_options;
   std::string schedule = "cosine";
-  double rate = 1e-3;
+  double rate = 1e-3;  // largest; what an automatic rate is multiplied by
   double final_rate = 0;
   double warm_up = 0;  // epochs
   double average = 0;  // decay of the weights' average, which is what is evaluated; 0: none

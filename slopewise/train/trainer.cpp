@@ -185,9 +185,12 @@ void Trainer::through_blocks(Index step, std::optional<double> pace, std::uint32
 
 TrainStep Trainer::advance() {
   TrainStep result{.rate = schedule_.rate(step_)};
-  const double pace = settings_.rate > 0 ? settings_.method.pace * result.rate / settings_.rate : 0;
+  const double share = result.rate / settings_.rate;  // of the largest rate
+  const double pace = settings_.method.pace * share;
   through_blocks(step_, pace, static_cast<std::uint32_t>(step_),
                  [&](Block& block, const Gradient& gradient, const Batch<float>&) {
+                   if (const auto own = block.learner->rate()) result.rate = share * *own;
+                   result.clipped += block.learner->clipped();
                    block.optimizer->step(block.theta, gradient, result.rate);
                    if (block.average) block.average->watch(block.theta);
                  });

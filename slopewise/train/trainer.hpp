@@ -22,6 +22,7 @@ struct TrainStep {
   double loss = 0;  // of the batch before the step: the last block's, with dropout and label smoothing
   double rate = 0;
   std::optional<double> slope;  // root mean square of the last block's slopes
+  Index clipped = 0;            // slopes that an automatic learning rate has clipped
 };
 
 struct Evaluation {
