@@ -128,7 +128,7 @@ std::string answer(const Json& results) {
                          : scaling->at("verdict") == "holds" ? "As noisy as the note says: "
                                                              : "Not as the note says: ";
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    sentence += (i == 0 ? "" : i + 1 == parts.size() ? "; " : ", and ") + parts[i];
+    sentence += (i == 0 ? "" : i + 1 == parts.size() ? "; " : ", ") + parts[i];
   }
   sentence.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence.front())));
   return sentence + ".";
@@ -190,7 +190,9 @@ std::string reproduction(const Json& results) {
       {"batch", text(results.at("batch"))},
       {"confidence of intervals", fmt::format("{} %", 100 * number(results.at("confidence")))}};
   const Json machine = results.value("machine", Json::object());
-  for (const auto& [key, value] : machine.items()) facts.emplace_back(key, text(value));
+  for (const auto& [key, value] : machine.items()) {
+    if (key != "slopewise") facts.emplace_back(key, text(value));
+  }
   facts.emplace_back("schema", text(results.at("schema")));
   return "<section id=\"reproduce\">\n<h2>To reproduce it</h2>\n" + html_facts(facts) + "</section>\n";
 }

@@ -151,7 +151,9 @@ std::string reproduction(std::span<const RunFiles> runs, const std::vector<std::
                                                               {"directory", runs[r].directory.string()}};
     for (const char* part : {"config", "machine"}) {
       const Json object = results.value(part, Json::object());
-      for (const auto& entry : object.items()) facts.emplace_back(entry.key(), text(object, entry.key()));
+      for (const auto& entry : object.items()) {
+        if (entry.key() != "slopewise") facts.emplace_back(entry.key(), text(object, entry.key()));
+      }
     }
     facts.emplace_back("schema", text(results, "schema"));
     html += fmt::format("<h3>{}</h3>\n{}", escape_html(names[r]), html_facts(facts));

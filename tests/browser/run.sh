@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs the tests of report.html in Chromium, or says why not and exits with 77. Usage: run.sh SLOPEWISE DIRECTORY, where
-# playwright-core and screenshots go.
+# Runs the tests of report.html in Chromium, or says why not and exits with 77. Usage: run.sh SLOPEWISE BUNDLE DIRECTORY:
+# the script with Vega-Lite that the program was built with, and where playwright-core and screenshots go.
 set -euo pipefail
 
-slopewise=$1 directory=$2
+slopewise=$1 bundle=$2 directory=$3
 source=$(dirname "$(readlink -f "$0")")
 
 skip() {
@@ -14,6 +14,7 @@ skip() {
 for program in node npm; do
   command -v "$program" >/dev/null || skip "$program was not found"
 done
+[[ -s $bundle ]] || skip "the program was built without Vega-Lite, so there are no charts to draw"
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || skip "chromium was not found"
 "$chromium" --version
 

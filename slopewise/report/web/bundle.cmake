@@ -3,7 +3,7 @@
 file(WRITE ${BUNDLE} "")
 set(without_charts "report.html will hold tables instead of charts")
 if(NOT NPM)
-  message(STATUS "npm was not found: ${without_charts}")
+  message(STATUS "Without npm ${without_charts}")
   return()
 endif()
 
