@@ -11,19 +11,23 @@
 #include <memory>
 #include <sstream>
 
+#include "apps/bench/machine.hpp"
 #include "apps/config.hpp"
 #include "apps/train/options.hpp"
 #include "apps/train/run.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/threads.hpp"
 #include "slopewise/base/version.hpp"
 #include "slopewise/data/rotate.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
+#include "slopewise/report/page.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/report/table.hpp"
 #include "slopewise/report/terminal.hpp"
+#include "slopewise/report/text.hpp"
 
 namespace slopewise {
 namespace {
@@ -91,7 +95,10 @@ Json results(const TrainOptions& options, const CLI::App& command, const Trainer
           {"name", std::filesystem::weakly_canonical(options.out).filename().string()},
           {"preset", options.preset},
           {"method", options.method},
+          {"command", command_line()},
           {"seed", options.run.seed},
+          {"threads", thread_count()},
+          {"machine", describe_machine()},
           {"config", config_json(command)},
           {"parameters", trainer.parameters()},
           {"slopes", trainer.slopes()},
@@ -120,6 +127,9 @@ void print_table(const TrainOptions& options, const Trainer& trainer, const Trai
   table.add_row({"test error", fmt::format("{:.2f} %", 100 * last.test.error)});
   table.add_row({"test loss", format_number(last.test.loss)});
   table.add_row({"train loss", format_number(last.train_loss)});
+  std::vector<double> losses;
+  for (const CurvePoint& point : outcome.curve) losses.push_back(point.test.loss);
+  table.add_row({"test loss, from first to last", sparkline(losses, 24)});
   table.add_row({"epochs", format_number(last.epoch)});
   table.add_row({"training time", format_seconds(outcome.seconds)});
   table.add_row({"to 97 %", time(outcome.seconds_to(97))});
@@ -128,6 +138,7 @@ void print_table(const TrainOptions& options, const Trainer& trainer, const Trai
   table.add_row({"memory of a step", format_bytes(trainer.step_bytes())});
   std::cout << table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1))
             << fmt::format("\nThe run: {}\n", options.out);
+  if (!options.no_report) std::cout << fmt::format("Charts: {}\n", (Path(options.out) / "report.html").string());
 }
 
 // Throws ArgumentError for options beside --resume that would make it another run.
@@ -135,7 +146,7 @@ void require_resumable(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     const std::string name = option->get_name();
     if (option->count() == 0 || name == "--resume" || name == "--threads" || name == "--quiet" || name == "--color" ||
-        name == "--checkpoint-every")
+        name == "--no-report" || name == "--checkpoint-every")
       continue;
     throw ArgumentError(fmt::format("--resume goes on with the run's own options: expected no {} beside it", name));
   }
@@ -216,6 +227,7 @@ int run(TrainOptions& options, CLI::App& command) {
     if (outcome.status == "finished" || outcome.status == "reached")
       trainer.save_weights(directory / "weights.safetensors");
     write_json(directory / "results.json", results(options, command, trainer, outcome));
+    if (!options.no_report) write_text(directory / "report.html", training_page(std::vector{read_run(directory)}));
     if (outcome.status == "diverged") throw NumericError(outcome.message);
     if (outcome.status == "interrupted") {
       throw Interrupted(fmt::format("interrupted at step {} of {}; to go on: slopewise train --resume {}",

@@ -180,6 +180,7 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
       ->type_name("DIR")
       ->capture_default_str()
       ->group(group);
+  command.add_flag("--no-report", options.no_report, "Write no report.html")->group(group);
   command.add_option("--resume", options.resume, "Go on with the run in this directory")
       ->type_name("DIR")
       ->configurable(false)

@@ -38,6 +38,7 @@ struct TrainOptions {
   std::string initial;           // weights to start from
   std::string preset, resume;
   std::string out = "runs/train";
+  bool no_report = false;
 };
 
 // Adds all of them. `options` must live as long as the command.

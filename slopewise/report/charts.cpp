@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "slopewise/report/html.hpp"
 #include "slopewise/report/resources.hpp"
@@ -51,42 +50,46 @@ bool can_draw_charts() {
   return !resource("web/vega.js").empty();
 }
 
-std::string Figures::html(const std::string& subject) {
-  if (!can_draw_charts()) return "";
-  const std::string own = charts_of(subject, subject);
-  return own.empty() ? charts_of("*", subject) : own;
+std::vector<Figures::Figure> Figures::find(const std::string& subject) const {
+  std::vector<Figure> own = find(subject, subject);
+  return own.empty() ? find("*", subject) : own;
 }
 
-std::string Figures::charts_of(const std::string& kind, const std::string& subject) {
+std::vector<Figures::Figure> Figures::find(const std::string& kind, const std::string& subject) const {
   static const std::vector<Chart> charts = read_charts();
-  std::string html;
+  std::vector<Figure> found;
   for (const Chart& chart : charts) {
     const Json& meta = chart.spec["usermeta"];
     if (meta["of"] != kind) continue;
-    Json spec = chart.spec;
-    std::map<std::string, ChartData> data;
+    Figure figure{.name = kind == "*" ? subject : chart.name, .spec = chart.spec};
     bool complete = true;
-    visit_data(spec, [&](std::string& name) {
+    visit_data(figure.spec, [&](std::string& name) {
       if (const std::size_t star = name.find('*'); star != std::string::npos) name.replace(star, 1, subject);
-      std::optional<ChartData> found = source_(name);
-      complete = complete && found && !found->rows.empty();
-      for (const Json& column : data.empty() ? meta.value("needs", Json::array()) : Json::array()) {
-        complete = complete && found->has(column.get<std::string>());
+      std::optional<ChartData> data = source_(name);
+      complete = complete && data && !data->rows.empty();
+      for (const Json& column : figure.data.empty() ? meta.value("needs", Json::array()) : Json::array()) {
+        complete = complete && data->has(column.get<std::string>());
       }
-      if (complete) data.emplace(name, std::move(*found));
+      if (complete) figure.data[name] = {{"columns", data->columns}, {"rows", std::move(data->rows)}};
     });
-    if (!complete) continue;
-    for (auto& [name, table] : data) {
-      if (!drawn_.contains(name)) drawn_[name] = {{"columns", table.columns}, {"rows", std::move(table.rows)}};
+    if (complete) found.push_back(std::move(figure));
+  }
+  return found;
+}
+
+std::string Figures::html(const std::string& subject) {
+  std::string html;
+  if (!can_draw_charts()) return html;
+  for (Figure& figure : find(subject)) {
+    for (auto& [name, table] : figure.data.items()) {
+      if (!drawn_.contains(name)) drawn_[name] = std::move(table);
     }
-    const std::string title = spec.value("title", chart.name);
-    const std::string name = kind == "*" ? subject : chart.name;
+    const std::string name = escape_html(figure.name);
     html += fmt::format(
         "<figure class=\"chart\" id=\"chart-{}\" data-name=\"{}\">\n<div class=\"drawing\"></div>\n"
         "<figcaption>{}<span class=\"links\"></span></figcaption>\n"
         "<script type=\"application/json\" class=\"spec\">{}</script>\n</figure>\n",
-        escape_html(name), escape_html(name), escape_html(spec.value("description", title)),
-        escape_script(spec.dump()));
+        name, name, escape_html(figure.spec["description"].get<std::string>()), escape_script(figure.spec.dump()));
   }
   return html;
 }
@@ -95,6 +98,15 @@ std::string Figures::data_html() const {
   if (drawn_.empty()) return "";
   return fmt::format("<script type=\"application/json\" id=\"data\">{}</script>\n",
                      escape_script(drawn_.dump(-1, ' ', false, Json::error_handler_t::replace)));
+}
+
+std::string picture_program(const Figures::Figure& figure) {
+  // Vega's bundle looks for a module system and, finding none, puts its parts into the global object.
+  return fmt::format(
+      "(function(exports, module, define, require) {{\n{}\n}}).call(globalThis);\n{}\nconst spec = {};\nconst tables = "
+      "{};\n{}",
+      resource("web/vega.js"), resource("web/theme.js"), figure.spec.dump(), figure.data.dump(),
+      resource("web/picture.js"));
 }
 
 }  // namespace slopewise

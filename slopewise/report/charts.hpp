@@ -22,26 +22,37 @@ struct ChartData {
 // The data of that name; nothing where the results hold none.
 using DataSource = std::function<std::optional<ChartData>(const std::string& name)>;
 
-// The figures of one page, and the data they draw, each once however many draw it. A chart says in its `usermeta` what
-// it is `of`, and which columns of its first data it `needs` if not all are sure to be there. Its `description` is
-// the caption, and its data are named.
+// The charts of what a source holds. A chart says in its `usermeta` what it is `of`, and which columns of its first
+// data it `needs` if not all are sure to be there. Its `description` is the caption, and its data are named.
 class Figures {
  public:
+  struct Figure {
+    std::string name;
+    nlohmann::ordered_json spec;
+    nlohmann::ordered_json data = nlohmann::ordered_json::object();  // name: {"columns", "rows"}
+  };
+
   explicit Figures(DataSource source) : source_(std::move(source)) {}
 
   // The charts of that subject whose data are there; else those of "*", with the subject in place of the "*" in their
-  // data's names. "" where there is none, or the program was built without Vega-Lite.
+  // data's names.
+  std::vector<Figure> find(const std::string& subject) const;
+
+  // The same as HTML; "" where there is none, or the program was built without Vega-Lite.
   std::string html(const std::string& subject);
-  // What the figures made so far draw; it goes to the end of the page.
+  // What the figures in HTML draw, each once however many draw it; it goes to the end of the page.
   std::string data_html() const;
   bool empty() const { return drawn_.empty(); }
 
  private:
-  std::string charts_of(const std::string& kind, const std::string& subject);
+  std::vector<Figure> find(const std::string& kind, const std::string& subject) const;
 
   DataSource source_;
   nlohmann::ordered_json drawn_ = nlohmann::ordered_json::object();
 };
+
+// A program for node that writes the figure as SVG to standard output.
+std::string picture_program(const Figures::Figure& figure);
 
 // Whether the program holds what draws charts.
 bool can_draw_charts();

@@ -98,6 +98,7 @@ std::string html_page(std::string_view title, std::string_view body, bool charts
     html += "<script>\n";
     html += resource("web/vega.js");
     html += "</script>\n<script>\n";
+    html += resource("web/theme.js");
     html += resource("web/report.js");
     html += "</script>\n";
   }

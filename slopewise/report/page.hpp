@@ -3,7 +3,9 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
+#include "slopewise/report/charts.hpp"
 #include "slopewise/report/run_files.hpp"
 
 namespace slopewise {
@@ -15,5 +17,13 @@ std::string report_page(std::span<const RunFiles> runs);
 // The pages that it chooses from.
 std::string study_page(const RunFiles& run);
 std::string training_page(std::span<const RunFiles> runs);
+
+// A program for node that writes one of the page's charts as SVG to standard output. Throws as report_page does, and
+// ArgumentError, listing the charts that the runs have, for another name.
+std::string picture_of_chart(std::span<const RunFiles> runs, const std::string& chart);
+
+// The page's charts, without HTML.
+std::vector<Figures::Figure> study_charts(const RunFiles& run);
+std::vector<Figures::Figure> training_charts(std::span<const RunFiles> runs);
 
 }  // namespace slopewise

@@ -197,12 +197,24 @@ std::string reproduction(const Json& results) {
   return "<section id=\"reproduce\">\n<h2>To reproduce it</h2>\n" + html_facts(facts) + "</section>\n";
 }
 
+Figures study_figures(const RunFiles& run) {
+  return Figures([&](const std::string& name) { return find_data(run.results.at("claims"), name); });
+}
+
 }  // namespace
+
+std::vector<Figures::Figure> study_charts(const RunFiles& run) {
+  std::vector<Figures::Figure> charts;
+  for (const Json& claim : run.results.at("claims")) {
+    for (Figures::Figure& figure : study_figures(run).find(text(claim.at("id")))) charts.push_back(std::move(figure));
+  }
+  return charts;
+}
 
 std::string study_page(const RunFiles& run) {
   const Json& results = run.results;
   const Json& claims = results.at("claims");
-  Figures figures([&](const std::string& name) { return find_data(claims, name); });
+  Figures figures = study_figures(run);
   std::string sections;
   for (const Json& claim : claims) sections += section(claim, figures);
 

@@ -12,8 +12,8 @@ enum class ColourMode { kAuto, kAlways, kNever };
 // What the user asked for, for the whole process; kAuto at first.
 void set_colour(ColourMode mode);
 
-// Whether to colour what goes there: as set_colour says or, where that is kAuto, if it is a terminal, TERM is not "dumb", and NO_COLOR is unset or empty
-// (no-color.org).
+// Whether to colour what goes there: as set_colour says or, where that is kAuto, if it is a terminal, TERM is not
+// "dumb", and NO_COLOR is unset or empty (no-color.org).
 bool wants_colour(int descriptor);
 
 }  // namespace slopewise

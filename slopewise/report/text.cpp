@@ -1,7 +1,10 @@
 #include "slopewise/report/text.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
+#include <numeric>
 
 namespace slopewise {
 namespace {
@@ -117,6 +120,29 @@ std::vector<std::string> wrap(std::string_view text, int width) {
     text.remove_prefix(std::min(text.find_first_not_of(' ', end), text.size()));
   } while (!text.empty());
   return lines;
+}
+
+std::string sparkline(std::span<const double> values, int width) {
+  constexpr std::string_view kBlocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  const std::size_t columns = std::min(values.size(), static_cast<std::size_t>(std::max(width, 0)));
+  std::vector<double> means;
+  for (std::size_t c = 0; c < columns; ++c) {
+    const auto stretch =
+        values.subspan(c * values.size() / columns, (c + 1) * values.size() / columns - c * values.size() / columns);
+    means.push_back(std::accumulate(stretch.begin(), stretch.end(), 0.0) / static_cast<double>(stretch.size()));
+  }
+  double least = std::numeric_limits<double>::infinity(), greatest = -least;
+  for (const double mean : means) {
+    if (!std::isfinite(mean)) continue;
+    least = std::min(least, mean);
+    greatest = std::max(greatest, mean);
+  }
+  std::string line;
+  for (const double mean : means) {
+    const double height = greatest > least ? (mean - least) / (greatest - least) : 0;
+    line += std::isfinite(mean) ? kBlocks[static_cast<std::size_t>(std::lround(7 * height))] : " ";
+  }
+  return line;
 }
 
 }  // namespace slopewise

@@ -1,6 +1,7 @@
 // UTF-8 text in columns of a terminal.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,5 +22,9 @@ std::string truncate(std::string_view text, int width);
 // The text in lines of at most `width` columns (at least 2), broken at spaces where possible, else between characters.
 // Never empty: no text gives one empty line.
 std::vector<std::string> wrap(std::string_view text, int width);
+
+// The values as blocks of eight heights between the least and the greatest, "▇▅▃▂▁": one column each or, of more than
+// `width` values, one for each of `width` equal stretches, at its mean. What is not finite leaves a gap.
+std::string sparkline(std::span<const double> values, int width);
 
 }  // namespace slopewise

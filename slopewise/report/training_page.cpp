@@ -161,17 +161,24 @@ std::string reproduction(std::span<const RunFiles> runs, const std::vector<std::
   return html + "</section>\n";
 }
 
-}  // namespace
-
-std::string training_page(std::span<const RunFiles> runs) {
-  const std::vector<std::string> run_names = names(runs);
-  const std::map<std::string, ChartData> data = {{"curve", curve(runs, run_names)},
-                                                 {"metrics", metrics(runs, run_names)},
-                                                 {"residual", residual(runs, run_names)}};
-  Figures figures([&](const std::string& name) -> std::optional<ChartData> {
+Figures training_figures(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
+  const std::map<std::string, ChartData> data = {
+      {"curve", curve(runs, names)}, {"metrics", metrics(runs, names)}, {"residual", residual(runs, names)}};
+  return Figures([data](const std::string& name) -> std::optional<ChartData> {
     const auto found = data.find(name);
     return found == data.end() ? std::nullopt : std::optional(found->second);
   });
+}
+
+}  // namespace
+
+std::vector<Figures::Figure> training_charts(std::span<const RunFiles> runs) {
+  return training_figures(runs, names(runs)).find("training");
+}
+
+std::string training_page(std::span<const RunFiles> runs) {
+  const std::vector<std::string> run_names = names(runs);
+  Figures figures = training_figures(runs, run_names);
   const std::string drawn = figures.html("training");
   const std::string title = runs.size() == 1 ? run_names.front() : fmt::format("{} training runs", runs.size());
   std::string body = fmt::format(
@@ -186,7 +193,7 @@ std::string training_page(std::span<const RunFiles> runs) {
   }
   body += "<noscript><p class=\"note\">Charts need JavaScript. The table below holds the curves.</p></noscript>\n";
   body += fmt::format("<section id=\"curves\">\n<h2>Curves</h2>\n<div class=\"charts\">\n{}</div>\n{}</section>\n",
-                      drawn, data_table("curve", data.at("curve"), drawn.empty()));
+                      drawn, data_table("curve", curve(runs, run_names), drawn.empty()));
   body += reproduction(runs, run_names) + "</main>\n" + figures.data_html();
   return html_page("Slopewise: " + title, body, !figures.empty());
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`slopewise report` as a user meets it. Usage: report_test.py SLOPEWISE [UNITTEST OPTION]..."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,10 +55,31 @@ class ReportTest(unittest.TestCase):
         self.assertEqual([link for link in links if not link.startswith(("#", "data:"))], [])
         self.assertTrue("default-src 'none'" in page)
 
+    def test_a_training_run_ends_with_its_report(self):
+        done = self.run_verb("train", "--hidden", "8", "--epochs", "1", "--out", "trained")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("trained/report.html", done.stdout)
+        page = (self.directory / "trained/report.html").read_text()
+        self.assertTrue("trained came to a test error of" in page)
+        self.assertTrue("slopewise train --hidden 8 --epochs 1 --out trained" in page)
+
+    @unittest.skipUnless(shutil.which("node"), "node was not found")
+    def test_one_chart_is_an_svg(self):
+        self.study("--no-report")
+        done = self.run_verb("report", "here", "--chart", "prior")
+        if "built without npm" in done.stderr:
+            self.skipTest(done.stderr)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue(done.stdout.startswith("<svg"))
+        self.assertIn("What a prior leaves of the variance", done.stdout)
+        self.assertEqual(self.run_verb("report", "here", "--chart", "prior", "--out", "prior.svg").stdout, "")
+        self.assertTrue((self.directory / "prior.svg").read_text() == done.stdout)
+
     def test_what_cannot_be_reported(self):
         self.study("--no-report")
         for code, message, arguments in ((1, "nowhere/results.json", ["nowhere"]), (2, "RUN", []),
                                          (2, "found 2 and 0", ["here", "here"]),
+                                         (2, "did you mean prior?", ["here", "--chart", "priro"]),
                                          (1, "/proc/nowhere", ["here", "--out", "/proc/nowhere/report.html"])):
             done = self.run_verb("report", *arguments)
             self.assertEqual(done.returncode, code, done.stderr)

@@ -157,6 +157,23 @@ TEST(ReportPage, RefusesWhatItCannotShowTogether) {
   EXPECT_THROW(report_page(std::vector{broken}), FileError);
 }
 
+TEST(Picture, IsAProgramWithTheChartAndItsData) {
+  const std::vector<RunFiles> runs{study(Json::array({claim("snr-scaling", networks())}))};
+  const std::string program = picture_of_chart(runs, "snr-scaling");
+  EXPECT_THAT(program, HasSubstr("const tables = {\"snr-scaling/networks\":{\"columns\":[\"n\","));
+  EXPECT_THAT(program, HasSubstr("view.toSVG()"));
+}
+
+TEST(Picture, OfAChartThatIsNotThereNamesThoseThatAre) {
+  const std::vector<RunFiles> runs{study(Json::array({claim("snr-scaling", networks())}))};
+  try {
+    picture_of_chart(runs, "snr-scalling");
+    FAIL();
+  } catch (const ArgumentError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("expected one of snr-scaling; did you mean snr-scaling?"));
+  }
+}
+
 // Every chart is JSON that says whose it is, and has a title and a caption.
 TEST(Charts, SayWhatTheyShow) {
   for (const Resource& file : resources()) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace slopewise {
 namespace {
 
@@ -49,6 +51,20 @@ TEST(Text, WrapBreaksAtSpaces) {
   EXPECT_EQ(wrap("梯度梯", 3), lines("梯", "度", "梯"));
   EXPECT_EQ(wrap("梯", 0), lines("梯"));
   EXPECT_EQ(wrap("slope     ", 6), lines("slope "));
+}
+
+TEST(Sparkline, DrawsEachValueBetweenTheLeastAndTheGreatest) {
+  EXPECT_EQ(sparkline(std::vector{8.0, 4.5, 1.0}, 10), "█▅▁");
+  EXPECT_EQ(sparkline(std::vector{2.0, 2.0}, 10), "▁▁");
+  EXPECT_EQ(sparkline({}, 10), "");
+}
+
+TEST(Sparkline, TakesTheMeanOfAStretchWhereThereAreMoreValuesThanColumns) {
+  EXPECT_EQ(sparkline(std::vector{7.0, 7.0, 3.0, 5.0, 0.0, 0.0}, 3), "█▅▁");
+}
+
+TEST(Sparkline, LeavesAGapForWhatIsNotFinite) {
+  EXPECT_EQ(sparkline(std::vector{1.0, std::nan(""), 0.0}, 3), "█ ▁");
 }
 
 }  // namespace

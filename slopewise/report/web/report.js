@@ -2,29 +2,13 @@
 'use strict';
 (() => {
   const tables = JSON.parse(document.getElementById('data').textContent);
-  const objects = Object.fromEntries(Object.entries(tables).map(([name, {columns, rows}]) =>
-    [name, rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]])))]));
-
   const dark = matchMedia('(prefers-color-scheme: dark)'), narrow = matchMedia('(max-width: 45rem)');
 
-  // Colours of Okabe and Ito, which colour-blind people can tell apart; the theme says which ones are legible.
-  function config() {
+  function theme() {
     const style = getComputedStyle(document.documentElement);
     const value = (name) => style.getPropertyValue(name).trim();
-    const [paper, ink, faint] = [value('--paper'), value('--ink'), value('--line')];
-    return {
-      background: paper,
-      font: 'system-ui, sans-serif',
-      title: {color: ink, fontSize: 14, anchor: 'start'},
-      axis: {labelColor: ink, titleColor: ink, gridColor: faint, domainColor: ink, tickColor: ink, labelFontSize: 12,
-        titleFontSize: 12, titleFontWeight: 'normal', labelOverlap: 'greedy', tickCount: 5},
-      legend: {orient: 'top', direction: 'horizontal', columns: narrow.matches ? 1 : 3, layout: {top: {direction: 'vertical'}},
-        labelColor: ink, titleColor: ink, labelFontSize: 12, labelLimit: 300, symbolBaseFillColor: ink, symbolBaseStrokeColor: ink},
-      view: {stroke: faint},
-      point: {filled: true, size: 45, opacity: 0.9},
-      rule: {color: ink},
-      range: {category: value('--marks').split(/\s*,\s*/)},
-    };
+    return chartTheme({paper: value('--paper'), ink: value('--ink'), line: value('--line'),
+      marks: value('--marks').split(/\s*,\s*/), narrow: narrow.matches});
   }
 
   function dataNames(spec) {
@@ -72,7 +56,7 @@
     const names = dataNames(spec);
     addLinks(figure, names, views);
     spec.autosize = {type: 'fit-x', contains: 'padding'};
-    spec.datasets = Object.fromEntries(names.map((name) => [name, objects[name]]));
+    spec.datasets = Object.fromEntries(names.map((name) => [name, chartRows(tables[name])]));
     return {figure, spec};
   });
 
@@ -80,7 +64,7 @@
     for (const {figure, spec} of figures) {
       views.get(figure)?.finalize();
       const {view} = await vegaEmbed(figure.querySelector('.drawing'), structuredClone(spec), {
-        actions: false, renderer: 'svg', config: config(), tooltip: {formatTooltip: (value, sanitize) =>
+        actions: false, renderer: 'svg', config: theme(), tooltip: {formatTooltip: (value, sanitize) =>
           typeof value !== 'object' ? sanitize(format(value)) : '<table>' + Object.entries(value).map(([key, each]) =>
             `<tr><td class="key">${sanitize(key)}</td><td>${sanitize(format(each))}</td></tr>`).join('') + '</table>'},
       });
