@@ -95,8 +95,8 @@ Json results(const TrainOptions& options, const CLI::App& command, const Trainer
           {"name", std::filesystem::weakly_canonical(options.out).filename().string()},
           {"preset", options.preset},
           {"method", options.method},
-          {"command", command_line()},
           {"seed", options.run.seed},
+          {"command", command_line()},
           {"threads", thread_count()},
           {"machine", describe_machine()},
           {"config", config_json(command)},
@@ -200,7 +200,8 @@ int run(TrainOptions& options, CLI::App& command) {
     save(so_far);
     write_text(directory / "config.toml", config);
     // What an earlier run left there is not this one's.
-    for (const char* result : {"results.json", "weights.safetensors"}) std::filesystem::remove(directory / result);
+    for (const char* result : {"results.json", "weights.safetensors", "report.html"})
+      std::filesystem::remove(directory / result);
   }
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());

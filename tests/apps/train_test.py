@@ -121,7 +121,8 @@ class TrainTest(unittest.TestCase):
         self.assertIn("test error", done.stdout)
         self.assertIn("runs/first", done.stdout)
         self.assertEqual(sorted(path.name for path in (self.directory / "runs/first").iterdir()),
-                         ["checkpoint.safetensors", "config.toml", "metrics.jsonl", "results.json", "weights.safetensors"])
+                         ["checkpoint.safetensors", "config.toml", "metrics.jsonl", "report.html", "results.json",
+                          "weights.safetensors"])
         results = self.results("runs/first")
         self.assertEqual(list(results)[:6], ["schema", "version", "name", "preset", "method", "seed"])
         expected = {"schema": "slopewise.train/1", "name": "first", "preset": "", "method": "exact", "seed": 1,
@@ -199,7 +200,7 @@ class TrainTest(unittest.TestCase):
     def test_a_new_run_takes_the_place_of_an_old_one(self):
         self.trained(*small())
         running = self.start(*small("--epochs", 3000, "--out", "run", "--seed", 2))
-        while b"seed=2" not in (self.directory / "run/config.toml").read_bytes() and running.poll() is None:
+        while b"seed = 2" not in (self.directory / "run/config.toml").read_bytes() and running.poll() is None:
             time.sleep(0.002)
         time.sleep(0.05)
         running.kill()
