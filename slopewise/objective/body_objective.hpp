@@ -1,5 +1,5 @@
-// A program whose head, the layer after the last hidden activities, is differentiated exactly: what an estimator sees is
-// the rest of it, the body.
+// A program whose head, the layer after the last hidden activities, is differentiated exactly: what an estimator sees
+// is the rest of it, the body.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,8 @@
 namespace slopewise {
 
 // The objective's layout is that of the body's parameters, the first segments of the program's; θ is all of it. Slopes
-// come from the same pass as the head's gradient, (p − y) aᵀ, both factors of which are known on the way forward.
+// come from the same pass as the head's gradient, (p − y) aᵀ, both factors of which are known on the way forward. Not
+// for central differences, which would move a θ of the body alone.
 template <class T>
 class BodyObjective final : public Objective<T> {
  public:

@@ -108,8 +108,9 @@ class WeightLearner final : public Learner {
  public:
   WeightLearner(const ChainBlock& block, const MethodSettings& settings, std::uint64_t seed)
       : block_(block), settings_(settings), gradient_(block.program->size()) {
-    const bool differences = settings.name == "zeroth-order";
-    if (settings.activity.exact_head && !differences && !block.sites.nodes.empty()) {
+    const std::string estimator = settings.name == "zeroth-order" ? "central" : settings.estimator;
+    // Differences of losses move all of θ.
+    if (settings.activity.exact_head && estimator != "central" && !block.sites.nodes.empty()) {
       body_ = std::make_unique<BodyObjective<float>>(*block.program, block.sites, settings.tangent_precision);
     } else {
       whole_ = std::make_unique<ProgramObjective<float>>(
@@ -117,7 +118,7 @@ class WeightLearner final : public Learner {
     }
     EstimatorOptions options = settings.estimate;
     options.seed = seed;
-    estimator_ = make_estimator<float>(differences ? "central" : settings.estimator, objective().layout(), options);
+    estimator_ = make_estimator<float>(estimator, objective().layout(), options);
     if (settings.clip_quantile < 1) quantile_.emplace(settings.clip_quantile);
   }
 
