@@ -164,7 +164,7 @@ TEST(Chain, GroupsEachHaveAHeadAndTheirLossesAddUp) {
 
 // The chain computes the same function however it is cut: the blocks' bodies one after another are the network.
 TEST(Chain, CuttingChangesNothingOfTheFunction) {
-  for (const std::string& family : {"mlp", "cnn", "mixer"}) {
+  for (const char* family : {"mlp", "cnn", "mixer"}) {
     NetworkSpec spec = spec_of(family);
     spec.residual = true;
     const auto whole = chain(spec);
