@@ -184,6 +184,7 @@ TEST_P(EveryMethod, GivesTheSameBitsOnOneAndTwoThreads) {
 }
 
 TEST_P(EveryMethod, LookingChangesNothing) {
+  const ThreadScope alone(1);
   Trainer plain(settings(), digits()), watched(settings(), digits());
   advance(plain, 7);
   watched.measure(2, true);  // before anything is learnt
@@ -199,6 +200,7 @@ TEST_P(EveryMethod, LookingChangesNothing) {
 }
 
 TEST_P(EveryMethod, GoesOnBitForBitFromACheckpoint) {
+  const ThreadScope alone(1);
   Trainer whole(settings(), digits());
   advance(whole, 13);
   for (const int steps : {0, 1, 9}) {
@@ -226,7 +228,8 @@ class TrainerTest : public FileTest {};
 
 // Bounds far below guessing, which has 90 %, with room for another order of sums.
 TEST_F(TrainerTest, EveryMethodLearns) {
-  static const DataSplit data = builtin_digits(4000, 1000, 1);
+  const ThreadScope alone(1);
+  static const DataSplit data = builtin_digits(2000, 500, 1);
   const auto error = [](const std::function<void(TrainSettings&)>& set, Index epochs) {
     TrainSettings settings;
     settings.network.hidden = {64};
@@ -238,24 +241,24 @@ TEST_F(TrainerTest, EveryMethodLearns) {
     while (trainer.step() < trainer.steps()) trainer.advance();
     return trainer.evaluate().error;
   };
-  EXPECT_LT(error([](TrainSettings& s) { s.method.name = "exact"; }, 3), 0.15);
-  EXPECT_LT(error([](TrainSettings& s) { activities(s, "feedback"); }, 3), 0.2);
-  EXPECT_LT(error([](TrainSettings& s) { activities(s, "none"); }, 3), 0.25);
+  EXPECT_LT(error([](TrainSettings& s) { s.method.name = "exact"; }, 3), 0.25);
+  EXPECT_LT(error([](TrainSettings& s) { activities(s, "feedback"); }, 3), 0.35);
+  EXPECT_LT(error([](TrainSettings& s) { activities(s, "none"); }, 3), 0.4);
   const auto local = [](TrainSettings& s) {
     activities(s, "feedback");
     s.network.hidden = {64, 64};
     s.network.block_layers = 1;
   };
-  EXPECT_LT(error(local, 3), 0.25);
-  EXPECT_LT(error([](TrainSettings& s) { weights(s); }, 4), 0.45);
+  EXPECT_LT(error(local, 3), 0.45);
+  EXPECT_LT(error([](TrainSettings& s) { weights(s); }, 4), 0.6);
   const auto differences = [](TrainSettings& s) {
     weights(s);
     s.method.name = "zeroth-order";
-    s.method.estimate.tangents = 16;
+    s.method.estimate.tangents = 8;
     s.network.family = "logistic";
     s.rate = 0.01;
   };
-  EXPECT_LT(error(differences, 4), 0.6);
+  EXPECT_LT(error(differences, 4), 0.7);
 }
 
 TEST_F(TrainerTest, CountsStepsParametersAndSlopes) {
