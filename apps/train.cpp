@@ -200,7 +200,7 @@ int run(TrainOptions& options, CLI::App& command) {
     save(so_far);
     write_text(directory / "config.toml", config);
     // What an earlier run left there is not this one's.
-    for (const char* result : {"results.json", "weights.safetensors", "report.html"})
+    for (const char* result : {"report.html", "results.json", "weights.safetensors"})
       std::filesystem::remove(directory / result);
   }
 

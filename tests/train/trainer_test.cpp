@@ -70,6 +70,11 @@ std::vector<Case> cases() {
          weights(s);
          s.method.clip_quantile = 0.5;
        }},
+      {"weights_auto_rate",
+       [](TrainSettings& s) {
+         weights(s);
+         s.method.auto_rate = true;
+       }},
       {"weights_clip_slope",
        [](TrainSettings& s) {
          weights(s);
