@@ -94,18 +94,18 @@ void apply_config(CLI::App& command, const std::string& toml, const std::string&
   }
 }
 
-std::string config_of(const CLI::App& command) {
+std::string config_of(const CLI::App& command, ConfigPart part) {
   std::string toml = fmt::format("[{}]\n", command.get_name());
   for (const CLI::Option* option : command.get_options()) {
-    if (!option->get_configurable()) continue;
+    if (!option->get_configurable() || (part == ConfigPart::kGiven && option->count() == 0)) continue;
     const std::string value = value_of(*option);
     if (!value.empty()) toml += fmt::format("{} = {}\n", option->get_single_name(), value);
   }
   return toml;
 }
 
-void write_config(const std::filesystem::path& directory, const CLI::App& command) {
-  write_text(directory / "config.toml", config_of(command));
+void write_config(const std::filesystem::path& directory, const CLI::App& command, ConfigPart part) {
+  write_text(directory / "config.toml", config_of(command, part));
 }
 
 std::string verb_of_config(const std::string& toml, const std::string& source) {

@@ -12,11 +12,12 @@ namespace slopewise {
 // that is no option of the command and for a value that it does not take.
 void apply_config(CLI::App& command, const std::string& toml, const std::string& source);
 
-// All options as they stand, under the command's name, for apply_config to read back.
-std::string config_of(const CLI::App& command);
+// All options as they stand, or those alone that were given, under the command's name, for apply_config to read back.
+enum class ConfigPart { kAll, kGiven };
+std::string config_of(const CLI::App& command, ConfigPart part = ConfigPart::kAll);
 
 // Writes that to DIRECTORY/config.toml, from where `slopewise rerun DIRECTORY` takes it.
-void write_config(const std::filesystem::path& directory, const CLI::App& command);
+void write_config(const std::filesystem::path& directory, const CLI::App& command, ConfigPart part = ConfigPart::kAll);
 
 // The verb whose options the configuration holds. Throws ArgumentError where it names none.
 std::string verb_of_config(const std::string& toml, const std::string& source);

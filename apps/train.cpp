@@ -1,25 +1,16 @@
 // `slopewise train`: trains a network with forward gradients, or with backprop beside them.
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cmath>
-#include <cstring>
-#include <fstream>
 #include <iostream>
 #include <memory>
-#include <sstream>
 
-#include "apps/bench/machine.hpp"
 #include "apps/config.hpp"
+#include "apps/train/files.hpp"
 #include "apps/train/options.hpp"
 #include "apps/train/run.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
-#include "slopewise/base/threads.hpp"
-#include "slopewise/base/version.hpp"
 #include "slopewise/data/rotate.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
@@ -34,89 +25,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using Path = std::filesystem::path;
-
-// The lines of a run's progress, which go on where they were when a run is resumed.
-class MetricsFile {
- public:
-  // Keeps the lines of steps up to `step` of a file that is there.
-  MetricsFile(const Path& path, Index step) : path_(path) {
-    std::string kept;
-    if (step > 0 && std::filesystem::exists(path)) {
-      std::istringstream lines(read_text(path));
-      for (std::string line; std::getline(lines, line);) {
-        const Json parsed = Json::parse(line, nullptr, false);
-        if (parsed.is_object() && parsed.contains("step") && parsed["step"].is_number_integer() &&
-            parsed["step"].get<Index>() <= step)
-          kept += line + "\n";
-      }
-    }
-    write_text(path, kept);
-    stream_.open(path, std::ios::app | std::ios::binary);
-  }
-  void add(const Json& line) {
-    stream_ << line.dump() << '\n' << std::flush;
-    if (!stream_) throw FileError(fmt::format("{}: cannot be written: {}", path_.string(), std::strerror(errno)));
-  }
-
- private:
-  Path path_;
-  std::ofstream stream_;
-};
-
-std::int64_t peak_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;
-}
-
-Json config_json(const CLI::App& command) {
-  Json config = Json::object();
-  for (const CLI::Option* option : command.get_options()) {
-    if (!option->get_configurable() || option->get_lnames().empty()) continue;
-    const std::string& name = option->get_lnames()[0];
-    if (name == "help") continue;
-    std::string value =
-        option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ",")) : option->get_default_str();
-    config[name] = std::move(value);
-  }
-  return config;
-}
-
-Json results(const TrainOptions& options, const CLI::App& command, const Trainer& trainer,
-             const TrainOutcome& outcome) {
-  const auto optional = [](std::optional<double> value) { return value ? Json(*value) : Json(nullptr); };
-  Json curve = Json::array();
-  for (const CurvePoint& point : outcome.curve) curve.push_back(to_json(point));
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  const CurvePoint last =
-      outcome.curve.empty() ? CurvePoint{.train_loss = kNone, .test = {kNone, kNone}} : outcome.curve.back();
-  return {{"schema", "slopewise.train/1"},
-          {"version", version()},
-          {"name", std::filesystem::weakly_canonical(options.out).filename().string()},
-          {"preset", options.preset},
-          {"method", options.method},
-          {"seed", options.run.seed},
-          {"command", command_line()},
-          {"threads", thread_count()},
-          {"machine", describe_machine()},
-          {"config", config_json(command)},
-          {"parameters", trainer.parameters()},
-          {"slopes", trainer.slopes()},
-          {"status", outcome.status},
-          {"message", outcome.message},
-          {"epochs", static_cast<double>(trainer.step()) / static_cast<double>(trainer.steps_per_epoch())},
-          {"steps", trainer.step()},
-          {"seconds", outcome.seconds},
-          {"train_loss", last.train_loss},
-          {"test_loss", last.test.loss},
-          {"test_error", last.test.error},
-          {"seconds_to_97", optional(outcome.seconds_to(97))},
-          {"seconds_to_98", optional(outcome.seconds_to(98))},
-          {"peak_bytes", peak_bytes()},
-          {"step_bytes", trainer.step_bytes()},
-          {"forwards_per_step", trainer.forwards()},
-          {"curve", std::move(curve)}};
-}
 
 void print_table(const TrainOptions& options, const Trainer& trainer, const TrainOutcome& outcome) {
   const CurvePoint& last = outcome.curve.back();
@@ -172,7 +80,7 @@ int run(TrainOptions& options, CLI::App& command) {
   const Path directory = options.out;
   ensure_writable_directory(directory);
   if (options.seconds > 0 && !kept) {
-    settings.epochs = epochs_within(options.seconds, settings.epochs, settings, data);
+    settings.epochs = epochs_within(options.seconds, epoch_seconds(settings, data), settings.epochs);
     CLI::Option* epochs = command.get_option("--epochs");
     epochs->clear();
     epochs->add_result(std::to_string(settings.epochs));
@@ -227,7 +135,7 @@ int run(TrainOptions& options, CLI::App& command) {
                             .checkpoint = save});
     if (outcome.status == "finished" || outcome.status == "reached")
       trainer.save_weights(directory / "weights.safetensors");
-    write_json(directory / "results.json", results(options, command, trainer, outcome));
+    write_json(directory / "results.json", train_document(options, command, trainer, outcome));
     if (!options.no_report) write_text(directory / "report.html", training_page(std::vector{read_run(directory)}));
     if (outcome.status == "diverged") throw NumericError(outcome.message);
     if (outcome.status == "interrupted") {

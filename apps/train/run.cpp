@@ -32,24 +32,6 @@ std::string remedy(const TrainSettings& settings) {
   return "lower --rate, or bound the gradient with --clip-norm";
 }
 
-void add_noise(Json& line, const TrainNoise& noise, bool checked) {
-  const GradientNoise& g = noise.gradient;
-  // Of ‖∇‖ = √(‖∇‖²), where an estimate of a square may be negative.
-  const Interval square =
-      student_t_interval(g.squared_norm, g.squared_norm_error, static_cast<double>(kMeasured - 1), 0.95);
-  const auto root = [](double x) { return std::sqrt(std::max(0.0, x)); };
-  line["gradient_norm"] = root(g.squared_norm);
-  line["gradient_norm_low"] = root(square.low);
-  line["gradient_norm_high"] = root(square.high);
-  if (g.variance > 0) {
-    line["snr"] = std::max(0.0, g.squared_norm) / g.variance;
-    line["tangent_share"] = std::min(1.0, g.tangent_variance / g.variance);
-    line["minibatch_share"] = std::max(0.0, 1 - g.tangent_variance / g.variance);
-  }
-  for (const auto& [site, share] : noise.residuals) line["residual"][site] = share;
-  if (checked) line["cosine"] = g.cosine;
-}
-
 Json to_json(const TrainSums& sums) {
   return {{"steps", sums.steps},
           {"loss", sums.loss},
@@ -112,6 +94,25 @@ std::optional<double> TrainOutcome::seconds_to(double accuracy) const {
     if (100 * (1 - point.test.error) >= accuracy) return point.seconds;
   }
   return std::nullopt;
+}
+
+void add_noise(Json& line, Trainer& trainer, bool against_exact) {
+  const TrainNoise noise = trainer.measure(kMeasured, against_exact);
+  const GradientNoise& g = noise.gradient;
+  // Of ‖∇‖ = √(‖∇‖²), where an estimate of a square may be negative.
+  const Interval square =
+      student_t_interval(g.squared_norm, g.squared_norm_error, static_cast<double>(kMeasured - 1), 0.95);
+  const auto root = [](double x) { return std::sqrt(std::max(0.0, x)); };
+  line["gradient_norm"] = root(g.squared_norm);
+  line["gradient_norm_low"] = root(square.low);
+  line["gradient_norm_high"] = root(square.high);
+  if (g.variance > 0) {
+    line["snr"] = std::max(0.0, g.squared_norm) / g.variance;
+    line["tangent_share"] = std::min(1.0, g.tangent_variance / g.variance);
+    line["minibatch_share"] = std::max(0.0, 1 - g.tangent_variance / g.variance);
+  }
+  for (const auto& [site, share] : noise.residuals) line["residual"][site] = share;
+  if (against_exact) line["cosine"] = g.cosine;
 }
 
 TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutcome so_far,
@@ -180,7 +181,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
                 {"loss", mean(sums.loss, sums)}, {"rate", step.rate}, {"step_ms", 1e3 * mean(sums.seconds, sums)}};
       if (trainer.settings().method.auto_rate) line["clipped_slopes"] = sums.clipped;
       if (step.slope) line["slope_rms"] = std::sqrt(mean(sums.squared_slope, sums));
-      if (measure || checked) add_noise(line, trainer.measure(kMeasured, checked), checked);
+      if (measure || checked) add_noise(line, trainer, checked);
       if (watcher.metrics) watcher.metrics(line);
       outcome.logged = {};
     }
@@ -218,22 +219,21 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
   return outcome;
 }
 
-Index epochs_within(double seconds, Index most, TrainSettings settings, const DataSplit& data) {
-  settings.epochs = most;
+double epoch_seconds(TrainSettings settings, const DataSplit& data) {
+  // A rate that moves θ next to nothing: the same work, and no step diverges.
+  settings.rate *= 1e-9;
+  settings.final_rate *= 1e-9;
   Trainer trainer(settings, data);
   constexpr Index kWarming = 5, kTimed = 40;
-  const Index timed = std::min(kTimed, trainer.steps() - kWarming);
-  if (timed < 1) return most;
-  Clock::time_point start;
-  try {
-    for (Index i = 0; i < kWarming + timed; ++i) {
-      if (i == kWarming) start = Clock::now();
-      trainer.advance();
-    }
-  } catch (const NumericError&) {
-    return most;  // a run that diverges at once, and will say so itself
-  }
-  const double epoch = since(start) / static_cast<double>(timed) * static_cast<double>(trainer.steps_per_epoch());
+  const Index warming = std::min(kWarming, trainer.steps() - 1);
+  for (Index i = 0; i < warming; ++i) trainer.advance();
+  const auto start = Clock::now();
+  const Index timed = std::min(kTimed, trainer.steps() - warming);
+  for (Index i = 0; i < timed; ++i) trainer.advance();
+  return since(start) / static_cast<double>(timed) * static_cast<double>(trainer.steps_per_epoch());
+}
+
+Index epochs_within(double seconds, double epoch, Index most) {
   return std::clamp(static_cast<Index>(seconds / epoch), Index{1}, most);
 }
 

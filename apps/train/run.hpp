@@ -65,7 +65,14 @@ struct TrainWatcher {
 TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutcome so_far,
                           const TrainWatcher& watcher);
 
-// Epochs of a fresh run of these settings that take about `seconds`, by the time of its first steps; at most `most`.
-Index epochs_within(double seconds, Index most, TrainSettings settings, const DataSplit& data);
+// Adds to a line of metrics.jsonl what a measurement of the gradient finds now: its norm with an interval, SNR, shares
+// of the noise, residuals of the prior; `against_exact`: also its cosine with the exact gradient.
+void add_noise(nlohmann::ordered_json& line, Trainer& trainer, bool against_exact);
+
+// Seconds that an epoch of these settings takes, evaluations not counted, by the time of its first steps.
+double epoch_seconds(TrainSettings settings, const DataSplit& data);
+
+// Epochs of so many seconds each that fit: at least 1 and at most `most`.
+Index epochs_within(double seconds, double epoch, Index most);
 
 }  // namespace slopewise

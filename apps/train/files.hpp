@@ -1,0 +1,31 @@
+// What a training run leaves in its directory: results.json and metrics.jsonl.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "apps/train/options.hpp"
+#include "apps/train/run.hpp"
+
+namespace slopewise {
+
+// The document of results.json, "slopewise.train/1". `command`: the options, all of which it lists.
+nlohmann::ordered_json train_document(const TrainOptions& options, const CLI::App& command, const Trainer& trainer,
+                                      const TrainOutcome& outcome);
+
+// metrics.jsonl: the lines of a run's progress, which go on where they were when a run is resumed.
+class MetricsFile {
+ public:
+  // Keeps the lines of steps up to `step` of a file that is there.
+  MetricsFile(const std::filesystem::path& path, Index step);
+  // Throws FileError where it cannot be written.
+  void add(const nlohmann::ordered_json& line);
+
+ private:
+  std::filesystem::path path_;
+  std::ofstream stream_;
+};
+
+}  // namespace slopewise
