@@ -108,8 +108,8 @@ int run(std::vector<std::string> words) {
   app.get_formatter()->label("Subcommands", "Verbs");
   app.footer("Each verb explains itself: slopewise VERB --help");
   const Verb verbs[] = {
-      add_study(app),  add_train(app),      add_gradient(app),   add_bench(app),  add_data(app),
-      add_report(app), add_rerun(app, run), add_completion(app), add_manual(app),
+      add_study(app), add_train(app),  add_compare(app),    add_gradient(app),   add_bench(app),
+      add_data(app),  add_report(app), add_rerun(app, run), add_completion(app), add_manual(app),
   };
   CommonOptions common;
   add_common_options(app, common);

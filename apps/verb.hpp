@@ -18,6 +18,7 @@ struct Verb {
 // CLI::PositiveNumber and its like complain with a bound of 300 digits: use CLI::Range with a bound that means
 // something.
 Verb add_bench(CLI::App& app);
+Verb add_compare(CLI::App& app);
 Verb add_completion(CLI::App& app);
 Verb add_data(CLI::App& app);
 Verb add_gradient(CLI::App& app);

@@ -1,0 +1,204 @@
+#include "apps/compare/leaderboard.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
+
+#include "slopewise/base/atomic_file.hpp"
+#include "slopewise/report/format.hpp"
+#include "slopewise/report/json.hpp"
+#include "slopewise/statistics/moments.hpp"
+
+namespace slopewise {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+using Figure = std::function<Json(const Json& run)>;
+
+Figure field(const char* name) {
+  return [name](const Json& run) { return run.at(name); };
+}
+
+struct Summary {
+  Json mean, spread;  // null where a run lacks the figure; a single run has no spread
+};
+
+Summary over(const std::vector<Json>& runs, const Figure& figure) {
+  Moments moments;
+  for (const Json& run : runs) {
+    const Json value = figure(run);
+    if (!value.is_number()) return {};
+    moments.add(value.get<double>());
+  }
+  if (moments.count() == 0) return {};
+  return {moments.mean(), moments.count() > 1 ? Json(moments.standard_deviation()) : Json()};
+}
+
+// The mean at each of the moments that a run was looked at.
+Json each(const std::vector<Json>& runs, const char* name) {
+  Json means = Json::array();
+  if (runs.empty()) return means;
+  for (std::size_t i = 0; i < runs[0].at(name).size(); ++i)
+    means.push_back(over(runs, [&](const Json& run) { return run.at(name).at(i); }).mean);
+  return means;
+}
+
+std::string number(const Json& value, const std::function<std::string(double)>& format = format_number) {
+  return value.is_number() ? format(value.get<double>()) : "–";
+}
+
+std::string numbers(const Json& values, const std::function<std::string(double)>& format) {
+  std::vector<std::string> words;
+  for (const Json& value : values) words.push_back(number(value, format));
+  return words.empty() ? "–" : fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::string percent(const Json& row) {
+  if (!row["test_error"].is_number()) return "–";
+  const std::string mean = fmt::format("{:.2f}", 100 * row["test_error"].get<double>());
+  if (!row["spread"].is_number()) return mean + " %";
+  return fmt::format("{} ± {:.2f} %", mean, 100 * row["spread"].get<double>());
+}
+
+// A cell of a Markdown table is one line without bars.
+std::string cell(std::string text) {
+  std::ranges::replace(text, '\n', ' ');
+  std::string safe;
+  for (const char c : text) safe += c == '|' ? std::string("\\|") : std::string(1, c);
+  return safe;
+}
+
+// RFC 4180.
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string result = "\"";
+  for (const char c : text) result += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return result + "\"";
+}
+
+std::string csv_value(const Json& value) {
+  if (value.is_null()) return {};
+  return quoted(value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+constexpr std::array kMoments{"start", "middle", "end"};
+
+}  // namespace
+
+Json summarize(const Entry& entry) {
+  const RowSpec& spec = entry.row.spec();
+  const std::vector<Json>& runs = entry.results;
+  std::vector<Json> done;
+  std::vector<std::string> notes;
+  for (const Json& run : runs) {
+    if (run.at("status") != "diverged") done.push_back(run);
+  }
+  if (done.size() < runs.size()) {
+    const auto first = std::ranges::find(runs, "diverged", [](const Json& run) { return run.at("status"); });
+    notes.push_back(fmt::format("diverged with {} of {} seeds, first at {}", runs.size() - done.size(), runs.size(),
+                                first->at("message").get<std::string>()));
+  }
+  if (!entry.note.empty()) notes.push_back(entry.note);
+  const auto rate = runs[0].at("config").at("rate").get<std::string>();
+  const Summary error = over(done, field("test_error"));
+  const auto step_ms = [](const Json& run) {
+    return Json(1e3 * run.at("seconds").get<double>() / run.at("steps").get<double>());
+  };
+  return {{"name", spec.name},
+          {"method", entry.row.options().method},
+          {"preset", spec.preset},
+          {"control", spec.control},
+          {"test_error", error.mean},
+          {"spread", error.spread},
+          {"test_loss", over(done, field("test_loss")).mean},
+          {"seconds", over(done, field("seconds")).mean},
+          {"seconds_to_97", over(done, field("seconds_to_97")).mean},
+          {"seconds_to_98", over(done, field("seconds_to_98")).mean},
+          {"seeds", runs.size()},
+          {"diverged", runs.size() - done.size()},
+          {"epochs", entry.epochs},
+          {"step_ms", over(done, step_ms).mean},
+          {"slopes", runs[0].at("slopes")},
+          {"step_bytes", runs[0].at("step_bytes")},
+          {"parameters", runs[0].at("parameters")},
+          {"cosine", each(done, "cosine")},
+          {"snr", each(done, "snr")},
+          {"rate", rate == "auto" ? Json(rate) : Json(std::stod(rate))},
+          {"note", fmt::format("{}", fmt::join(notes, "; "))},
+          {"command", runs[0].at("command")}};
+}
+
+void sort_rows(Json& rows) {
+  const auto error = [](const Json& row) {
+    return row["test_error"].is_number() ? row["test_error"].get<double>() : std::numeric_limits<double>::infinity();
+  };
+  std::ranges::stable_sort(rows.get_ref<Json::array_t&>(), {}, error);
+}
+
+std::string markdown(const Json& document) {
+  std::string text =
+      "| row | test error | test loss | to 97 % | to 98 % | time | epochs | a step | slopes | memory of a step | "
+      "cosine | "
+      "SNR | rate | note |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+  const auto bytes = [](double count) { return format_bytes(static_cast<std::int64_t>(count)); };
+  const auto cosine = [](double value) { return fmt::format("{:.2g}", value); };
+  for (const Json& row : document["rows"]) {
+    const std::vector<std::string> cells{
+        row["name"].get<std::string>() + (row["control"].get<bool>() ? " (control)" : ""),
+        percent(row),
+        number(row["test_loss"]),
+        number(row["seconds_to_97"], format_seconds),
+        number(row["seconds_to_98"], format_seconds),
+        number(row["seconds"], format_seconds),
+        number(row["epochs"]),
+        number(row["step_ms"], [](double ms) { return format_seconds(ms / 1e3); }),
+        number(row["slopes"]),
+        number(row["step_bytes"], bytes),
+        numbers(row["cosine"], cosine),
+        numbers(row["snr"], cosine),
+        row["rate"].is_string() ? "auto" : number(row["rate"]),
+        cell(row["note"])};
+    text += fmt::format("| {} |\n", fmt::join(cells, " | "));
+  }
+  for (const Json& row : document["left_out"])
+    text += fmt::format("\nLeft out: {}: {}\n", row["name"].get<std::string>(), row["why"].get<std::string>());
+  return text;
+}
+
+std::string csv(const Json& rows) {
+  std::string text;
+  for (const Json& row : rows) {
+    std::vector<std::string> names, values;
+    for (const auto& [name, value] : row.items()) {
+      if (name != "cosine" && name != "snr") {
+        names.push_back(name);
+        values.push_back(csv_value(value));
+        continue;
+      }
+      for (std::size_t i = 0; i < kMoments.size(); ++i) {
+        names.push_back(fmt::format("{}_{}", name, kMoments[i]));
+        values.push_back(i < value.size() ? csv_value(value[i]) : "");
+      }
+    }
+    if (text.empty()) text = fmt::format("{}\n", fmt::join(names, ","));
+    text += fmt::format("{}\n", fmt::join(values, ","));
+  }
+  return text;
+}
+
+void write_leaderboard(const std::filesystem::path& directory, const Json& document) {
+  write_json(directory / "compare.json", document);
+  write_text(directory / "compare.csv", csv(document["rows"]));
+  std::string commands;
+  for (const Json& row : document["rows"]) commands += row["command"].get<std::string>() + "\n";
+  write_text(directory / "compare.md",
+             fmt::format("{}\nThe first run of each row again:\n\n```\n{}```\n", markdown(document), commands));
+}
+
+}  // namespace slopewise

@@ -1,0 +1,146 @@
+#include "apps/compare/lineup.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <optional>
+
+#include "apps/train/run.hpp"
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/philox.hpp"
+#include "slopewise/report/progress.hpp"
+
+namespace slopewise {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Path = std::filesystem::path;
+
+constexpr Index kMostEpochs = 1'000'000;
+constexpr std::uint64_t kChoosing = 0x74756E65;
+
+Entry make_entry(RowSpec spec, const CLI::App& command) {
+  return {.row = Row(std::move(spec), command)};
+}
+
+}  // namespace
+
+Lineup time_rows(const CompareOptions& options, const CLI::App& command, const DataSplit& data) {
+  Lineup lineup;
+  const std::vector<RowSpec> specs = select_rows(options.rows);
+  Progress progress("time the rows", static_cast<double>(specs.size()), {.quiet = options.shared.run.quiet});
+  for (const RowSpec& spec : specs) {
+    check_interrupted("timing the rows");
+    progress.note(spec.name);
+    Entry entry = make_entry(spec, command);
+    try {
+      entry.epoch_seconds = epoch_seconds(resolve(entry.row.options()), data);
+    } catch (const ArgumentError& error) {
+      if (!options.rows.empty()) throw ArgumentError(fmt::format("row {}: {}", spec.name, error.what()));
+      lineup.left_out.push_back({{"name", spec.name}, {"why", error.what()}});
+      progress.advance();
+      continue;
+    }
+    const double seconds = options.shared.seconds;
+    entry.epochs =
+        seconds > 0 ? epochs_within(seconds, entry.epoch_seconds, kMostEpochs) : entry.row.options().settings.epochs;
+    progress.advance();
+    lineup.entries.push_back(std::move(entry));
+  }
+  return lineup;
+}
+
+Json to_json(const Lineup& lineup) {
+  Json rows = Json::array();
+  for (const Entry& entry : lineup.entries) {
+    const RowSpec& spec = entry.row.spec();
+    rows.push_back({{"name", spec.name},
+                    {"preset", spec.preset},
+                    {"toml", spec.toml},
+                    {"control", spec.control},
+                    {"epochs", entry.epochs},
+                    {"epoch_seconds", entry.epoch_seconds}});
+  }
+  return {{"schema", "slopewise.compare-plan/1"}, {"rows", rows}, {"left_out", lineup.left_out}};
+}
+
+Lineup read_lineup(const Path& path, const CLI::App& command) {
+  const Json document = read_json(path);
+  Lineup lineup;
+  try {
+    lineup.left_out = document.at("left_out");
+    for (const Json& row : document.at("rows")) {
+      Entry entry = make_entry({.name = row.at("name"),
+                                .what = {},
+                                .preset = row.at("preset"),
+                                .toml = row.at("toml"),
+                                .control = row.at("control")},
+                               command);
+      entry.epochs = row.at("epochs");
+      entry.epoch_seconds = row.at("epoch_seconds");
+      lineup.entries.push_back(std::move(entry));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    throw FileError(fmt::format("{}: {}", path.string(), error.what()));
+  }
+  return lineup;
+}
+
+void plan_runs(Lineup& lineup, const CompareOptions& options, const DataSplit& data) {
+  const Path directory = options.out;
+  const std::uint64_t seed = options.shared.run.seed;
+  const Index held_out = options.validation > 0 ? options.validation : std::max<Index>(1, data.train.count() / 10);
+  const Index most = data.train.count() - options.shared.settings.batch;
+  if (options.tune > 0 && held_out > most) {
+    throw ArgumentError(fmt::format("--validation: expected at most {}, which leaves one batch of {}, found {}", most,
+                                    data.train.name, held_out));
+  }
+  for (Entry& entry : lineup.entries) {
+    const std::string& name = entry.row.spec().name;
+    const std::string usual_rate = entry.row.options().rate;
+    const bool automatic = usual_rate == "auto";
+    for (Index i = 0; i < options.tune && !automatic; ++i) {
+      const double factor = std::ldexp(1.0, static_cast<int>(i - options.tune / 2));
+      entry.choosing.push_back({.directory = directory / "tuning" / fmt::format("{}-x{}", name, factor),
+                                .rate = fmt::format("{}", factor * resolve(entry.row.options()).rate),
+                                .seed = derive_seed(seed, kChoosing) >> 1,
+                                .epochs = entry.epochs,
+                                .validation = held_out});
+    }
+    for (Index i = 0; i < options.seeds; ++i) {
+      const std::uint64_t run_seed = seed + static_cast<std::uint64_t>(i);
+      entry.judged.push_back({.directory = directory / fmt::format("{}-seed{}", name, run_seed),
+                              .rate = usual_rate,
+                              .seed = run_seed,
+                              .epochs = entry.epochs});
+    }
+    if (options.shared.seconds > 0 && entry.epoch_seconds > options.shared.seconds)
+      entry.note = "one epoch takes longer than --seconds";
+  }
+}
+
+double seconds_left(const Lineup& lineup) {
+  double seconds = 0;
+  for (const Entry& entry : lineup.entries) {
+    const auto count = std::ranges::count_if(entry.choosing, std::not_fn(is_done)) +
+                       std::ranges::count_if(entry.judged, std::not_fn(is_done));
+    seconds += static_cast<double>(count * entry.epochs) * entry.epoch_seconds;
+  }
+  return seconds;
+}
+
+const std::string& best_rate(std::span<const RowRun> runs, std::span<const Json> results) {
+  std::optional<std::size_t> best;
+  const auto judge = [&](std::size_t i) {
+    return std::pair(results[i].at("test_error").get<double>(), results[i].at("test_loss").get<double>());
+  };
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (results[i].at("status") != "diverged" && (!best || judge(i) < judge(*best))) best = i;
+  }
+  return runs[best.value_or(0)].rate;
+}
+
+}  // namespace slopewise

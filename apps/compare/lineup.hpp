@@ -1,0 +1,59 @@
+// The rows of one comparison with the runs that each gets.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "apps/compare/rows.hpp"
+#include "apps/compare/train_row.hpp"
+#include "slopewise/data/dataset.hpp"
+
+namespace slopewise {
+
+struct CompareOptions {
+  TrainOptions shared;  // what holds for every row
+  std::vector<std::string> rows;
+  std::string preset;
+  Index seeds = 3;
+  Index tune = 3;        // rates tried
+  Index validation = 0;  // images held out meanwhile; 0: a tenth
+  bool list = false;
+  std::string out = "runs/compare", resume;
+};
+
+struct Entry {
+  Row row;
+  Index epochs = 0;
+  double epoch_seconds = 0;
+  std::vector<RowRun> choosing = {}, judged = {};  // runs to choose a rate by, and those of the table
+  std::string note = {};
+  std::vector<nlohmann::ordered_json> results = {};  // of the judged ones that are done
+};
+
+struct Lineup {
+  std::vector<Entry> entries;
+  nlohmann::ordered_json left_out = nlohmann::ordered_json::array();  // {"name", "why"}
+};
+
+// Selects the rows, times each and gives it its epochs. Those that do not fit the task are left out, or, where the user
+// asked for them, an ArgumentError. `command`: the options that hold for every row.
+Lineup time_rows(const CompareOptions& options, const CLI::App& command, const DataSplit& data);
+
+// The same, kept: a comparison that goes on keeps rows and epochs. Reading throws FileError.
+nlohmann::ordered_json to_json(const Lineup& lineup);
+Lineup read_lineup(const std::filesystem::path& path, const CLI::App& command);
+
+// Gives every row its runs.
+void plan_runs(Lineup& lineup, const CompareOptions& options, const DataSplit& data);
+
+// What is still to be trained, by the times that were measured.
+double seconds_left(const Lineup& lineup);
+
+// The rate of the run with the least error, then loss, on the images held out; the smallest if all diverged.
+const std::string& best_rate(std::span<const RowRun> runs, std::span<const nlohmann::ordered_json> results);
+
+}  // namespace slopewise

@@ -1,0 +1,86 @@
+#include "apps/compare/train_row.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/config.hpp"
+#include "apps/train/files.hpp"
+#include "apps/train/run.hpp"
+#include "slopewise/base/atomic_file.hpp"
+#include "slopewise/base/error.hpp"
+#include "slopewise/report/json.hpp"
+#include "slopewise/train/trainer.hpp"
+
+namespace slopewise {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void set_options(Row& row, const RowRun& run) {
+  row.set("rate", run.rate);
+  row.set("seed", std::to_string(run.seed));
+  row.set("epochs", std::to_string(run.epochs));
+  row.set("seconds", "0");  // the epochs say it
+  row.set("validation", std::to_string(run.validation));
+  row.set("out", run.directory.string());
+}
+
+}  // namespace
+
+bool is_done(const RowRun& run) {
+  return std::filesystem::exists(run.directory / "results.json");
+}
+
+Json train_row(Row& row, const RowRun& run, const DataSplit& data,
+               const std::function<void(double, const std::string&)>& advanced) {
+  set_options(row, run);
+  if (is_done(run)) return read_json(run.directory / "results.json");
+  const bool choosing = run.validation > 0;
+  ensure_writable_directory(run.directory);
+  Trainer trainer(resolve(row.options()), data);
+  MetricsFile metrics(run.directory / "metrics.jsonl", 0);
+  Json cosine = Json::array(), snr = Json::array();
+  const auto look = [&] {
+    Json line{{"step", trainer.step()},
+              {"epoch", static_cast<double>(trainer.step()) / static_cast<double>(trainer.steps_per_epoch())}};
+    try {
+      add_noise(line, trainer, true);
+      metrics.add(line);
+    } catch (const NumericError&) {  // of a run about to diverge: it has none
+    }
+    cosine.push_back(line.value("cosine", Json()));
+    snr.push_back(line.value("snr", Json()));
+  };
+  const Index middle = std::max(Index{1}, trainer.steps() / 2);
+  if (!choosing) look();
+  const TrainOutcome outcome =
+      run_training(trainer,
+                   {.evaluate_every = choosing ? static_cast<double>(run.epochs) : row.options().evaluate_every,
+                    .log_every = row.options().log_every},
+                   {},
+                   {.advanced =
+                        [&](double steps, const std::string& note) {
+                          if (!choosing && trainer.step() == middle) look();
+                          advanced(steps / static_cast<double>(trainer.steps_per_epoch()), note);
+                        },
+                    .metrics = [&](const Json& line) { metrics.add(line); },
+                    .checkpoint = {}});
+  if (outcome.status == "interrupted") throw Interrupted(fmt::format("interrupted in {}", row.spec().name));
+  if (outcome.status == "finished" && !choosing) look();
+  Json document = train_document(row.options(), row.command(), trainer, outcome);
+  document.erase("peak_bytes");  // the process's, which earlier runs have raised
+  document["command"] = row.command_line();
+  document["cosine"] = std::move(cosine);
+  document["snr"] = std::move(snr);
+  write_json(run.directory / "results.json", document);
+  return document;
+}
+
+Json read_json(const std::filesystem::path& path) {
+  Json document = Json::parse(read_text(path), nullptr, false);
+  if (document.is_discarded()) throw FileError(fmt::format("{}: expected JSON", path.string()));
+  return document;
+}
+
+}  // namespace slopewise
