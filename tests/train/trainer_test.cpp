@@ -74,6 +74,7 @@ std::vector<Case> cases() {
        [](TrainSettings& s) {
          weights(s);
          s.method.auto_rate = true;
+         s.optimizer = "sgd";
        }},
       {"weights_clip_slope",
        [](TrainSettings& s) {
