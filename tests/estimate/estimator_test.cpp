@@ -169,6 +169,7 @@ TEST_P(EveryEstimator, KeepsAnEstimateAsItWas) {
 TEST_P(EveryEstimator, HasTheMeanAndVarianceItPredicts) {
   const ThreadScope one(1);
   SmallProblem<double> problem;
+  LinearProblem linear(problem);
   const std::vector<double> gradient = problem.gradient();
   const GradientView view(problem.layout(), gradient);
   const auto n = gradient.size();
@@ -181,7 +182,7 @@ TEST_P(EveryEstimator, HasTheMeanAndVarianceItPredicts) {
   Moments squared_norms;  // the estimates' own of ‖∇‖²
   std::vector<double> g(n);
   for (std::uint32_t step = 0; step < estimates_made; ++step) {
-    const GradientEstimate estimate = estimator->estimate(problem.objective(), problem.theta(), step);
+    const GradientEstimate estimate = estimator->estimate(linear, problem.theta(), step);
     estimate.materialize(std::span(g));
     estimates.add(g);
     double error = 0;

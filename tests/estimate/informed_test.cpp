@@ -43,6 +43,7 @@ INSTANTIATE_TEST_SUITE_P(Registry, EveryLawInformed, testing::ValuesIn(probe_nam
 TEST_P(EveryLawInformed, HasTheMeanAndVarianceItPredicts) {
   const ThreadScope one(1);
   SmallProblem<double> problem;
+  LinearProblem linear(problem);
   const std::vector<double> gradient = problem.gradient();
   const GradientView view(problem.layout(), gradient);
   for (const std::string_view scales : {"none", "block", "entry"}) {
@@ -57,7 +58,7 @@ TEST_P(EveryLawInformed, HasTheMeanAndVarianceItPredicts) {
       std::vector<double> g(gradient.size());
       Moments residuals;
       for (std::uint32_t step = 0; step < 20'000; ++step) {
-        const GradientEstimate estimate = estimator->estimate(problem.objective(), problem.theta(), step);
+        const GradientEstimate estimate = estimator->estimate(linear, problem.theta(), step);
         estimate.materialize(std::span(g));
         entries.add(g);
         residuals.add(estimate.noise().residual_squared_norm);
