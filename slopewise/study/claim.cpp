@@ -37,10 +37,26 @@ ClaimResult judge(std::string quantity, double predicted, const Measured& measur
 
 const std::vector<Claim>& all_claims() {
   static const std::vector<Claim> claims = {
-      unbiased_claim(),    variance_law_claim(),  mean_variance_claim(), uncorrelated_terms_claim(),
-      snr_scaling_claim(), alignment_claim(),     minibatch_claim(),     heavy_tails_claim(),
-      norm_skew_claim(),   learning_rate_claim(), backward_cost_claim(), crossover_claim(),
-      memory_claim(),      distributions_claim(), prior_claim(),
+      unbiased_claim(),
+      variance_law_claim(),
+      mean_variance_claim(),
+      uncorrelated_terms_claim(),
+      snr_scaling_claim(),
+      alignment_claim(),
+      minibatch_claim(),
+      heavy_tails_claim(),
+      norm_skew_claim(),
+      learning_rate_claim(),
+      backward_cost_claim(),
+      crossover_claim(),
+      memory_claim(),
+      distributions_claim(),
+      prior_claim(),
+      activity_claim(),
+      learned_prior_claim(),
+      clipping_claim(),
+      special_optimizer_claim(),
+      second_order_claim(),
   };
   return claims;
 }
@@ -50,7 +66,8 @@ std::vector<Claim> select_claims(const std::vector<std::string>& ids) {
   for (const Claim& claim : all_claims()) known.push_back(claim.id);
   for (const std::string& id : ids) {
     if (std::find(known.begin(), known.end(), id) == known.end()) {
-      throw ArgumentError(fmt::format("claim '{}': expected one of {}{}", id, fmt::join(known, ", "), suggestion(id, known)));
+      throw ArgumentError(
+          fmt::format("claim '{}': expected one of {}{}", id, fmt::join(known, ", "), suggestion(id, known)));
     }
   }
   std::vector<Claim> chosen;

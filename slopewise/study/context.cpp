@@ -12,6 +12,7 @@
 #include "slopewise/base/threads.hpp"
 #include "slopewise/data/batches.hpp"
 #include "slopewise/model/initialize.hpp"
+#include "slopewise/program/ops.hpp"
 
 namespace slopewise {
 namespace {
@@ -108,6 +109,14 @@ const Subject& StudyContext::subject() {
 
 Subject StudyContext::perceptron(std::span<const Index> hidden) const {
   return {mlp(train_.image_shape.size(), hidden, train_.classes), train_, examples(options_.batch), seed("weights")};
+}
+
+Subject StudyContext::tiny() const {
+  const Node x = Builder().input("image", train_.image_shape);
+  const Node logits = linear(flatten(average_pool(x, train_.image_shape[0] / 4)), train_.classes);
+  Model model{.program = Program(cross_entropy(logits, Builder(logits).indices("label", {}))),
+              .logits = logits.number()};
+  return {std::move(model), train_, examples(options_.batch), seed("weights")};
 }
 
 const Samples& StudyContext::pool() {

@@ -93,6 +93,9 @@ class StudyContext {
   const Subject& subject();
   // A multilayer perceptron of other widths on the same batch.
   Subject perceptron(std::span<const Index> hidden) const;
+  // Logistic regression on the same batch, its images averaged down to 4 × 4: 170 parameters for ten classes of 28 × 28
+  // images.
+  Subject tiny() const;
   // A pool of Gaussian forward gradients of subject(), with some entries tracked: 32 of the largest |∇_i|, 32 of the
   // median and 32 of the smallest that are not 0. Drawn when first asked for; several claims read it.
   const Samples& pool();

@@ -52,7 +52,7 @@ class StudyTest(unittest.TestCase):
         done = self.study(*QUICK, "--json", "--quiet")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         document = json.loads(done.stdout)
-        self.assertEqual(len(document["claims"]), 15)
+        self.assertEqual(len(document["claims"]), 20)
         self.assertEqual(document, json.loads((self.directory / "runs/study/results.json").read_text()))
         for claim in document["claims"]:
             self.assertIn(claim["verdict"], ["holds", "fails", "differs"], claim["id"])

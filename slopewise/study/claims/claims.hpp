@@ -20,5 +20,10 @@ Claim crossover_claim();
 Claim memory_claim();
 Claim distributions_claim();
 Claim prior_claim();
+Claim activity_claim();
+Claim learned_prior_claim();
+Claim clipping_claim();
+Claim special_optimizer_claim();
+Claim second_order_claim();
 
 }  // namespace slopewise

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "slopewise/base/threads.hpp"
-#include "slopewise/program/ops.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
 
@@ -13,13 +12,6 @@ namespace {
 constexpr const char* kGroups[] = {"largest", "median", "smallest"};
 // The groups, all entries together, and the coefficient.
 constexpr Index kTests = static_cast<Index>(std::size(kGroups)) + 2;
-
-// Logistic regression on images averaged down to 4 × 4: 170 parameters for ten classes of 28 × 28 images.
-Model tiny(const Shape& image, Index classes) {
-  const Node x = Builder().input("image", image);
-  const Node logits = linear(flatten(average_pool(x, image[0] / 4)), classes);
-  return {.program = Program(cross_entropy(logits, Builder(logits).indices("label", {}))), .logits = logits.number()};
-}
 
 // c in V[g_i] = ‖∇‖² + c ∇_i², by least squares over all entries with weights w_i ∝ ∇_i²/‖∇‖² = r_i. As E[s²] = ‖∇‖²,
 // s² Σ w_i (v_i² − 1) has the mean ‖∇‖² (c + 1) and far less noise than Σ w_i g_i².
@@ -81,13 +73,12 @@ ClaimResult run(StudyContext& context) {
     if (!part.interval(share_of_confidence(kTests)).contains(1)) result.verdict = Verdict::kFails;
     result.condition += fmt::format("{} gradients: {:.3f} ± {:.3f}; ", kGroups[c], part.value, part.error);
   }
-  const Subject small(tiny(context.train().image_shape, context.train().classes), context.train(),
-                      context.examples(context.options().batch), context.seed("weights"));
+  const Subject small = context.tiny();
   const Measured c = coefficient(context, small);
   if (!c.interval(share_of_confidence(kTests)).contains(1)) result.verdict = Verdict::kFails;
   result.condition +=
-      fmt::format("the coefficient of ∇ᵢ², on a network of {} parameters: {:.3f} ± {:.3f} (predicted 1)",
-                  small.size(), c.value, c.error);
+      fmt::format("the coefficient of ∇ᵢ², on a network of {} parameters: {:.3f} ± {:.3f} (predicted 1)", small.size(),
+                  c.value, c.error);
   result.series.push_back(std::move(entries));
   return result;
 }
@@ -97,8 +88,7 @@ ClaimResult run(StudyContext& context) {
 Claim variance_law_claim() {
   return {
       .id = "variance-law",
-      .statement =
-          "Each entry's variance is the squared norm of the gradient plus its own square: V[gᵢ] = ‖∇‖² + ∇ᵢ²",
+      .statement = "Each entry's variance is the squared norm of the gradient plus its own square: V[gᵢ] = ‖∇‖² + ∇ᵢ²",
       .equation = "7",
       .weight = 4,
       .run = run};

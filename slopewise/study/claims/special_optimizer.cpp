@@ -1,0 +1,104 @@
+// What an optimizer can do about the noise: average over steps. Momentum β at a gradient that stands still has in
+// (1 − β)u / (1 − βᵗ), after t steps, the mean ∇ and (1 − β)(1 + βᵗ) / ((1 + β)(1 − βᵗ)) of one estimate's variance,
+// whatever n is.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/estimate/estimator.hpp"
+#include "slopewise/optimize/optimizer.hpp"
+#include "slopewise/study/claims/claims.hpp"
+#include "slopewise/study/context.hpp"
+
+namespace slopewise {
+namespace {
+
+const std::vector<Index> kHidden = {8};
+constexpr double kMomenta[] = {0, 0.5, 0.9, 0.95};
+// Steps of a run, in memories 1/(1 − β): the average has settled. Runs, from no memory each.
+constexpr double kMemories = 6;
+constexpr Index kRuns = 256;
+
+// ‖(1 − β)u / (1 − βᵗ) − ∇‖² after t steps of the optimizer "momentum" that leave θ where it is, one number a run.
+std::vector<double> squared_errors(const Subject& subject, double momentum, Index steps, Index runs,
+                                   std::uint64_t seed) {
+  struct Worker {
+    Worker(const Subject& of, std::uint64_t with)
+        : objective(of.objective()),
+          estimator(make_estimator<float>("forward", of.layout(), {.seed = with})),
+          theta(of.parameters()) {}
+    ProgramObjective<float> objective;
+    std::unique_ptr<Estimator<float>> estimator;
+    Parameters<float> theta;
+  };
+  const GradientView& gradient = subject.gradient();
+  const double scale = (1 - momentum) / (1 - std::pow(momentum, static_cast<double>(steps)));
+  std::vector<double> errors(static_cast<std::size_t>(runs));
+  PerThread<Worker> workers;
+  parallel_for(runs, [&](Index run) {
+    Worker& own = workers.own(subject, seed);
+    const auto optimizer = make_optimizer<float>("momentum", subject.size(), {.momentum = momentum});
+    for (Index step = 0; step < steps; ++step) {
+      check_interrupted("averaging gradient estimates");
+      const auto number = static_cast<std::uint32_t>(run * steps + step);
+      optimizer->step(own.theta, own.estimator->estimate(own.objective, own.theta, number), 0);
+    }
+    const std::span<const float> velocity = optimizer->state().vectors[0].values;
+    double& error = errors[static_cast<std::size_t>(run)];
+    for (Index i = 0; i < gradient.size(); ++i) {
+      const double off = scale * double{velocity[static_cast<std::size_t>(i)]} - gradient[i];
+      error += off * off;
+    }
+  });
+  return errors;
+}
+
+ClaimResult run(StudyContext& context) {
+  const Subject subject = context.perceptron(kHidden);
+  const auto n = static_cast<double>(subject.size());
+  const double plain = (n + 1) * subject.gradient().squared_norm();
+  const Index runs = context.samples(kRuns, 64);
+  const auto tests = static_cast<Index>(std::size(kMomenta));
+  Series series{.name = "momenta",
+                .columns = {"momentum", "steps averaged", "predicted SNR / plain", "measured", "low", "high"},
+                .rows = {}};
+  ClaimResult result;
+  bool all = true;
+  for (const double momentum : kMomenta) {
+    const auto steps = static_cast<Index>(std::ceil(kMemories / (1 - momentum)));
+    const double left = std::pow(momentum, static_cast<double>(steps));
+    const double predicted = (1 + momentum) * (1 - left) / ((1 - momentum) * (1 + left));
+    const std::vector<std::vector<double>> errors = {squared_errors(
+        subject, momentum, steps, runs, context.seed(fmt::format("special-optimizer, momentum {}", momentum)))};
+    result = judge(fmt::format("signal-to-noise ratio with momentum {} / without", momentum), predicted,
+                   function_of_means(errors, [&](std::span<const double> mean) { return plain / mean[0]; }), tests);
+    all = all && result.verdict == Verdict::kHolds;
+    series.rows.push_back(
+        {momentum, (1 + momentum) / (1 - momentum), predicted, result.measured, result.low, result.high});
+  }
+  result.verdict = all ? Verdict::kHolds : Verdict::kFails;
+  result.condition = fmt::format(
+      "at weights that stand still, whatever n; a ratio of 1 takes momentum 1 − 2/(n + 2), a memory of {:.0f} steps "
+      "for n "
+      "= {}",
+      (n + 2) / 2, subject.size());
+  result.series.push_back(std::move(series));
+  return result;
+}
+
+}  // namespace
+
+Claim special_optimizer_claim() {
+  return {.id = "special-optimizer",
+          .statement =
+              "Momentum β raises the signal-to-noise ratio by (1 + β)/(1 − β), and no more: an optimizer that "
+              "averages the noise away has to remember n/2 steps",
+          .equation = "",
+          .weight = 1,
+          .run = run};
+}
+
+}  // namespace slopewise
