@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/nearest.hpp"
 #include "slopewise/probe/probe.hpp"
 
 namespace slopewise {
@@ -231,7 +232,8 @@ const Preset& find_preset(const std::string& name) {
     if (preset.name == name) return preset;
     names.emplace_back(preset.name);
   }
-  throw ArgumentError(fmt::format("--preset: '{}': expected one of {}", name, fmt::join(names, ", ")));
+  throw ArgumentError(
+      fmt::format("--preset: expected one of {}, found {}{}", fmt::join(names, ", "), name, suggestion(name, names)));
 }
 
 }  // namespace slopewise
