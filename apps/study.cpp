@@ -12,6 +12,8 @@
 #include "apps/config.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
@@ -66,12 +68,16 @@ int run(const Options& options, const CLI::App& command) {
   double total = 0;
   for (const Claim& claim : claims) total += claim.weight;
   std::vector<ClaimOutcome> outcomes;
-  {
+  std::string interruption;
+  try {
     Progress progress("study", total, {.quiet = options.run.quiet});
-    outcomes =
-        run_study(context, claims,
-                  {.begins = [&](const Claim& claim) { progress.note(claim.id); },
-                   .advances = [&](const Claim& claim, double share) { progress.advance(claim.weight * share); }});
+    run_study(context, claims,
+              {.begins = [&](const Claim& claim) { progress.note(claim.id); },
+               .advances = [&](const Claim& claim, double share) { progress.advance(claim.weight * share); },
+               .ends = [&](const ClaimOutcome& outcome) { outcomes.push_back(outcome); }});
+  } catch (const Error& error) {
+    if (!interrupted() || outcomes.empty()) throw;
+    interruption = error.what();  // what was measured before is kept
   }
   nlohmann::ordered_json document = study_document(context, outcomes);
   document["command"] = command_line();
@@ -81,6 +87,10 @@ int run(const Options& options, const CLI::App& command) {
   write_json(results, document);
   const std::filesystem::path report = directory / "report.html";
   if (!options.no_report) write_text(report, study_page({.directory = directory, .results = document}));
+  if (!interruption.empty()) {
+    throw Interrupted(fmt::format("{}; {} of {} claims were measured before: {}", interruption, outcomes.size(),
+                                  claims.size(), results.string()));
+  }
   if (options.json) {
     std::cout << document.dump(2) << '\n';
     return 0;

@@ -92,6 +92,7 @@ std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Cla
     const auto start = std::chrono::steady_clock::now();
     outcomes.push_back({claim, measure(context, claim, observer), 0});
     outcomes.back().seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    observer.ends(outcomes.back());
   }
   return outcomes;
 }

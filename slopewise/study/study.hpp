@@ -14,11 +14,12 @@ struct ClaimOutcome {
   double seconds = 0;
 };
 
-// Told when a claim begins, and what share of it has been done since; all shares of a claim add up to 1. The second is
-// called from several threads.
+// Told when a claim begins, what share of it has been done since, and what came of it; all shares of a claim add up
+// to 1. The second is called from several threads.
 struct StudyObserver {
   std::function<void(const Claim&)> begins = [](const Claim&) {};
   std::function<void(const Claim&, double share)> advances = [](const Claim&, double) {};
+  std::function<void(const ClaimOutcome&)> ends = [](const ClaimOutcome&) {};
 };
 
 // Measures the claims in order. A claim that meets a NaN is unmeasured, with what was said of

@@ -84,6 +84,24 @@ class StudyTest(unittest.TestCase):
             self.assertIn("interrupted", message)
             self.assertEqual([path.name for path in self.directory.rglob("*") if path.is_file()], ["config.toml"])
 
+    def test_an_interrupt_keeps_the_claims_measured_before(self):
+        claims = ["backward-cost", "crossover", "memory"]
+        for attempt in range(12):  # until the signal comes after the first claim and before the last
+            process = subprocess.Popen([SLOPEWISE, "study", "--claims", ",".join(claims), "--out", "run"],
+                                       cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(0.5 + 0.5 * attempt)
+            process.send_signal(signal.SIGINT)
+            _, message = process.communicate(timeout=60)
+            results = self.directory / "run/results.json"
+            if process.returncode == 1 and results.exists():
+                measured = [claim["id"] for claim in json.loads(results.read_text())["claims"]]
+                self.assertEqual(measured, claims[:len(measured)])
+                self.assertIn(f"{len(measured)} of 3 claims were measured before", message)
+                self.assertTrue((self.directory / "run/report.html").exists())
+                return
+            results.unlink(missing_ok=True)
+        self.fail("no signal came between two claims")
+
 
 if __name__ == "__main__":
     SLOPEWISE = sys.argv.pop(1)
