@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -192,7 +193,9 @@ class RunDirectory : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(directory_); }
   void write(const std::string& name, std::string_view text) const { std::ofstream(directory_ / name) << text; }
 
-  std::filesystem::path directory_ = std::filesystem::path(testing::TempDir()) / "slopewise-run-files";
+  // Each test's own: they run at once.
+  std::filesystem::path directory_ =
+      std::filesystem::path(testing::TempDir()) / ("slopewise-" + std::to_string(getpid()) + "-run-files");
 };
 
 TEST_F(RunDirectory, ReadsResultsAndMetrics) {
