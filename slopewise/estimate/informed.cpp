@@ -244,14 +244,22 @@ std::unique_ptr<Estimator<T>> entry_scales_estimator(const ParameterLayout& layo
 
 template std::unique_ptr<Estimator<float>> momentum_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
 template std::unique_ptr<Estimator<double>> momentum_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> momentum_fitted_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> momentum_fitted_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> momentum_tangent_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> momentum_tangent_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> block_scales_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> block_scales_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> entry_scales_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> entry_scales_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
+template std::unique_ptr<Estimator<float>> momentum_fitted_estimator<float>(const ParameterLayout&,
+                                                                            const EstimatorOptions&);
+template std::unique_ptr<Estimator<double>> momentum_fitted_estimator<double>(const ParameterLayout&,
+                                                                              const EstimatorOptions&);
+template std::unique_ptr<Estimator<float>> momentum_tangent_estimator<float>(const ParameterLayout&,
+                                                                             const EstimatorOptions&);
+template std::unique_ptr<Estimator<double>> momentum_tangent_estimator<double>(const ParameterLayout&,
+                                                                               const EstimatorOptions&);
+template std::unique_ptr<Estimator<float>> block_scales_estimator<float>(const ParameterLayout&,
+                                                                         const EstimatorOptions&);
+template std::unique_ptr<Estimator<double>> block_scales_estimator<double>(const ParameterLayout&,
+                                                                           const EstimatorOptions&);
+template std::unique_ptr<Estimator<float>> entry_scales_estimator<float>(const ParameterLayout&,
+                                                                         const EstimatorOptions&);
+template std::unique_ptr<Estimator<double>> entry_scales_estimator<double>(const ParameterLayout&,
+                                                                           const EstimatorOptions&);
 template std::unique_ptr<Estimator<float>> informed_estimator<float>(std::string_view, const ParameterLayout&,
                                                                      const EstimatorOptions&, Information);
 template std::unique_ptr<Estimator<double>> informed_estimator<double>(std::string_view, const ParameterLayout&,

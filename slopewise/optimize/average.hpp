@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "slopewise/tensor/state.hpp"
 #include "slopewise/tensor/parameters.hpp"
+#include "slopewise/tensor/state.hpp"
 
 namespace slopewise {
 

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "slopewise/tensor/state.hpp"
 #include "slopewise/tensor/gradient.hpp"
+#include "slopewise/tensor/state.hpp"
 
 namespace slopewise {
 
