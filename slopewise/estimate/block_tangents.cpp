@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "slopewise/probe/draw_of.hpp"
+
 namespace slopewise::detail {
 namespace {
 
@@ -33,28 +35,13 @@ void for_segments(const ParameterLayout& layout, const Block& block, F visit) {
 }
 
 // The draws of all blocks as one, each zero outside its own.
-class BlockDraw final : public Draw {
+class BlockDraw final : public DrawOfBlocks<BlockDraw> {
  public:
   BlockDraw(const ParameterLayout& layout, std::vector<std::shared_ptr<const Draw>> draws)
-      : Draw(layout, static_cast<Index>(draws.size()) * draws.front()->count()), draws_(std::move(draws)) {}
+      : DrawOfBlocks(layout, static_cast<Index>(draws.size()) * draws.front()->count()), draws_(std::move(draws)) {}
 
-  void fill(Index k, Index first, std::span<float> out) const override { fill_entries(k, first, out); }
-  void fill(Index k, Index first, std::span<double> out) const override { fill_entries(k, first, out); }
-  void add_block(std::span<const double> coefficients, const Block& block, float* weight, float* bias) const override {
-    add(coefficients, block, weight, bias);
-  }
-  void add_block(std::span<const double> coefficients, const Block& block, double* weight,
-                 double* bias) const override {
-    add(coefficients, block, weight, bias);
-  }
-  void add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
-                 float* bias) const override {
-    add(coefficients, block, weight, bias);
-  }
-
- private:
   template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
+  void entries(Index k, Index first, std::span<T> out) const {
     std::fill(out.begin(), out.end(), T{0});
     const Index each = draws_.front()->count();
     const auto b = static_cast<std::size_t>(k / each);
@@ -74,6 +61,7 @@ class BlockDraw final : public Draw {
     draw.add_block(coefficients.subspan(b * each, each), draw.layout().blocks.front(), weight, bias);
   }
 
+ private:
   std::vector<std::shared_ptr<const Draw>> draws_;
 };
 

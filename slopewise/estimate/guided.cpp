@@ -13,6 +13,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/estimate/families.hpp"
+#include "slopewise/probe/draw_of.hpp"
 #include "slopewise/tensor/random.hpp"
 #include "slopewise/tensor/vector.hpp"
 
@@ -26,20 +27,16 @@ using Basis = std::vector<Vector>;  // orthonormal
 constexpr double kLeastNew = 1e-6;
 
 // √α z + Σ_j c_kj U_j for the tangents z of a draw.
-class GuidedDraw final : public Draw {
+class GuidedDraw final : public DrawOf<GuidedDraw> {
  public:
   GuidedDraw(std::shared_ptr<const Draw> draw, double scale, std::shared_ptr<const Basis> basis, Vector coefficients)
-      : Draw(draw->layout(), draw->count()),
+      : DrawOf(draw->layout(), draw->count()),
         draw_(std::move(draw)),
         scale_(scale),
         basis_(std::move(basis)),
         coefficients_(std::move(coefficients)) {}
-  void fill(Index k, Index first, std::span<float> out) const override { fill_entries(k, first, out); }
-  void fill(Index k, Index first, std::span<double> out) const override { fill_entries(k, first, out); }
-
- private:
   template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
+  void entries(Index k, Index first, std::span<T> out) const {
     draw_->fill(k, first, out);
     for (T& entry : out) entry *= static_cast<T>(scale_);
     for (std::size_t j = 0; j < basis_->size(); ++j) {
@@ -49,6 +46,7 @@ class GuidedDraw final : public Draw {
     }
   }
 
+ private:
   std::shared_ptr<const Draw> draw_;
   double scale_;
   std::shared_ptr<const Basis> basis_;

@@ -6,8 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "slopewise/probe/draw_of.hpp"
+#include "slopewise/probe/entries.hpp"
 #include "slopewise/tensor/cholesky.hpp"
-#include "slopewise/tensor/random.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
@@ -17,42 +18,15 @@ RandomKey key_of(std::uint64_t seed, std::uint32_t step, Index k) {
   return {.seed = seed, .step = step, .stream = static_cast<std::uint32_t>(k)};
 }
 
-// Both widths of `fill` from one template of the derived class.
-template <class Derived>
-class DrawOf : public Draw {
- public:
-  using Draw::Draw;
-  void fill(Index k, Index first, std::span<float> out) const final {
-    static_cast<const Derived&>(*this).fill_entries(k, first, out);
-  }
-  void fill(Index k, Index first, std::span<double> out) const final {
-    static_cast<const Derived&>(*this).fill_entries(k, first, out);
-  }
-};
-
 // --- independent entries: V[g_i] = ‖∇‖² + (κ − 2) ∇_i², over K
-
-enum class Entries { kGaussian, kRademacher, kUniform };
-
-template <class T>
-void fill_entries_of(Entries law, const RandomKey& key, Index first, std::span<T> out) {
-  switch (law) {
-    case Entries::kGaussian:
-      return fill_gaussian(key, first, out);
-    case Entries::kRademacher:
-      return fill_rademacher(key, first, out);
-    case Entries::kUniform:
-      return fill_uniform(key, first, out);
-  }
-}
 
 class IndependentDraw final : public DrawOf<IndependentDraw> {
  public:
   IndependentDraw(const ParameterLayout& layout, Index count, Entries law, std::uint64_t seed, std::uint32_t step)
       : DrawOf(layout, count), law_(law), seed_(seed), step_(step) {}
   template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
-    fill_entries_of(law_, key_of(seed_, step_, k), first, out);
+  void entries(Index k, Index first, std::span<T> out) const {
+    fill_entries(law_, key_of(seed_, step_, k), first, out);
   }
 
  private:
@@ -65,9 +39,7 @@ class IndependentProbe final : public Probe {
  public:
   IndependentProbe(const ParameterLayout& layout, std::uint64_t seed, Entries law) : Probe(layout, seed), law_(law) {}
   bool quick_to_draw() const override { return law_ == Entries::kRademacher; }
-  std::string_view name() const override {
-    return law_ == Entries::kGaussian ? "gaussian" : law_ == Entries::kRademacher ? "rademacher" : "uniform";
-  }
+  std::string_view name() const override { return entries_name(law_); }
   std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const override {
     check_count(count);
     return std::make_shared<IndependentDraw>(layout(), count, law_, seed(), step);
@@ -85,7 +57,7 @@ class IndependentProbe final : public Probe {
   bool rotation_invariant() const override { return law_ == Entries::kGaussian; }
 
  private:
-  double kurtosis() const { return law_ == Entries::kGaussian ? 3 : law_ == Entries::kRademacher ? 1 : 1.8; }
+  double kurtosis() const { return entries_kurtosis(law_); }
   Entries law_;
 };
 
@@ -113,7 +85,7 @@ class SphereDraw final : public DrawOf<SphereDraw> {
       scales_.push_back(std::sqrt(static_cast<double>(layout.size) / gaussian_.squared_norm(k)));
   }
   template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
+  void entries(Index k, Index first, std::span<T> out) const {
     gaussian_.fill(k, first, out);
     for (T& entry : out) entry *= static_cast<T>(scales_[static_cast<std::size_t>(k)]);
   }
@@ -153,7 +125,7 @@ class CoordinateDraw final : public DrawOf<CoordinateDraw> {
     }
   }
   template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
+  void entries(Index k, Index first, std::span<T> out) const {
     std::fill(out.begin(), out.end(), T{0});
     const Index at = chosen_[static_cast<std::size_t>(k)] - first;
     if (at >= 0 && at < static_cast<Index>(out.size())) {
@@ -192,7 +164,7 @@ class FrameDraw final : public DrawOf<FrameDraw> {
     for (double& entry : combination_) entry *= std::sqrt(static_cast<double>(layout.size));
   }
   template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
+  void entries(Index k, Index first, std::span<T> out) const {
     std::array<T, 512> tile;
     for (std::size_t done = 0; done < out.size(); done += tile.size()) {
       const std::size_t size = std::min(tile.size(), out.size() - done);

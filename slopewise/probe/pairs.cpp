@@ -5,25 +5,22 @@
 #include <utility>
 #include <vector>
 
+#include "slopewise/probe/draw_of.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
 
-class PairSums final : public Draw {
+class PairSums final : public DrawOf<PairSums> {
  public:
   explicit PairSums(std::shared_ptr<const Draw> draw)
-      : Draw(draw->layout(), draw->count() * (draw->count() + 1) / 2), draw_(std::move(draw)) {
+      : DrawOf(draw->layout(), draw->count() * (draw->count() + 1) / 2), draw_(std::move(draw)) {
     for (Index i = 0; i < draw_->count(); ++i) {
       for (Index j = i + 1; j < draw_->count(); ++j) pairs_.emplace_back(i, j);
     }
   }
-  void fill(Index k, Index first, std::span<float> out) const override { fill_entries(k, first, out); }
-  void fill(Index k, Index first, std::span<double> out) const override { fill_entries(k, first, out); }
-
- private:
   template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
+  void entries(Index k, Index first, std::span<T> out) const {
     if (k < draw_->count()) return draw_->fill(k, first, out);
     const auto [i, j] = pairs_[static_cast<std::size_t>(k - draw_->count())];
     draw_->fill(i, first, out);
@@ -35,6 +32,7 @@ class PairSums final : public Draw {
     }
   }
 
+ private:
   std::shared_ptr<const Draw> draw_;
   std::vector<std::pair<Index, Index>> pairs_;
 };

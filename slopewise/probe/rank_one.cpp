@@ -2,14 +2,13 @@
 #include <algorithm>
 
 #include "slopewise/base/threads.hpp"
+#include "slopewise/probe/draw_of.hpp"
+#include "slopewise/probe/entries.hpp"
 #include "slopewise/probe/laws.hpp"
-#include "slopewise/tensor/random.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
-
-enum class Factors { kRademacher, kGaussian };
 
 // Rows of a weight matrix that one thread updates at a time.
 constexpr Index kRowsAPiece = 64;
@@ -37,10 +36,10 @@ bool is_matrix(const Block& block) {
   return block.columns_with_bias() > 1;
 }
 
-class RankOneDraw final : public Draw {
+class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
  public:
-  RankOneDraw(const ParameterLayout& layout, Index count, Factors law, std::uint64_t seed, std::uint32_t step)
-      : Draw(layout, count) {
+  RankOneDraw(const ParameterLayout& layout, Index count, Entries law, std::uint64_t seed, std::uint32_t step)
+      : DrawOfBlocks(layout, count) {
     const FactorPlaces places(layout);
     for (Index k = 0; k < count; ++k) {
       const RandomKey key{.seed = seed, .step = step, .stream = static_cast<std::uint32_t>(k)};
@@ -53,8 +52,16 @@ class RankOneDraw final : public Draw {
     }
   }
 
-  void fill(Index k, Index first, std::span<float> out) const override { fill_entries(k, first, out); }
-  void fill(Index k, Index first, std::span<double> out) const override { fill_entries(k, first, out); }
+  template <class T>
+  void entries(Index k, Index first, std::span<T> out) const {
+    for_runs(first, static_cast<Index>(out.size()), [&](std::size_t b, Index row, Index column, Index run, Index at) {
+      const T u = static_cast<T>(left(k, b)[static_cast<std::size_t>(row)]);
+      const float* w = right(k, b).data() + column;
+      T* to = out.data() + (at - first);
+      for (Index j = 0; j < run; ++j) to[j] = u * static_cast<T>(w[j]);
+    });
+  }
+
   void write(Tangents<float>& out) const override { write_factors(out); }
   void write(Tangents<double>& out) const override { write_factors(out); }
   // Σ over the blocks of ‖u‖² ‖w‖².
@@ -69,15 +76,25 @@ class RankOneDraw final : public Draw {
     return total;
   }
 
-  void add_block(std::span<const double> coefficients, const Block& block, float* weight, float* bias) const override {
-    update(coefficients, block, weight, bias);
+  // Each in one pass over the matrix for all K: W_i· += Σ_k c_k u_ki w_k. A null weight or bias is left out.
+  template <class T>
+  void add(std::span<const double> coefficients, const Block& block, T* weight, T* bias) const {
+    const std::size_t b = number(block);
+    std::vector<std::vector<T>> rights;
+    for (Index k = 0; k < count(); ++k) rights.emplace_back(right(k, b).begin(), right(k, b).end());
+    parallel_for((block.rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
+      for (Index i = piece * kRowsAPiece; i < std::min(block.rows, (piece + 1) * kRowsAPiece); ++i) {
+        for (Index k = 0; k < count(); ++k) {
+          const T c = static_cast<T>(coefficients[static_cast<std::size_t>(k)]) *
+                      static_cast<T>(left(k, b)[static_cast<std::size_t>(i)]);
+          const std::vector<T>& w = rights[static_cast<std::size_t>(k)];
+          if (weight) axpy(c, w.data(), weight + i * block.columns, block.columns);
+          if (bias) bias[i] += c * w.back();
+        }
+      }
+    });
   }
-  void add_block(std::span<const double> coefficients, const Block& block, double* weight,
-                 double* bias) const override {
-    update(coefficients, block, weight, bias);
-  }
-  void add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
-                 float* bias) const override {
+  void add(std::span<const double> coefficients, const Block& block, PackedMatrix& weight, float* bias) const {
     std::vector<float> lefts, rights;  // c_k u_k and w_k, (K, rows) and (K, columns)
     const std::size_t b = number(block);
     for (Index k = 0; k < count(); ++k) {
@@ -89,20 +106,16 @@ class RankOneDraw final : public Draw {
         weight.panels(),
         [&](Index p) { weight.add_rank_one(p, count(), {.left = lefts.data(), .right = rights.data()}); },
         LoopSchedule::kStatic);
-    if (bias) update(coefficients, block, static_cast<float*>(nullptr), bias);
+    if (bias) add(coefficients, block, static_cast<float*>(nullptr), bias);
   }
 
  private:
   std::size_t number(const Block& block) const {
     return static_cast<std::size_t>(layout().segments[static_cast<std::size_t>(block.weight)].block);
   }
-  static std::vector<float> factor(Factors law, const RandomKey& key, Index first, Index count) {
+  static std::vector<float> factor(Entries law, const RandomKey& key, Index first, Index count) {
     std::vector<float> entries(static_cast<std::size_t>(count));
-    if (law == Factors::kRademacher) {
-      fill_rademacher(key, first, entries);
-    } else {
-      fill_gaussian(key, first, entries);
-    }
+    fill_entries(law, key, first, entries);
     return entries;
   }
   const std::vector<float>& left(Index k, std::size_t block) const {
@@ -135,16 +148,6 @@ class RankOneDraw final : public Draw {
   }
 
   template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
-    for_runs(first, static_cast<Index>(out.size()), [&](std::size_t b, Index row, Index column, Index run, Index at) {
-      const T u = static_cast<T>(left(k, b)[static_cast<std::size_t>(row)]);
-      const float* w = right(k, b).data() + column;
-      T* to = out.data() + (at - first);
-      for (Index j = 0; j < run; ++j) to[j] = u * static_cast<T>(w[j]);
-    });
-  }
-
-  template <class T>
   void write_factors(Tangents<T>& out) const {
     for (std::size_t b = 0; b < layout().blocks.size(); ++b) {
       const Block& block = layout().blocks[b];
@@ -163,32 +166,13 @@ class RankOneDraw final : public Draw {
     }
   }
 
-  // One pass over the matrix for all K: W_i· += Σ_k c_k u_ki w_k. A null weight or bias is left out.
-  template <class T>
-  void update(std::span<const double> coefficients, const Block& block, T* weight, T* bias) const {
-    const std::size_t b = number(block);
-    std::vector<std::vector<T>> rights;
-    for (Index k = 0; k < count(); ++k) rights.emplace_back(right(k, b).begin(), right(k, b).end());
-    parallel_for((block.rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
-      for (Index i = piece * kRowsAPiece; i < std::min(block.rows, (piece + 1) * kRowsAPiece); ++i) {
-        for (Index k = 0; k < count(); ++k) {
-          const T c = static_cast<T>(coefficients[static_cast<std::size_t>(k)]) *
-                      static_cast<T>(left(k, b)[static_cast<std::size_t>(i)]);
-          const std::vector<T>& w = rights[static_cast<std::size_t>(k)];
-          if (weight) axpy(c, w.data(), weight + i * block.columns, block.columns);
-          if (bias) bias[i] += c * w.back();
-        }
-      }
-    });
-  }
-
   std::vector<std::vector<float>> left_, right_;  // one a (tangent, block)
 };
 
 class RankOneProbe final : public Probe {
  public:
-  RankOneProbe(const ParameterLayout& layout, std::uint64_t seed, Factors law) : Probe(layout, seed), law_(law) {}
-  std::string_view name() const override { return law_ == Factors::kRademacher ? "rank-one" : "rank-one-gaussian"; }
+  RankOneProbe(const ParameterLayout& layout, std::uint64_t seed, Entries law) : Probe(layout, seed), law_(law) {}
+  std::string_view name() const override { return law_ == Entries::kRademacher ? "rank-one" : "rank-one-gaussian"; }
   std::vector<TangentForm> forms() const override {
     std::vector<TangentForm> forms = Probe::forms();
     for (const Block& block : layout().blocks) {
@@ -206,7 +190,7 @@ class RankOneProbe final : public Probe {
   double entry_variance(const GradientView& gradient, Index i, Index count) const override {
     const double square = gradient[i] * gradient[i];
     double variance = gradient.squared_norm();
-    if (law_ == Factors::kRademacher) {
+    if (law_ == Entries::kRademacher) {
       variance -= square;
     } else if (in_matrix(i)) {
       variance += 2 * gradient.row_and_column(i) + 3 * square;
@@ -218,7 +202,7 @@ class RankOneProbe final : public Probe {
   // The sum of those: a p × q matrix adds (2 p + 2 q + 3) ‖G‖² to n ‖∇‖², a vector its own ‖G‖².
   double total_variance(const GradientView& gradient, Index count) const override {
     double total = static_cast<double>(layout().size) * gradient.squared_norm();
-    if (law_ == Factors::kRademacher) {
+    if (law_ == Entries::kRademacher) {
       total -= gradient.squared_norm();
     } else {
       for (std::size_t b = 0; b < layout().blocks.size(); ++b) {
@@ -230,7 +214,7 @@ class RankOneProbe final : public Probe {
   SnrRange snr(Index count) const override {
     const auto n = static_cast<double>(layout().size);
     const auto k = static_cast<double>(count);
-    if (law_ == Factors::kRademacher) return {k / (n - 1), k / (n - 1)};
+    if (law_ == Entries::kRademacher) return {k / (n - 1), k / (n - 1)};
     double least = excess(layout().blocks.front());
     double most = least;
     for (const Block& block : layout().blocks) {
@@ -254,16 +238,16 @@ class RankOneProbe final : public Probe {
     }
     return false;
   }
-  Factors law_;
+  Entries law_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Probe> rank_one_rademacher_probe(const ParameterLayout& layout, std::uint64_t seed) {
-  return std::make_shared<RankOneProbe>(layout, seed, Factors::kRademacher);
+  return std::make_shared<RankOneProbe>(layout, seed, Entries::kRademacher);
 }
 std::shared_ptr<const Probe> rank_one_gaussian_probe(const ParameterLayout& layout, std::uint64_t seed) {
-  return std::make_shared<RankOneProbe>(layout, seed, Factors::kGaussian);
+  return std::make_shared<RankOneProbe>(layout, seed, Entries::kGaussian);
 }
 
 }  // namespace slopewise

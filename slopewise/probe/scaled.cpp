@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/probe/draw_of.hpp"
 
 namespace slopewise {
 namespace {
@@ -15,27 +16,28 @@ void require_scales(std::string_view of, std::size_t found, std::size_t expected
         fmt::format("scaled tangents: expected {} scales, one for each {}, found {}", expected, of, found));
 }
 
-class BlockScaledDraw final : public Draw {
+class BlockScaledDraw final : public DrawOfBlocks<BlockScaledDraw> {
  public:
   BlockScaledDraw(std::shared_ptr<const Draw> draw, std::vector<double> scales)
-      : Draw(draw->layout(), draw->count()), draw_(std::move(draw)), scales_(std::move(scales)) {
+      : DrawOfBlocks(draw->layout(), draw->count()), draw_(std::move(draw)), scales_(std::move(scales)) {
     require_scales("block", scales_.size(), layout().blocks.size());
   }
 
-  void fill(Index k, Index first, std::span<float> out) const override { fill_entries(k, first, out); }
-  void fill(Index k, Index first, std::span<double> out) const override { fill_entries(k, first, out); }
   void write(Tangents<float>& out) const override { write_scaled(out); }
   void write(Tangents<double>& out) const override { write_scaled(out); }
-  void add_block(std::span<const double> coefficients, const Block& block, float* weight, float* bias) const override {
+  template <class Weight, class T>
+  void add(std::span<const double> coefficients, const Block& block, Weight&& weight, T* bias) const {
     draw_->add_block(scaled(coefficients, block), block, weight, bias);
   }
-  void add_block(std::span<const double> coefficients, const Block& block, double* weight,
-                 double* bias) const override {
-    draw_->add_block(scaled(coefficients, block), block, weight, bias);
-  }
-  void add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
-                 float* bias) const override {
-    draw_->add_block(scaled(coefficients, block), block, weight, bias);
+  template <class T>
+  void entries(Index k, Index first, std::span<T> out) const {
+    draw_->fill(k, first, out);
+    const Index end = first + static_cast<Index>(out.size());
+    for (const Segment& segment : layout().segments) {
+      const T scale = static_cast<T>(scale_of(segment));
+      const Index last = std::min(end, segment.offset + segment.size());
+      for (Index i = std::max(first, segment.offset); i < last; ++i) out[static_cast<std::size_t>(i - first)] *= scale;
+    }
   }
 
  private:
@@ -44,17 +46,6 @@ class BlockScaledDraw final : public Draw {
     std::vector<double> scaled(coefficients.begin(), coefficients.end());
     for (double& c : scaled) c *= scale_of(layout().segments[static_cast<std::size_t>(block.weight)]);
     return scaled;
-  }
-
-  template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
-    draw_->fill(k, first, out);
-    const Index end = first + static_cast<Index>(out.size());
-    for (const Segment& segment : layout().segments) {
-      const T scale = static_cast<T>(scale_of(segment));
-      const Index last = std::min(end, segment.offset + segment.size());
-      for (Index i = std::max(first, segment.offset); i < last; ++i) out[static_cast<std::size_t>(i - first)] *= scale;
-    }
   }
 
   template <class T>
@@ -81,24 +72,21 @@ class BlockScaledDraw final : public Draw {
   std::vector<double> scales_;
 };
 
-class EntryScaledDraw final : public Draw {
+class EntryScaledDraw final : public DrawOf<EntryScaledDraw> {
  public:
   EntryScaledDraw(std::shared_ptr<const Draw> draw, std::shared_ptr<const std::vector<double>> scales)
-      : Draw(draw->layout(), draw->count()), draw_(std::move(draw)), scales_(std::move(scales)) {
+      : DrawOf(draw->layout(), draw->count()), draw_(std::move(draw)), scales_(std::move(scales)) {
     require_scales("entry", scales_->size(), static_cast<std::size_t>(layout().size));
   }
 
-  void fill(Index k, Index first, std::span<float> out) const override { fill_entries(k, first, out); }
-  void fill(Index k, Index first, std::span<double> out) const override { fill_entries(k, first, out); }
-
- private:
   template <class T>
-  void fill_entries(Index k, Index first, std::span<T> out) const {
+  void entries(Index k, Index first, std::span<T> out) const {
     draw_->fill(k, first, out);
     const double* scale = scales_->data() + first;
     for (std::size_t i = 0; i < out.size(); ++i) out[i] *= static_cast<T>(scale[i]);
   }
 
+ private:
   std::shared_ptr<const Draw> draw_;
   std::shared_ptr<const std::vector<double>> scales_;
 };
