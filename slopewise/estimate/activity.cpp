@@ -19,29 +19,7 @@ constexpr Index kRowsAPiece = 8;
 // Running means remember about 1 / (1 − this) batches.
 constexpr double kMemory = 0.99;
 
-template <class T>
-struct Law {
-  std::string_view name;
-  double kurtosis;
-  void (*fill)(const RandomKey&, std::int64_t, std::span<T>);
-};
-template <class T>
-const Law<T>& law_named(std::string_view name) {
-  static const Law<T> laws[] = {
-      {"rademacher", 1, fill_rademacher}, {"gaussian", 3, fill_gaussian}, {"uniform", 1.8, fill_uniform}};
-  const auto* law = std::find_if(std::begin(laws), std::end(laws), [&](const Law<T>& l) { return l.name == name; });
-  if (law == std::end(laws)) {
-    throw ArgumentError(fmt::format(
-        "law '{}': expected one of independent entries for activities: rademacher, gaussian, uniform", name));
-  }
-  return *law;
-}
-
 }  // namespace
-
-double activity_kurtosis(std::string_view law) {
-  return law_named<double>(law).kurtosis;
-}
 
 template <class T>
 ActivityEstimator<T>::ActivityEstimator(const Program& program, ActivitySites sites, ActivityOptions options,
@@ -49,7 +27,7 @@ ActivityEstimator<T>::ActivityEstimator(const Program& program, ActivitySites si
     : program_(program),
       sites_(std::move(sites)),
       options_(std::move(options)),
-      fill_(law_named<T>(options_.law).fill),
+      law_(entries_named(options_.law)),
       prior_(make_activity_prior<T>(options_.prior, program, sites_, options_.seed)),
       work_(like ? like->work_ : std::make_shared<Work>(program.size())) {
   if (options_.tangents < 0)
@@ -61,11 +39,12 @@ ActivityEstimator<T>::ActivityEstimator(const Program& program, ActivitySites si
   }
   if (!(options_.gate > 0))
     throw ArgumentError(fmt::format("activities: gate: expected above 0, found {}", options_.gate));
+  if (sites_.nodes.empty() && options_.exact_head)
+    throw ArgumentError("activities: expected at least one hidden layer, as the last layer's gradient is exact");
   for (const Index node : sites_.nodes) sizes_.push_back(program.node(node).shape.size());
   const std::size_t sites_count = sizes_.size();
   if (!options_.exact_head) sizes_.push_back(program.node(sites_.logits).shape.size());
   work_->residual.resize(prior_->learns() ? sites_count : 0);
-  planes_ = planes(options_.together);
   const std::size_t means = options_.together ? 1 : sizes_.size();
   for (const auto& [name, count] : {std::pair{"signal", means}, {"residual", means}, {"active", sizes_.size()}})
     running_.push_back({name, std::vector<T>(count)});
@@ -106,6 +85,14 @@ bool ActivityEstimator<T>::enters(Index plane, std::size_t site, bool together) 
   return together || plane / options_.tangents == static_cast<Index>(site);
 }
 
+template <class T>
+typename ActivityEstimator<T>::Pass ActivityEstimator<T>::make_pass(bool together, std::uint32_t step,
+                                                                    bool learning) const {
+  Pass pass{.together = together, .planes = planes(together), .step = step, .learning = learning, .alpha = {}};
+  for (std::size_t site = 0; site < sizes_.size(); ++site) pass.alpha.push_back(gate_of(site));
+  return pass;
+}
+
 // u (planes, size) of one example at a site: K tangents, masked; zero in the other sites' planes.
 template <class T>
 void ActivityEstimator<T>::draw(const Pass& pass, std::size_t site, Index example, std::span<const T> value,
@@ -115,20 +102,27 @@ void ActivityEstimator<T>::draw(const Pass& pass, std::size_t site, Index exampl
   const Index first = pass.together ? 0 : static_cast<Index>(site) * entries;
   if (!pass.together) std::fill(out.begin(), out.end(), T{0});
   const std::span<T> own = out.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(entries));
-  fill_(
+  fill_entries(
+      law_,
       {.seed = derive_seed(options_.seed, kActivities), .step = pass.step, .stream = static_cast<std::uint32_t>(site)},
       example * round_up(entries, kGaussianGroup), own);
-  if (!sites_.rectified || site >= sites_.nodes.size()) return;
+  if (!masked(site)) return;
   for (Index k = 0; k < options_.tangents; ++k) {
     T* u = own.data() + k * size;
     for (Index i = 0; i < size; ++i) u[i] = value[static_cast<std::size_t>(i)] != T{0} ? u[i] : T{0};
   }
 }
 
-// α of a site.
+// Whether no tangent enters where the site is 0; the logits, which come after the sites, are never masked.
+template <class T>
+bool ActivityEstimator<T>::masked(std::size_t site) const {
+  return sites_.rectified && site < sites_.nodes.size();
+}
+
+// α of a site. Of the logits nothing is known beforehand, so all that slopes say is taken.
 template <class T>
 double ActivityEstimator<T>::gate_of(std::size_t site) const {
-  if (options_.correction == Correction::kFull) return 1;
+  if (options_.correction == Correction::kFull || site >= sites_.nodes.size()) return 1;
   if (options_.correction == Correction::kNone || seen_ == 0) return 0;
   const std::size_t group = options_.together ? 0 : site;
   const double signal = static_cast<double>(running_[0].values[group]);
@@ -139,105 +133,108 @@ double ActivityEstimator<T>::gate_of(std::size_t site) const {
   return allowed >= noise ? 1 : std::sqrt(allowed / noise);
 }
 
+// m + α (1/K) Σ_k d_k u_k, over B, in place of m, from the residual slopes d = s − u · m of one example.
 template <class T>
-void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std::vector<ActivityNoise>& noise) {
-  const auto batch = static_cast<T>(view.batch);
-  const std::size_t sites = sites_.nodes.size();
-  std::vector<T> error(view.error.begin(), view.error.end());
-  for (T& e : error) e *= batch;
-  ActivityRows<T> seen{.rows = view.rows, .error = error};
-  std::vector<std::span<T>> out;  // the prior; then the estimate
-  for (const auto& cut : view.cuts) {
-    seen.values.push_back(cut.value);
-    out.push_back(cut.cotangent);
+void ActivityEstimator<T>::correct(const Pass& pass, std::size_t site, std::span<const T> residual_slopes, const T* u,
+                                   Index batch, std::span<T> estimate, std::span<T> residual) const {
+  const auto size = static_cast<Index>(estimate.size());
+  if (pass.alpha[site] > 0 || pass.learning) {
+    std::fill(residual.begin(), residual.end(), T{0});
+    for (Index k = 0; k < pass.planes; ++k) {
+      if (enters(k, site, pass.together)) {
+        axpy(residual_slopes[static_cast<std::size_t>(k)] / static_cast<T>(options_.tangents), u + k * size,
+             residual.data(), size);
+      }
+    }
+    axpy(static_cast<T>(pass.alpha[site]), residual.data(), estimate.data(), size);
   }
-  prior_->predict(seen, out);
-  if (!options_.exact_head) {  // of the logits nothing is known beforehand
-    seen.values.emplace_back();
-    out.push_back(view.error);
-    std::fill(view.error.begin(), view.error.end(), T{0});
-  }
-  std::vector<double> alpha(sizes_.size(), 0.0);
-  for (std::size_t site = 0; site < sizes_.size(); ++site) alpha[site] = site < sites ? gate_of(site) : 1;
-  for (std::size_t site = 0; pass.learning && site < work_->residual.size(); ++site)
-    work_->residual[site].resize(out[site].size());
+  for (T& entry : estimate) entry /= static_cast<T>(batch);
+}
 
+// Turns the prior into the estimate for rows [begin, end) of a visit.
+template <class T>
+typename ActivityEstimator<T>::Sums ActivityEstimator<T>::estimate_rows(const Pass& pass, const GivenView<T>& view,
+                                                                        const Visit& visit, Index begin, Index end) {
+  Sums sums{.signal = std::vector<double>(static_cast<std::size_t>(pass.planes)),
+            .residual = std::vector<double>(static_cast<std::size_t>(pass.planes)),
+            .active = std::vector<double>(sizes_.size())};
   const Index widest = *std::max_element(sizes_.begin(), sizes_.end());
   const Index total = std::accumulate(sizes_.begin(), sizes_.end(), Index{0});
-  const Index pieces = (view.rows + kRowsAPiece - 1) / kRowsAPiece;
-  std::vector<std::vector<double>> sums(static_cast<std::size_t>(pieces));  // signal and residual of each plane
-  std::vector<std::vector<double>> active(static_cast<std::size_t>(pieces), std::vector<double>(sizes_.size()));
-  parallel_for(pieces, [&](Index piece) {
-    std::vector<T> u(static_cast<std::size_t>(pass.planes * total)), r(static_cast<std::size_t>(widest));
-    std::vector<T> slope(static_cast<std::size_t>(pass.planes));
-    std::vector<double>& sum = sums[static_cast<std::size_t>(piece)];
-    sum.resize(static_cast<std::size_t>(2 * pass.planes));
-    for (Index b = piece * kRowsAPiece; b < std::min(view.rows, (piece + 1) * kRowsAPiece); ++b) {
-      // s_k − u_k · m over the sites that share the slope.
-      for (Index k = 0; k < pass.planes; ++k)
-        slope[static_cast<std::size_t>(k)] = view.slopes[static_cast<std::size_t>(k)][static_cast<std::size_t>(b)];
-      for (Index k = 0; k < pass.planes; ++k) {
-        const auto s = static_cast<double>(slope[static_cast<std::size_t>(k)]);
-        sum[static_cast<std::size_t>(2 * k)] += s * s;
-      }
-      T* at = u.data();
-      for (std::size_t site = 0; site < sizes_.size(); ++site) {
-        const Index size = sizes_[site];
-        const std::span<const T> value =
-            site < sites ? seen.values[site].subspan(static_cast<std::size_t>(b * size), static_cast<std::size_t>(size))
-                         : std::span<const T>(view.error)
-                               .subspan(static_cast<std::size_t>(b * size), static_cast<std::size_t>(size));
-        if (pass.planes > 0)
-          draw(pass, site, view.first + b, value, {at, static_cast<std::size_t>(pass.planes * size)});
-        const T* m = out[site].data() + b * size;
-        for (Index k = 0; k < pass.planes; ++k) {
-          if (enters(k, site, pass.together)) slope[static_cast<std::size_t>(k)] -= dot(at + k * size, m, size);
-        }
-        if (site < sites && sites_.rectified) {
-          active[static_cast<std::size_t>(piece)][site] +=
-              static_cast<double>(std::count_if(value.begin(), value.end(), [](T h) { return h != T{0}; }));
-        } else {
-          active[static_cast<std::size_t>(piece)][site] += static_cast<double>(size);
-        }
-        at += pass.planes * size;
-      }
-      for (Index k = 0; k < pass.planes; ++k) {
-        const auto d = static_cast<double>(slope[static_cast<std::size_t>(k)]);
-        sum[static_cast<std::size_t>(2 * k + 1)] += d * d;
-      }
-      // m + α (1/K) Σ_k (s_k − u_k · m) u_k.
-      at = u.data();
-      for (std::size_t site = 0; site < sizes_.size(); ++site) {
-        const Index size = sizes_[site];
-        const bool learn = pass.learning && site < work_->residual.size();
-        T* estimate = out[site].data() + b * size;
-        if (alpha[site] > 0 || learn) {
-          std::fill_n(r.data(), size, T{0});
-          for (Index k = 0; k < pass.planes; ++k) {
-            if (enters(k, site, pass.together))
-              axpy(slope[static_cast<std::size_t>(k)] / static_cast<T>(options_.tangents), at + k * size, r.data(),
-                   size);
-          }
-          if (learn) std::copy_n(r.data(), size, work_->residual[site].data() + b * size);
-          axpy(static_cast<T>(alpha[site]), r.data(), estimate, size);
-        }
-        for (Index i = 0; i < size; ++i) estimate[i] /= batch;
-        at += pass.planes * size;
-      }
+  std::vector<T> u(static_cast<std::size_t>(pass.planes * total)), scratch(static_cast<std::size_t>(widest));
+  std::vector<T> slopes(static_cast<std::size_t>(pass.planes));
+  const auto row = [](auto values, Index b, Index size) {
+    return values.subspan(static_cast<std::size_t>(b * size), static_cast<std::size_t>(size));
+  };
+  for (Index b = begin; b < end; ++b) {
+    for (std::size_t k = 0; k < slopes.size(); ++k) {
+      slopes[k] = view.slopes[k][static_cast<std::size_t>(b)];
+      sums.signal[k] += static_cast<double>(slopes[k]) * static_cast<double>(slopes[k]);
     }
-  });
-  for (Index piece = 0; piece < pieces; ++piece) {
-    for (Index k = 0; k < pass.planes; ++k) {
-      const std::size_t group = pass.together ? 0 : static_cast<std::size_t>(k / options_.tangents);
-      const double scale = 1 / (static_cast<double>(view.batch) * static_cast<double>(options_.tangents));
-      noise[group].signal += scale * sums[static_cast<std::size_t>(piece)][static_cast<std::size_t>(2 * k)];
-      noise[group].residual += scale * sums[static_cast<std::size_t>(piece)][static_cast<std::size_t>(2 * k + 1)];
+    // s_k − u_k · m, over the sites that share the slope.
+    T* at = u.data();
+    for (std::size_t site = 0; site < sizes_.size(); ++site) {
+      const Index size = sizes_[site];
+      const std::span<const T> value = row(visit.seen.values[site], b, size);
+      if (pass.planes > 0) draw(pass, site, view.first + b, value, {at, static_cast<std::size_t>(pass.planes * size)});
+      for (Index k = 0; k < pass.planes; ++k) {
+        if (enters(k, site, pass.together))
+          slopes[static_cast<std::size_t>(k)] -= dot(at + k * size, row(visit.out[site], b, size).data(), size);
+      }
+      sums.active[site] += static_cast<double>(
+          masked(site) ? std::ranges::count_if(value, [](T h) { return h != T{0}; }) : std::ssize(value));
+      at += pass.planes * size;
     }
-    for (std::size_t site = 0; site < sizes_.size(); ++site)
-      active_[site] += active[static_cast<std::size_t>(piece)][site] / static_cast<double>(view.batch);
+    for (std::size_t k = 0; k < slopes.size(); ++k)
+      sums.residual[k] += static_cast<double>(slopes[k]) * static_cast<double>(slopes[k]);
+    at = u.data();
+    for (std::size_t site = 0; site < sizes_.size(); ++site) {
+      const Index size = sizes_[site];
+      const bool learn = pass.learning && site < work_->residual.size();
+      correct(pass, site, slopes, at, view.batch, row(visit.out[site], b, size),
+              row(std::span<T>(learn ? work_->residual[site] : scratch), learn ? b : 0, size));
+      at += pass.planes * size;
+    }
+  }
+  return sums;
+}
+
+template <class T>
+void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std::vector<ActivityNoise>& noise) {
+  std::vector<T> error(view.error.begin(), view.error.end());  // of one example's loss, not of the mean
+  for (T& e : error) e *= static_cast<T>(view.batch);
+  Visit visit{.seen = {.rows = view.rows, .error = error, .values = {}}, .out = {}};
+  for (const auto& cut : view.cuts) {
+    visit.seen.values.push_back(cut.value);
+    visit.out.push_back(cut.cotangent);
+  }
+  prior_->predict(visit.seen, visit.out);
+  if (!options_.exact_head) {
+    std::fill(view.error.begin(), view.error.end(), T{0});
+    visit.seen.values.push_back(view.error);
+    visit.out.push_back(view.error);
   }
   for (std::size_t site = 0; pass.learning && site < work_->residual.size(); ++site)
-    prior_->watch(seen, site, work_->residual[site]);
+    work_->residual[site].resize(visit.out[site].size());
+
+  const Index pieces = (view.rows + kRowsAPiece - 1) / kRowsAPiece;
+  std::vector<Sums> sums(static_cast<std::size_t>(pieces));
+  parallel_for(pieces, [&](Index piece) {
+    const Index begin = piece * kRowsAPiece;
+    sums[static_cast<std::size_t>(piece)] =
+        estimate_rows(pass, view, visit, begin, std::min(view.rows, begin + kRowsAPiece));
+  });
+  for (const Sums& sum : sums) {
+    for (std::size_t k = 0; k < sum.signal.size(); ++k) {
+      const std::size_t group = pass.together ? 0 : k / static_cast<std::size_t>(options_.tangents);
+      const double each = static_cast<double>(view.batch) * static_cast<double>(options_.tangents);
+      noise[group].signal += sum.signal[k] / each;
+      noise[group].residual += sum.residual[k] / each;
+    }
+    for (std::size_t site = 0; site < sizes_.size(); ++site)
+      active_[site] += sum.active[site] / static_cast<double>(view.batch);
+  }
+  for (std::size_t site = 0; pass.learning && site < work_->residual.size(); ++site)
+    prior_->watch(visit.seen, site, work_->residual[site]);
 }
 
 template <class T>
@@ -263,14 +260,11 @@ const ActivityGradient<T>& ActivityEstimator<T>::estimate(const Parameters<T>& p
   if (!runner || runner->workload().batch < batch.rows)
     runner.emplace(program_, workload(batch.rows, options_.together));
   if (pace) prior_->begin(parameters, step);
-  std::vector<double> alpha;
-  for (std::size_t site = 0; site < sites_.nodes.size(); ++site) alpha.push_back(gate_of(site));
-  if (!options_.exact_head) alpha.push_back(1);
-  const Pass pass{.together = options_.together, .planes = planes_, .step = step, .learning = pace && prior_->learns()};
+  const Pass pass = make_pass(options_.together, step, pace && prior_->learns());
   gradient.loss = run(*runner, pass, parameters, batch, gradient.edit(), gradient.noise).loss;
   gradient.variance = 0;
   for (std::size_t site = 0; site < sizes_.size() && options_.tangents > 0; ++site) {
-    gradient.variance += alpha[site] * alpha[site] * active_[site] *
+    gradient.variance += pass.alpha[site] * pass.alpha[site] * active_[site] *
                          gradient.noise[options_.together ? 0 : site].residual / static_cast<double>(options_.tangents);
   }
   if (pass.learning) prior_->learn(*pace);
@@ -285,8 +279,7 @@ std::vector<ActivityNoise> ActivityEstimator<T>::residuals(const Parameters<T>& 
   if (options_.tangents == 0) return noise;
   Runner<T> runner(program_, workload(batch.rows, false));
   std::vector<T> gradient(static_cast<std::size_t>(program_.size()));
-  run(runner, {.together = false, .planes = planes(false), .step = step, .learning = false}, parameters, batch,
-      gradient, noise);
+  run(runner, make_pass(false, step, false), parameters, batch, gradient, noise);
   return noise;
 }
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "slopewise/base/philox.hpp"
 #include "slopewise/estimate/activity_prior.hpp"
+#include "slopewise/probe/entries.hpp"
 #include "slopewise/program/runner.hpp"
 #include "slopewise/tensor/gradient.hpp"
 
@@ -24,7 +24,7 @@ enum class Correction {
 };
 
 struct ActivityOptions {
-  std::string law = "rademacher";  // of the tangents' entries: "rademacher", "gaussian" or "uniform"
+  std::string law = "rademacher";  // of the tangents' entries: one of entries.hpp
   Index tangents = 1;              // K, of each example; 0 where the prior is neither corrected nor taught
   std::uint64_t seed = 1;
   std::string prior = "none";  // activity_prior.hpp
@@ -38,9 +38,6 @@ struct ActivityOptions {
   // Nodes whose values are wanted beside the gradient.
   std::vector<Index> outputs = {};
 };
-
-// κ = E[u⁴] of a law's entries. Throws ArgumentError for a law that is not one of independent entries.
-double activity_kurtosis(std::string_view law);
 
 // What the slopes of one pass say.
 struct ActivityNoise {
@@ -68,7 +65,7 @@ class ActivityEstimator {
  public:
   // The program must outlive the estimator. Between two sites, and before the first, must be one layer with weights:
   // what is estimated at a site is differentiated exactly down to the site before. Throws ArgumentError for options out
-  // of range.
+  // of range, and where there is nothing to estimate: no site, and the head exact.
   // `like`: an estimator for the same program and options but the seed, with which it shares the memory of a pass; what
   // one returns is then valid until the next estimate of either.
   ActivityEstimator(const Program& program, ActivitySites sites, ActivityOptions options,
@@ -84,7 +81,7 @@ class ActivityEstimator {
   // Values (B, size) of the i-th of the options' outputs in the last estimate.
   std::span<const T> output(std::size_t i) const { return work_->runner->output(i); }
   // Slopes of one estimate, for each example.
-  Index slopes() const { return planes_; }
+  Index slopes() const { return planes(options_.together); }
   MemoryReport memory(Index batch) const;
   CostReport cost(Index batch) const;
   const ActivityPrior<T>& prior() const { return *prior_; }
@@ -97,14 +94,29 @@ class ActivityEstimator {
   // A pass that perturbs the sites together or one by one.
   struct Pass {
     bool together;
-    Index planes;  // tangents of one pass
+    Index planes;  // tangents of the pass
     std::uint32_t step;
     bool learning;
+    std::vector<double> alpha;  // one a site
+  };
+  // The rows of one visit, and where the prior, then the estimate goes: one a site.
+  struct Visit {
+    ActivityRows<T> seen;
+    std::vector<std::span<T>> out;
+  };
+  // Σ over rows: s² and (s − u · m)² of each plane, active units of each site.
+  struct Sums {
+    std::vector<double> signal, residual, active;
   };
   Workload workload(Index batch, bool together) const;
   Index planes(bool together) const;
+  Pass make_pass(bool together, std::uint32_t step, bool learning) const;
   bool enters(Index plane, std::size_t site, bool together) const;
+  bool masked(std::size_t site) const;
   void draw(const Pass& pass, std::size_t site, Index example, std::span<const T> value, std::span<T> out) const;
+  void correct(const Pass& pass, std::size_t site, std::span<const T> residual_slopes, const T* u, Index batch,
+               std::span<T> estimate, std::span<T> residual) const;
+  Sums estimate_rows(const Pass& pass, const GivenView<T>& view, const Visit& visit, Index begin, Index end);
   void give(const Pass& pass, const GivenView<T>& view, std::vector<ActivityNoise>& noise);
   double gate_of(std::size_t site) const;
   RunResult<T> run(Runner<T>& runner, const Pass& pass, const Parameters<T>& parameters, const Batch<T>& batch,
@@ -114,10 +126,9 @@ class ActivityEstimator {
   const Program& program_;
   ActivitySites sites_;
   ActivityOptions options_;
-  void (*fill_)(const RandomKey&, std::int64_t, std::span<T>);
+  Entries law_;
   std::vector<Index> sizes_;  // of the sites, and of the logits where they are estimated
   std::unique_ptr<ActivityPrior<T>> prior_;
-  Index planes_;
   struct Work {
     explicit Work(Index size) : gradient(size) {}
     std::optional<Runner<T>> runner;

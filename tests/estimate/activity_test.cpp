@@ -154,7 +154,7 @@ TEST_P(ActivityLaws, MeanAndVarianceAreAsPredicted) {
   // m from the bias's part of the prior's gradient would mix the examples, so V is predicted where the prior is known
   // for each: none. For the others it is bounded below in Priors below.
   if (prior != "none") return;
-  const double kurtosis = activity_kurtosis(law);
+  const double kurtosis = entries_kurtosis(entries_named(law));
   const ParameterLayout& layout = net_.program.layout();
   for (int layer = 0; layer < (exact_head ? 2 : 3); ++layer) {
     double predicted = 0, found = 0;
@@ -328,6 +328,14 @@ TEST_F(Activity, RefusesWhatDoesNotFit) {
   EXPECT_THROW(make({.tangents = -1}), ArgumentError);
   EXPECT_THROW(make({.prior = "oracle"}), ArgumentError);
   EXPECT_THROW(make({.gate = 0}), ArgumentError);
+  // Without a hidden layer there is nothing to estimate but the head.
+  const auto alone = [&](bool exact_head) {
+    const Node scores = linear(Builder().input("x", {4}), 3);
+    const Program logistic(cross_entropy(scores, Builder(scores).indices("label", {})));
+    ActivityEstimator<double>(logistic, {.nodes = {}, .logits = scores.number()}, {.exact_head = exact_head});
+  };
+  EXPECT_THROW(alone(true), ArgumentError);
+  EXPECT_NO_THROW(alone(false));
   EXPECT_NO_THROW(make({.tangents = 0, .prior = "mirror", .correction = Correction::kNone}));
   // A residual stream: the sites do not feed one layer each.
   Node h = linear(Builder().input("x", {4}), 4);

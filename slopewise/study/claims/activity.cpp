@@ -27,7 +27,7 @@ ClaimResult run(StudyContext& context) {
         ActivityOptions{.law = "gaussian", .seed = context.seed("activity"), .exact_head = false});
   };
   const std::vector<double> predicted =
-      ActivityResiduals(subject).variances(layers, activity_kurtosis("gaussian"), 1, true);
+      ActivityResiduals(subject).variances(layers, entries_kurtosis(entries_named("gaussian")), 1, true);
 
   // ‖g − ∇‖² of every layer; in the last column ‖g‖² of forward gradients along tangents of the weights, each the mean
   // of several.

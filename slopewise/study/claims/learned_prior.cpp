@@ -50,7 +50,7 @@ ClaimResult run(StudyContext& context) {
 
   const ActivityResiduals before(subject);
   const ActivityResiduals after = before.after(subject, *make(alone));
-  const double kurtosis = activity_kurtosis(plain.law);
+  const double kurtosis = entries_kurtosis(entries_named(plain.law));
   const std::vector<double> predicted_plain = before.variances(layers, kurtosis, kTangents, false);
   const std::vector<double> predicted = after.variances(layers, kurtosis, kTangents, false);
 
