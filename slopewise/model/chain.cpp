@@ -149,8 +149,10 @@ std::vector<ChainBlock> make_chain(const NetworkSpec& spec, const Shape& image, 
         last ? head(h.shape().rank() > 1 ? flatten(h) : h, label, classes, 1, training ? spec.label_smoothing : 0)
              : head(for_head(h), label, classes, spec.groups, training ? spec.label_smoothing : 0);
     sites.logits = top.logits.number();
-    const bool again = !blocks.empty() && !last && blocks.back().program->to_string() == Program(top.loss).to_string();
-    blocks.push_back({.program = again ? blocks.back().program : std::make_shared<const Program>(top.loss),
+    auto program = std::make_shared<const Program>(top.loss);
+    if (!last && !blocks.empty() && blocks.back().program->to_string() == program->to_string())
+      program = blocks.back().program;
+    blocks.push_back({.program = std::move(program),
                       .sites = sites,
                       .output = last ? top.logits.number() : h.number(),
                       .noisy = noisy});

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/model/chain.hpp"
 #include "slopewise/program/ops.hpp"
 
 namespace slopewise {
@@ -21,12 +22,9 @@ Model logistic(Index inputs, Index classes) {
 }
 
 Model mlp(Index inputs, std::span<const Index> hidden, Index classes) {
-  Node h = Builder().input("image", {inputs});
-  for (const Index width : hidden) {
-    if (width < 1) throw ArgumentError(fmt::format("mlp: expected hidden layers of at least 1 unit, found {}", width));
-    h = relu(linear(h, width));
-  }
-  return classifier(h, classes);
+  const NetworkSpec spec{.family = "mlp", .hidden = {hidden.begin(), hidden.end()}};
+  const ChainBlock whole = make_chain(spec, {inputs}, classes, false).front();
+  return {.program = *whole.program, .logits = whole.sites.logits};
 }
 
 Model mnist_cnn(const Shape& image, Index classes) {

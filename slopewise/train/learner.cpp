@@ -142,7 +142,7 @@ class WeightLearner final : public Learner {
     return gradient_;
   }
   double loss() const override { return loss_; }
-  std::span<const float> output() const override { return output_->output(0); }
+  std::span<const float> output() const override { return output_ ? output_->output(0) : std::span<const float>(); }
   std::optional<double> slope() const override { return slope_; }
   Index slopes() const override { return estimator_->slopes(); }
   Index step_bytes(Index batch) const override { return block_.program->memory(workload(batch)).total(); }

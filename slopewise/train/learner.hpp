@@ -23,7 +23,7 @@ class Learner {
                                    std::optional<double> pace) = 0;
   // The batch's loss in the last call.
   virtual double loss() const = 0;
-  // What the next block reads, (B, size), in the last call.
+  // What the next block reads, (B, size), in the last call; may be empty for the last block.
   virtual std::span<const float> output() const = 0;
   // The root mean square of the slopes of the last call; nothing where there are none.
   virtual std::optional<double> slope() const { return std::nullopt; }

@@ -17,6 +17,7 @@ double product(std::span<const float> a, std::span<const float> b) {
 
 }  // namespace
 
+// Estimates are made again where they are needed again: R of them would take R times the memory of θ.
 // With S the sum of R estimates: Σ_{r≠r′} g_r·g_r′ = ‖S‖² − Σ‖g_r‖², and without batch r the same of S − g_r.
 GradientNoise measure_noise(Index batches, const std::function<std::span<const float>(Index, Index)>& estimate,
                             const std::function<std::span<const float>(Index)>& exact) {

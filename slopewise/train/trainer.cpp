@@ -164,20 +164,17 @@ Batch<float> Trainer::batch_for(const Block& block, std::span<const float> value
   return batch;
 }
 
-// Calls visit(block, gradient, batch) for the blocks from the input up on the batch of `step`, each reading what the
-// one before has made.
+// Calls visit(block, batch) for the blocks from the input up on the batch of `step`; what it returns is what the next
+// block reads.
 template <class Visit>
-void Trainer::through_blocks(Index step, std::optional<double> pace, std::uint32_t draw, Visit visit) {
+void Trainer::through_blocks(Index step, Visit visit) {
   gather(step);
   std::span<const float> values = inputs_.images;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     Block& block = *blocks_[i];
     if (block.training.noisy) draw_noise(step, i);
-    const Batch<float> batch = batch_for(block, values);
-    const Gradient& gradient = block.learner->gradient(block.theta, batch, draw, pace);
-    visit(block, gradient, batch);
+    const std::span<const float> made = visit(block, batch_for(block, values));
     if (i + 1 == blocks_.size()) break;
-    const std::span<const float> made = block.learner->output();
     inputs_.made.assign(made.begin(), made.end());  // the next learner may share this one's memory
     values = inputs_.made;
   }
@@ -187,13 +184,14 @@ TrainStep Trainer::advance() {
   TrainStep result{.rate = schedule_.rate(step_)};
   const double share = result.rate / settings_.rate;  // of the largest rate
   const double pace = settings_.method.pace * share;
-  through_blocks(step_, pace, static_cast<std::uint32_t>(step_),
-                 [&](Block& block, const Gradient& gradient, const Batch<float>&) {
-                   if (const auto own = block.learner->rate()) result.rate = share * *own;
-                   result.clipped += block.learner->clipped();
-                   block.optimizer->step(block.theta, gradient, result.rate);
-                   if (block.average) block.average->watch(block.theta);
-                 });
+  through_blocks(step_, [&](Block& block, const Batch<float>& batch) {
+    const Gradient& gradient = block.learner->gradient(block.theta, batch, static_cast<std::uint32_t>(step_), pace);
+    if (const auto own = block.learner->rate()) result.rate = share * *own;
+    result.clipped += block.learner->clipped();
+    block.optimizer->step(block.theta, gradient, result.rate);
+    if (block.average) block.average->watch(block.theta);
+    return block.learner->output();
+  });
   result.loss = blocks_.back()->learner->loss();
   result.slope = blocks_.back()->learner->slope();
   ++step_;
@@ -247,36 +245,40 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
   const auto estimate = [&](Index batch, Index draw) -> std::span<const float> {
     auto to = found.begin();
     const auto number = static_cast<std::uint32_t>(2 * (step_ + batch) + draw) | kLookingDraw;
-    through_blocks(step_ + batch, std::nullopt, number,
-                   [&](Block& block, const Gradient& gradient, const Batch<float>&) {
-                     gradient.materialize(std::span<float>(to, to + block.theta.size()));
-                     to += block.theta.size();
-                   });
+    through_blocks(step_ + batch, [&](Block& block, const Batch<float>& examples) {
+      block.learner->gradient(block.theta, examples, number, std::nullopt)
+          .materialize(std::span<float>(to, to + block.theta.size()));
+      to += block.theta.size();
+      return block.learner->output();
+    });
     return found;
   };
   const auto exact = [&](Index batch) -> std::span<const float> {
     auto to = truth.begin();
-    through_blocks(step_ + batch, std::nullopt, kLookingDraw,
-                   [&](Block& block, const Gradient&, const Batch<float>& examples) {
-                     if (!block.exact) {
-                       block.exact.emplace(*block.training.program,
-                                           Workload{.mode = Workload::Mode::kPullback, .batch = settings_.batch});
-                     }
-                     block.exact->gradient(block.theta, examples, std::span<float>(to, to + block.theta.size()));
-                     to += block.theta.size();
-                   });
+    through_blocks(step_ + batch, [&](Block& block, const Batch<float>& examples) {
+      if (!block.exact) {
+        block.exact.emplace(
+            *block.training.program,
+            Workload{.mode = Workload::Mode::kPullback, .batch = settings_.batch, .outputs = {block.training.output}});
+      }
+      block.exact->gradient(block.theta, examples, std::span<float>(to, to + block.theta.size()));
+      to += block.theta.size();
+      return block.exact->output(0);
+    });
     return truth;
   };
   TrainNoise noise;
   noise.gradient =
       measure_noise(batches, estimate, against_exact ? exact : std::function<std::span<const float>(Index)>());
   std::size_t site = 0;
-  through_blocks(step_, std::nullopt, kLookingDraw, [&](Block& block, const Gradient&, const Batch<float>& examples) {
+  const std::uint32_t draw = kLookingDraw | static_cast<std::uint32_t>(step_);
+  through_blocks(step_, [&](Block& block, const Batch<float>& examples) {
     const std::size_t first = site;
-    for (const double share :
-         block.learner->residuals(block.theta, examples, kLookingDraw | static_cast<std::uint32_t>(step_)))
+    for (const double share : block.learner->residuals(block.theta, examples, draw))
       noise.residuals.emplace_back(fmt::format("h{}", ++site), share);
     site = first + block.training.sites.nodes.size();
+    block.learner->gradient(block.theta, examples, draw, std::nullopt);  // for its output
+    return block.learner->output();
   });
   return noise;
 }

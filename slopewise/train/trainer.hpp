@@ -88,7 +88,7 @@ class Trainer {
   void gather(Index step);
   void draw_noise(Index step, std::size_t block);
   template <class Visit>
-  void through_blocks(Index step, std::optional<double> pace, std::uint32_t draw, Visit visit);
+  void through_blocks(Index step, Visit visit);
 
   TrainSettings settings_;
   const Dataset& train_;
