@@ -2,7 +2,8 @@
 // then the red, green and blue planes of 32 × 32 pixels, row by row.
 #include <fmt/format.h>
 
-#include <iterator>
+#include <array>
+#include <span>
 #include <utility>
 
 #include "slopewise/base/error.hpp"
@@ -16,9 +17,10 @@ constexpr int kClasses = 10;
 constexpr std::size_t kSide = 32, kPlane = kSide * kSide, kChannels = 3;
 constexpr std::size_t kRecord = 1 + kChannels * kPlane;
 constexpr std::uint64_t kMostMetaBytes = 4096;
-constexpr const char* kTrainFiles[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
-                                       "data_batch_5.bin"};
-constexpr const char* kTestFile = "test_batch.bin";
+// Five of training images, then the test images.
+constexpr std::array kFiles = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                               "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"};
+constexpr std::size_t kTrainFiles = 5;
 constexpr const char* kMetaFile = "batches.meta.txt";
 
 // Appends the records of a batch.
@@ -69,8 +71,9 @@ std::vector<std::string> read_class_names(const std::filesystem::path& path) {
 
 DataSplit load(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> train;
-  for (const char* file : kTrainFiles) train.push_back(find_file(directory, "batch of training images", {file}));
-  const auto test = find_file(directory, "test images", {kTestFile});
+  for (const char* file : std::span(kFiles).first(kTrainFiles))
+    train.push_back(find_file(directory, "batch of training images", {file}));
+  const auto test = find_file(directory, "test images", {kFiles.back()});
 
   DataSplit split;
   for (const auto& path : train) read_batch(path, split.train);
@@ -88,9 +91,7 @@ DataSplit load(const std::filesystem::path& directory) {
 }  // namespace
 
 DirectoryFormat cifar10_format() {
-  DirectoryFormat format{"CIFAR-10", "data_batch_1.bin, …", {std::begin(kTrainFiles), std::end(kTrainFiles)}, load};
-  format.files.push_back(kTestFile);
-  return format;
+  return {"CIFAR-10", "data_batch_1.bin, …", {kFiles.begin(), kFiles.end()}, load};
 }
 
 }  // namespace slopewise::detail

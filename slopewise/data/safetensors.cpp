@@ -212,7 +212,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   bool in_metadata() const { return name_ == kMetadata; }
   std::string where() const {
     if (depth_ == 0) return "its header";
-    return shown(name_) + (field_.empty() ? "" : " " + shown(field_));
+    return field_.empty() ? shown(name_) : fmt::format("{} {}", shown(name_), shown(field_));
   }
   [[noreturn]] void unexpected(const std::string& found) const {
     const char* expected = "an object with dtype, shape and data_offsets";

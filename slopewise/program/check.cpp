@@ -54,8 +54,8 @@ class Checker {
   }
 
  private:
-  void note(std::string what, double error, double tolerance) {
-    report_.lines.push_back({std::move(what), error, tolerance});
+  void note(std::string_view what, double error, double tolerance) {
+    report_.lines.emplace_back(CheckLine{.error = error, .tolerance = tolerance}).what = what;
   }
 
   double loss_at(const Parameters<double>& parameters) const {
