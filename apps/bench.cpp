@@ -16,6 +16,7 @@
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/progress.hpp"
@@ -96,7 +97,8 @@ int run(const Options& options) {
   const std::size_t count = options.models.size() * options.batches.size() * options.threads.size();
   std::vector<Comparison> comparisons;
   std::vector<std::string> notes;
-  {
+  std::string interruption;
+  try {
     Progress progress("bench", static_cast<double>(count), {.quiet = options.quiet});
     for (const std::string& model : options.models) {
       for (const Index batch : options.batches) {
@@ -108,6 +110,9 @@ int run(const Options& options) {
         }
       }
     }
+  } catch (const Error& error) {
+    if (!interrupted() || comparisons.empty()) throw;
+    interruption = error.what();  // tables that are whole are kept
   }
   nlohmann::ordered_json machine = describe_machine();
   if (!how.python.empty()) machine["pytorch"] = comparisons.back().pytorch;
@@ -130,7 +135,8 @@ int run(const Options& options) {
       std::cout << comparison_text(comparison, is_terminal(1) ? terminal_width(1) : 0, wants_colour(1)) << '\n';
     }
   }
-  return 0;
+  if (interruption.empty()) return 0;
+  throw Interrupted(fmt::format("{}; {} of {} tables were measured before", interruption, comparisons.size(), count));
 }
 
 }  // namespace

@@ -186,6 +186,24 @@ class BenchTest(unittest.TestCase):
             self.assertIn("interrupted", message)
             self.assertEqual(self.files(), [])
 
+    def test_an_interrupt_keeps_whole_tables(self):
+        for attempt in range(12):  # until the signal comes after the first table and before the last
+            process = subprocess.Popen([SLOPEWISE, "bench", *quick("--batch", "8,16,24,32", "--out", "here")],
+                                       cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(0.3 + 0.3 * attempt)
+            process.send_signal(signal.SIGINT)
+            out, message = process.communicate(timeout=60)
+            if process.returncode == 1 and self.files():
+                rows = json.loads((self.directory / "here/bench.json").read_text())["rows"]
+                batches = list(dict.fromkeys(row["batch"] for row in rows))
+                self.assertEqual(batches, [8, 16, 24, 32][:len(batches)])
+                self.assertIn(f"{len(batches)} of 4 tables were measured before", message)
+                self.assertEqual(out.count("batch"), len(batches))
+                return
+            for path in self.directory.glob("here/*"):
+                path.unlink()
+        self.fail("no signal came between two tables")
+
     # --- PyTorch
 
     def test_a_python_without_pytorch(self):

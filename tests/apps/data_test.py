@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
 """`slopewise data` as a user meets it. Usage: data_test.py SLOPEWISE [UNITTEST OPTION]..."""
 
-import fcntl
 import json
 import os
-import pty
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import unittest
 from pathlib import Path
 
 import numpy as np
+
+from terminal import run_on_terminal
 
 SLOPEWISE = ""
 CIFAR_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
@@ -165,21 +163,11 @@ class DataTest(unittest.TestCase):
 
     def on_terminal(self, *options, **environment):
         """What a terminal of 30 columns is sent."""
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 30, 0, 0))
         inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
-        process = subprocess.Popen([SLOPEWISE, "data", "show", *map(str, options)], cwd=self.directory, stdout=theirs,
-                                   env={**inherited, "TERM": "xterm", **environment})
-        os.close(theirs)
-        sent = b""
-        try:
-            while part := os.read(ours, 65536):
-                sent += part
-        except OSError:  # Linux's end of file
-            pass
-        os.close(ours)
-        self.assertEqual(process.wait(timeout=60), 0)
-        return sent.decode().replace("\r\n", "\n")
+        code, sent = run_on_terminal([SLOPEWISE, "data", "show", *map(str, options)], "stdout", 30, cwd=self.directory,
+                                     env={**inherited, "TERM": "xterm", **environment})
+        self.assertEqual(code, 0)
+        return sent
 
     def test_colours_on_a_terminal(self):
         text = self.on_terminal(self.squares(), "--samples", 2)

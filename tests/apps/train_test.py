@@ -1,10 +1,7 @@
 #!/usr/bin/env python3
 """`slopewise train` as a user meets it. Usage: train_test.py SLOPEWISE [UNITTEST OPTION]..."""
 
-import fcntl
 import json
-import os
-import pty
 import resource
 import shutil
 import signal
@@ -17,6 +14,8 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+
+from terminal import run_on_terminal
 
 SLOPEWISE = ""
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
@@ -224,20 +223,10 @@ class TrainTest(unittest.TestCase):
         self.assertEqual(self.results("run")["status"], "finished")
 
     def test_progress_on_a_terminal(self):
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, 0x5414, struct.pack("HHHH", 40, 100, 0, 0))  # TIOCSWINSZ
-        process = subprocess.Popen([SLOPEWISE, "train", *small("--epochs", 30000, "--seconds", 4, "--out", "run")],
-                                   cwd=self.directory, stdout=subprocess.DEVNULL, stderr=theirs)
-        os.close(theirs)
-        sent = b""
-        try:
-            while part := os.read(ours, 65536):
-                sent += part
-        except OSError:  # Linux's end of file
-            pass
-        os.close(ours)
-        self.assertEqual(process.wait(timeout=60), 0)
-        self.assertRegex(sent.decode(), r"train .*% .*steps/s.*left.*loss .*, error .* %")
+        code, sent = run_on_terminal([SLOPEWISE, "train", *small("--epochs", 30000, "--seconds", 4, "--out", "run")],
+                                     "stderr", 100, cwd=self.directory, stdout=subprocess.DEVNULL)
+        self.assertEqual(code, 0)
+        self.assertRegex(sent, r"train .*% .*steps/s.*left.*loss .*, error .* %")
 
     # --- presets
 
