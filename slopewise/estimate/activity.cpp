@@ -237,6 +237,22 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std:
     prior_->watch(visit.seen, site, work_->residual[site]);
 }
 
+// γ of each site. Slopes measure d = ∂loss/∂h − m with noise of variance ‖d‖²/K in every entry, over all n entries that
+// share them, so that a batch multiplies the mean square of B's error by (1 − γ)² + γ² n / (K B): it grows from γ = 2
+// γ* on and shrinks fastest at γ* = 1 / (1 + n / (K B)). Half of that leaves room for inputs and errors that are
+// unlike.
+template <class T>
+std::vector<double> ActivityEstimator<T>::paces(double pace, Index batch) const {
+  std::vector<double> paces;
+  const auto slopes = static_cast<double>(options_.tangents * batch);
+  const Index all = std::accumulate(sizes_.begin(), sizes_.end(), Index{0});
+  for (std::size_t site = 0; site < sites_.nodes.size(); ++site) {
+    const auto entries = static_cast<double>(options_.together ? all : sizes_[site]);
+    paces.push_back(std::min(pace, 0.5 / (1 + entries / slopes)));
+  }
+  return paces;
+}
+
 template <class T>
 RunResult<T> ActivityEstimator<T>::run(Runner<T>& runner, const Pass& pass, const Parameters<T>& parameters,
                                        const Batch<T>& batch, std::span<T> out, std::vector<ActivityNoise>& noise) {
@@ -267,7 +283,7 @@ const ActivityGradient<T>& ActivityEstimator<T>::estimate(const Parameters<T>& p
     gradient.variance += pass.alpha[site] * pass.alpha[site] * active_[site] *
                          gradient.noise[options_.together ? 0 : site].residual / static_cast<double>(options_.tangents);
   }
-  if (pass.learning) prior_->learn(*pace);
+  if (pass.learning) prior_->learn(paces(*pace, batch.rows));
   if (pace) remember(gradient.noise);
   return gradient;
 }

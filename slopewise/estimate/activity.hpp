@@ -71,8 +71,9 @@ class ActivityEstimator {
   ActivityEstimator(const Program& program, ActivitySites sites, ActivityOptions options,
                     const ActivityEstimator* like = nullptr);
 
-  // The estimate at θ, valid until the next; `step` picks the tangents. The prior then learns at the pace γ.
-  // Without a pace nothing is learnt or remembered. Throws as Runner::given does.
+  // The estimate at θ, valid until the next; `step` picks the tangents. The prior then learns at the pace γ,
+  // or slower where so many entries share so few slopes that it would not settle. Without a pace nothing is learnt or
+  // remembered. Throws as Runner::given does.
   const ActivityGradient<T>& estimate(const Parameters<T>& parameters, const Batch<T>& batch, std::uint32_t step,
                                       std::optional<double> pace);
   // The noise that this estimate would report with every site perturbed alone, so one entry a site, whatever the
@@ -121,6 +122,7 @@ class ActivityEstimator {
   double gate_of(std::size_t site) const;
   RunResult<T> run(Runner<T>& runner, const Pass& pass, const Parameters<T>& parameters, const Batch<T>& batch,
                    std::span<T> out, std::vector<ActivityNoise>& noise);
+  std::vector<double> paces(double pace, Index batch) const;
   void remember(const std::vector<ActivityNoise>& noise);
 
   const Program& program_;

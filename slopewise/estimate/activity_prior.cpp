@@ -112,13 +112,13 @@ class LearnedFeedback final : public Feedback<T> {
     });
   }
 
-  void learn(double pace) override {
+  void learn(std::span<const double> paces) override {
     for (std::size_t site = 0; site < this->sizes_.size(); ++site) {
       const Index size = this->sizes_[site], classes = this->classes_;
       const T mean = sum_of(mass_[site].data(), size) / static_cast<T>(size);
       T* b = this->memory_[site].values.data();
       for (Index i = 0; i < size && mean > T{0}; ++i) {
-        const T step = static_cast<T>(pace) / (mass_[site][static_cast<std::size_t>(i)] + mean / 2);
+        const T step = static_cast<T>(paces[site]) / (mass_[site][static_cast<std::size_t>(i)] + mean / 2);
         axpy(step, correlation_[site].data() + i * classes, b + i * classes, classes);
       }
       std::fill(correlation_[site].begin(), correlation_[site].end(), T{0});

@@ -37,8 +37,8 @@ class ActivityPrior {
   virtual bool learns() const { return false; }
   // Takes in what a visit found at site number `site`: r (rows, size), an unbiased estimate of ∂loss/∂h − m.
   virtual void watch(const ActivityRows<T>&, std::size_t /*site*/, std::span<const T> /*residual*/) {}
-  // Changes m by what was watched since the last call; `pace` is γ.
-  virtual void learn(double /*pace*/) {}
+  // Changes m by what was watched since the last call; `paces` are the γ of each site.
+  virtual void learn(std::span<const double> /*paces*/) {}
 
   // What it has learnt, for checkpoints; as Optimizer's.
   StateView<T> state() const { return detail::view_of(steps_, memory_); }

@@ -319,6 +319,26 @@ TEST_F(Activity, MemoryMayBeShared) {
   }
 }
 
+// A layer of 300 units and 8 slopes: from a pace of 2 / (1 + 300 / 8) = 0.052 on B would grow without bound, so that of
+// 0.15 is lowered. ∂loss/∂h is linear in the output error here, so B can come to explain it all.
+TEST(ActivityPace, FeedbackSettlesInAWideLayer) {
+  const Node wide = relu(linear(Builder().input("x", {6}), 300));
+  const Node logits = linear(wide, 3);
+  const Program program(cross_entropy(logits, Builder(wide).indices("label", {})));
+  ActivityEstimator<double> estimator(program, {.nodes = {wide.number()}, .logits = logits.number()},
+                                      {.tangents = 1, .prior = "feedback"});
+  const Parameters<double> theta(random_vector<double>(program.size(), 2));
+  const std::vector<std::int32_t> labels{0, 1, 2, 0, 1, 2, 0, 1};
+  double left = 1;
+  for (std::uint32_t step = 0; step < 1000; ++step) {
+    const std::vector<double> x = random_vector<double>(6 * 8, 100 + step);
+    const auto& found = estimator.estimate(
+        theta, {.rows = 8, .inputs = {std::span<const double>(x), std::span<const std::int32_t>(labels)}}, step, 0.15);
+    left += 0.05 * (found.noise[0].residual / found.noise[0].signal - left);
+  }
+  EXPECT_LT(left, 0.1);
+}
+
 TEST_F(Activity, RefusesWhatDoesNotFit) {
   const auto make = [&](const ActivityOptions& options) {
     ActivityEstimator<double>(net_.program, net_.sites, options);
