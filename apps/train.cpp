@@ -60,6 +60,10 @@ void require_resumable(const CLI::App& command) {
   }
 }
 
+// Measurements of the noise in a run if nobody says how many, and the fewest steps between them: each takes as long as
+// about 13 steps.
+constexpr Index kMeasurements = 20, kLeastApart = 50;
+
 int run(TrainOptions& options, CLI::App& command) {
   std::optional<CheckpointReader> kept;
   if (!options.resume.empty()) {
@@ -117,22 +121,24 @@ int run(TrainOptions& options, CLI::App& command) {
   {
     Progress progress("train", static_cast<double>(trainer.steps() - trainer.step()),
                       {.quiet = options.run.quiet, .unit = "steps"});
-    outcome = run_training(trainer,
-                           {.seconds = options.seconds,
-                            .target_accuracy = options.target_accuracy,
-                            .evaluate_every = options.evaluate_every,
-                            .log_every = options.log_every,
-                            .measure_every = options.measure_every,
-                            .check_every = options.check_every,
-                            .checkpoint_every = options.checkpoint_every},
-                           std::move(so_far),
-                           {.advanced =
-                                [&](double steps, const std::string& note) {
-                                  progress.note(note);
-                                  progress.advance(steps);
-                                },
-                            .metrics = [&](const Json& line) { metrics.add(line); },
-                            .checkpoint = save});
+    outcome = run_training(
+        trainer,
+        {.seconds = options.seconds,
+         .target_accuracy = options.target_accuracy,
+         .evaluate_every = options.evaluate_every,
+         .log_every = options.log_every,
+         .measure_every = options.measure_every >= 0 ? options.measure_every
+                                                     : std::max(kLeastApart, trainer.steps() / kMeasurements),
+         .check_every = options.check_every,
+         .checkpoint_every = options.checkpoint_every},
+        std::move(so_far),
+        {.advanced =
+             [&](double steps, const std::string& note) {
+               progress.note(note);
+               progress.advance(steps);
+             },
+         .metrics = [&](const Json& line) { metrics.add(line); },
+         .checkpoint = save});
     if (outcome.status == "finished" || outcome.status == "reached")
       trainer.save_weights(directory / "weights.safetensors");
     write_json(directory / "results.json", train_document(options, command, trainer, outcome));

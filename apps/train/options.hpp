@@ -31,7 +31,7 @@ struct TrainOptions {
   double target_accuracy = 0;    // percent; 0: none
   double evaluate_every = 1;     // epochs
   Index log_every = 100;         // steps
-  Index measure_every = 0;       // steps; 0: never
+  Index measure_every = -1;      // steps; 0: never; −1: about 20 times in the run
   Index check_every = 0;         // steps; 0: never
   double checkpoint_every = 60;  // seconds
   double rotate = 0;             // degrees

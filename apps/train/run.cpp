@@ -55,6 +55,13 @@ CurvePoint curve_point(const Json& json) {
           .test = {.loss = json.at("test_loss"), .error = json.at("test_error")}};
 }
 
+// What was measured last, for the line of progress.
+std::string noise_text(const Json& line) {
+  const auto number = [&](const char* name) { return format_number(line.at(name).get<double>()); };
+  const std::string snr = line.contains("snr") ? fmt::format(", SNR {}", number("snr")) : "";
+  return fmt::format("{}, |gradient| {} to {}", snr, number("gradient_norm_low"), number("gradient_norm_high"));
+}
+
 }  // namespace
 
 Json to_json(const CurvePoint& point) {
@@ -132,6 +139,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
   const auto mean = [](double sum, const TrainSums& sums) { return sum / static_cast<double>(sums.steps); };
   if (!outcome.running_loss) outcome.running_loss = guessing;
   double& recent = *outcome.running_loss;
+  std::string noise;
   auto saved = Clock::now();
   const auto every = [&](Index steps) { return steps > 0 && trainer.step() % steps == 0; };
   const auto keep = [&] {
@@ -181,7 +189,10 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
                 {"loss", mean(sums.loss, sums)}, {"rate", step.rate}, {"step_ms", 1e3 * mean(sums.seconds, sums)}};
       if (trainer.settings().method.auto_rate) line["clipped_slopes"] = sums.clipped;
       if (step.slope) line["slope_rms"] = std::sqrt(mean(sums.squared_slope, sums));
-      if (measure || checked) add_noise(line, trainer, checked);
+      if (measure || checked) {
+        add_noise(line, trainer, checked);
+        noise = noise_text(line);
+      }
       if (watcher.metrics) watcher.metrics(line);
       outcome.logged = {};
     }
@@ -204,6 +215,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
     }
     if (!outcome.curve.empty())
       note += fmt::format(", error {} %", format_number(100 * outcome.curve.back().test.error));
+    note += noise;
     if (watcher.advanced) watcher.advanced(1, note);
     if (since(saved) >= limits.checkpoint_every) keep();
   }

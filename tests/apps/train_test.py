@@ -224,9 +224,9 @@ class TrainTest(unittest.TestCase):
 
     def test_progress_on_a_terminal(self):
         code, sent = run_on_terminal([SLOPEWISE, "train", *small("--epochs", 30000, "--seconds", 4, "--out", "run")],
-                                     "stderr", 100, cwd=self.directory, stdout=subprocess.DEVNULL)
+                                     "stderr", 160, cwd=self.directory, stdout=subprocess.DEVNULL)
         self.assertEqual(code, 0)
-        self.assertRegex(sent, r"train .*% .*steps/s.*left.*loss .*, error .* %")
+        self.assertRegex(sent, r"train .*% .*steps/s.*left.*loss .*, error .* %.*\|gradient\| .* to ")
 
     # --- presets
 
