@@ -1,0 +1,89 @@
+#include "slopewise/study/descent.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/estimate/estimator.hpp"
+#include "slopewise/study/activities.hpp"
+#include "slopewise/study/timing.hpp"
+
+namespace slopewise {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+// Of the initial loss: where a run ends, and where it is given up as diverged.
+constexpr double kTarget = 0.5;
+constexpr double kDiverged = 4;
+// A run may take this many times the steps of the best rate so far.
+constexpr double kWorse = 4;
+// Powers of 2 searched on either side of where the search starts.
+constexpr int kPowers = 6;
+
+}  // namespace
+
+DescentStep exact_descent(const Subject& subject) {
+  const auto objective = std::make_shared<ProgramObjective<float>>(subject.objective());
+  return [=](Parameters<float>& theta, std::uint32_t, double rate) { return objective->descend(theta, rate); };
+}
+
+DescentStep forward_descent(const Subject& subject, std::uint64_t seed) {
+  const auto objective = std::make_shared<ProgramObjective<float>>(subject.objective());
+  const std::shared_ptr<Estimator<float>> estimator =
+      make_estimator<float>("forward", subject.layout(), {.law = "rank-one", .seed = seed});
+  return [=](Parameters<float>& theta, std::uint32_t step, double rate) {
+    const GradientEstimate estimate = estimator->estimate(*objective, theta, step);
+    estimate.add_to(theta, -rate);
+    return estimate.loss();
+  };
+}
+
+DescentStep learned_prior_descent(const Subject& subject, std::uint64_t seed) {
+  constexpr double kPace = 0.15;
+  const ActivityOptions options{.tangents = 2, .seed = seed, .prior = "feedback", .correction = Correction::kGated};
+  const auto estimator = std::make_shared<ActivityEstimator<float>>(subject.program(), hidden_sites(subject), options);
+  return [=, &subject](Parameters<float>& theta, std::uint32_t step, double rate) {
+    const ActivityGradient<float>& estimate = estimator->estimate(theta, subject.batch().batch(), step, kPace);
+    estimate.add_to(theta, -rate);
+    return estimate.loss;
+  };
+}
+
+double steps_to_half(const Subject& subject, const DescentStep& step, double rate, double most) {
+  Parameters<float> theta = subject.parameters();
+  try {
+    for (std::uint32_t t = 0; t <= most; ++t) {
+      check_interrupted("training to a target loss");
+      const double loss = step(theta, t, rate);
+      if (loss <= kTarget * subject.loss()) return t;
+      if (!(loss <= kDiverged * subject.loss())) return kNever;
+    }
+  } catch (const NumericError&) {  // diverged at once
+  }
+  return kNever;
+}
+
+TunedDescent tune_descent(double start, double most,
+                          const std::function<std::vector<double>(double rate, double most)>& runs) {
+  TunedDescent best{.steps = kNever};
+  const auto improves = [&](int power) {
+    const double rate = std::ldexp(start, power);
+    std::vector<double> each = runs(rate, std::min(most, kWorse * best.steps));
+    const double steps = median(each);
+    if (!(steps < best.steps)) return false;
+    best = {.rate = rate, .steps = steps, .each = std::move(each)};
+    return true;
+  };
+  improves(0);
+  for (const int direction : {-1, 1}) {
+    for (int power = 1; power <= kPowers; ++power) {
+      if (!improves(direction * power) && std::isfinite(best.steps)) break;
+    }
+  }
+  return best;
+}
+
+}  // namespace slopewise

@@ -1,0 +1,36 @@
+// Descent from a subject's initial weights to a target loss, and the learning rate at which it takes the fewest steps.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "slopewise/study/context.hpp"
+
+namespace slopewise {
+
+// One step at θ, which it moves; returns the loss of the subject's batch before it. Step 0 begins a run: whatever a
+// step remembers is that run's alone.
+using DescentStep = std::function<double(Parameters<float>& theta, std::uint32_t step, double rate)>;
+
+// With the exact gradient; with one forward gradient, rank-one; with activity perturbation, its prior learned as it
+// goes: the best remedy at hand. The subject must outlive them.
+DescentStep exact_descent(const Subject& subject);
+DescentStep forward_descent(const Subject& subject, std::uint64_t seed);
+DescentStep learned_prior_descent(const Subject& subject, std::uint64_t seed);
+
+// Steps until the loss is half of that at the initial weights; infinite for more than `most`, or a run that diverged.
+double steps_to_half(const Subject& subject, const DescentStep& step, double rate, double most);
+
+// The best learning rate of a method.
+struct TunedDescent {
+  double rate = 0;
+  double steps;  // the median over runs
+  std::vector<double> each;
+};
+// `runs` gives the steps of each run at a rate, where more than `most` need not be told apart. Walks from `start` by
+// factors of 2, down and then up, while that helps.
+TunedDescent tune_descent(double start, double most,
+                          const std::function<std::vector<double>(double rate, double most)>& runs);
+
+}  // namespace slopewise
