@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
@@ -260,6 +261,25 @@ TEST_F(Activity, TheGateKeepsNoiseBearable) {
   const ActivityGradient<double>& later = gated.estimate(theta_, batch(), 50, 0.0);
   // Each of two sites may have τ of the signal.
   EXPECT_NEAR(later.variance / later.noise[0].signal, 2 * 0.05, 0.01);
+  // Of what all of the slopes would say, the gate lets α through: α² n = τ at a site of n active units where m = 0.
+  ActivityOptions all = options;
+  all.correction = Correction::kFull;
+  ActivityEstimator<double> open(net_.program, net_.sites, all);
+  const ActivityGradient<double>& full = open.estimate(theta_, batch(), 50, std::nullopt);
+  double inverse_squares = 0;
+  for (const std::size_t weight : {0u, 2u}) {
+    const Segment& segment = net_.program.layout().segments[weight];
+    const auto part = [&](const ActivityGradient<double>& estimate) {
+      return estimate.values().subspan(static_cast<std::size_t>(segment.offset),
+                                       static_cast<std::size_t>(segment.size()));
+    };
+    const auto through = part(later), whole = part(full);
+    const double alpha = std::inner_product(through.begin(), through.end(), whole.begin(), 0.0) /
+                         std::inner_product(whole.begin(), whole.end(), whole.begin(), 0.0);
+    for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(through[i], alpha * whole[i], 1e-12);
+    inverse_squares += 1 / (alpha * alpha);
+  }
+  EXPECT_NEAR(inverse_squares * 0.05 / (full.variance / full.noise[0].residual), 1, 1e-9);
   ActivityOptions none = options;
   none.correction = Correction::kNone;
   ActivityEstimator<double> frozen(net_.program, net_.sites, none);
@@ -316,6 +336,32 @@ TEST_F(Activity, MemoryMayBeShared) {
     one.estimate(theta_, batch(17), step, 0.1);
     EXPECT_EQ(copied(other.estimate(theta_, batch(), step, 0.1).values()),
               copied(alone.estimate(theta_, batch(), step, 0.1).values()));
+  }
+}
+
+// One example, B = 0: the gradient of the first layer's bias is the residual r itself, and row i of B becomes
+// γ r_i e / (mask_i |e|² + ½ the share of active units · |e|²).
+TEST_F(Activity, FeedbackLearnsByNormalisedLeastMeanSquares) {
+  constexpr double kPace = 0.01;
+  ActivityEstimator<double> estimator(net_.program, net_.sites, {.seed = 4, .prior = "feedback"});
+  const ActivityGradient<double>& found = estimator.estimate(theta_, batch(1), 0, kPace);
+  const auto bias = [&](Index segment) {
+    return found.values().subspan(
+        static_cast<std::size_t>(net_.program.layout().segments[static_cast<std::size_t>(segment)].offset));
+  };
+  const auto r = bias(1), e = bias(5);
+  double squared_error = 0, active = 0;
+  for (Index c = 0; c < kClasses; ++c) squared_error += e[static_cast<std::size_t>(c)] * e[static_cast<std::size_t>(c)];
+  for (Index i = 0; i < kFirst; ++i) active += r[static_cast<std::size_t>(i)] != 0;
+  ASSERT_TRUE(active > 0 && active < kFirst) << active;
+  const auto feedback = estimator.prior().state().vectors[0].values;
+  for (Index i = 0; i < kFirst; ++i) {
+    for (Index c = 0; c < kClasses; ++c) {
+      EXPECT_NEAR(feedback[static_cast<std::size_t>(i * kClasses + c)],
+                  kPace * r[static_cast<std::size_t>(i)] * e[static_cast<std::size_t>(c)] /
+                      (squared_error * (1 + active / kFirst / 2)),
+                  1e-15);
+    }
   }
 }
 
