@@ -32,12 +32,16 @@ std::string trimmed(const std::string& text) {
   return first == std::string::npos ? std::string() : text.substr(first, last - first + 1);
 }
 
+RowSpec row_of_preset(const std::string& name, const std::string& what, const std::string& preset) {
+  return {.name = name, .what = what, .preset = preset, .toml = find_preset(preset).toml};
+}
+
 RowSpec find_row(const std::string& name) {
   for (const RowSpec& row : built_in_rows()) {
     if (row.name == name) return row;
   }
   for (const Preset& preset : presets()) {
-    if (preset.name == name) return {.name = name, .what = {}, .preset = name, .toml = preset.toml};
+    if (preset.name == name) return row_of_preset(name, "", name);
   }
   std::vector<std::string> known;
   for (const RowSpec& row : built_in_rows()) known.push_back(row.name);
@@ -56,7 +60,7 @@ RowSpec find_row(const std::string& name) {
 
 std::span<const RowSpec> built_in_rows() {
   static const std::vector<RowSpec> rows{
-      {.name = "backprop", .what = "the exact gradient", .preset = {}, .toml = "method = \"exact\"\nrate = 0.002\n"},
+      row_of_preset("backprop", "the exact gradient", "mnist-backprop"),
       {.name = "backprop-checkpointed",
        .what = "the same from few layers' activations, the others made again",
        .preset = {},
@@ -65,22 +69,15 @@ std::span<const RowSpec> built_in_rows() {
        .what = "tangents of activities, K = 8, no prior",
        .preset = {},
        .toml = "method = \"activities\"\ntangents = 8\nrate = 0.002\n"},
-      {.name = "activities-feedback",
-       .what = "tangents of activities, K = 8, around what a learned feedback expects",
-       .preset = {},
-       .toml = "method = \"activities\"\ntangents = 8\nprior = \"feedback\"\ncorrection = \"gated\"\nrate = 0.002\n"},
+      row_of_preset("activities-feedback", "tangents of activities, K = 8, around what a learned feedback expects",
+                    "mnist-activities"),
       {.name = "activities-mirror",
        .what = "tangents of activities, K = 1, around a weight mirror's gradient, which becomes backprop's",
        .preset = {},
        .toml = "method = \"activities\"\ntangents = 1\nprior = \"mirror\"\nrate = 0.002\n"},
-      {.name = "local-feedback",
-       .what = "a loss for every layer, K = 2, around what a learned feedback expects",
-       .preset = {},
-       .toml = "method = \"local\"\ntangents = 2\nprior = \"feedback\"\ncorrection = \"gated\"\nrate = 0.002\n"},
-      {.name = "weights",
-       .what = "rank-one tangents of weights, K = 8, the last layer exact",
-       .preset = {},
-       .toml = "method = \"weights\"\nlaw = \"rank-one\"\ntangents = 8\nrate = 0.001\n"},
+      row_of_preset("local-feedback", "a loss for every layer, K = 2, around what a learned feedback expects",
+                    "mnist-local"),
+      row_of_preset("weights", "rank-one tangents of weights, K = 32, the last layer exact", "mnist-weights"),
       {.name = "zeroth-order",
        .what = "differences of losses along rank-one tangents of weights, K = 8",
        .preset = {},
