@@ -60,8 +60,12 @@
     return {figure, spec};
   });
 
+  let latest = 0;
   async function draw() {
+    const own = ++latest;
     for (const {figure, spec} of figures) {
+      await new Promise((go) => setTimeout(go));  // the page can be read and scrolled meanwhile
+      if (own !== latest) return;  // a later change draws them all again
       views.get(figure)?.finalize();
       const {view} = await vegaEmbed(figure.querySelector('.drawing'), structuredClone(spec), {
         actions: false, renderer: 'svg', config: theme(), tooltip: {formatTooltip: (value, sanitize) =>
