@@ -37,6 +37,7 @@ struct GradientOptions {
   std::string estimator = "forward";
   EstimatorOptions estimate;
   Index samples = 100;
+  Index learn = 0;  // estimates before the samples, which the estimator learns from
   Index batch = 64;
   std::string precision = "float32";
   std::string tangent_precision = "float32";
@@ -172,6 +173,10 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   const Parameters<T> theta = options.parameters.empty() ? initialize<T>(layout, options.run.seed)
                                                          : load_parameters<T>(options.parameters, layout);
   const auto estimator = make_estimator<T>(options.estimator, layout, options.estimate);
+  if (options.learn > 0 && estimator->state().vectors.empty()) {
+    throw ArgumentError(fmt::format("--learn: expected an estimator that learns from earlier estimates, found '{}'",
+                                    options.estimator));
+  }
   check_interrupted("preparing");
 
   const bool low = options.tangent_precision == "bf16";
@@ -200,13 +205,18 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
     outputs.example->commit();
   }
 
-  const std::vector<double> expected = estimator->mean(gradient);
   EstimateSamples samples(layout.size);
   ProgramObjective<T> full(model.program, batch.batch());
   SlopeError error;
   {
-    Progress progress("gradient", static_cast<double>(options.samples),
-                      {.quiet = options.run.quiet, .unit = "samples"});
+    Progress progress("gradient", static_cast<double>(options.learn + options.samples),
+                      {.quiet = options.run.quiet, .unit = "estimates"});
+    for (Index earlier = 0; earlier < options.learn; ++earlier) {
+      check_interrupted("learning from earlier estimates");
+      estimator->learn(estimator->estimate(objective, theta, static_cast<std::uint32_t>(options.samples + earlier)));
+      progress.advance();
+    }
+    const std::vector<double> expected = estimator->mean(gradient);
     std::vector<T> dense(static_cast<std::size_t>(layout.size));
     for (Index sample = 0; sample < options.samples; ++sample) {
       check_interrupted("estimating the gradient");
@@ -281,6 +291,10 @@ Verb add_gradient(CLI::App& app) {
           ->check(CLI::Range(1e-12, 1e3))
           ->capture_default_str();
   count("--samples", options->samples, 1'000'000'000, "Estimates, each with tangents of its own");
+  command.add_option("--learn", options->learn, "Estimates before them, for an estimator that learns from estimates")
+      ->type_name("N")
+      ->check(CLI::Range(Index{0}, Index{1'000'000'000}))
+      ->capture_default_str();
   choice("--precision", options->precision, {"float32", "float64"}, "Type of the numbers computed with");
   const CLI::Option* tangent_precision =
       choice("--tangent-precision", options->tangent_precision, {"float32", "bf16"},

@@ -93,6 +93,11 @@ class GradientTest(unittest.TestCase):
         self.assertEqual(exact["slopes"].shape, (5, 0))
         self.assertFalse(exact["variance"].any())
 
+    def test_an_estimator_that_has_learned(self):
+        options = ("--estimator", "momentum-tangent", "--tangents", 50)
+        before, after = (self.gradient(*options, *learn)["predicted_variance"].sum() for learn in ((), ("--learn", 200)))
+        self.assertLess(after, 0.8 * before)
+
     def test_every_model(self):
         for model, size in (("mlp", 1863690), ("cnn", 1199882), ("baydin-cnn", 1171274)):
             with self.subTest(model):
@@ -222,6 +227,7 @@ class GradientTest(unittest.TestCase):
         self.refused(2, "only with --estimator central", "--epsilon", 0.1)
         self.refused(2, "--law: expected only with", "--estimator", "frame", "--law", "gaussian")
         self.refused(2, "--tangents: expected only with", "--estimator", "exact", "--tangents", 2)
+        self.refused(2, "--learn: expected an estimator that learns", *small("--learn", 3))
         self.refused(2, "rotation-invariant", *small("--estimator", "projection", "--law", "rademacher"))
         self.refused(2, "7850 tangents", *small("--estimator", "frame", "--tangents", 7851))
         self.refused(2, "named twice", "--out", "a.npz", "--example", "a.npz")
