@@ -61,8 +61,8 @@ void require_resumable(const CLI::App& command) {
 }
 
 // Measurements of the noise in a run if nobody says how many, and the fewest steps between them: each takes as long as
-// about 13 steps.
-constexpr Index kMeasurements = 20, kLeastApart = 50;
+// 13 steps, or more where layers are then perturbed one by one.
+constexpr Index kMeasurements = 20, kLeastApart = 100;
 
 int run(TrainOptions& options, CLI::App& command) {
   std::optional<CheckpointReader> kept;

@@ -32,8 +32,9 @@ std::string trimmed(const std::string& text) {
   return first == std::string::npos ? std::string() : text.substr(first, last - first + 1);
 }
 
-RowSpec row_of_preset(const std::string& name, const std::string& what, const std::string& preset) {
-  return {.name = name, .what = what, .preset = preset, .toml = find_preset(preset).toml};
+RowSpec row_of_preset(const std::string& name, const std::string& what, const std::string& preset,
+                      bool control = false) {
+  return {.name = name, .what = what, .preset = preset, .toml = find_preset(preset).toml, .control = control};
 }
 
 RowSpec find_row(const std::string& name) {
@@ -69,29 +70,22 @@ std::span<const RowSpec> built_in_rows() {
        .what = "tangents of activities, K = 8, no prior",
        .preset = {},
        .toml = "method = \"activities\"\ntangents = 8\nrate = 0.002\n"},
-      row_of_preset("activities-feedback", "tangents of activities, K = 8, around what a learned feedback expects",
+      row_of_preset("activities-feedback", "tangents of activities around what a learned feedback expects",
                     "mnist-activities"),
       {.name = "activities-mirror",
        .what = "tangents of activities, K = 1, around a weight mirror's gradient, which becomes backprop's",
        .preset = {},
        .toml = "method = \"activities\"\ntangents = 1\nprior = \"mirror\"\nrate = 0.002\n"},
-      row_of_preset("local-feedback", "a loss for every layer, K = 2, around what a learned feedback expects",
+      row_of_preset("local-feedback",
+                    "a loss for every layer, tangents of activities around what a learned feedback expects",
                     "mnist-local"),
-      row_of_preset("weights", "rank-one tangents of weights, K = 32, the last layer exact", "mnist-weights"),
+      row_of_preset("weights", "rank-one tangents of weights, the last layer exact", "mnist-weights"),
       {.name = "zeroth-order",
        .what = "differences of losses along rank-one tangents of weights, K = 8",
        .preset = {},
        .toml = "method = \"zeroth-order\"\nlaw = \"rank-one\"\ntangents = 8\nrate = 0.001\n"},
-      {.name = "frozen",
-       .what = "control: hidden layers as they were drawn, the last layer exact",
-       .preset = {},
-       .toml = "method = \"activities\"\nprior = \"none\"\ncorrection = \"none\"\ntangents = 0\nrate = 0.002\n",
-       .control = true},
-      {.name = "local-exact",
-       .what = "control: a loss for every layer, its gradient exact",
-       .preset = {},
-       .toml = "method = \"exact\"\nblock-layers = 1\nrate = 0.002\n",
-       .control = true},
+      row_of_preset("frozen", "control: hidden layers as they were drawn, the last layer exact", "mnist-frozen", true),
+      row_of_preset("local-exact", "control: a loss for every layer, its gradient exact", "mnist-local-exact", true),
   };
   return rows;
 }

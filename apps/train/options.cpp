@@ -173,7 +173,8 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   number("--evaluate-every", options.evaluate_every, 1e-6, 1e9, "Epochs between evaluations");
   count("--log-every", options.log_every, 1, kMost, "Steps between lines of metrics.jsonl");
   count("--measure-every", options.measure_every, -1, kMost,
-        "Steps between measurements of the gradient's norm and noise; -1: about 20 times in the run; 0: never");
+        "Steps between measurements of the gradient's norm and noise; -1: 20 times in the run, at least 100 steps "
+        "apart; 0: never");
   count("--check-against-backprop", options.check_every, 0, kMost,
         "Steps between measurements that also make the exact gradient; 0: never");
   number("--checkpoint-every", options.checkpoint_every, 0, 1e9, "Seconds between checkpoints");

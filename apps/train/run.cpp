@@ -157,13 +157,16 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
       return outcome;
     }
     const auto start = Clock::now();
+    const auto diverged = [&](Index at, const NumericError& error) {
+      outcome.status = "diverged";
+      outcome.message = fmt::format("step {}: {}; {}", at, error.what(), remedy(trainer.settings()));
+      return outcome;
+    };
     TrainStep step;
     try {
       step = trainer.advance();
     } catch (const NumericError& error) {
-      outcome.status = "diverged";
-      outcome.message = fmt::format("step {}: {}; {}", trainer.step() + 1, error.what(), remedy(trainer.settings()));
-      return outcome;
+      return diverged(trainer.step() + 1, error);
     }
     const double taken = since(start);
     outcome.seconds += taken;
@@ -190,7 +193,11 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
       if (trainer.settings().method.auto_rate) line["clipped_slopes"] = sums.clipped;
       if (step.slope) line["slope_rms"] = std::sqrt(mean(sums.squared_slope, sums));
       if (measure || checked) {
-        add_noise(line, trainer, checked);
+        try {
+          add_noise(line, trainer, checked);
+        } catch (const NumericError& error) {  // the step before has led there
+          return diverged(trainer.step(), error);
+        }
         noise = noise_text(line);
       }
       if (watcher.metrics) watcher.metrics(line);

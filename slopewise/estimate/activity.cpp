@@ -238,9 +238,9 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std:
 }
 
 // γ of each site. Slopes measure d = ∂loss/∂h − m with noise of variance ‖d‖²/K in every entry, over all n entries that
-// share them, so that a batch multiplies the mean square of B's error by (1 − γ)² + γ² n / (K B): it grows from γ = 2
-// γ* on and shrinks fastest at γ* = 1 / (1 + n / (K B)). Half of that leaves room for inputs and errors that are
-// unlike.
+// share them. Where the errors e of a batch are alike, it multiplies the mean square of B's error by
+// (1 − γ)² + γ² n / (K B), which is above 1 from γ = 2 γ* on and least at γ* = 1 / (1 + n / (K B)). Half of γ*, as a
+// batch in which few examples err is as noisy as a smaller one.
 template <class T>
 std::vector<double> ActivityEstimator<T>::paces(double pace, Index batch) const {
   std::vector<double> paces;

@@ -1,8 +1,10 @@
 #include "slopewise/probe/entries.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "slopewise/base/error.hpp"
 
@@ -43,8 +45,9 @@ std::string_view entries_name(Entries law) {
 Entries entries_named(std::string_view name) {
   const auto* law = std::ranges::find(kLaws, name, &Law::name);
   if (law == std::end(kLaws)) {
-    throw ArgumentError(
-        fmt::format("law '{}': expected one of independent entries: gaussian, rademacher, uniform", name));
+    std::vector<std::string_view> names;
+    for (const Law& each : kLaws) names.push_back(each.name);
+    throw ArgumentError(fmt::format("law '{}': expected one of independent entries: {}", name, fmt::join(names, ", ")));
   }
   return law->law;
 }

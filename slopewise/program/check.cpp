@@ -55,6 +55,7 @@ class Checker {
 
  private:
   void note(std::string_view what, double error, double tolerance) {
+    // The name comes after: GCC 12 sees an overrun in moving a string that is not there.
     report_.lines.emplace_back(CheckLine{.error = error, .tolerance = tolerance}).what = what;
   }
 

@@ -68,7 +68,7 @@ double steps_to_half(const Subject& subject, const DescentStep& step, double rat
 
 TunedDescent tune_descent(double start, double most,
                           const std::function<std::vector<double>(double rate, double most)>& runs) {
-  TunedDescent best{.steps = kNever};
+  TunedDescent best;
   const auto improves = [&](int power) {
     const double rate = std::ldexp(start, power);
     std::vector<double> each = runs(rate, std::min(most, kWorse * best.steps));

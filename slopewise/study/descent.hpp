@@ -3,14 +3,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "slopewise/study/context.hpp"
 
 namespace slopewise {
 
-// One step at θ, which it moves; returns the loss of the subject's batch before it. Step 0 begins a run: whatever a
-// step remembers is that run's alone.
+// One step at θ, which it moves; returns the loss of the subject's batch before it. Serves one run: what it remembers
+// it shares with its copies, so each run takes one that was made for it.
 using DescentStep = std::function<double(Parameters<float>& theta, std::uint32_t step, double rate)>;
 
 // With the exact gradient; with one forward gradient, rank-one; with activity perturbation, its prior learned as it
@@ -25,7 +26,7 @@ double steps_to_half(const Subject& subject, const DescentStep& step, double rat
 // The best learning rate of a method.
 struct TunedDescent {
   double rate = 0;
-  double steps;  // the median over runs
+  double steps = std::numeric_limits<double>::infinity();  // the median over runs
   std::vector<double> each;
 };
 // `runs` gives the steps of each run at a rate, where more than `most` need not be told apart. Walks from `start` by

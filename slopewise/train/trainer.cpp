@@ -277,6 +277,7 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
     for (const double share : block.learner->residuals(block.theta, examples, draw))
       noise.residuals.emplace_back(fmt::format("h{}", ++site), share);
     site = first + block.training.sites.nodes.size();
+    if (&block == blocks_.back().get()) return std::span<const float>();
     block.learner->gradient(block.theta, examples, draw, std::nullopt);  // for its output
     return block.learner->output();
   });

@@ -187,7 +187,7 @@ class BenchTest(unittest.TestCase):
             self.assertEqual(self.files(), [])
 
     def test_an_interrupt_keeps_whole_tables(self):
-        for attempt in range(12):  # until the signal comes after the first table and before the last
+        for attempt in range(40):  # until the signal comes after the first table and before the last
             process = subprocess.Popen([SLOPEWISE, "bench", *quick("--batch", "8,16,24,32", "--out", "here")],
                                        cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             time.sleep(0.3 + 0.3 * attempt)

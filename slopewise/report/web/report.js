@@ -43,8 +43,8 @@
       button.type = 'button';
       button.textContent = kind;
       button.addEventListener('click', async () => {
-        const href = await views.get(figure).toImageURL(kind.toLowerCase(), 2);
-        save(href, `${figure.dataset.name}.${kind.toLowerCase()}`);
+        const href = await views.get(figure)?.toImageURL(kind.toLowerCase(), 2);
+        if (href) save(href, `${figure.dataset.name}.${kind.toLowerCase()}`);
       });
       links.append(button);
     }
@@ -72,6 +72,7 @@
           typeof value !== 'object' ? sanitize(format(value)) : '<table>' + Object.entries(value).map(([key, each]) =>
             `<tr><td class="key">${sanitize(key)}</td><td>${sanitize(format(each))}</td></tr>`).join('') + '</table>'},
       });
+      if (own !== latest) return view.finalize();
       views.set(figure, view);
     }
     document.documentElement.dataset.drawn = views.size;

@@ -1,0 +1,68 @@
+#include "slopewise/study/descent.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "slopewise/data/digits.hpp"
+#include "slopewise/study/curvature.hpp"
+
+namespace slopewise {
+namespace {
+
+// A method that takes 10 |log2(rate / best)|² + 20 steps, and from four times the best rate on diverges.
+TunedDescent tuned(double start, double best, double most) {
+  return tune_descent(start, most, [&](double rate, double limit) {
+    const double off = std::log2(rate / best);
+    const double steps = off >= 2 ? std::numeric_limits<double>::infinity() : 20 + 10 * off * off;
+    return std::vector<double>(3, steps <= limit ? steps : std::numeric_limits<double>::infinity());
+  });
+}
+
+TEST(TuneDescent, FindsTheBestPowerOfTwo) {
+  for (const double start : {1.0, 0.125, 8.0, 64.0}) {
+    const TunedDescent found = tuned(start, 1, 1e6);
+    EXPECT_EQ(found.rate, 1) << start;
+    EXPECT_EQ(found.steps, 20) << start;
+    EXPECT_EQ(found.each, std::vector<double>(3, 20)) << start;
+  }
+}
+
+TEST(TuneDescent, SaysWhatWasNeverReached) {
+  EXPECT_TRUE(std::isinf(tuned(1, 1, 5).steps));
+  EXPECT_TRUE(std::isinf(tuned(1024, 1, 1e6).steps));  // too far off for the search
+}
+
+class Descent : public testing::Test {
+ protected:
+  static Subject subject_of(const Dataset& data) {
+    std::vector<Index> all(32);
+    for (Index i = 0; i < 32; ++i) all[static_cast<std::size_t>(i)] = i;
+    const Index hidden = 8;
+    return {mlp(784, {&hidden, 1}, 10), data, all, 5};
+  }
+  const Dataset data_ = builtin_digits(32, 1, 3).train;
+  const Subject subject_ = subject_of(data_);
+  const Curvature curvature_ = measure_curvature(subject_, 200, 3);
+};
+
+TEST_F(Descent, EveryMethodComesToHalfTheLossAndExactStepsAreFewest) {
+  const double exact = steps_to_half(subject_, exact_descent(subject_), curvature_.highest_exact_rate() / 2, 500);
+  const double learned =
+      steps_to_half(subject_, learned_prior_descent(subject_, 1), curvature_.highest_exact_rate() / 4, 4000);
+  const double forward = steps_to_half(subject_, forward_descent(subject_, 1), curvature_.highest_rate() / 2, 40'000);
+  EXPECT_TRUE(std::isfinite(exact) && std::isfinite(learned) && std::isfinite(forward));
+  EXPECT_LT(exact, learned);
+  EXPECT_LT(learned, forward);
+}
+
+TEST_F(Descent, TooHighARateDivergesAndTooFewStepsDoNotArrive) {
+  const auto steps = [&](double rate, double most) {
+    return steps_to_half(subject_, exact_descent(subject_), rate, most);
+  };
+  EXPECT_TRUE(std::isinf(steps(1e4 * curvature_.highest_exact_rate(), 500)));
+  EXPECT_TRUE(std::isinf(steps(curvature_.highest_exact_rate() / 2, 1)));
+}
+
+}  // namespace
+}  // namespace slopewise
