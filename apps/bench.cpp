@@ -13,6 +13,7 @@
 #include "apps/bench/memory.hpp"
 #include "apps/bench/report.hpp"
 #include "apps/bench/subject.hpp"
+#include "apps/config.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
@@ -72,7 +73,7 @@ CompareOptions compare_options(const Options& options) {
   return how;
 }
 
-int run(const Options& options) {
+int run(const Options& options, const CLI::App& command) {
   if (options.tangent_precision != "float32" && !has_bfloat16()) {
     throw Error(fmt::format("--tangent-precision {}: this processor does not multiply bfloat16 numbers (AVX512_BF16)",
                             options.tangent_precision));
@@ -85,7 +86,10 @@ int run(const Options& options) {
     return 0;
   }
   const std::filesystem::path directory = options.out;
-  if (!options.out.empty()) ensure_writable_directory(directory);
+  if (!options.out.empty()) {
+    ensure_writable_directory(directory);
+    write_config(directory, command, ConfigPart::kGiven);
+  }
   if (!options.no_memory) require_peak_of_memory();
   const std::vector<std::string> warnings =
       timing_warnings(*std::max_element(options.threads.begin(), options.threads.end()));
@@ -186,7 +190,8 @@ Verb add_bench(CLI::App& app) {
       ->check(CLI::Range(0.1, 86400.0))
       ->excludes(count);
   command.add_flag("--no-memory", options->no_memory, "Leave out the peaks of memory, each of a process of its own");
-  command.add_option("--out", options->out, "Directory for bench.json and bench.txt [none]")->type_name("DIR");
+  command.add_option("--out", options->out, "Directory for bench.json, bench.txt and config.toml [none]")
+      ->type_name("DIR");
   command.add_flag("--json", options->json, "Print bench.json instead of the tables");
   command.add_flag("-q,--quiet", options->quiet, "Print nothing but errors");
   command.add_option("--peak-of", options->peak_of)->group("")->check(one_of(step_names()));
@@ -194,9 +199,9 @@ Verb add_bench(CLI::App& app) {
       "Examples:\n"
       "  env OMP_PROC_BIND=true OMP_PLACES=cores slopewise bench --batch 64,256 --out runs/bench\n"
       "  slopewise bench --model cnn --steps loss,rank-one,backprop --against pytorch --seconds 20");
-  return {&command, [=] {
+  return {&command, [=, &command] {
             require_unused_unless(against->count() > 0, *python, "--against pytorch");
-            return run(*options);
+            return run(*options, command);
           }};
 }
 

@@ -101,7 +101,9 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
       ->group(group);
   choice("--method", options.method, kMethods,
          "exact: backprop; weights, activities: where tangents enter; local: activities, each block with its own loss; "
-         "zeroth-order: differences of losses");
+         "zeroth-order: differences of losses")
+      // Papers call them activations as well.
+      ->transform([](const std::string& word) { return word == "activations" ? "activities" : word; });
   count("--tangents", options.tangents, 0, 1'000'000, "Tangents of each step, and of each example for activities");
   command.add_option("--law", options.law, "Law of the tangents [rademacher; rank-one for weights]")
       ->type_name("NAME")

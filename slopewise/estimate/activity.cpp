@@ -202,6 +202,13 @@ template <class T>
 void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std::vector<ActivityNoise>& noise) {
   std::vector<T> error(view.error.begin(), view.error.end());  // of one example's loss, not of the mean
   for (T& e : error) e *= static_cast<T>(view.batch);
+  const Index classes = static_cast<Index>(error.size()) / view.rows;
+  for (Index b = 0; b < view.rows; ++b) {
+    const T* e = error.data() + b * classes;
+    const auto square = static_cast<double>(dot(e, e, classes));
+    squared_errors_ += square;
+    fourth_errors_ += square * square;
+  }
   Visit visit{.seen = {.rows = view.rows, .error = error, .values = {}}, .out = {}};
   for (const auto& cut : view.cuts) {
     visit.seen.values.push_back(cut.value);
@@ -238,17 +245,18 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std:
 }
 
 // γ of each site. Slopes measure d = ∂loss/∂h − m with noise of variance ‖d‖²/K in every entry, over all n entries that
-// share them. Where the errors e of a batch are alike, it multiplies the mean square of B's error by
-// (1 − γ)² + γ² n / (K B), which is above 1 from γ = 2 γ* on and least at γ* = 1 / (1 + n / (K B)). Half of γ*, as a
-// batch in which few examples err is as noisy as a smaller one.
+// share them, so that a batch multiplies the mean square of B's error by (1 − γ)² + γ² n / (K B'),
+// B' = (Σ|e|²)² / Σ|e|⁴: as many examples as err alike, few where most are fitted. That is above 1 from γ = 2 γ* on and
+// least at γ* = 1 / (1 + n / (K B')); half of γ* is on the safe side.
 template <class T>
-std::vector<double> ActivityEstimator<T>::paces(double pace, Index batch) const {
+std::vector<double> ActivityEstimator<T>::paces(double pace) const {
   std::vector<double> paces;
-  const auto slopes = static_cast<double>(options_.tangents * batch);
+  const double erring = fourth_errors_ > 0 ? squared_errors_ * squared_errors_ / fourth_errors_ : 0;
+  const double slopes = static_cast<double>(options_.tangents) * erring;
   const Index all = std::accumulate(sizes_.begin(), sizes_.end(), Index{0});
   for (std::size_t site = 0; site < sites_.nodes.size(); ++site) {
     const auto entries = static_cast<double>(options_.together ? all : sizes_[site]);
-    paces.push_back(std::min(pace, 0.5 / (1 + entries / slopes)));
+    paces.push_back(std::min(pace, 0.5 * slopes / (slopes + entries)));
   }
   return paces;
 }
@@ -258,6 +266,7 @@ RunResult<T> ActivityEstimator<T>::run(Runner<T>& runner, const Pass& pass, cons
                                        const Batch<T>& batch, std::span<T> out, std::vector<ActivityNoise>& noise) {
   noise.assign(pass.together ? 1 : sizes_.size(), {});
   active_.assign(sizes_.size(), 0);
+  squared_errors_ = fourth_errors_ = 0;
   Perturbation<T> perturbation;
   if (pass.planes > 0) {
     perturbation = [&](std::size_t site, Index example, std::span<const T> value, std::span<T> tangents) {
@@ -283,7 +292,7 @@ const ActivityGradient<T>& ActivityEstimator<T>::estimate(const Parameters<T>& p
     gradient.variance += pass.alpha[site] * pass.alpha[site] * active_[site] *
                          gradient.noise[options_.together ? 0 : site].residual / static_cast<double>(options_.tangents);
   }
-  if (pass.learning) prior_->learn(paces(*pace, batch.rows));
+  if (pass.learning) prior_->learn(paces(*pace));
   if (pace) remember(gradient.noise);
   return gradient;
 }

@@ -122,7 +122,7 @@ class ActivityEstimator {
   double gate_of(std::size_t site) const;
   RunResult<T> run(Runner<T>& runner, const Pass& pass, const Parameters<T>& parameters, const Batch<T>& batch,
                    std::span<T> out, std::vector<ActivityNoise>& noise);
-  std::vector<double> paces(double pace, Index batch) const;
+  std::vector<double> paces(double pace) const;
   void remember(const std::vector<ActivityNoise>& noise);
 
   const Program& program_;
@@ -139,7 +139,9 @@ class ActivityEstimator {
   };
   std::shared_ptr<Work> work_;
 
-  std::vector<double> active_;           // examples' active units in the pass so far, one a site
+  // Of the pass so far: examples' active units, one a site; Σ|e|² and Σ|e|⁴ of their output errors.
+  std::vector<double> active_;
+  double squared_errors_ = 0, fourth_errors_ = 0;
   std::vector<NamedVector<T>> running_;  // means over earlier batches: "signal", "residual", "active"
   Index seen_ = 0;                       // batches in them
 };

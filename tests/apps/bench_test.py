@@ -175,6 +175,14 @@ class BenchTest(unittest.TestCase):
     def test_what_cannot_be_written(self):
         self.refused(1, "/proc/nowhere", *quick("--out", "/proc/nowhere"))
 
+    def test_a_run_can_be_repeated(self):
+        self.assertEqual(self.bench(*quick("--no-memory", "--steps", "loss", "--out", "here")).returncode, 0)
+        repeated = subprocess.run([SLOPEWISE, "rerun", "here", "--out", "there"], cwd=self.directory, capture_output=True)
+        self.assertEqual(repeated.returncode, 0, repeated.stderr)
+        steps = [[row["step"] for row in json.loads((self.directory / place / "bench.json").read_text())["rows"]]
+                 for place in ("here", "there")]
+        self.assertEqual(*steps)
+
     def test_an_interrupt_leaves_no_document(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             process = subprocess.Popen([SLOPEWISE, "bench", *quick("--seconds", 60, "--out", "here")],
@@ -184,7 +192,7 @@ class BenchTest(unittest.TestCase):
             _, message = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 1)
             self.assertIn("interrupted", message)
-            self.assertEqual(self.files(), [])
+            self.assertEqual([path.name for path in self.files()], ["config.toml"])
 
     def test_an_interrupt_keeps_whole_tables(self):
         for attempt in range(40):  # until the signal comes after the first table and before the last
@@ -193,7 +201,7 @@ class BenchTest(unittest.TestCase):
             time.sleep(0.3 + 0.3 * attempt)
             process.send_signal(signal.SIGINT)
             out, message = process.communicate(timeout=60)
-            if process.returncode == 1 and self.files():
+            if process.returncode == 1 and (self.directory / "here/bench.json").exists():
                 rows = json.loads((self.directory / "here/bench.json").read_text())["rows"]
                 batches = list(dict.fromkeys(row["batch"] for row in rows))
                 self.assertEqual(batches, [8, 16, 24, 32][:len(batches)])

@@ -145,7 +145,7 @@ class TrainTest(unittest.TestCase):
                         ["--method", "weights", "--tangents", 2, "--clip-quantile", 0.8],
                         ["--method", "weights", "--law", "gaussian", "--tangent-precision", "bf16", "--estimated-head"],
                         ["--method", "zeroth-order", "--tangents", 2],
-                        ["--method", "activities", "--prior", "mirror", "--one-by-one"],
+                        ["--method", "activations", "--prior", "mirror", "--one-by-one"],
                         ["--method", "activities", "--prior", "feedback", "--correction", "gated"],
                         ["--method", "activities", "--prior", "random-feedback", "--correction", "none", "--tangents", 0],
                         ["--method", "local", "--prior", "feedback", "--groups", 2, "--residual", "--dropout", 0.1],
