@@ -10,7 +10,9 @@ namespace slopewise {
 Verb add_rerun(CLI::App& app, std::function<int(std::vector<std::string>)> run_words) {
   CLI::App* command = app.add_subcommand("rerun", "Repeat a run with the options in its directory's config.toml");
   const auto directory = std::make_shared<std::string>();
-  command->add_option("RUN", *directory, "Directory that study, train, compare or bench has written")->required()->type_name("DIR");
+  command->add_option("RUN", *directory, "Directory that study, train, compare or bench has written")
+      ->required()
+      ->type_name("DIR");
   command->allow_extras();
   command->footer(
       "Any option of the run's verb may follow, and is taken in place of what the run had.\n\n"
