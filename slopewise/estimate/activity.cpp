@@ -199,15 +199,15 @@ typename ActivityEstimator<T>::Sums ActivityEstimator<T>::estimate_rows(const Pa
 }
 
 template <class T>
-void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std::vector<ActivityNoise>& noise) {
+void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, Tally& tally) {
   std::vector<T> error(view.error.begin(), view.error.end());  // of one example's loss, not of the mean
   for (T& e : error) e *= static_cast<T>(view.batch);
   const Index classes = static_cast<Index>(error.size()) / view.rows;
   for (Index b = 0; b < view.rows; ++b) {
     const T* e = error.data() + b * classes;
     const auto square = static_cast<double>(dot(e, e, classes));
-    squared_errors_ += square;
-    fourth_errors_ += square * square;
+    tally.squared_errors += square;
+    tally.fourth_errors += square * square;
   }
   Visit visit{.seen = {.rows = view.rows, .error = error, .values = {}}, .out = {}};
   for (const auto& cut : view.cuts) {
@@ -234,11 +234,11 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std:
     for (std::size_t k = 0; k < sum.signal.size(); ++k) {
       const std::size_t group = pass.together ? 0 : k / static_cast<std::size_t>(options_.tangents);
       const double each = static_cast<double>(view.batch) * static_cast<double>(options_.tangents);
-      noise[group].signal += sum.signal[k] / each;
-      noise[group].residual += sum.residual[k] / each;
+      tally.noise[group].signal += sum.signal[k] / each;
+      tally.noise[group].residual += sum.residual[k] / each;
     }
     for (std::size_t site = 0; site < sizes_.size(); ++site)
-      active_[site] += sum.active[site] / static_cast<double>(view.batch);
+      tally.active[site] += sum.active[site] / static_cast<double>(view.batch);
   }
   for (std::size_t site = 0; pass.learning && site < work_->residual.size(); ++site)
     prior_->watch(visit.seen, site, work_->residual[site]);
@@ -249,9 +249,9 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, std:
 // B' = (Σ|e|²)² / Σ|e|⁴: as many examples as err alike, few where most are fitted. That is above 1 from γ = 2 γ* on and
 // least at γ* = 1 / (1 + n / (K B')); half of γ* is on the safe side.
 template <class T>
-std::vector<double> ActivityEstimator<T>::paces(double pace) const {
+std::vector<double> ActivityEstimator<T>::paces(const Tally& tally, double pace) const {
   std::vector<double> paces;
-  const double erring = fourth_errors_ > 0 ? squared_errors_ * squared_errors_ / fourth_errors_ : 0;
+  const double erring = tally.fourth_errors > 0 ? tally.squared_errors * tally.squared_errors / tally.fourth_errors : 0;
   const double slopes = static_cast<double>(options_.tangents) * erring;
   const Index all = std::accumulate(sizes_.begin(), sizes_.end(), Index{0});
   for (std::size_t site = 0; site < sites_.nodes.size(); ++site) {
@@ -262,19 +262,21 @@ std::vector<double> ActivityEstimator<T>::paces(double pace) const {
 }
 
 template <class T>
-RunResult<T> ActivityEstimator<T>::run(Runner<T>& runner, const Pass& pass, const Parameters<T>& parameters,
-                                       const Batch<T>& batch, std::span<T> out, std::vector<ActivityNoise>& noise) {
-  noise.assign(pass.together ? 1 : sizes_.size(), {});
-  active_.assign(sizes_.size(), 0);
-  squared_errors_ = fourth_errors_ = 0;
+typename ActivityEstimator<T>::Tally ActivityEstimator<T>::run(Runner<T>& runner, const Pass& pass,
+                                                               const Parameters<T>& parameters, const Batch<T>& batch,
+                                                               std::span<T> out) {
+  Tally tally;
+  tally.noise.resize(pass.together ? 1 : sizes_.size());
+  tally.active.resize(sizes_.size());
   Perturbation<T> perturbation;
   if (pass.planes > 0) {
     perturbation = [&](std::size_t site, Index example, std::span<const T> value, std::span<T> tangents) {
       draw(pass, site, example, value, tangents);
     };
   }
-  return runner.given(
-      parameters, batch, nullptr, perturbation, [&](const GivenView<T>& view) { give(pass, view, noise); }, out);
+  const auto giver = [&](const GivenView<T>& view) { give(pass, view, tally); };
+  tally.loss = runner.given(parameters, batch, nullptr, perturbation, giver, out).loss;
+  return tally;
 }
 
 template <class T>
@@ -286,41 +288,41 @@ const ActivityGradient<T>& ActivityEstimator<T>::estimate(const Parameters<T>& p
     runner.emplace(program_, workload(batch.rows, options_.together));
   if (pace) prior_->begin(parameters, step);
   const Pass pass = make_pass(options_.together, step, pace && prior_->learns());
-  gradient.loss = run(*runner, pass, parameters, batch, gradient.edit(), gradient.noise).loss;
+  const Tally tally = run(*runner, pass, parameters, batch, gradient.edit());
+  gradient.loss = tally.loss;
+  gradient.noise = tally.noise;
   gradient.variance = 0;
   for (std::size_t site = 0; site < sizes_.size() && options_.tangents > 0; ++site) {
-    gradient.variance += pass.alpha[site] * pass.alpha[site] * active_[site] *
-                         gradient.noise[options_.together ? 0 : site].residual / static_cast<double>(options_.tangents);
+    gradient.variance += pass.alpha[site] * pass.alpha[site] * tally.active[site] *
+                         tally.noise[options_.together ? 0 : site].residual / static_cast<double>(options_.tangents);
   }
-  if (pass.learning) prior_->learn(paces(*pace));
-  if (pace) remember(gradient.noise);
+  if (pass.learning) prior_->learn(paces(tally, *pace));
+  if (pace) remember(tally);
   return gradient;
 }
 
 template <class T>
 std::vector<ActivityNoise> ActivityEstimator<T>::residuals(const Parameters<T>& parameters, const Batch<T>& batch,
                                                            std::uint32_t step) {
-  std::vector<ActivityNoise> noise;
-  if (options_.tangents == 0) return noise;
+  if (options_.tangents == 0) return {};
   Runner<T> runner(program_, workload(batch.rows, false));
   std::vector<T> gradient(static_cast<std::size_t>(program_.size()));
-  run(runner, make_pass(false, step, false), parameters, batch, gradient, noise);
-  return noise;
+  return run(runner, make_pass(false, step, false), parameters, batch, gradient).noise;
 }
 
 // The running means, their start without bias towards 0.
 template <class T>
-void ActivityEstimator<T>::remember(const std::vector<ActivityNoise>& noise) {
+void ActivityEstimator<T>::remember(const Tally& tally) {
   ++seen_;
   const double share = (1 - kMemory) / (1 - std::pow(kMemory, static_cast<double>(seen_)));
   const auto follow = [share](T& mean, double value) {
     mean = static_cast<T>(static_cast<double>(mean) + share * (value - static_cast<double>(mean)));
   };
-  for (std::size_t i = 0; i < noise.size(); ++i) {
-    follow(running_[0].values[i], noise[i].signal);
-    follow(running_[1].values[i], noise[i].residual);
+  for (std::size_t i = 0; i < tally.noise.size(); ++i) {
+    follow(running_[0].values[i], tally.noise[i].signal);
+    follow(running_[1].values[i], tally.noise[i].residual);
   }
-  for (std::size_t site = 0; site < active_.size(); ++site) follow(running_[2].values[site], active_[site]);
+  for (std::size_t site = 0; site < tally.active.size(); ++site) follow(running_[2].values[site], tally.active[site]);
 }
 
 template <class T>

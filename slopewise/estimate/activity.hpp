@@ -105,6 +105,13 @@ class ActivityEstimator {
     ActivityRows<T> seen;
     std::vector<std::span<T>> out;
   };
+  // What a pass has seen.
+  struct Tally {
+    double loss = 0;
+    std::vector<ActivityNoise> noise;              // one for all sites where tangents enter together, else one a site
+    std::vector<double> active;                    // units of an example, one a site
+    double squared_errors = 0, fourth_errors = 0;  // Σ|e|² and Σ|e|⁴ of the examples' output errors
+  };
   // Σ over rows: s² and (s − u · m)² of each plane, active units of each site.
   struct Sums {
     std::vector<double> signal, residual, active;
@@ -118,12 +125,12 @@ class ActivityEstimator {
   void correct(const Pass& pass, std::size_t site, std::span<const T> residual_slopes, const T* u, Index batch,
                std::span<T> estimate, std::span<T> residual) const;
   Sums estimate_rows(const Pass& pass, const GivenView<T>& view, const Visit& visit, Index begin, Index end);
-  void give(const Pass& pass, const GivenView<T>& view, std::vector<ActivityNoise>& noise);
+  void give(const Pass& pass, const GivenView<T>& view, Tally& tally);
   double gate_of(std::size_t site) const;
-  RunResult<T> run(Runner<T>& runner, const Pass& pass, const Parameters<T>& parameters, const Batch<T>& batch,
-                   std::span<T> out, std::vector<ActivityNoise>& noise);
-  std::vector<double> paces(double pace) const;
-  void remember(const std::vector<ActivityNoise>& noise);
+  Tally run(Runner<T>& runner, const Pass& pass, const Parameters<T>& parameters, const Batch<T>& batch,
+            std::span<T> out);
+  std::vector<double> paces(const Tally& tally, double pace) const;
+  void remember(const Tally& tally);
 
   const Program& program_;
   ActivitySites sites_;
@@ -139,9 +146,6 @@ class ActivityEstimator {
   };
   std::shared_ptr<Work> work_;
 
-  // Of the pass so far: examples' active units, one a site; Σ|e|² and Σ|e|⁴ of their output errors.
-  std::vector<double> active_;
-  double squared_errors_ = 0, fourth_errors_ = 0;
   std::vector<NamedVector<T>> running_;  // means over earlier batches: "signal", "residual", "active"
   Index seen_ = 0;                       // batches in them
 };

@@ -93,8 +93,7 @@ std::vector<double> back(const double* weight, const std::vector<double>& above,
   return below;
 }
 
-class ActivityLaws : public Activity,
-                     public testing::WithParamInterface<std::tuple<std::string, std::string, bool, bool>> {
+class TracedActivity : public Activity {
  protected:
   Traced trace(Index example) const {
     Traced t;
@@ -112,6 +111,9 @@ class ActivityLaws : public Activity,
     return t;
   }
 };
+
+class ActivityLaws : public TracedActivity,
+                     public testing::WithParamInterface<std::tuple<std::string, std::string, bool, bool>> {};
 
 // E[g] = ∇ and tr V of each layer, for a prior that has learnt something.
 TEST_P(ActivityLaws, MeanAndVarianceAreAsPredicted) {
@@ -362,6 +364,34 @@ TEST_F(Activity, FeedbackLearnsByNormalisedLeastMeanSquares) {
                       (squared_error * (1 + active / kFirst / 2)),
                   1e-15);
     }
+  }
+}
+
+// From B = 0, two estimators of one seed learn the same but for the pace: asked for too much, the one learns at
+// ½ / (1 + n / (K B')), B' = (Σ|e|²)² / Σ|e|⁴, here of three examples that err unlike.
+TEST_F(TracedActivity, PaceIsBoundedByTheExamplesThatErr) {
+  constexpr Index kTangents = 2;
+  constexpr double kSlow = 1e-3;
+  double squares = 0, fourths = 0;
+  for (Index b = 0; b < kExamples; ++b) {
+    double square = 0;
+    for (const double e : trace(b).gradients[2]) square += e * e;
+    squares += square;
+    fourths += square * square;
+  }
+  const double erring = squares * squares / fourths;
+  ASSERT_LT(erring, 0.9 * kExamples);
+  for (const bool together : {true, false}) {
+    const auto learnt = [&](double pace) {
+      ActivityEstimator<double> estimator(
+          net_.program, net_.sites, {.tangents = kTangents, .seed = 4, .prior = "feedback", .together = together});
+      estimator.estimate(theta_, batch(kExamples), 0, pace);
+      return copied(estimator.prior().state().vectors[0].values);
+    };
+    const std::vector<double> slow = learnt(kSlow), fast = learnt(2);
+    const double entries = together ? kFirst + kSecond : kFirst;
+    const double bound = 0.5 / (1 + entries / (kTangents * erring));
+    for (std::size_t i = 0; i < slow.size(); ++i) EXPECT_NEAR(fast[i], bound / kSlow * slow[i], 1e-12);
   }
 }
 
