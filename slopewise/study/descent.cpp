@@ -7,6 +7,8 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/philox.hpp"
+#include "slopewise/base/threads.hpp"
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/study/activities.hpp"
 #include "slopewise/study/timing.hpp"
@@ -52,6 +54,29 @@ DescentStep learned_prior_descent(const Subject& subject, std::uint64_t seed) {
   };
 }
 
+std::vector<Index> draw_examples(std::span<const Index> examples, Index size, std::uint64_t seed,
+                                 std::uint64_t number) {
+  RandomStream random(seed, number);
+  std::vector<Index> drawn;
+  for (Index b = 0; b < size; ++b) drawn.push_back(examples[random.below(static_cast<std::uint32_t>(examples.size()))]);
+  return drawn;
+}
+
+DescentStep minibatch_descent(const Subject& subject, const Dataset& data, std::span<const Index> examples, Index size,
+                              std::uint64_t seed) {
+  const auto whole = std::make_shared<ProgramObjective<float>>(subject.objective());
+  const auto part = std::make_shared<ProgramObjective<float>>(subject.objective());
+  const std::shared_ptr<Estimator<float>> estimator =
+      make_estimator<float>("forward", subject.layout(), {.law = "rank-one", .seed = seed});
+  return [=, &data](Parameters<float>& theta, std::uint32_t step, double rate) {
+    const double loss = whole->loss(theta);
+    const ImageBatch<float> batch(data, draw_examples(examples, size, seed, step));
+    part->bind(batch.batch());
+    estimator->estimate(*part, theta, step).add_to(theta, -rate);
+    return loss;
+  };
+}
+
 double steps_to_half(const Subject& subject, const DescentStep& step, double rate, double most) {
   Parameters<float> theta = subject.parameters();
   try {
@@ -84,6 +109,17 @@ TunedDescent tune_descent(double start, double most,
     }
   }
   return best;
+}
+
+TunedDescent tune_descent(const Subject& subject, double start, double most, Index runs,
+                          const std::function<DescentStep(Index run)>& descent) {
+  return tune_descent(start, most, [&](double rate, double most_now) {
+    std::vector<double> each(static_cast<std::size_t>(runs));
+    parallel_for(runs, [&](Index run) {
+      each[static_cast<std::size_t>(run)] = steps_to_half(subject, descent(run), rate, most_now);
+    });
+    return each;
+  });
 }
 
 }  // namespace slopewise

@@ -56,6 +56,24 @@ TEST_F(Descent, EveryMethodComesToHalfTheLossAndExactStepsAreFewest) {
   EXPECT_LT(learned, forward);
 }
 
+// From mini-batches as many steps are needed as from all examples, and more for the batches' own noise.
+TEST_F(Descent, MiniBatchesTakeMoreSteps) {
+  std::vector<Index> all(32);
+  for (Index i = 0; i < 32; ++i) all[static_cast<std::size_t>(i)] = i;
+  const double rate = curvature_.highest_rate() / 2;
+  const auto tuned = [&](const std::function<DescentStep(Index run)>& descent) {
+    return tune_descent(subject_, rate, 40'000, 3, descent).steps;
+  };
+  const auto seed = [](Index run) { return static_cast<std::uint64_t>(run); };
+  const double whole = tuned([&](Index run) { return forward_descent(subject_, seed(run)); });
+  const double parts = tuned([&](Index run) { return minibatch_descent(subject_, data_, all, 4, seed(run)); });
+  EXPECT_TRUE(std::isfinite(parts));
+  EXPECT_GT(parts, 1.5 * whole);
+  // It tells the loss of all examples, whatever its batch.
+  Parameters<float> theta = subject_.parameters();
+  EXPECT_EQ(minibatch_descent(subject_, data_, all, 4, 1)(theta, 0, 0), subject_.objective().loss(theta));
+}
+
 TEST_F(Descent, TooHighARateDivergesAndTooFewStepsDoNotArrive) {
   const auto steps = [&](double rate, double most) {
     return steps_to_half(subject_, exact_descent(subject_), rate, most);

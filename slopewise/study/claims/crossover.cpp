@@ -46,26 +46,18 @@ Point measure(StudyContext& context, Index hidden) {
   const Index most_exact = quick ? 500 : 2000;
   {
     const ThreadScope one_thread(1);
-    point.exact = tune_descent(curvature.highest_exact_rate() / 2, static_cast<double>(most_exact),
-                               [&](double rate, double most) {
-                                 return std::vector{steps_to_half(subject, exact_descent(subject), rate, most)};
-                               });
+    point.exact = tune_descent(subject, curvature.highest_exact_rate() / 2, static_cast<double>(most_exact), 1,
+                               [&](Index) { return exact_descent(subject); });
   }
   const double most_forward =
       kPatience * curvature.slowdown() * std::min(point.exact.steps, static_cast<double>(most_exact));
-  std::vector<double> each(quick ? 3 : 5);
-  const auto tuned = [&](double start, double most, std::uint64_t stream,
-                         DescentStep (*descent)(const Subject&, std::uint64_t)) {
-    return tune_descent(start, most, [&](double rate, double most_now) {
-      parallel_for(static_cast<Index>(each.size()), [&](Index run) {
-        const std::uint64_t run_seed = derive_seed(seed, stream + static_cast<std::uint64_t>(run));
-        each[static_cast<std::size_t>(run)] = steps_to_half(subject, descent(subject, run_seed), rate, most_now);
-      });
-      return each;
+  const auto tuned = [&](double start, std::uint64_t stream, DescentStep (*descent)(const Subject&, std::uint64_t)) {
+    return tune_descent(subject, start, most_forward, quick ? 3 : 5, [&](Index run) {
+      return descent(subject, derive_seed(seed, stream + static_cast<std::uint64_t>(run)));
     });
   };
-  point.forward = tuned(curvature.highest_rate() / 2, most_forward, 1, forward_descent);
-  point.remedied = tuned(curvature.highest_exact_rate() / 2, most_forward, 100, learned_prior_descent);
+  point.forward = tuned(curvature.highest_rate() / 2, 1, forward_descent);
+  point.remedied = tuned(curvature.highest_exact_rate() / 2, 100, learned_prior_descent);
 
   // A rate of 0 costs what any other does and keeps θ where it is.
   const ThreadScope one_thread(1);

@@ -4,12 +4,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <functional>
-#include <memory>
 
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
-#include "slopewise/estimate/estimator.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
 #include "slopewise/study/curvature.hpp"
@@ -21,6 +18,8 @@ namespace {
 
 constexpr Index kFullSet = 256;
 constexpr Index kMiniBatch = 16;
+// Runs to half the loss, of which the median counts.
+constexpr Index kRuns = 3;
 
 // Shares of the initial loss at which the mini-batches' factor is looked at, and the most steps of descent to the last.
 constexpr double kShares[] = {1, 0.5, 0.1, 0.02};
@@ -77,30 +76,6 @@ Series factors(const StudyContext& context, const Subject& full, std::span<const
   return series;
 }
 
-std::vector<Index> pick(std::span<const Index> indices, std::uint64_t seed, std::uint64_t number) {
-  RandomStream random(seed, number);
-  std::vector<Index> picked;
-  for (Index b = 0; b < kMiniBatch; ++b)
-    picked.push_back(indices[random.below(static_cast<std::uint32_t>(indices.size()))]);
-  return picked;
-}
-
-// Forward gradients of mini-batches; the loss is that of all examples.
-DescentStep minibatch_descent(const StudyContext& context, const Subject& full, std::span<const Index> indices,
-                              std::uint64_t seed) {
-  const auto whole = std::make_shared<ProgramObjective<float>>(full.objective());
-  const auto part = std::make_shared<ProgramObjective<float>>(full.objective());
-  const std::shared_ptr<Estimator<float>> estimator =
-      make_estimator<float>("forward", full.layout(), {.law = "rank-one", .seed = seed});
-  return [=, &context](Parameters<float>& theta, std::uint32_t step, double rate) {
-    const double loss = whole->loss(theta);
-    const ImageBatch<float> batch(context.train(), pick(indices, seed, step));
-    part->bind(batch.batch());
-    estimator->estimate(*part, theta, step).add_to(theta, -rate);
-    return loss;
-  };
-}
-
 // Steps of forward gradients to half the loss over those of exact ones, each at its best rate, beside (tr H + 2λ)/λ, on
 // a network small enough for many runs. Mini-batches multiply that by about E‖∇_B‖²/‖∇‖², here its mean over the two
 // ends of the way. A row for the full batch, one for mini-batches; none where exact steps do not come to half.
@@ -111,9 +86,8 @@ Series slowdowns(const StudyContext& context, std::span<const Index> indices) {
   const std::uint64_t seed = context.seed("minibatch slowdown");
   const Curvature curvature = measure_curvature(full, 128, seed);
   const double most = 20'000;
-  const TunedDescent exact = tune_descent(curvature.highest_exact_rate() / 2, 500, [&](double rate, double limit) {
-    return std::vector{steps_to_half(full, exact_descent(full), rate, limit)};
-  });
+  const TunedDescent exact =
+      tune_descent(full, curvature.highest_exact_rate() / 2, 500, 1, [&](Index) { return exact_descent(full); });
   Series series{.name = "slowdown", .columns = {"measured", "predicted"}, .rows = {}};
   if (!std::isfinite(exact.steps)) return series;
   Parameters<float> halfway = full.parameters();
@@ -125,28 +99,21 @@ Series slowdowns(const StudyContext& context, std::span<const Index> indices) {
   const double factor = (measure_spread(context, full, full.parameters(), indices).factor() +
                          measure_spread(context, full, halfway, indices).factor()) /
                         2;
-  std::vector<double> each(3);
-  const auto measured = [&](double start, const std::function<DescentStep(std::uint64_t seed)>& descent) {
-    const TunedDescent found = tune_descent(start, most, [&](double rate, double limit) {
-      parallel_for(static_cast<Index>(each.size()), [&](Index run) {
-        each[static_cast<std::size_t>(run)] =
-            steps_to_half(full, descent(derive_seed(seed, static_cast<std::uint64_t>(run))), rate, limit);
-      });
-      return each;
-    });
-    return found.steps / exact.steps;
-  };
+  const auto run_seed = [&](Index run) { return derive_seed(seed, static_cast<std::uint64_t>(run)); };
   const double rate = curvature.highest_rate() / 2;
-  const auto add = [&](const std::string& label, double found, double expected) {
-    if (!std::isfinite(found)) return;
-    series.rows.push_back({found, expected});
+  const auto add = [&](const std::string& label, const TunedDescent& found, double expected) {
+    if (!std::isfinite(found.steps)) return;
+    series.rows.push_back({found.steps / exact.steps, expected});
     series.labels.push_back(label);
   };
-  add("full batch", measured(rate, [&](std::uint64_t run) { return forward_descent(full, run); }),
+  add("full batch",
+      tune_descent(full, rate, most, kRuns, [&](Index run) { return forward_descent(full, run_seed(run)); }),
       curvature.slowdown());
   if (context.options().quick) return series;  // some ten thousand steps
   add(fmt::format("mini-batches of {}", kMiniBatch),
-      measured(rate / factor, [&](std::uint64_t run) { return minibatch_descent(context, full, indices, run); }),
+      tune_descent(
+          full, rate / factor, most, kRuns,
+          [&](Index run) { return minibatch_descent(full, context.train(), indices, kMiniBatch, run_seed(run)); }),
       factor * curvature.slowdown());
   return series;
 }
@@ -174,7 +141,8 @@ ClaimResult run(StudyContext& context) {
   parallel_for(count, [&](Index j) {
     check_interrupted("drawing mini-batches");
     Worker& worker = workers.own(full, *probe);
-    const ImageBatch<float> batch(context.train(), pick(indices, batch_seed, static_cast<std::uint64_t>(j)));
+    const ImageBatch<float> batch(context.train(),
+                                  draw_examples(indices, kMiniBatch, batch_seed, static_cast<std::uint64_t>(j)));
     worker.objective.bind(batch.batch());
     const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
     draw->write(worker.tangents);
