@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "slopewise/base/error.hpp"
@@ -12,22 +13,24 @@
 namespace slopewise {
 namespace {
 
-// One layer up to and with its ReLU.
-using Layer = std::function<Node(const Node&)>;
+// One layer up to and with its ReLU; its weights start at `gain` times He's.
+using Layer = std::function<Node(const Node& x, double gain)>;
 
 Layer dense(Index width) {
-  return [width](const Node& x) { return relu(linear(x, width)); };
+  return [width](const Node& x, double gain) { return relu(linear(x, width, true, gain)); };
 }
 
 Layer convolution(const NetworkSpec::Convolution& what) {
-  return [what](const Node& x) {
-    const Node y = relu(conv2d(x, what.channels, 3, {.padding = 1}));
+  return [what](const Node& x, double gain) {
+    const Node y = relu(conv2d(x, what.channels, 3, {.padding = 1}, gain));
     return what.pool ? max_pool(y, 2) : y;
   };
 }
 
 Layer flattened(Layer layer) {
-  return [layer = std::move(layer)](const Node& x) { return layer(x.shape().rank() > 1 ? flatten(x) : x); };
+  return [layer = std::move(layer)](const Node& x, double gain) {
+    return layer(x.shape().rank() > 1 ? flatten(x) : x, gain);
+  };
 }
 
 // (height, width, channels) -> (patches, patch² channels).
@@ -45,14 +48,14 @@ Node patches(const Node& image, Index side) {
 std::vector<Layer> layers_of(const NetworkSpec& spec) {
   std::vector<Layer> layers;
   if (spec.family == "mixer") {
-    layers.push_back([spec](const Node& x) {
-      return relu(linear(patches(x, spec.patch), spec.hidden.empty() ? 0 : spec.hidden[0]));
+    layers.push_back([spec](const Node& x, double gain) {
+      return relu(linear(patches(x, spec.patch), spec.hidden.empty() ? 0 : spec.hidden[0], true, gain));
     });
     for (const Index width : spec.hidden) {
-      layers.push_back([width](const Node& x) { return relu(linear(normalize(x), width)); });
-      layers.push_back([](const Node& x) {
+      layers.push_back([width](const Node& x, double gain) { return relu(linear(normalize(x), width, true, gain)); });
+      layers.push_back([](const Node& x, double gain) {
         const Node across = transpose(normalize(x), {1, 0});
-        return transpose(relu(linear(across, across.shape()[1])), {1, 0});
+        return transpose(relu(linear(across, across.shape()[1], true, gain)), {1, 0});
       });
     }
     return layers;
@@ -64,6 +67,19 @@ std::vector<Layer> layers_of(const NetworkSpec& spec) {
     for (const Index width : spec.hidden) layers.push_back(flattened(dense(width)));
   }
   return layers;
+}
+
+// Whether each layer adds to what it reads.
+std::vector<bool> residual_layers(const NetworkSpec& spec, const std::vector<Layer>& layers, const Shape& image) {
+  std::vector<bool> adds;
+  Builder build;
+  Node h = build.input("image", image);
+  for (const Layer& layer : layers) {
+    const Node made = layer(h, 1);
+    adds.push_back(spec.residual && made.shape() == h.shape());
+    h = made;
+  }
+  return adds;
 }
 
 void check(const NetworkSpec& spec, Index classes) {
@@ -123,6 +139,8 @@ const std::vector<std::string>& network_families() {
 std::vector<ChainBlock> make_chain(const NetworkSpec& spec, const Shape& image, Index classes, bool training) {
   check(spec, classes);
   const std::vector<Layer> layers = layers_of(spec);
+  const std::vector<bool> adds = residual_layers(spec, layers, image);
+  const double residual_gain = 1 / std::sqrt(static_cast<double>(std::ranges::count(adds, true)));
   const auto count = static_cast<Index>(layers.size());
   const Index per_block = spec.block_layers > 0 ? spec.block_layers : std::max<Index>(count, 1);
   std::vector<ChainBlock> blocks;
@@ -140,10 +158,11 @@ std::vector<ChainBlock> make_chain(const NetworkSpec& spec, const Shape& image, 
     if (entering > 0) h = dropout(h, noise, entering);
     ActivitySites sites{.gain = between > 0 ? 1 / (1 - between) : 1};
     for (Index i = first; i < end; ++i) {
-      Node made = layers[static_cast<std::size_t>(i)](h);
+      const auto layer = static_cast<std::size_t>(i);
+      Node made = layers[layer](h, adds[layer] ? residual_gain : 1);
       if (between > 0) made = dropout(made, noise, between);
       sites.nodes.push_back(made.number());
-      h = spec.residual && made.shape() == h.shape() ? h + made : made;
+      h = adds[layer] ? h + made : made;
     }
     const Head top =
         last ? head(h.shape().rank() > 1 ? flatten(h) : h, label, classes, 1, training ? spec.label_smoothing : 0)

@@ -23,8 +23,10 @@ struct NetworkSpec {
     bool pool = false;  // 2×2 maximum after it
   };
   std::vector<Convolution> convolutions = {};
-  Index patch = 7;        // side of a mixer's patches
-  bool residual = false;  // layers that keep the width add to what they read
+  Index patch = 7;  // side of a mixer's patches
+  // Layers that keep the shape add to what they read. The weights of N such layers start at 1/√N of He's, so that what
+  // they add up to does not grow with depth (Radford et al. 2019, section 2.3).
+  bool residual = false;
   double input_dropout = 0;
   double dropout = 0;  // after every layer
   double label_smoothing = 0;

@@ -49,13 +49,14 @@ Parameters<T> initialize(const ParameterLayout& layout, std::uint64_t seed) {
       std::fill(part.begin(), part.end(), segment.initializer.kind == Initializer::Kind::kOne ? T{1} : T{0});
       continue;
     }
+    const double deviation = segment.initializer.gain * draw.deviation;
     const RandomKey stream{.seed = key, .step = 0, .stream = static_cast<std::uint32_t>(i)};
     if (draw.normal) {
       fill_gaussian(stream, 0, part);
     } else {
       fill_uniform(stream, 0, part);
     }
-    for (T& value : part) value = static_cast<T>(double{value} * draw.deviation);
+    for (T& value : part) value = static_cast<T>(double{value} * deviation);
   }
   return parameters;
 }

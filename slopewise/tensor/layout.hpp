@@ -14,6 +14,7 @@ struct Initializer {
   Kind kind = Kind::kZero;
   double fan_in = 1;
   double fan_out = 1;
+  double gain = 1;  // factor of what is drawn
 };
 
 // One named piece of θ, row-major from `offset`.

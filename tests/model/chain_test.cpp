@@ -147,6 +147,25 @@ TEST(Chain, ResidualLayersAddToWhatTheyReadWhereTheWidthStays) {
   EXPECT_EQ(sums(chain(spec)[0]), 0);
 }
 
+// Of N residual layers, wherever the chain is cut; all others, and the heads, start as He's.
+TEST(Chain, ResidualLayersStartSmaller) {
+  NetworkSpec spec{
+      .family = "cnn", .hidden = {12, 12, 12, 12}, .convolutions = {{3}, {3}, {3, true}}, .residual = true};
+  for (const Index per_block : {0, 1, 2}) {
+    spec.block_layers = per_block;
+    std::vector<double> of_layers;
+    for (const ChainBlock& block : chain(spec)) {
+      std::vector<double> gains;
+      for (const Segment& segment : block.program->layout().segments)
+        if (segment.initializer.kind == Initializer::Kind::kHe) gains.push_back(segment.initializer.gain);
+      EXPECT_EQ(gains.back(), 1);  // the head's
+      of_layers.insert(of_layers.end(), gains.begin(), gains.end() - 1);
+    }
+    const double small = 0.5;  // the second convolution and the last three dense layers add
+    EXPECT_THAT(of_layers, testing::ElementsAre(1, small, 1, 1, small, small, small));
+  }
+}
+
 // With every weight 0 all classes are as likely, so each group's loss is log 3.
 TEST(Chain, GroupsEachHaveAHeadAndTheirLossesAddUp) {
   NetworkSpec spec{.hidden = {12, 12}, .block_layers = 1, .groups = 4};

@@ -271,7 +271,7 @@ Node conv2d(const Node& x, const Node& weight, const Node& bias, Conv2dOptions o
   return Builder(x).apply(std::make_shared<Conv2d>(x.shape(), weight, options), {x, weight, bias});
 }
 
-Node conv2d(const Node& x, Index outputs, Index kernel, Conv2dOptions options) {
+Node conv2d(const Node& x, Index outputs, Index kernel, Conv2dOptions options, double gain) {
   if (x.shape().rank() != 3 || outputs < 1 || kernel < 1) {
     throw ShapeError(
         fmt::format("conv2d: expected x (height, width, in), outputs and a kernel of at least 1, found {}, {} and {}",
@@ -283,7 +283,8 @@ Node conv2d(const Node& x, Index outputs, Index kernel, Conv2dOptions options) {
   const auto taps = static_cast<double>(kernel * kernel);
   const Initializer he{.kind = Initializer::Kind::kHe,
                        .fan_in = taps * static_cast<double>(channels),
-                       .fan_out = taps * static_cast<double>(outputs)};
+                       .fan_out = taps * static_cast<double>(outputs),
+                       .gain = gain};
   const Node weight = build.parameter(name + ".weight", {outputs, kernel, kernel, channels}, he, outputs);
   return conv2d(x, weight, build.bias(name + ".bias", weight), options);
 }

@@ -336,7 +336,7 @@ Node linear(const Node& x, const Node& weight) {
   return Builder(x).apply(std::make_shared<Linear>(weight.shape()), {x, weight});
 }
 
-Node linear(const Node& x, Index outputs, bool bias) {
+Node linear(const Node& x, Index outputs, bool bias, double gain) {
   if (x.shape().rank() < 1 || outputs < 1) {
     throw ShapeError(fmt::format("linear: expected x (…, in) and at least one output, found {} and {}",
                                  x.shape().to_string(), outputs));
@@ -344,8 +344,10 @@ Node linear(const Node& x, Index outputs, bool bias) {
   Builder build(x);
   const std::string name = x.graph()->numbered("linear");
   const Index inputs = x.shape()[-1];
-  const Initializer he{
-      .kind = Initializer::Kind::kHe, .fan_in = static_cast<double>(inputs), .fan_out = static_cast<double>(outputs)};
+  const Initializer he{.kind = Initializer::Kind::kHe,
+                       .fan_in = static_cast<double>(inputs),
+                       .fan_out = static_cast<double>(outputs),
+                       .gain = gain};
   const Node weight = build.parameter(name + ".weight", {outputs, inputs}, he, outputs);
   return bias ? linear(x, weight, build.bias(name + ".bias", weight)) : linear(x, weight);
 }
