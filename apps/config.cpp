@@ -43,7 +43,6 @@ void set_option(CLI::Option& option, const CLI::ConfigItem& item) {
   if (option.get_expected_max() == 0) {  // a flag
     const std::string value = item.inputs.size() == 1 ? item.inputs[0] : "";
     if (value != "true" && value != "false") throw CLI::ValidationError(item.name, "expected true or false");
-    if (value == "false") return;
   }
   option.add_result(item.inputs);
   option.run_callback();
@@ -60,7 +59,7 @@ std::string toml_word(const std::string& word) {
 // What the option was given or, failing that, its default, which CLI11 writes as "[256,256]" if it is a list; "" where
 // there is neither.
 std::string value_of(const CLI::Option& option) {
-  if (option.get_expected_max() == 0) return option.count() > 0 ? "true" : "false";  // a flag
+  if (option.get_expected_max() == 0) return option.count() > 0 && option.as<bool>() ? "true" : "false";  // a flag
   std::vector<std::string> words = option.results();
   const std::string standard = option.get_default_str();
   bool list = words.size() > 1;

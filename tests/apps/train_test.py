@@ -254,6 +254,19 @@ class TrainTest(unittest.TestCase):
         self.assertEqual((results["method"], results["config"]["hidden"]), ("exact", "16,16"))
         self.refused(2, "--preset: expected one of", "--preset", "mnist-magic")
 
+    def test_a_flag_gives_way_when_it_is_said_to_be_false(self):
+        (self.directory / "plain.toml").write_text("residual = false\n")
+        weights = {}
+        for name, options in (("preset", []), ("option", ["--residual=false"]), ("config", ["--config", "plain.toml"])):
+            with self.subTest(name):
+                done = self.train("--preset", "mnist-deep", *small("--epochs", 1), *options, "--out", name)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                said = "true" if name == "preset" else "false"
+                self.assertIn(f"\nresidual = {said}\n", (self.directory / name / "config.toml").read_text())
+                weights[name] = (self.directory / name / "weights.safetensors").read_bytes()
+        self.assertEqual(weights["option"], weights["config"])
+        self.assertNotEqual(weights["option"], weights["preset"])
+
     @unittest.skipUnless((PRESETS / "cifar10-local.toml").exists(), "no preset for CIFAR-10")
     def test_cifar10_batches(self):
         for i, name in enumerate([f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]):
