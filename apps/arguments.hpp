@@ -1,13 +1,18 @@
 // Options that several verbs take, and what they stand for.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "slopewise/data/dataset.hpp"
 #include "slopewise/estimate/estimator.hpp"
+
+namespace CLI {
+class App;
+class Option;
+class Validator;
+}  // namespace CLI
 
 namespace slopewise {
 

@@ -1,6 +1,7 @@
 // `slopewise bench`: what a training step costs, beside its opponents, measured in turn on this machine.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <iostream>

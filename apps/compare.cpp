@@ -1,6 +1,7 @@
 // `slopewise compare`: every way to train, on one task, under the same conditions.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <functional>

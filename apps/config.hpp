@@ -1,9 +1,12 @@
 // Options in files: --config, and what a run directory keeps of its own.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace slopewise {
 

@@ -1,5 +1,6 @@
 #include "apps/describe.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <sstream>
 

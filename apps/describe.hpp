@@ -1,9 +1,12 @@
 // What the command line says of itself, for completion and manual pages: the same words as --help.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace slopewise {
 

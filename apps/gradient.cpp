@@ -1,6 +1,7 @@
 // `slopewise gradient`: one gradient, exact and estimated, with everything another tool needs to check the estimate.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>

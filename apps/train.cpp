@@ -1,6 +1,7 @@
 // `slopewise train`: trains a network with forward gradients, or with backprop beside them.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 

@@ -1,10 +1,13 @@
 // A verb of the command line: `slopewise study`, `slopewise gradient`, … One file a verb.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace slopewise {
 

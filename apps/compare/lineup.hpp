@@ -1,7 +1,6 @@
 // The rows of one comparison with the runs that each gets.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -11,6 +10,10 @@
 #include "apps/compare/rows.hpp"
 #include "apps/compare/train_row.hpp"
 #include "slopewise/data/dataset.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace slopewise {
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <sstream>
@@ -135,6 +136,10 @@ Row::Row(RowSpec spec, const CLI::App& shared)
   apply_config(*command_, lines_of(Part::kMethod, spec_.toml), "row " + spec_.name);
   options_->preset = spec_.preset;
 }
+
+Row::Row(Row&&) noexcept = default;
+Row& Row::operator=(Row&&) noexcept = default;
+Row::~Row() = default;
 
 void Row::set(const std::string& name, const std::string& value) {
   CLI::Option* option = command_->get_option("--" + name);

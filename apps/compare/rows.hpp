@@ -1,13 +1,16 @@
 // What is compared: ways to make gradients and steps, on one task.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "apps/train/options.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace slopewise {
 
@@ -37,6 +40,9 @@ class Row {
   // `shared`: a command with some of train's options; those that were given hold before the row's own. Throws
   // ArgumentError for a line of the row that is no option or does not fit.
   Row(RowSpec spec, const CLI::App& shared);
+  Row(Row&&) noexcept;
+  Row& operator=(Row&&) noexcept;
+  ~Row();
 
   const RowSpec& spec() const { return spec_; }
   const CLI::App& command() const { return *command_; }

@@ -1,13 +1,16 @@
 // What a training run leaves in its directory: results.json and metrics.jsonl.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "apps/train/options.hpp"
 #include "apps/train/run.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace slopewise {
 

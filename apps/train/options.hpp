@@ -1,7 +1,6 @@
 // The options of `slopewise train`, and the presets: files of the same options, named.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -9,6 +8,10 @@
 
 #include "apps/arguments.hpp"
 #include "slopewise/train/settings.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace slopewise {
 
