@@ -41,7 +41,7 @@ CLI::Option& find_option(CLI::App& command, const std::string& name, const std::
 }
 
 void set_option(CLI::Option& option, const CLI::ConfigItem& item) {
-  if (option.get_expected_max() == 0) {  // a flag
+  if (is_flag(option)) {
     const std::string value = item.inputs.size() == 1 ? item.inputs[0] : "";
     if (value != "true" && value != "false") throw CLI::ValidationError(item.name, "expected true or false");
   }
@@ -60,7 +60,7 @@ std::string toml_word(const std::string& word) {
 // What the option was given or, failing that, its default, which CLI11 writes as "[256,256]" if it is a list; "" where
 // there is neither.
 std::string value_of(const CLI::Option& option) {
-  if (option.get_expected_max() == 0) return option.count() > 0 && option.as<bool>() ? "true" : "false";  // a flag
+  if (is_flag(option)) return is_on(option) ? "true" : "false";
   std::vector<std::string> words = option.results();
   const std::string standard = option.get_default_str();
   bool list = words.size() > 1;
@@ -76,6 +76,14 @@ std::string value_of(const CLI::Option& option) {
 }
 
 }  // namespace
+
+bool is_flag(const CLI::Option& option) {
+  return option.get_expected_max() == 0;
+}
+
+bool is_on(const CLI::Option& flag) {
+  return flag.count() > 0 && flag.as<bool>();
+}
 
 void apply_config(CLI::App& command, const std::string& toml, const std::string& source) {
   for (const CLI::ConfigItem& item : parse(toml, source)) {

@@ -6,9 +6,14 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace slopewise {
+
+bool is_flag(const CLI::Option& option);
+// Whether a flag was given, and not as "=false".
+bool is_on(const CLI::Option& flag);
 
 // Sets every option that the command line left alone to what `toml` says: one "name = value" a line, lists in brackets,
 // under the command's name in brackets or under none. `source` is named in messages. Throws ArgumentError for a name

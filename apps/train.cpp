@@ -172,7 +172,7 @@ Verb add_train(CLI::App& app) {
             for (const Preset& preset : presets()) {
               const std::string toml = preset.toml;
               const std::string first = toml.substr(0, toml.find('\n'));
-              std::cout << fmt::format("{:<20}{}\n", preset.name, first.starts_with("# ") ? first.substr(2) : "");
+              std::cout << fmt::format("{:<24}{}\n", preset.name, first.starts_with("# ") ? first.substr(2) : "");
             }
             return 0;
           }};

@@ -153,8 +153,11 @@ std::string Row::command_line() const {
   for (const CLI::Option* option : command_->get_options()) {
     const std::string name = name_of(*option), value = fmt::format("{}", fmt::join(option->results(), ","));
     if (option->count() == 0 || name == "out" || name == "quiet" || value == option->get_default_str()) continue;
-    line += " --" + name;
-    if (option->get_expected_max() > 0) line += " " + value;  // else a flag
+    if (!is_flag(*option)) {
+      line += fmt::format(" --{} {}", name, value);
+    } else if (is_on(*option)) {
+      line += " --" + name;
+    }
   }
   return line;
 }

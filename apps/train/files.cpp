@@ -36,9 +36,12 @@ Json config_json(const CLI::App& command) {
     if (!option->get_configurable() || option->get_lnames().empty()) continue;
     const std::string& name = option->get_lnames()[0];
     if (name == "help") continue;
-    std::string value =
-        option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ",")) : option->get_default_str();
-    config[name] = std::move(value);
+    if (is_flag(*option)) {
+      config[name] = is_on(*option) ? "true" : "false";
+    } else {
+      config[name] =
+          option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ",")) : option->get_default_str();
+    }
   }
   return config;
 }

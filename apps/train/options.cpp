@@ -87,7 +87,9 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
       ->allow_extra_args(false)
       ->group(group);
   count("--patch", settings.network.patch, 1, 4096, "Side of the mixer's patches, in pixels");
-  command.add_flag("--residual", settings.network.residual, "Layers of equal width add to what they read")
+  command
+      .add_flag("--residual", settings.network.residual,
+                "Layers of equal width add to what they read, and start smaller")
       ->group(group);
   count("--validation", settings.validation, 0, kMost,
         "Hold out the last N training images and judge on them, not on the test set");

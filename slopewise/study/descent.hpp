@@ -20,8 +20,10 @@ using DescentStep = std::function<double(Parameters<float>& theta, std::uint32_t
 DescentStep exact_descent(const Subject& subject);
 DescentStep forward_descent(const Subject& subject, std::uint64_t seed);
 DescentStep learned_prior_descent(const Subject& subject, std::uint64_t seed);
-// With forward gradients of mini-batches, `size` of the subject's `examples` in `data` each, drawn with replacement.
-// The loss is still that of all of them.
+// Numbers of `size` examples for draw number `number`, with replacement.
+std::vector<Index> draw_examples(std::span<const Index> examples, Index size, std::uint64_t seed, std::uint64_t number);
+// With forward gradients of mini-batches, `size` of the subject's `examples` in `data` each, drawn with replacement;
+// both must outlive the step. The loss is still that of all of them.
 DescentStep minibatch_descent(const Subject& subject, const Dataset& data, std::span<const Index> examples, Index size,
                               std::uint64_t seed);
 
@@ -41,7 +43,5 @@ TunedDescent tune_descent(double start, double most,
 // The same with steps_to_half of so many runs, spread over the threads; `descent` makes the step of each.
 TunedDescent tune_descent(const Subject& subject, double start, double most, Index runs,
                           const std::function<DescentStep(Index run)>& descent);
-// Numbers of `size` examples for draw number `number`, with replacement.
-std::vector<Index> draw_examples(std::span<const Index> examples, Index size, std::uint64_t seed, std::uint64_t number);
 
 }  // namespace slopewise

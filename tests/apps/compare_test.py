@@ -100,6 +100,17 @@ class CompareTest(unittest.TestCase):
         self.assertEqual((again["test_error"], again["test_loss"]), tuple(
             rows["activities-feedback"][key] for key in ("test_error", "test_loss")))
 
+    def test_a_flag_said_to_be_false_stays_so(self):
+        (self.directory / "mine.toml").write_text('method = "exact"\ncheckpointed = false\n')
+        _, rows = self.done("mine.toml", *SMALL, "--preset", "mnist-deep", "--residual=false")
+        self.assertNotIn("--residual", rows["mine"]["command"])
+        self.assertNotIn("--checkpointed", rows["mine"]["command"])
+        config = self.read("mine-seed1/results.json")["config"]
+        self.assertEqual((config["residual"], config["checkpointed"]), ("false", "false"))
+        resumed = self.compare("--resume", "out", "--seeds", 2)
+        self.assertEqual(resumed.returncode, 0, resumed.stderr)
+        self.assertEqual(self.read("mine-seed2/results.json")["config"]["residual"], "false")
+
     def test_the_task_is_the_same_for_all(self):
         (self.directory / "mine.toml").write_text('method = "exact"\nhidden = [8]\ndropout = 0.5\nrate = 0.01\nbatch = 100\n')
         self.done("mnist-backprop", "mine.toml", *SMALL, "--label-smoothing", "0.05")

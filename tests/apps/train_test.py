@@ -266,6 +266,12 @@ class TrainTest(unittest.TestCase):
                 weights[name] = (self.directory / name / "weights.safetensors").read_bytes()
         self.assertEqual(weights["option"], weights["config"])
         self.assertNotEqual(weights["option"], weights["preset"])
+        again = subprocess.run([SLOPEWISE, "rerun", "preset", "--residual=false", "--out", "again"], cwd=self.directory,
+                               capture_output=True, text=True, timeout=120)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual((self.directory / "again/weights.safetensors").read_bytes(), weights["option"])
+        flags = [self.results(run)["config"]["residual"] for run in ("preset", "option", "config", "again")]
+        self.assertEqual(flags, ["true", "false", "false", "false"])
 
     @unittest.skipUnless((PRESETS / "cifar10-local.toml").exists(), "no preset for CIFAR-10")
     def test_cifar10_batches(self):

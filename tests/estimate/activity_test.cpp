@@ -391,6 +391,7 @@ TEST_F(TracedActivity, PaceIsBoundedByTheExamplesThatErr) {
     const std::vector<double> slow = learnt(kSlow), fast = learnt(2);
     const double entries = together ? kFirst + kSecond : kFirst;
     const double bound = 0.5 / (1 + entries / (kTangents * erring));
+    EXPECT_THAT(slow, testing::Contains(testing::Not(0.0)));
     for (std::size_t i = 0; i < slow.size(); ++i) EXPECT_NEAR(fast[i], bound / kSlow * slow[i], 1e-12);
   }
 }

@@ -164,6 +164,12 @@ TEST(Chain, ResidualLayersStartSmaller) {
     const double small = 0.5;  // the second convolution and the last three dense layers add
     EXPECT_THAT(of_layers, testing::ElementsAre(1, small, 1, 1, small, small, small));
   }
+  // The patches' embedding, then two layers a width that add, then the head.
+  std::vector<double> mixed;
+  for (const Segment& segment :
+       chain({.family = "mixer", .hidden = {5, 5}, .patch = 4, .residual = true})[0].program->layout().segments)
+    if (segment.initializer.kind == Initializer::Kind::kHe) mixed.push_back(segment.initializer.gain);
+  EXPECT_THAT(mixed, testing::ElementsAre(1, 0.5, 0.5, 0.5, 0.5, 1));
 }
 
 // With every weight 0 all classes are as likely, so each group's loss is log 3.

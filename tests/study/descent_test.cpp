@@ -1,8 +1,10 @@
 #include "slopewise/study/descent.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "slopewise/data/digits.hpp"
 #include "slopewise/study/curvature.hpp"
@@ -56,7 +58,7 @@ TEST_F(Descent, EveryMethodComesToHalfTheLossAndExactStepsAreFewest) {
   EXPECT_LT(learned, forward);
 }
 
-// From mini-batches as many steps are needed as from all examples, and more for the batches' own noise.
+// Mini-batches add noise of their own, so more steps are needed.
 TEST_F(Descent, MiniBatchesTakeMoreSteps) {
   std::vector<Index> all(32);
   for (Index i = 0; i < 32; ++i) all[static_cast<std::size_t>(i)] = i;
@@ -72,6 +74,19 @@ TEST_F(Descent, MiniBatchesTakeMoreSteps) {
   // It tells the loss of all examples, whatever its batch.
   Parameters<float> theta = subject_.parameters();
   EXPECT_EQ(minibatch_descent(subject_, data_, all, 4, 1)(theta, 0, 0), subject_.objective().loss(theta));
+}
+
+// 3000 draws of 2 of 3 numbers: each number 2000 times, with a standard deviation of 37.
+TEST(DrawExamples, FromTheExamplesAloneAndByTheNumberOfTheDraw) {
+  const std::vector<Index> examples{4, 7, 9};
+  std::map<Index, int> counts;
+  for (std::uint64_t number = 0; number < 3000; ++number)
+    for (const Index drawn : draw_examples(examples, 2, 1, number)) ++counts[drawn];
+  EXPECT_THAT(counts, testing::UnorderedElementsAre(testing::Key(4), testing::Key(7), testing::Key(9)));
+  for (const auto& [example, count] : counts) EXPECT_NEAR(count, 2000, 5.5 * 37) << example;
+  EXPECT_EQ(draw_examples(examples, 9, 1, 3), draw_examples(examples, 9, 1, 3));
+  EXPECT_NE(draw_examples(examples, 9, 1, 3), draw_examples(examples, 9, 1, 4));
+  EXPECT_NE(draw_examples(examples, 9, 1, 3), draw_examples(examples, 9, 2, 3));
 }
 
 TEST_F(Descent, TooHighARateDivergesAndTooFewStepsDoNotArrive) {
