@@ -394,7 +394,9 @@ class TrainTest(unittest.TestCase):
 
     def test_a_diverging_run_says_where_and_what_to_do(self):
         for options, remedy in ((["--method", "exact", "--optimizer", "sgd"], "--clip-norm"),
-                                (["--method", "exact", "--optimizer", "sgd", "--measure-every", 1], "--clip-norm"),
+                                # So deep that the first step already makes what is measured after it infinite.
+                                (["--method", "exact", "--optimizer", "sgd", "--measure-every", 1, "--hidden",
+                                  ",".join(["16"] * 9)], "--clip-norm"),
                                 (["--method", "weights", "--optimizer", "sgd"], "--clip-slope")):
             done = self.train(*small("--schedule", "constant", "--rate", 1e6, "--out", "run", *options))
             self.assertEqual((done.returncode, done.stdout), (1, ""))
