@@ -234,5 +234,5 @@ class CompareTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SLOPEWISE = sys.argv.pop(1)
+    SLOPEWISE = str(Path(sys.argv.pop(1)).resolve())
     unittest.main()

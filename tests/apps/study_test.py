@@ -104,5 +104,5 @@ class StudyTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SLOPEWISE = sys.argv.pop(1)
+    SLOPEWISE = str(Path(sys.argv.pop(1)).resolve())
     unittest.main()
