@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "apps/config.hpp"
+
 namespace slopewise {
 namespace {
 
@@ -39,7 +41,7 @@ std::vector<OptionWords> describe_options(const CLI::App& command) {
       for (const std::string& name : option->get_snames()) words.names.push_back("-" + name);
       for (const std::string& name : option->get_lnames()) words.names.push_back("--" + name);
     }
-    if (option->get_expected_max() > 0) split_type(option->get_type_name(), words);
+    if (!is_flag(*option)) split_type(option->get_type_name(), words);
     if (words.standard.starts_with('[')) words.standard = words.standard.substr(1, words.standard.size() - 2);
     all.push_back(std::move(words));
   }

@@ -1,4 +1,4 @@
-// slopewise rerun: a study or a training run once more, with the options it left in its directory.
+// `slopewise rerun`: a run once more, with the options it left in its directory.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
