@@ -23,7 +23,7 @@
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/report/terminal.hpp"
-#include "slopewise/tensor/packed.hpp"
+#include "slopewise/tensor/products/weight_product.hpp"
 
 namespace slopewise {
 namespace {

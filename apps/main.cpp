@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <iostream>
 #include <new>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "slopewise/base/nearest.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/base/version.hpp"
+#include "slopewise/tensor/products/backend.hpp"
 
 namespace slopewise {
 namespace {
@@ -30,12 +30,11 @@ constexpr int kFailed = 1;
 std::string version_text() {
   // Highway numbers its targets from the best down.
   const std::int64_t supported = hwy::SupportedTargets();
-  const dnnl_version_t& dnnl = *dnnl::version();
   return fmt::format(
       "slopewise {}\n"
       "compiler         {} {}\n"
       "instruction set  {} (as Highway names it)\n"
-      "oneDNN           {}.{}.{}\n"
+      "products         {}\n"
       "threads          {}",
       version(),
 #ifdef __clang__
@@ -43,7 +42,7 @@ std::string version_text() {
 #else
       "GCC", __VERSION__,
 #endif
-      hwy::TargetName(supported & -supported), dnnl.major, dnnl.minor, dnnl.patch, thread_count());
+      hwy::TargetName(supported & -supported), describe_products(), thread_count());
 }
 
 // What is wrong with an argument that no verb or option took.

@@ -1,12 +1,10 @@
 #include "apps/bench/product.hpp"
 
-#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "slopewise/base/philox.hpp"
-#include "slopewise/base/threads.hpp"
-#include "slopewise/tensor/packed.hpp"
+#include "slopewise/tensor/products/weight_product.hpp"
 
 namespace slopewise {
 namespace {
@@ -14,26 +12,24 @@ namespace {
 class Product {
  public:
   Product(Index batch, bool bfloat16)
-      : batch_(batch), bfloat16_(bfloat16), weights_(kProductSide, kProductSide), x_(random(batch)), y_(x_.size()) {
-    weights_.pack(random(kProductSide).data());
+      : batch_(batch),
+        bfloat16_(bfloat16),
+        weights_(WeightProduct::make(kProductSide, kProductSide)),
+        x_(random(batch)),
+        y_(x_.size()) {
+    weights_->pack(random(kProductSide).data());
     if (!bfloat16) return;
-    weights_.keep_bfloat16();
+    weights_->keep_bfloat16();
     x16_.resize(x_.size());
     to_bfloat16(x_.data(), x16_.data(), static_cast<Index>(x_.size()));
   }
 
   void run() {
-    const Index rows = (batch_ + thread_count() - 1) / thread_count();
-    parallel_for((batch_ + rows - 1) / rows, [&](Index piece) {
-      const Index first = piece * rows;
-      const Index count = std::min(rows, batch_ - first);
-      float* y = y_.data() + first * kProductSide;
-      if (bfloat16_) {
-        weights_.multiply_bfloat16(count, x16_.data() + first * kProductSide, y);
-      } else {
-        weights_.multiply(count, x_.data() + first * kProductSide, y);
-      }
-    });
+    if (bfloat16_) {
+      weights_->multiply_bfloat16(batch_, x16_.data(), y_.data());
+    } else {
+      weights_->multiply(batch_, x_.data(), y_.data());
+    }
   }
 
  private:
@@ -46,7 +42,7 @@ class Product {
 
   Index batch_;
   bool bfloat16_;
-  PackedMatrix weights_;
+  std::unique_ptr<WeightProduct> weights_;
   std::vector<float> x_, y_;
   std::vector<Bfloat16> x16_;
 };

@@ -20,7 +20,7 @@ class DrawOf : public Draw {
 };
 
 // And `template <class Weight, class T> void add(coefficients, block, Weight&& weight, T* bias) const`, `weight` a
-// pointer to the weight's entries or a PackedMatrix.
+// pointer to the weight's entries or a WeightProduct.
 template <class Derived>
 class DrawOfBlocks : public DrawOf<Derived> {
  public:
@@ -31,7 +31,7 @@ class DrawOfBlocks : public DrawOf<Derived> {
   void add_block(std::span<const double> coefficients, const Block& block, double* weight, double* bias) const final {
     this->self().add(coefficients, block, weight, bias);
   }
-  void add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
+  void add_block(std::span<const double> coefficients, const Block& block, WeightProduct& weight,
                  float* bias) const final {
     this->self().add(coefficients, block, weight, bias);
   }

@@ -130,23 +130,14 @@ void Draw::add_block(std::span<const double> coefficients, const Block& block, d
   add_segment(coefficients, block.weight, weight);
   if (bias) add_segment(coefficients, block.bias, bias);
 }
-void Draw::add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
+void Draw::add_block(std::span<const double> coefficients, const Block& block, WeightProduct& weight,
                      float* bias) const {
   const Index offset = layout_.segments[static_cast<std::size_t>(block.weight)].offset;
-  parallel_for(
-      weight.panels(),
-      [&](Index p) {
-        thread_local std::vector<float> scratch;
-        scratch.resize(static_cast<std::size_t>(kRowsAtATime * block.columns));
-        for (Index k = 0; k < count_; ++k) {
-          const auto rows = [&](Index first, Index rows_now, float* to) {
-            fill(k, offset + first * block.columns, {to, static_cast<std::size_t>(rows_now * block.columns)});
-            return static_cast<const float*>(to);
-          };
-          weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows, scratch.data());
-        }
-      },
-      LoopSchedule::kStatic);
+  weight.add(std::vector<float>(coefficients.begin(), coefficients.end()),
+             [&](Index k, Index first, Index rows, float* to) {
+               fill(k, offset + first * block.columns, {to, static_cast<std::size_t>(rows * block.columns)});
+               return static_cast<const float*>(to);
+             });
   if (bias) add_segment(coefficients, block.bias, bias);
 }
 
@@ -178,7 +169,7 @@ void Draw::add_to(std::span<const double> coefficients, Parameters<float>& theta
   for (const Block& block : layout_.blocks) {
     const Index offset = layout_.segments[static_cast<std::size_t>(block.weight)].offset;
     float* bias = block.bias >= 0 ? flat(block.bias) : nullptr;
-    if (PackedMatrix* packed = theta.edit_packed(offset, block.rows, block.columns)) {
+    if (WeightProduct* packed = theta.edit_packed(offset, block.rows, block.columns)) {
       add_block(coefficients, block, *packed, bias);
     } else {
       add_block(coefficients, block, flat(block.weight), bias);

@@ -72,7 +72,7 @@ class Draw {
   // one, at `bias`.
   virtual void add_block(std::span<const double> coefficients, const Block& block, float* weight, float* bias) const;
   virtual void add_block(std::span<const double> coefficients, const Block& block, double* weight, double* bias) const;
-  virtual void add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
+  virtual void add_block(std::span<const double> coefficients, const Block& block, WeightProduct& weight,
                          float* bias) const;
 
  private:

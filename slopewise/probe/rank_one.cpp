@@ -94,7 +94,7 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
       }
     });
   }
-  void add(std::span<const double> coefficients, const Block& block, PackedMatrix& weight, float* bias) const {
+  void add(std::span<const double> coefficients, const Block& block, WeightProduct& weight, float* bias) const {
     std::vector<float> lefts, rights;  // c_k u_k and w_k, (K, rows) and (K, columns)
     const std::size_t b = number(block);
     for (Index k = 0; k < count(); ++k) {
@@ -102,10 +102,7 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
         lefts.push_back(static_cast<float>(coefficients[static_cast<std::size_t>(k)]) * entry);
       rights.insert(rights.end(), right(k, b).begin(), right(k, b).begin() + block.columns);
     }
-    parallel_for(
-        weight.panels(),
-        [&](Index p) { weight.add_rank_one(p, count(), {.left = lefts.data(), .right = rights.data()}); },
-        LoopSchedule::kStatic);
+    weight.add_rank_one(count(), {.left = lefts.data(), .right = rights.data()});
     if (bias) add(coefficients, block, static_cast<float*>(nullptr), bias);
   }
 

@@ -31,21 +31,12 @@ class StoredDraw final : public Draw {
                  double* bias) const override {
     draw_->add_block(coefficients, block, weight, bias);
   }
-  void add_block(std::span<const double> coefficients, const Block& block, PackedMatrix& weight,
+  void add_block(std::span<const double> coefficients, const Block& block, WeightProduct& weight,
                  float* bias) const override {
     if (!holds(block)) return draw_->add_block(coefficients, block, weight, bias);
     const float* rows = tangents_->dense(block.weight);
-    parallel_for(
-        weight.panels(),
-        [&](Index p) {
-          for (Index k = 0; k < count(); ++k) {
-            const auto rows_from = [&](Index first, Index, float*) {
-              return rows + (k * block.rows + first) * block.columns;
-            };
-            weight.add(p, static_cast<float>(coefficients[static_cast<std::size_t>(k)]), rows_from, nullptr);
-          }
-        },
-        LoopSchedule::kStatic);
+    weight.add(std::vector<float>(coefficients.begin(), coefficients.end()),
+               [&](Index k, Index first, Index, float*) { return rows + (k * block.rows + first) * block.columns; });
     if (bias) add_segment(coefficients, block.bias, bias);
   }
 

@@ -20,7 +20,7 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
     const Segment& segment = layout().segments[static_cast<std::size_t>(nodes()[i].slot)];
     const Block& block = layout().blocks[static_cast<std::size_t>(segment.block)];
     if (plan.nodes[i].packed && element_size == sizeof(float)) {
-      report.packed += PackedMatrix::bytes(block.rows, block.columns, plan.nodes[i].bfloat16);
+      report.packed += WeightProduct::bytes(block.rows, block.columns, plan.nodes[i].bfloat16);
     }
     switch (plan.workload.forms[static_cast<std::size_t>(nodes()[i].slot)]) {
       case TangentForm::kNone:

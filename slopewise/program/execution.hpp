@@ -71,7 +71,7 @@ class Execution {
   // A parameter as the ops of this run read it.
   struct Weights {
     T* flat = nullptr;
-    const PackedMatrix* packed = nullptr;
+    const WeightProduct* packed = nullptr;
   };
 
   Index thread_index_of_tile() const;

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "slopewise/base/shape.hpp"
-#include "slopewise/tensor/packed.hpp"
+#include "slopewise/tensor/products/weight_product.hpp"
 #include "slopewise/tensor/tangents.hpp"
 
 namespace slopewise {
@@ -35,7 +35,7 @@ struct Jet {
   // Only for parameters whose consumers take them so:
   RankOne<T> rank_one;                   // the K tangents as factors, in place of `tangent`
   Drawn<T> drawn;                        // the K tangents as a function, in place of `tangent`
-  const PackedMatrix* packed = nullptr;  // the matrix as products read it, in place of `value`
+  const WeightProduct* packed = nullptr;  // the matrix as products read it, in place of `value`
 
   bool shared() const { return rows == 1; }
   bool active() const { return tangent || rank_one.left || drawn.fill; }
@@ -82,7 +82,7 @@ template <class T>
 struct Cotangent {
   T* data = nullptr;  // (rows of the input, size)
   bool accumulate = false;
-  PackedMatrix* packed = nullptr;  // in place of `data`: a packed matrix to add to, for ops that update in place
+  WeightProduct* packed = nullptr;  // in place of `data`: a packed matrix to add to, for ops that update in place
 
   explicit operator bool() const { return data || packed; }
 };

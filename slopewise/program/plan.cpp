@@ -205,7 +205,7 @@ class Planner {
     const Segment& segment = program_.layout().segments[static_cast<std::size_t>(node(i).slot)];
     const Block& block = program_.layout().blocks[static_cast<std::size_t>(segment.block)];
     const bool by_rows = segment.shape.rank() >= 2 && segment.shape[0] == block.rows;
-    own.packed = all_packed && by_rows && PackedMatrix::suits(block.rows, block.columns);
+    own.packed = all_packed && by_rows && WeightProduct::suits(block.rows, block.columns);
     own.bfloat16 = own.packed && low();
     own.rank_one = own.tangent && form == TangentForm::kRankOne && all_rank_one && by_rows;
     own.drawn = own.tangent && form == TangentForm::kDrawn && all_drawn && by_rows;

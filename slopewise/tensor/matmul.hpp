@@ -14,7 +14,7 @@ struct Operand {
 };
 
 // C = alpha A B + beta C, with A (m, k), B (k, n), C (m, n) of row stride `c_stride`, for float and double.
-// By OpenBLAS: oneDNN 2.6.3's sgemm is faster, but a signal that arrives while it runs corrupts memory.
+// Which library makes it depends on T and the extents (products/backend.hpp); the bits depend on nothing else.
 template <class T>
 void matmul(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T beta, T* c, Index c_stride);
 

@@ -34,7 +34,7 @@ std::span<const T> Parameters<T>::values(Index offset, Index count) const {
   if constexpr (std::is_same_v<T, float>) {
     for (auto& [place, entry] : packed_) {
       if (entry.state != State::kAhead || !place.meets(offset, count)) continue;
-      entry.matrix.unpack(values_.data() + place.offset);
+      entry.matrix->unpack(values_.data() + place.offset);
       entry.state = State::kEqual;
     }
   }
@@ -51,29 +51,29 @@ std::span<T> Parameters<T>::edit(Index offset, Index count) {
 }
 
 template <class T>
-const PackedMatrix& Parameters<T>::packed(Index offset, Index rows, Index columns,
-                                          bool bfloat16) const requires std::same_as<T, float> {
+const WeightProduct& Parameters<T>::packed(Index offset, Index rows, Index columns,
+                                           bool bfloat16) const requires std::same_as<T, float> {
   const Place place{offset, rows, columns};
   auto found = packed_.find(place);
-  if (found == packed_.end()) found = packed_.emplace(place, Packed{PackedMatrix(rows, columns)}).first;
+  if (found == packed_.end()) found = packed_.emplace(place, Packed{WeightProduct::make(rows, columns)}).first;
   Packed& entry = found->second;
   if (entry.state == State::kStale) {
-    entry.matrix.pack(values(offset, rows * columns).data());
+    entry.matrix->pack(values(offset, rows * columns).data());
     entry.state = State::kEqual;
   }
-  if (bfloat16) entry.matrix.keep_bfloat16();
-  return entry.matrix;
+  if (bfloat16) entry.matrix->keep_bfloat16();
+  return *entry.matrix;
 }
 
 template <class T>
-PackedMatrix* Parameters<T>::edit_packed(Index offset, Index rows, Index columns) requires std::same_as<T, float> {
+WeightProduct* Parameters<T>::edit_packed(Index offset, Index rows, Index columns) requires std::same_as<T, float> {
   const auto found = packed_.find(Place{offset, rows, columns});
   if (found == packed_.end() || found->second.state == State::kStale) return nullptr;
   for (auto& [place, entry] : packed_) {
     if (place.meets(offset, rows * columns)) entry.state = State::kStale;
   }
   found->second.state = State::kAhead;
-  return &found->second.matrix;
+  return found->second.matrix.get();
 }
 
 template <class T>

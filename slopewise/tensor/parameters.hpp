@@ -5,10 +5,11 @@
 #include <compare>
 #include <concepts>
 #include <map>
+#include <memory>
 #include <span>
 #include <vector>
 
-#include "slopewise/tensor/packed.hpp"
+#include "slopewise/tensor/products/weight_product.hpp"
 
 namespace slopewise {
 
@@ -34,11 +35,11 @@ class Parameters {
   std::span<T> edit(Index offset, Index count);
 
   // The matrix (rows, columns) at `offset`, packed; `bfloat16`: with its copy of half the width.
-  const PackedMatrix& packed(Index offset, Index rows, Index columns,
-                             bool bfloat16 = false) const requires std::same_as<T, float>;
+  const WeightProduct& packed(Index offset, Index rows, Index columns,
+                              bool bfloat16 = false) const requires std::same_as<T, float>;
   // The same to change in place, after which it is the truth; null where no such matrix is packed and up to date, so
   // that edit() is the way.
-  PackedMatrix* edit_packed(Index offset, Index rows, Index columns) requires std::same_as<T, float>;
+  WeightProduct* edit_packed(Index offset, Index rows, Index columns) requires std::same_as<T, float>;
   // Packs the matrix, makes that the truth, and gives the memory of its flat entries back until they are asked for.
   void compact(Index offset, Index rows, Index columns) requires std::same_as<T, float>;
 
@@ -50,7 +51,7 @@ class Parameters {
     bool meets(Index first, Index count) const { return offset < first + count && first < offset + rows * columns; }
   };
   struct Packed {
-    PackedMatrix matrix;
+    std::unique_ptr<WeightProduct> matrix;
     State state = State::kStale;
   };
 

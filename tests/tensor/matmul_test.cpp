@@ -7,8 +7,9 @@
 #include <cmath>
 #include <csignal>
 #include <limits>
+#include <utility>
 
-#include "slopewise/tensor/packed.hpp"
+#include "slopewise/tensor/products/weight_product.hpp"
 #include "tests/support.hpp"
 
 namespace slopewise {
@@ -107,6 +108,38 @@ TYPED_TEST(Matmul, EveryPairOfTransposesAtEveryWidth) {
   }
 }
 
+// So large that another library makes them where one is quicker: every pair of transposes, gaps behind rows, factors.
+TYPED_TEST(Matmul, LargeProductsToo) {
+  using T = TypeParam;
+  constexpr Index kM = 70, kN = 130, kK = 90;
+  std::uint64_t seed = 0;
+  for (const bool a_transposed : {false, true}) {
+    for (const bool b_transposed : {false, true}) {
+      for (const Index gap : {0, 3}) {
+        for (const auto& [alpha, beta] : {std::pair{T(1), T(0)}, {T(1), T(1)}, {T(-0.75), T(0.5)}, {T(2), T(0)}}) {
+          ++seed;
+          const Matrix<T> a(kM, kK, a_transposed, gap, 3 * seed);
+          const Matrix<T> b(kK, kN, b_transposed, gap, 3 * seed + 1);
+          const Index stride = kN + gap;
+          const std::vector<T> before =
+              beta == 0 ? std::vector<T>(static_cast<std::size_t>(kM * stride), std::numeric_limits<T>::quiet_NaN())
+                        : random_vector<T>(kM * stride, 3 * seed + 2);
+          std::vector<T> c = before;
+          matmul<T>(kM, kN, kK, alpha, a.operand(), b.operand(), beta, c.data(), stride);
+          for (Index i = 0; i < kM; ++i) {
+            for (Index j = 0; j < kN; ++j) {
+              const auto at = static_cast<std::size_t>(i * stride + j);
+              double expected = beta == 0 ? 0 : double{beta} * before[at];
+              for (Index l = 0; l < kK; ++l) expected += double{alpha} * a(i, l) * b(l, j);
+              ASSERT_NEAR(c[at], expected, 2 * rounding<T>(kK)) << "entry " << i << ", " << j << ", case " << seed;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 // A signal may arrive at any moment of a product: 20,000 products under a timer that fires every 0.2 ms of them.
 TEST(Matmul, SurvivesSignals) {
   static volatile std::sig_atomic_t arrived = 0;
@@ -121,12 +154,12 @@ TEST(Matmul, SurvivesSignals) {
   constexpr Index kRows = 64, kInner = 256;
   const std::vector<float> x(kRows * kInner, 1.0f), w(kRows * kInner, 1.0f);
   std::vector<float> y(kRows * kRows), packed_y(kRows * kRows);
-  PackedMatrix packed(kRows, kInner);
-  packed.pack(w.data());
+  const auto packed = WeightProduct::make(kRows, kInner);
+  packed->pack(w.data());
   int wrong = 0;
   for (int repetition = 0; repetition < 20000; ++repetition) {
     matmul<float>(kRows, kRows, kInner, 1, {x.data(), kInner}, {w.data(), kInner, true}, 0, y.data(), kRows);
-    packed.multiply(kRows, x.data(), packed_y.data());
+    packed->multiply(kRows, x.data(), packed_y.data());
     const auto at = static_cast<std::size_t>(repetition) % y.size();
     wrong += y[at] != kInner || packed_y[at] != kInner;
   }

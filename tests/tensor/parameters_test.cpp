@@ -20,7 +20,7 @@ Parameters<float> example() {
   return Parameters<float>(random_vector<float>(kSize, 1));
 }
 
-Numbers matrix_of(const PackedMatrix& matrix) {
+Numbers matrix_of(const WeightProduct& matrix) {
   Numbers out(static_cast<std::size_t>(matrix.rows() * matrix.columns()));
   matrix.unpack(out.data());
   return out;
@@ -31,10 +31,9 @@ Numbers one_more(Numbers values) {
   for (Index i = kOffset; i < kOffset + kRows * kColumns; ++i) values[static_cast<std::size_t>(i)] += 1;
   return values;
 }
-void add_one(PackedMatrix& matrix) {
+void add_one(WeightProduct& matrix) {
   const Numbers ones(kRows * kColumns, 1.0f);
-  const auto rows = [&](Index first, Index, float*) { return ones.data() + first * kColumns; };
-  for (Index p = 0; p < matrix.panels(); ++p) matrix.add(p, 1, rows, nullptr);
+  matrix.add({ones.data(), 1}, [&](Index, Index first, Index, float*) { return ones.data() + first * kColumns; });
 }
 
 TEST(Parameters, PackedMatrixIsMadeOfTheFlatEntries) {
@@ -53,7 +52,7 @@ TEST(Parameters, PackedMatrixIsMadeOfTheFlatEntries) {
   EXPECT_EQ(theta.values()[kSize - 1], before.back());
 }
 
-TEST(Parameters, ChangeOfThePackedMatrixIsSeenInTheFlatVector) {
+TEST(Parameters, ChangeOfTheWeightProductIsSeenInTheFlatVector) {
   Parameters<float> theta = example();
   const Numbers before = numbers(theta.values());
   EXPECT_EQ(theta.edit_packed(kOffset, kRows, kColumns), nullptr);  // nothing packed yet

@@ -251,10 +251,10 @@ class Conv2d final : public OpRules<Conv2d> {
   template <class T>
   void add_to(const Cotangent<T>& target, const T* total) const {
     if constexpr (std::is_same_v<T, float>) {
-      if (PackedMatrix* packed = target.packed) {
-        const RowSource rows = [&](Index first, Index, float*) { return total + first * patches_.size(); };
-        for (Index p = 0; p < packed->panels(); ++p) packed->add(p, 1.0f, rows, nullptr);
-        return;
+      if (target.packed) {
+        const float once = 1;
+        return target.packed->add({&once, 1},
+                                  [&](Index, Index first, Index, float*) { return total + first * patches_.size(); });
       }
     }
     axpy(T{1}, total, target.data, weights());

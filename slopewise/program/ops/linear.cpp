@@ -17,8 +17,7 @@ namespace {
 
 // A visit that is alone is cut into pieces of fixed sizes for the threads: of output units, so that each thread reads
 // and later updates weights of its own, and then of rows.
-constexpr Index kUnitsAPiece = PackedMatrix::kPanel;
-constexpr Index kPanelPieces = 8;
+constexpr Index kUnitsAPiece = kRowsUsedOnce;
 constexpr Index kRowsAPiece = 8;
 // From this many output units on, weights outweigh what the threads must tell each other.
 constexpr Index kWide = 512;
@@ -156,17 +155,7 @@ class Linear final : public OpRules<Linear> {
                   target.data, size.inputs);
       }
     }
-    if (const Cotangent<T>& target = visit.in_cotangents[1]) {
-      parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, [&](Index piece) {
-        const Index first = piece * kUnitsAPiece;
-        if constexpr (std::is_same_v<T, float>) {
-          if (target.packed) return target.packed->add_product(piece, size.rows, c, x.value);
-        }
-        matmul<T>(std::min(kUnitsAPiece, size.outputs - first), size.inputs, size.rows, T{1},
-                  {c + first, size.outputs, true}, {x.value, size.inputs}, target.accumulate ? T{1} : T{0},
-                  target.data + first * size.inputs, size.inputs);
-      });
-    }
+    if (visit.in_cotangents[1]) pull_weight(visit.in_cotangents[1], size, c, x.value);
     if (visit.in.size() < 3) return;
     if (const Cotangent<T>& target = visit.in_cotangents[2]) {
       if (!target.accumulate) std::fill_n(target.data, size.outputs, T{0});
@@ -182,19 +171,18 @@ class Linear final : public OpRules<Linear> {
     return {.rows = rows * (y_size / outputs_), .inputs = inputs_, .outputs = outputs_};
   }
 
-  // Calls body(panels) for all panels of the weights, in pieces for several threads where the visit is alone. Pieces
-  // have the bits of the whole (Packed.PanelsHaveTheBitsOfTheWhole), so one thread is spared the cut.
-  template <class Body>
-  static void each_panel_range(const PackedMatrix& weights, bool alone, Body body) {
-    if (!alone || thread_count() == 1) return body(weights.all());
-    const Index pieces = std::min(kPanelPieces, weights.panels());
-    parallel_for(
-        pieces,
-        [&](Index piece) {
-          const Index first = weights.panels() * piece / pieces;
-          body(PanelRange{first, weights.panels() * (piece + 1) / pieces - first});
-        },
-        LoopSchedule::kStatic);
+  // W̄ += ȳᵀ x.
+  template <class T>
+  static void pull_weight(const Cotangent<T>& target, const Sizes& size, const T* c, const T* x) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (target.packed) return target.packed->add_product(size.rows, c, x);
+    }
+    parallel_for((size.outputs + kUnitsAPiece - 1) / kUnitsAPiece, [&](Index piece) {
+      const Index first = piece * kUnitsAPiece;
+      matmul<T>(std::min(kUnitsAPiece, size.outputs - first), size.inputs, size.rows, T{1},
+                {c + first, size.outputs, true}, {x, size.inputs}, target.accumulate ? T{1} : T{0},
+                target.data + first * size.inputs, size.inputs);
+    });
   }
 
   // y = x Wᵀ.
@@ -202,10 +190,7 @@ class Linear final : public OpRules<Linear> {
   static void through(const Push<T>& visit, Index rows, const Sizes& size, const T* x, T* y) {
     const Jet<T>& weight = visit.in[1];
     if constexpr (std::is_same_v<T, float>) {
-      if (weight.packed) {
-        return each_panel_range(*weight.packed, visit.alone,
-                                [&](PanelRange panels) { weight.packed->multiply(panels, rows, x, y); });
-      }
+      if (weight.packed) return weight.packed->multiply(rows, x, y);
     }
     const Index piece = visit.alone ? std::max<Index>(64, (rows + 31) / 32 * 8) : std::max<Index>(rows, 1);
     parallel_for((rows + piece - 1) / piece, [&](Index p) {
@@ -234,10 +219,8 @@ class Linear final : public OpRules<Linear> {
     }
     const bool together = y.plane == size.rows * size.outputs;
     const Index rows = together ? visit.tangents * size.rows : size.rows;
-    each_panel_range(*visit.in[1].packed, visit.alone, [&](PanelRange panels) {
-      for (Index k = 0; k < (together ? 1 : visit.tangents); ++k)
-        visit.in[1].packed->multiply_bfloat16(panels, rows, rounded + k * entries, y.tangent + k * y.plane);
-    });
+    for (Index k = 0; k < (together ? 1 : visit.tangents); ++k)
+      visit.in[1].packed->multiply_bfloat16(rows, rounded + k * entries, y.tangent + k * y.plane);
   }
 
   // y (+)= factor x Aᵀ, where A is stored, or a function of (first entry, entries). Only a visit that is alone has
@@ -249,16 +232,16 @@ class Linear final : public OpRules<Linear> {
       const Index begin = piece * kUnitsAPiece;
       const Index units = std::min(kUnitsAPiece, size.outputs - begin);
       T* own = scratch + (alone ? thread_index() : 0) * piece_scratch(size);
-      const auto rows = [&](Index first, Index count, T* to) {
+      const auto rows = [&](Index, Index first, Index count, T* to) {
         const Index entry = (begin + first) * size.inputs;
         if (a) return a + entry;
         fill(entry, std::span<T>(to, static_cast<std::size_t>(count * size.inputs)));
         return static_cast<const T*>(to);
       };
       if constexpr (std::is_same_v<T, float>) {
-        multiply_panel(size.rows, units, size.inputs, factor, x, rows, y + begin, size.outputs, accumulate, own);
+        multiply_used_once(size.rows, units, size.inputs, factor, x, rows, y + begin, size.outputs, accumulate, own);
       } else {
-        matmul<T>(size.rows, units, size.inputs, factor, {x, size.inputs}, {rows(0, units, own), size.inputs, true},
+        matmul<T>(size.rows, units, size.inputs, factor, {x, size.inputs}, {rows(0, 0, units, own), size.inputs, true},
                   accumulate ? T{1} : T{0}, y + begin, size.outputs);
       }
     };
@@ -268,7 +251,7 @@ class Linear final : public OpRules<Linear> {
   }
   // Entries that one thread needs for a piece, in whole cache lines.
   static Index piece_scratch(const Sizes& size) {
-    return round_up(std::max(kUnitsAPiece * size.inputs, panel_scratch(size.rows, size.inputs)), 16);
+    return round_up(std::max(kUnitsAPiece * size.inputs, scratch_used_once(size.rows, size.inputs)), 16);
   }
 
   // y (+)= factor x V_kᵀ.
