@@ -98,20 +98,28 @@ int run(const Options& options, const CLI::App& command) {
     for (const std::string& warning : warnings) std::cerr << "slopewise: warning: " << warning << '\n';
   }
 
-  const CompareOptions how = compare_options(options);
+  CompareOptions how = compare_options(options);
   const std::size_t count = options.models.size() * options.batches.size() * options.threads.size();
   std::vector<Comparison> comparisons;
   std::vector<std::string> notes;
   std::string interruption;
   try {
     Progress progress("bench", static_cast<double>(count), {.quiet = options.quiet});
+    if (!how.python.empty()) progress.note("PyTorch's kernels");
+    for (const int threads : how.python.empty() ? std::vector<int>() : options.threads) {
+      for (PyTorchKernels& kernels : fastest_kernels(how.python, options.batches, threads)) {
+        how.pytorch_kernels.push_back(std::move(kernels));
+      }
+    }
     for (const std::string& model : options.models) {
       for (const Index batch : options.batches) {
         for (const int threads : options.threads) {
           const std::string name = fmt::format("{}, batch {}, threads {}", model, batch, threads);
           progress.note(name);
           comparisons.push_back(compare(how, model, batch, threads, [&](double share) { progress.advance(share); }));
-          for (const std::string& note : comparisons.back().notes) notes.push_back(name + ": " + note);
+          for (const auto* list : {&comparisons.back().cautions, &comparisons.back().notes}) {
+            for (const std::string& note : *list) notes.push_back(name + ": " + note);
+          }
         }
       }
     }

@@ -10,8 +10,8 @@ namespace slopewise {
 
 // A child process whose standard input and output are this object's; its errors go where ours go. It may use all the
 // CPUs that this process was given, whichever our own threads are bound to, and its environment lacks what pins a
-// library's kernels (pinned_kernels in machine.hpp). Ctrl-C does not reach it: it ends with this object, or at the end
-// of its input.
+// library's kernels (pinning_variables in machine.hpp), unless it is given that. Ctrl-C does not reach it: it ends with
+// this object, or at the end of its input.
 class Child {
  public:
   // arguments[0] is looked up on the PATH; `variables` ("NAME=value") join the environment. Throws Error if it cannot

@@ -21,14 +21,25 @@ constexpr double kTimingShare = 0.6;
 // The share of the time that threads may wait for a CPU before somebody is told.
 constexpr double kMostWaiting = 0.02;
 
-// One way PyTorch can take one of the steps compared with.
+// The share of the packed product's rate below which a plain product's is told.
+constexpr double kLeastPlainShare = 0.6;
+
+// One way a peer can take one of the steps compared with.
 struct PeerStep {
   StepKind kind;
-  std::string request;  // in PyTorch's own words (pytorch.py)
+  Visit visit;
+  std::function<Index()> peak;  // of its memory, by a fresh process
 };
 
-// The ways this PyTorch has; why one is left out becomes a note.
-std::vector<PeerStep> peer_steps(PyTorch& pytorch, const std::string& model, std::vector<std::string>& notes) {
+const PyTorchKernels& kernels_for(const CompareOptions& options, Index batch, int threads) {
+  return *std::find_if(
+      options.pytorch_kernels.begin(), options.pytorch_kernels.end(),
+      [&](const PyTorchKernels& kernels) { return kernels.batch == batch && kernels.threads == threads; });
+}
+
+// The ways this PyTorch has; `peak` measures the memory of one. Why one is left out becomes a note.
+std::vector<PeerStep> pytorch_steps(PyTorch& pytorch, const std::function<Index(const std::string& request)>& peak,
+                                    const std::string& model, std::vector<std::string>& notes) {
   std::vector<std::string> layouts = {""};
   if (model == "cnn") layouts.push_back(":channels_last");
   std::vector<PeerStep> steps;
@@ -37,13 +48,22 @@ std::vector<PeerStep> peer_steps(PyTorch& pytorch, const std::string& model, std
       const std::string request = kind.name.substr(kind.name.find('-') + 1) + layout;
       const std::string reason = pytorch.lacks(request);
       if (reason.empty()) {
-        steps.push_back({kind, request});
+        steps.push_back({.kind = kind,
+                         .visit = [&pytorch, request](Index count) { return pytorch.run(request, count); },
+                         .peak = [peak, request] { return peak(request); }});
       } else {
         notes.push_back(fmt::format("{}{} is left out: {}", kind.name, layout, reason));
       }
     }
   }
   return steps;
+}
+
+// What to say above a table whose plain product is far from the packed one; empty for nothing.
+std::string slow_product(std::string_view whose, double rate, double packed, std::string_view consequence) {
+  if (!(rate < kLeastPlainShare * packed)) return "";
+  return fmt::format("{} plain product runs at {:.0f} GFLOP/s, {:.0f} % of the packed product's {:.0f}: {}", whose,
+                     rate / 1e9, 100 * rate / packed, packed / 1e9, consequence);
 }
 
 // What to say of a measurement during which other processes kept the CPUs from this one; empty for nothing.
@@ -70,36 +90,57 @@ Comparison compare(const CompareOptions& options, const std::string& model, Inde
   std::unique_ptr<PyTorch> pytorch;
   std::vector<PeerStep> peers;
   if (!options.python.empty()) {
-    pytorch = std::make_unique<PyTorch>(options.python, subject, threads);
+    result.pytorch_kernels = kernels_for(options, batch, threads);
+    const std::string& core_type = result.pytorch_kernels->chosen().core_type;
+    pytorch = std::make_unique<PyTorch>(options.python, threads, core_type, subject);
     result.pytorch = pytorch->version();
-    peers = peer_steps(*pytorch, model, result.notes);
+    const auto peak = [&](const std::string& request) {
+      return PyTorch(options.python, threads, core_type, subject).peak(request);
+    };
+    peers = pytorch_steps(*pytorch, peak, model, result.notes);
   }
-  for (const PeerStep& peer : peers) {
-    visits.push_back([&pytorch, &peer](Index count) { return pytorch->run(peer.request, count); });
-  }
+  for (const PeerStep& peer : peers) visits.push_back(peer.visit);
+
+  // Products, each in a place of its own behind the steps.
+  const auto add_product = [&](Visit visit) {
+    visits.push_back(std::move(visit));
+    return visits.size() - 1;
+  };
+  const std::size_t packed = add_product(visit_of(make_product(batch, ProductKind::kPacked)));
+  const std::size_t plain = add_product(visit_of(make_product(batch, ProductKind::kPlain)));
   const bool bfloat16 = std::any_of(kinds.begin(), kinds.end(), [](const StepKind& kind) { return kind.bfloat16; });
-  visits.push_back(visit_of(make_product(batch, false)));
-  if (bfloat16) visits.push_back(visit_of(make_product(batch, true)));
+  const std::size_t half = bfloat16 ? add_product(visit_of(make_product(batch, ProductKind::kBfloat16))) : 0;
+  const std::size_t of_pytorch =
+      pytorch ? add_product([&](Index count) { return pytorch->run(PyTorch::product(batch), count); }) : 0;
 
   const CpuTime before = cpu_time();
   const std::vector<Timing> timings =
       measure_in_turn(visits, options.rounds, [&](double share) { advance(kTimingShare * share); });
   if (const std::string note = disturbance(before, cpu_time(), threads); !note.empty()) result.notes.push_back(note);
-  const auto product = timings.begin() + static_cast<std::ptrdiff_t>(kinds.size() + peers.size());
-  result.product.float32 = product_flops(batch) / product[0].median;
-  if (bfloat16) result.product.bfloat16 = product_flops(batch) / product[1].median;
+  const auto rate = [&](std::size_t product) { return product_flops(batch) / timings[product].median; };
+  result.product.float32 = rate(packed);
+  result.plain_rate = rate(plain);
+  if (bfloat16) result.product.bfloat16 = rate(half);
+  if (pytorch) result.pytorch_rate = rate(of_pytorch);
+  for (const std::string& caution :
+       {slow_product("Slopewise's", result.plain_rate, rate(packed),
+                     "what is not multiplied by packed weights is slower than it could be"),
+        slow_product("PyTorch's", result.pytorch_rate, rate(packed),
+                     "its steps are slower than this processor allows, and ratios to them too low")}) {
+    if (!caution.empty()) result.cautions.push_back(caution);
+  }
 
   for (std::size_t i = 0; i < kinds.size(); ++i) result.rows.push_back({.kind = kinds[i], .timing = timings[i]});
   // Of several ways to take a step the fastest counts.
-  std::vector<std::string> requests;
+  std::vector<const PeerStep*> fastest;
   for (std::size_t i = 0; i < peers.size(); ++i) {
     const Timing& timing = timings[kinds.size() + i];
     if (i == 0 || peers[i].kind != peers[i - 1].kind) {
       result.rows.push_back({.kind = peers[i].kind, .timing = timing});
-      requests.push_back(peers[i].request);
+      fastest.push_back(&peers[i]);
     } else if (timing.median < result.rows.back().timing.median) {
       result.rows.back().timing = timing;
-      requests.back() = peers[i].request;
+      fastest.back() = &peers[i];
     }
   }
 
@@ -116,8 +157,8 @@ Comparison compare(const CompareOptions& options, const std::string& model, Inde
     }
     if (options.memory) {
       check_interrupted("measuring memory");
-      row.peak_bytes = i < kinds.size() ? peak_of_fresh_process(model, batch, threads, row.kind)
-                                        : PyTorch(options.python, subject, threads).peak(requests[i - kinds.size()]);
+      row.peak_bytes =
+          i < kinds.size() ? peak_of_fresh_process(model, batch, threads, row.kind) : fastest[i - kinds.size()]->peak();
     }
     advance((1 - kTimingShare) / static_cast<double>(result.rows.size()));
   }

@@ -6,13 +6,15 @@
 #include <vector>
 
 #include "apps/bench/measure.hpp"
+#include "apps/bench/pytorch_kernels.hpp"
 #include "apps/bench/report.hpp"
 
 namespace slopewise {
 
 struct CompareOptions {
-  std::vector<StepKind> kinds;  // Slopewise's own steps
-  std::string python;           // with PyTorch, to be compared with; empty: none
+  std::vector<StepKind> kinds;                  // Slopewise's own steps
+  std::string python;                           // with PyTorch, to be compared with; empty: none
+  std::vector<PyTorchKernels> pytorch_kernels;  // then, for every batch size and number of threads
   Rounds rounds;
   bool memory = true;
 };

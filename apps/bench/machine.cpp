@@ -55,8 +55,8 @@ std::vector<std::string> timing_warnings(int threads) {
   for (const std::string& name : pinning_variables()) {
     if (const char* value = std::getenv(name.c_str())) {
       warnings.push_back(
-          fmt::format("{}={} chooses kernels in the library's place and may slow Slopewise's; PyTorch "
-                      "runs without it. Run again with: env -u {}",
+          fmt::format("{}={} chooses kernels in the library's place and may slow Slopewise's; peers "
+                      "run without it. Run again with: env -u {}",
                       name, value, name));
     }
   }
@@ -98,6 +98,8 @@ nlohmann::ordered_json describe_machine() {
           {"slopewise", version()},
           {"onednn", fmt::format("{}.{}.{}", dnnl.major, dnnl.minor, dnnl.patch)},
           {"pytorch", nullptr},
+          {"pytorch_kernels", nullptr},
+          {"pytorch_gflops", nullptr},
           {"omp_proc_bind", variable("OMP_PROC_BIND")},
           {"omp_places", variable("OMP_PLACES")}};
 }

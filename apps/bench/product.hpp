@@ -1,4 +1,4 @@
-// The matrix product that floors are measured by.
+// The matrix products that floors are measured by.
 #pragma once
 
 #include <functional>
@@ -7,10 +7,17 @@
 
 namespace slopewise {
 
-// x Wᵀ with x (batch, kProductSide) and packed W (kProductSide, kProductSide), the rows of x spread over the threads,
-// as a function of no arguments. `bfloat16`: both factors, which needs has_bfloat16().
+// How W is held and multiplied.
+enum class ProductKind {
+  kPacked,
+  kBfloat16,  // packed, both factors in bfloat16, which needs has_bfloat16()
+  kPlain      // row-major, by matmul
+};
+
+// x Wᵀ with x (batch, kProductSide) and W (kProductSide, kProductSide), the rows of x spread over the threads, as a
+// function of no arguments.
 inline constexpr Index kProductSide = 1024;
-std::function<void()> make_product(Index batch, bool bfloat16);
+std::function<void()> make_product(Index batch, ProductKind kind);
 
 // Its floating-point operations.
 constexpr double product_flops(Index batch) {

@@ -1,22 +1,26 @@
-"""PyTorch's side of `slopewise bench`. Arguments: SHAPE BATCH THREADS.
+"""PyTorch's side of `slopewise bench`. Arguments: THREADS [SHAPE BATCH].
 
 SHAPE is the widths of a perceptron's layers, "784,1024,10", or "cnn," and the side of its square images. The first line
 on standard output is "pytorch VERSION", or "absent REASON". Then each line on standard input gets one line in answer:
 
+    kernels          what multiplies matrices: "OpenBLAS CORETYPE", or another library
     lacks STEP       "", or the reason why this PyTorch cannot do the step
     run STEP COUNT   seconds of COUNT runs, after one that is not counted
     peak STEP        bytes of memory at the step's peak, beyond what a process with model and batch holds; asked first
 
-STEP is "sgd" or "forward", and for "cnn" also the same with ":channels_last" behind it.
+STEP is "sgd" or "forward", and for "cnn" also the same with ":channels_last" behind it; or "product:ROWS", which needs
+neither SHAPE nor BATCH: a plain product of (ROWS, 1024) by (1024, 1024).
 """
 
 import ctypes
+import os
 import re
 import sys
 import time
 
 RATE = 1e-6
 CLASSES = 10
+PRODUCT_SIDE = 1024
 
 try:
     # Debian's PyTorch multiplies by OpenBLAS, which takes as many threads as there are CPUs when it is loaded; loaded
@@ -34,6 +38,42 @@ try:
 except ImportError as error:
     print("absent", error, flush=True)
     sys.exit()
+
+
+class SymbolInfo(ctypes.Structure):
+    """Dl_info of dladdr(3)."""
+    _fields_ = [("file", ctypes.c_char_p), ("base", ctypes.c_void_p), ("name", ctypes.c_char_p),
+                ("address", ctypes.c_void_p)]
+
+
+def kernels():
+    if torch.backends.mkl.is_available():
+        return "MKL"
+    with open("/proc/self/maps") as file:
+        libraries = {line.split()[-1] for line in file if "/libtorch_cpu" in line}
+    try:
+        sgemm = ctypes.CDLL(libraries.pop()).sgemm_  # as libtorch_cpu finds it
+    except (KeyError, AttributeError):
+        return "an unknown library"
+    info = SymbolInfo()
+    ctypes.CDLL(None).dladdr(ctypes.cast(sgemm, ctypes.c_void_p), ctypes.byref(info))
+    try:
+        core_type = ctypes.CDLL(info.file.decode()).openblas_get_corename  # in that library or in one it needs
+    except AttributeError:
+        return os.path.basename(os.path.realpath(info.file.decode()))
+    core_type.restype = ctypes.c_char_p
+    return f"OpenBLAS {core_type().decode()}"
+
+
+class Product:
+    """A plain product of (rows, PRODUCT_SIDE) by (PRODUCT_SIDE, PRODUCT_SIDE)."""
+
+    def __init__(self, rows):
+        self.x, self.weights = torch.rand(rows, PRODUCT_SIDE), torch.rand(PRODUCT_SIDE, PRODUCT_SIDE)
+
+    def take(self):
+        with torch.no_grad():
+            F.linear(self.x, self.weights)
 
 
 def perceptron(widths):
@@ -127,21 +167,30 @@ def peak(step, shape, batch):
     return status("VmHWM") - held
 
 
+def make(step, subject):
+    return Product(int(step.partition(":")[2])) if step.startswith("product:") else Step(step, *subject)
+
+
 def main():
-    shape, batch, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    torch.set_num_threads(threads)
+    threads, *subject = sys.argv[1:]
+    if subject:
+        subject[1] = int(subject[1])
+    torch.set_num_threads(int(threads))
     print("pytorch", torch.__version__, flush=True)
     steps = {}
     for line in sys.stdin:
-        command, name, *rest = line.split()
-        if command == "lacks":
-            answer = lacks(name, shape)
+        command, *rest = line.split()
+        if command == "kernels":
+            answer = kernels()
+        elif command == "lacks":
+            answer = lacks(rest[0], subject[0])
         elif command == "peak":
-            answer = peak(name, shape, batch)
+            answer = peak(rest[0], *subject)
         else:
-            if name not in steps:
-                steps[name] = Step(name, shape, batch)
-            answer = seconds(steps[name], int(rest[0]))
+            step, count = rest
+            if step not in steps:
+                steps[step] = make(step, subject)
+            answer = seconds(steps[step], int(count))
         print(answer, flush=True)
 
 

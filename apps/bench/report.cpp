@@ -40,6 +40,40 @@ std::string number(double x) {
   return std::isnan(x) ? std::string() : format_number(x);
 }
 
+nlohmann::ordered_json product_entry(const Comparison& comparison) {
+  nlohmann::ordered_json entry = {{"model", comparison.model},
+                                  {"batch", comparison.batch},
+                                  {"threads", comparison.threads},
+                                  {"float32_gflops", comparison.product.float32 / 1e9},
+                                  {"bf16_gflops", comparison.product.bfloat16 / 1e9},
+                                  {"plain_gflops", comparison.plain_rate / 1e9},
+                                  {"pytorch_gflops", comparison.pytorch_rate / 1e9},
+                                  {"pytorch_kernels", nullptr},
+                                  {"pytorch_tried", nullptr}};
+  if (comparison.pytorch_kernels) {
+    entry["pytorch_kernels"] = comparison.pytorch_kernels->chosen().kernels;
+    nlohmann::ordered_json tried;
+    for (const PyTorchKernels::Tried& each : comparison.pytorch_kernels->tried) tried[each.kernels] = each.rate / 1e9;
+    entry["pytorch_tried"] = tried;
+  }
+  return entry;
+}
+
+// What PyTorch multiplies with, and why.
+std::string kernels_line(const Comparison& comparison) {
+  const PyTorchKernels& kernels = *comparison.pytorch_kernels;
+  std::string text =
+      fmt::format("PyTorch's product {:.0f} GFLOP/s, by {}", comparison.pytorch_rate / 1e9, kernels.chosen().kernels);
+  if (kernels.tried.size() == 1) return text;
+  text += fmt::format(", the fastest of {}:", kernels.tried.size());
+  for (const PyTorchKernels::Tried& each : kernels.tried) {
+    const bool own = each.core_type.empty();
+    text += fmt::format("{} {} {:.0f}{}", own ? "" : ",", each.kernels.substr(each.kernels.find(' ') + 1),
+                        each.rate / 1e9, own ? " (its own choice)" : "");
+  }
+  return text;
+}
+
 // Drops the columns that hold nothing below their header, which is the first line.
 void drop_empty_columns(std::vector<std::vector<std::string>>& lines) {
   for (std::size_t column = lines.front().size(); column-- > 0;) {
@@ -61,11 +95,7 @@ nlohmann::ordered_json bench_document(nlohmann::ordered_json machine, std::span<
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   nlohmann::ordered_json products = nlohmann::ordered_json::array();
   for (const Comparison& comparison : comparisons) {
-    products.push_back({{"model", comparison.model},
-                        {"batch", comparison.batch},
-                        {"threads", comparison.threads},
-                        {"float32_gflops", comparison.product.float32 / 1e9},
-                        {"bf16_gflops", comparison.product.bfloat16 / 1e9}});
+    products.push_back(product_entry(comparison));
     for (const BenchRow& row : comparison.rows) {
       const Ratios over = ratios(comparison, row);
       nlohmann::ordered_json entry = {{"model", comparison.model},
@@ -87,6 +117,13 @@ nlohmann::ordered_json bench_document(nlohmann::ordered_json machine, std::span<
       rows.push_back(entry);
     }
   }
+  const auto fastest =
+      std::max_element(comparisons.begin(), comparisons.end(),
+                       [](const Comparison& a, const Comparison& b) { return a.pytorch_rate < b.pytorch_rate; });
+  if (fastest->pytorch_kernels) {
+    machine["pytorch_kernels"] = fastest->pytorch_kernels->chosen().kernels;
+    machine["pytorch_gflops"] = fastest->pytorch_rate / 1e9;
+  }
   machine["products"] = products;
   return {{"schema", "slopewise.bench/1"}, {"machine", machine}, {"rows", rows}};
 }
@@ -99,7 +136,10 @@ std::string comparison_text(const Comparison& comparison, int width, bool colour
   if (!std::isnan(comparison.product.bfloat16)) {
     text += fmt::format(", in bf16 {:.0f}", comparison.product.bfloat16 / 1e9);
   }
-  text += "\n\n";
+  text += fmt::format(", plain {:.0f}\n", comparison.plain_rate / 1e9);
+  if (comparison.pytorch_kernels) text += kernels_line(comparison) + "\n";
+  for (const std::string& caution : comparison.cautions) text += caution + "\n";
+  text += "\n";
 
   std::vector<std::vector<std::string>> lines = {{"step", "K", "precision", "ms", "95 % interval", "× loss",
                                                   "× backprop", "× floor", "× PyTorch SGD", "peak", "slope error"}};

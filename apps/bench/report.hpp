@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/bench/measure.hpp"
+#include "apps/bench/pytorch_kernels.hpp"
 #include "apps/bench/steps.hpp"
 
 namespace slopewise {
@@ -40,12 +41,17 @@ struct Comparison {
   Index batch = 0;
   int threads = 0;
   std::string pytorch;  // its version; empty where it was not compared with
+  std::optional<PyTorchKernels> pytorch_kernels;
   ProductRate product;
+  // Of plain products of the same shape, in floating-point operations a second.
+  double plain_rate = kUnmeasured;
+  double pytorch_rate = kUnmeasured;
   std::vector<BenchRow> rows;
-  std::vector<std::string> notes;  // what could not be measured, or not well, and why
+  std::vector<std::string> cautions;  // what a reader must know before the figures
+  std::vector<std::string> notes;     // what could not be measured, or not well, and why
 };
 
-// Schema slopewise.bench/1 (docs/bench.md); `machine` gains the product rates.
+// Schema slopewise.bench/1 (docs/bench.md); `machine` gains PyTorch's kernels and the product rates.
 nlohmann::ordered_json bench_document(nlohmann::ordered_json machine, std::span<const Comparison> comparisons);
 
 // A heading and a table; `width` and `colour` as in Table::to_string.

@@ -20,6 +20,32 @@ QUICK = {"--model": "logistic", "--batch": 8, "--rounds": 6}
 STEPS = ["loss", "slope", "rank-one", "rademacher", "gaussian", "backprop", "checkpointed"]
 ROW = ["model", "batch", "threads", "step", "tangents", "precision", "milliseconds", "low", "high", "over_loss",
        "over_backprop", "over_floor", "over_pytorch_sgd", "peak_bytes"]
+MACHINE = ["processor", "instruction_set", "cpus", "slopewise", "onednn", "pytorch", "pytorch_kernels",
+           "pytorch_gflops", "omp_proc_bind", "omp_places", "warnings", "notes", "products"]
+PRODUCT = ["model", "batch", "threads", "float32_gflops", "bf16_gflops", "plain_gflops", "pytorch_gflops",
+           "pytorch_kernels", "pytorch_tried"]
+
+# A PyTorch that takes OPENBLAS_CORETYPE as OpenBLAS does and computes at what rates the test likes: {core type: GFLOP/s},
+# the first one its own choice; with None the processor lacks an instruction.
+FAKE_PYTORCH = """#!{executable}
+import os, signal, sys
+rates = {rates}
+asked = os.environ.get("OPENBLAS_CORETYPE")
+core_type = asked if asked in rates else next(iter(rates))
+print("pytorch", "with-" + core_type, flush=True)
+for line in sys.stdin:
+    command, step, count = (line.split() + ["", "0"])[:3]
+    if command == "kernels":
+        answer = {library!r} or "OpenBLAS " + core_type
+    elif command == "run":
+        if rates[core_type] is None:
+            os.kill(os.getpid(), signal.SIGILL)
+        rows = int(step.partition(":")[2] or 1)
+        answer = " ".join(int(count) * [repr(2 * rows * 1024**2 / rates[core_type] / 1e9)])
+    else:
+        answer = {{"lacks": "", "peak": "4096"}}[command]
+    print(answer, flush=True)
+"""
 
 
 def quick(*options):
@@ -85,12 +111,15 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(list(document), ["schema", "machine", "rows"])
         self.assertEqual(document["schema"], "slopewise.bench/1")
         machine = document["machine"]
-        self.assertEqual(list(machine), ["processor", "instruction_set", "cpus", "slopewise", "onednn", "pytorch",
-                                         "omp_proc_bind", "omp_places", "warnings", "notes", "products"])
-        self.assertEqual((machine["pytorch"], machine["omp_proc_bind"], machine["omp_places"], machine["warnings"]),
-                         (None, "true", "cores", []))
-        self.assertEqual([list(product) for product in machine["products"]],
-                         2 * [["model", "batch", "threads", "float32_gflops", "bf16_gflops"]])
+        self.assertEqual(list(machine), MACHINE)
+        self.assertEqual([machine[field] for field in ("pytorch", "pytorch_kernels", "pytorch_gflops")], 3 * [None])
+        self.assertEqual((machine["omp_proc_bind"], machine["omp_places"], machine["warnings"]), ("true", "cores", []))
+        for product, batch in zip(machine["products"], (4, 8)):
+            self.assertEqual(list(product), PRODUCT)
+            self.assertEqual((product["model"], product["batch"], product["threads"]), ("logistic", batch, 1))
+            self.assertGreater(product["float32_gflops"], 0)
+            self.assertGreater(product["plain_gflops"], 0)
+            self.assertEqual([product[field] for field in PRODUCT if field.startswith("pytorch")], 3 * [None])
 
         expected = [(batch, step, tangents) for batch in (4, 8) for step in STEPS
                     for tangents in ((1, 3) if step in STEPS[1:5] else (0,))]
@@ -228,16 +257,69 @@ class BenchTest(unittest.TestCase):
 
     def test_a_pytorch_that_ends_midway(self):
         fake = self.directory / "python"
-        fake.write_text("#!/bin/sh\necho pytorch 0\nread line\necho\nread line\n")
+        fake.write_text("#!/bin/sh\necho pytorch 0\nread line\necho a library\nread line\n")
         fake.chmod(0o755)
         done = self.bench(*quick("--steps", "loss", "--against", "pytorch", "--python", fake))
         self.assertEqual(done.returncode, 1)
         self.assertIn("ended", done.stderr)
 
+    def fake_pytorch(self, rates, library=""):
+        fake = self.directory / "python"
+        fake.write_text(FAKE_PYTORCH.format(executable=sys.executable, rates=rates, library=library))
+        fake.chmod(0o755)
+        return ["--steps", "loss", "--no-memory", "--against", "pytorch", "--python", fake]
+
+    def test_pytorch_runs_with_its_fastest_kernels(self):
+        options = self.fake_pytorch({"Prescott": 7, "Zen": None, "Haswell": 5e8})
+        machine = self.measured(*options)["machine"]
+        self.assertEqual((machine["pytorch"], machine["pytorch_kernels"]), ("with-Haswell", "OpenBLAS Haswell"))
+        self.assertAlmostEqual(machine["pytorch_gflops"], 5e8, delta=1)
+        product = machine["products"][0]
+        self.assertEqual(product["pytorch_kernels"], "OpenBLAS Haswell")
+        self.assertAlmostEqual(product["pytorch_gflops"], 5e8, delta=1)
+        tried = product["pytorch_tried"]
+        self.assertEqual(list(tried), ["OpenBLAS Prescott", "OpenBLAS Haswell"])  # Zen cannot run, others are not there
+        self.assertAlmostEqual(tried["OpenBLAS Prescott"], 7)
+        self.assertFalse([note for note in machine["notes"] if "PyTorch's plain product" in note])
+
+    def test_a_choice_for_each_batch_and_number_of_threads(self):
+        options = self.fake_pytorch({"Prescott": 9, "Haswell": 8})
+        products = self.measured(*options, "--batch", "4,8", "--threads", "1,2")["machine"]["products"]
+        self.assertEqual([product["pytorch_kernels"] for product in products], 4 * ["OpenBLAS Prescott"])
+
+    def test_another_library_has_no_kernels_to_choose(self):
+        machine = self.measured(*self.fake_pytorch({"": 5}, library="MKL"))["machine"]
+        self.assertEqual(machine["pytorch_kernels"], "MKL")
+        self.assertEqual(list(machine["products"][0]["pytorch_tried"]), ["MKL"])
+
+    def test_a_slow_product_is_told_above_the_table(self):
+        done = self.bench(*quick(*self.fake_pytorch({"Prescott": 1e-3}), "--out", "here"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        above, _, _ = done.stdout.partition("\nstep ")
+        line = next(line for line in above.splitlines() if line.startswith("PyTorch's plain product"))
+        self.assertIn("0 % of the packed product's", line)
+        notes = json.loads((self.directory / "here/bench.json").read_text())["machine"]["notes"]
+        self.assertIn(f"logistic, batch 8, threads 1: {line}", notes)
+
+    @unittest.skipUnless(has_torch(), "python3-torch is not installed")
+    def test_pytorch_tells_its_kernels(self):
+        slow = self.directory / "python"
+        slow.write_text('#!/bin/sh\nOPENBLAS_CORETYPE=Prescott exec /usr/bin/python3 "$@"\n')
+        slow.chmod(0o755)
+        machine = self.measured("--steps", "loss", "--no-memory", "--against", "pytorch", "--python", slow)["machine"]
+        if not machine["pytorch_kernels"].startswith("OpenBLAS "):
+            self.skipTest(f"this PyTorch multiplies by {machine['pytorch_kernels']}")
+        self.assertEqual(machine["pytorch_kernels"], "OpenBLAS Prescott")
+        self.assertEqual(list(machine["products"][0]["pytorch_tried"]), ["OpenBLAS Prescott"])
+
     @unittest.skipUnless(has_torch(), "python3-torch is not installed")
     def test_against_pytorch(self):
         document = self.measured("--steps", "loss,backprop", "--against", "pytorch")
-        self.assertIsInstance(document["machine"]["pytorch"], str)
+        machine = document["machine"]
+        self.assertIsInstance(machine["pytorch"], str)
+        self.assertGreater(machine["pytorch_gflops"], 0)
+        tried = machine["products"][0]["pytorch_tried"]
+        self.assertEqual(machine["pytorch_kernels"], max(tried, key=tried.get))
         rows = document["rows"]
         self.assertEqual([(row["step"], row["tangents"]) for row in rows],
                          [("loss", 0), ("backprop", 0), ("pytorch-sgd", 0), ("pytorch-forward", 1)])

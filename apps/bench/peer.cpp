@@ -1,0 +1,68 @@
+#include "apps/bench/peer.hpp"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <chrono>
+#include <sstream>
+#include <thread>
+
+#include "slopewise/base/error.hpp"
+
+namespace slopewise {
+namespace {
+
+// Threads of OpenMP and of OpenBLAS look for more work for some milliseconds before they sleep (libgomp 300,000 looks,
+// OpenBLAS 2²⁶ cycles: 8 and 26 ms at 2.6 GHz), those of ONNX Runtime for less; only then may the other process be
+// timed.
+constexpr std::chrono::milliseconds kSettle{40};
+
+std::string lower_case(std::string text) {
+  for (char& letter : text) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  return text;
+}
+
+}  // namespace
+
+Peer::Peer(std::string name, const std::vector<std::string>& arguments, const std::vector<std::string>& variables,
+           int threads, const std::function<std::string(const std::string& reason)>& missing)
+    : name_(std::move(name)), program_(arguments.at(0)), threads_(threads), child_(arguments, variables) {
+  const std::string greeting = child_.receive(("starting " + name_).c_str()).value_or("absent it ended without a word");
+  const std::size_t space = greeting.find(' ');
+  if (greeting.substr(0, space) != lower_case(name_)) throw Error(missing(greeting.substr(space + 1)));
+  version_ = greeting.substr(space + 1);
+}
+
+std::string Peer::ask(const std::string& line) {
+  child_.send(line);
+  std::optional<std::string> answer = child_.receive((name_ + " was running").c_str());
+  if (!answer) throw Error(fmt::format("{}: {} ended at \"{}\"", name_, program_, line));
+  return *answer;
+}
+
+void Peer::settle() const {
+  if (threads_ > 1) std::this_thread::sleep_for(kSettle);
+}
+
+std::vector<double> Peer::run(const std::string& step, Index count) {
+  settle();
+  std::istringstream answer(ask(fmt::format("run {} {}", step, count)));
+  settle();
+  std::vector<double> seconds;
+  for (double value; answer >> value;) seconds.push_back(value);
+  if (static_cast<Index>(seconds.size()) != count) {
+    throw Error(fmt::format("{}: expected the seconds of {} runs, found \"{}\"", name_, count, answer.str()));
+  }
+  return seconds;
+}
+
+Index Peer::peak(const std::string& step) {
+  const std::string answer = ask("peak " + step);
+  try {
+    return std::stoll(answer);
+  } catch (const std::exception&) {
+    throw Error(fmt::format("{}: expected a number of bytes, found \"{}\"", name_, answer));
+  }
+}
+
+}  // namespace slopewise

@@ -1,0 +1,38 @@
+// A program that is compared with: a process of its own that is told, line by line, what to run.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apps/bench/child.hpp"
+#include "slopewise/base/shape.hpp"
+
+namespace slopewise {
+
+class Peer {
+ public:
+  // `name` is the peer's as people write it; its process greets with the same in lower case and its version, or with
+  // "absent" and a reason, for which `missing` makes the words of the Error that is thrown.
+  Peer(std::string name, const std::vector<std::string>& arguments, const std::vector<std::string>& variables,
+       int threads, const std::function<std::string(const std::string& reason)>& missing);
+
+  const std::string& version() const { return version_; }
+  // The answer to a line. Throws Error if the process has ended.
+  std::string ask(const std::string& line);
+  // A visit of the step (measure.hpp). While it lasts this process waits, its threads asleep.
+  std::vector<double> run(const std::string& step, Index count);
+  // Bytes at the step's peak beyond parameters and batch; asked of a process that has run nothing else.
+  Index peak(const std::string& step);
+
+ private:
+  void settle() const;
+
+  std::string name_;
+  std::string program_;
+  int threads_;
+  Child child_;
+  std::string version_;
+};
+
+}  // namespace slopewise
