@@ -12,6 +12,7 @@
 #include "apps/bench/compare.hpp"
 #include "apps/bench/machine.hpp"
 #include "apps/bench/memory.hpp"
+#include "apps/bench/onnxruntime.hpp"
 #include "apps/bench/report.hpp"
 #include "apps/bench/subject.hpp"
 #include "apps/config.hpp"
@@ -36,8 +37,10 @@ struct Options {
   std::vector<std::string> steps = step_names();
   std::string tangent_precision = "float32";
   TangentStorage storage = TangentStorage::kAuto;
-  std::string against;
+  std::vector<std::string> against;
   std::string python = "/usr/bin/python3";
+  std::string node = "node";
+  std::string onnxruntime;  // empty: default_onnxruntime_directory()
   Index rounds = 20;
   double seconds = 0;  // 0: the rounds above
   bool no_memory = false;
@@ -45,6 +48,8 @@ struct Options {
   bool quiet = false;
   std::string out;
   std::string peak_of;
+
+  bool is_against(const char* peer) const { return std::find(against.begin(), against.end(), peer) != against.end(); }
 };
 
 std::vector<StepKind> own_kinds(const Options& options) {
@@ -69,7 +74,11 @@ CompareOptions compare_options(const Options& options) {
   CompareOptions how{.kinds = own_kinds(options),
                      .rounds = {.least = options.rounds, .most = options.rounds},
                      .memory = !options.no_memory};
-  if (options.against == "pytorch") how.python = options.python;
+  if (options.is_against("pytorch")) how.python = options.python;
+  if (options.is_against("onnxruntime")) {
+    how.onnxruntime = {.node = options.node, .directory = options.onnxruntime};
+    if (options.onnxruntime.empty()) how.onnxruntime->directory = default_onnxruntime_directory();
+  }
   if (options.seconds > 0) how.rounds = {.least = kLeastBenchRounds, .most = 1'000'000, .seconds = options.seconds};
   return how;
 }
@@ -129,6 +138,7 @@ int run(const Options& options, const CLI::App& command) {
   }
   nlohmann::ordered_json machine = describe_machine();
   if (!how.python.empty()) machine["pytorch"] = comparisons.back().pytorch;
+  if (how.onnxruntime) machine["onnxruntime"] = comparisons.back().onnxruntime;
   machine["warnings"] = warnings;
   machine["notes"] = notes;
 
@@ -157,7 +167,7 @@ int run(const Options& options, const CLI::App& command) {
 Verb add_bench(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App& command = *app.add_subcommand(
-      "bench", "Time a training step, and measure its memory, beside inference, backprop and PyTorch");
+      "bench", "Time a training step, and measure its memory, beside inference, backprop and peers");
   const auto list = [&](const char* name, auto& values, const char* what) {
     return command.add_option(name, values, what)->delimiter(',')->allow_extra_args(false)->capture_default_str();
   };
@@ -178,14 +188,24 @@ Verb add_bench(CLI::App& app) {
       ->check(one_of({"float32", "bf16", "both"}))
       ->capture_default_str();
   add_storage_option(command, options->storage);
-  const CLI::Option* against =
-      command.add_option("--against", options->against, "Also measure PyTorch's SGD and forward-mode steps")
-          ->type_name("NAME")
-          ->check(one_of({"pytorch"}));
+  list("--against", options->against, "Also measure PyTorch's SGD and forward-mode steps, ONNX Runtime's loss [none]")
+      ->type_name("NAME,...")
+      ->check(one_of({"pytorch", "onnxruntime"}))
+      ->default_str("");
   const CLI::Option* python =
-      command.add_option("--python", options->python, "Python that has PyTorch, with --against")
+      command.add_option("--python", options->python, "Python that has PyTorch, with --against pytorch")
           ->type_name("FILE")
           ->capture_default_str();
+  const CLI::Option* node =
+      command.add_option("--node", options->node, "Node.js that runs ONNX Runtime, with --against onnxruntime")
+          ->type_name("FILE")
+          ->capture_default_str();
+  const CLI::Option* onnxruntime =
+      command
+          .add_option(
+              "--onnxruntime", options->onnxruntime,
+              "Directory in which npm has installed onnxruntime-node [slopewise/onnxruntime in the user's cache]")
+          ->type_name("DIR");
   CLI::Option* count = command.add_option("--rounds", options->rounds, "Rounds in which every step is measured once")
                            ->type_name("N")
                            ->check(CLI::Range(kLeastBenchRounds, Index{100'000}))
@@ -207,9 +227,12 @@ Verb add_bench(CLI::App& app) {
   command.footer(
       "Examples:\n"
       "  env OMP_PROC_BIND=true OMP_PLACES=cores slopewise bench --batch 64,256 --out runs/bench\n"
-      "  slopewise bench --model cnn --steps loss,rank-one,backprop --against pytorch --seconds 20");
+      "  slopewise bench --model cnn --steps loss,rank-one,backprop --against pytorch,onnxruntime --seconds 20");
   return {&command, [=, &command] {
-            require_unused_unless(against->count() > 0, *python, "--against pytorch");
+            require_unused_unless(options->is_against("pytorch"), *python, "--against pytorch");
+            for (const CLI::Option* option : {node, onnxruntime}) {
+              require_unused_unless(options->is_against("onnxruntime"), *option, "--against onnxruntime");
+            }
             return run(*options, command);
           }};
 }

@@ -8,6 +8,7 @@
 
 #include "apps/bench/machine.hpp"
 #include "apps/bench/memory.hpp"
+#include "apps/bench/onnxruntime.hpp"
 #include "apps/bench/product.hpp"
 #include "apps/bench/pytorch.hpp"
 #include "slopewise/base/interrupt.hpp"
@@ -98,6 +99,15 @@ Comparison compare(const CompareOptions& options, const std::string& model, Inde
       return PyTorch(options.python, threads, core_type, subject).peak(request);
     };
     peers = pytorch_steps(*pytorch, peak, model, result.notes);
+  }
+  std::unique_ptr<OnnxRuntime> onnxruntime;
+  if (options.onnxruntime) {
+    onnxruntime = std::make_unique<OnnxRuntime>(*options.onnxruntime, model, batch, threads);
+    onnxruntime->require_equal_loss();
+    result.onnxruntime = onnxruntime->version();
+    peers.push_back({.kind = {.name = "onnxruntime-loss"},
+                     .visit = [&](Index count) { return onnxruntime->run(count); },
+                     .peak = [&] { return OnnxRuntime::peak(*options.onnxruntime, model, batch, threads); }});
   }
   for (const PeerStep& peer : peers) visits.push_back(peer.visit);
 

@@ -2,24 +2,27 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/bench/measure.hpp"
+#include "apps/bench/onnxruntime.hpp"
 #include "apps/bench/pytorch_kernels.hpp"
 #include "apps/bench/report.hpp"
 
 namespace slopewise {
 
 struct CompareOptions {
-  std::vector<StepKind> kinds;                  // Slopewise's own steps
-  std::string python;                           // with PyTorch, to be compared with; empty: none
-  std::vector<PyTorchKernels> pytorch_kernels;  // then, for every batch size and number of threads
+  std::vector<StepKind> kinds;                    // Slopewise's own steps
+  std::string python;                             // with PyTorch, to be compared with; empty: none
+  std::vector<PyTorchKernels> pytorch_kernels;    // then, for every batch size and number of threads
+  std::optional<OnnxRuntime::Place> onnxruntime;  // to be compared with
   Rounds rounds;
   bool memory = true;
 };
 
-// `advance` is told the share of the work done since it was last called. Throws Interrupted, and Error where PyTorch
+// `advance` is told the share of the work done since it was last called. Throws Interrupted, and Error where a peer
 // or a process that measures memory fails.
 Comparison compare(const CompareOptions& options, const std::string& model, Index batch, int threads,
                    const std::function<void(double share)>& advance);

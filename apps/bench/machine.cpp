@@ -100,6 +100,7 @@ nlohmann::ordered_json describe_machine() {
           {"pytorch", nullptr},
           {"pytorch_kernels", nullptr},
           {"pytorch_gflops", nullptr},
+          {"onnxruntime", nullptr},
           {"omp_proc_bind", variable("OMP_PROC_BIND")},
           {"omp_places", variable("OMP_PLACES")}};
 }

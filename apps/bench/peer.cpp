@@ -12,24 +12,32 @@
 namespace slopewise {
 namespace {
 
-// Threads of OpenMP and of OpenBLAS look for more work for some milliseconds before they sleep (libgomp 300,000 looks,
-// OpenBLAS 2²⁶ cycles: 8 and 26 ms at 2.6 GHz), those of ONNX Runtime for less; only then may the other process be
-// timed.
-constexpr std::chrono::milliseconds kSettle{40};
+// Our own idle threads look for more work for some milliseconds before they sleep, those of OpenMP 300,000 times, those
+// of OpenBLAS for 2²⁶ cycles: 8 and 26 ms at 2.6 GHz. Only then may the other process be timed.
+constexpr std::chrono::milliseconds kSettling{40};
 
-std::string lower_case(std::string text) {
-  for (char& letter : text) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-  return text;
+// "onnxruntime" of "ONNX Runtime".
+std::string greeting_word(const std::string& name) {
+  std::string word;
+  for (const char letter : name) {
+    if (letter != ' ') word.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(letter))));
+  }
+  return word;
 }
 
 }  // namespace
 
 Peer::Peer(std::string name, const std::vector<std::string>& arguments, const std::vector<std::string>& variables,
-           int threads, const std::function<std::string(const std::string& reason)>& missing)
-    : name_(std::move(name)), program_(arguments.at(0)), threads_(threads), child_(arguments, variables) {
+           int threads, std::chrono::milliseconds settling,
+           const std::function<std::string(const std::string& reason)>& missing)
+    : name_(std::move(name)),
+      program_(arguments.at(0)),
+      threads_(threads),
+      settling_(settling),
+      child_(arguments, variables) {
   const std::string greeting = child_.receive(("starting " + name_).c_str()).value_or("absent it ended without a word");
   const std::size_t space = greeting.find(' ');
-  if (greeting.substr(0, space) != lower_case(name_)) throw Error(missing(greeting.substr(space + 1)));
+  if (greeting.substr(0, space) != greeting_word(name_)) throw Error(missing(greeting.substr(space + 1)));
   version_ = greeting.substr(space + 1);
 }
 
@@ -40,14 +48,14 @@ std::string Peer::ask(const std::string& line) {
   return *answer;
 }
 
-void Peer::settle() const {
-  if (threads_ > 1) std::this_thread::sleep_for(kSettle);
+void Peer::sleep(std::chrono::milliseconds time) const {
+  if (threads_ > 1) std::this_thread::sleep_for(time);
 }
 
 std::vector<double> Peer::run(const std::string& step, Index count) {
-  settle();
+  sleep(kSettling);
   std::istringstream answer(ask(fmt::format("run {} {}", step, count)));
-  settle();
+  sleep(settling_);
   std::vector<double> seconds;
   for (double value; answer >> value;) seconds.push_back(value);
   if (static_cast<Index>(seconds.size()) != count) {

@@ -1,6 +1,7 @@
 // A program that is compared with: a process of its own that is told, line by line, what to run.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -12,10 +13,12 @@ namespace slopewise {
 
 class Peer {
  public:
-  // `name` is the peer's as people write it; its process greets with the same in lower case and its version, or with
-  // "absent" and a reason, for which `missing` makes the words of the Error that is thrown.
+  // `name` is the peer's as people write it; its process greets with the same in lower case, without spaces, and its
+  // version, or with "absent" and a reason, for which `missing` makes the words of the Error that is thrown. Idle for
+  // `settling`, its threads sleep.
   Peer(std::string name, const std::vector<std::string>& arguments, const std::vector<std::string>& variables,
-       int threads, const std::function<std::string(const std::string& reason)>& missing);
+       int threads, std::chrono::milliseconds settling,
+       const std::function<std::string(const std::string& reason)>& missing);
 
   const std::string& version() const { return version_; }
   // The answer to a line. Throws Error if the process has ended.
@@ -26,11 +29,12 @@ class Peer {
   Index peak(const std::string& step);
 
  private:
-  void settle() const;
+  void sleep(std::chrono::milliseconds time) const;
 
   std::string name_;
   std::string program_;
   int threads_;
+  std::chrono::milliseconds settling_;
   Child child_;
   std::string version_;
 };

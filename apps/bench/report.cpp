@@ -32,6 +32,10 @@ Ratios ratios(const Comparison& comparison, const BenchRow& row) {
           .over_pytorch_sgd = time / median_of(comparison, "pytorch-sgd")};
 }
 
+bool is_peer(std::string_view step) {
+  return step.starts_with("pytorch") || step.starts_with("onnxruntime");
+}
+
 std::string precision(const StepKind& kind) {
   return kind.bfloat16 ? "bf16" : "float32";
 }
@@ -154,7 +158,7 @@ std::string comparison_text(const Comparison& comparison, int width, bool colour
   drop_empty_columns(lines);
   Table table(lines.front());
   for (std::size_t i = 1; i < lines.size(); ++i) {
-    table.add_row(lines[i], lines[i].front().starts_with("pytorch") ? Ink::kFaint : Ink::kPlain);
+    table.add_row(lines[i], is_peer(lines[i].front()) ? Ink::kFaint : Ink::kPlain);
   }
   text += table.to_string(width, colour);
   for (const std::string& note : comparison.notes) text += note + "\n";

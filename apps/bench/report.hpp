@@ -40,7 +40,7 @@ struct Comparison {
   Index parameters = 0;
   Index batch = 0;
   int threads = 0;
-  std::string pytorch;  // its version; empty where it was not compared with
+  std::string pytorch, onnxruntime;  // their versions; empty where they were not compared with
   std::optional<PyTorchKernels> pytorch_kernels;
   ProductRate product;
   // Of plain products of the same shape, in floating-point operations a second.

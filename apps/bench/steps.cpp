@@ -30,7 +30,7 @@ Workload workload(const StepKind& kind, const BenchSubject& subject) {
   Workload work{.batch = subject.batch_size(), .tangents = kind.tangents, .tangent_precision = precision(kind)};
   if (kind.tangents > 0) {
     work.forms = probe_of(kind, subject)->forms();
-  } else if (kind.name != "loss") {
+  } else if (kind.name != "loss" && kind.name != "onnxruntime-loss") {
     work.mode = Workload::Mode::kDescent;
     work.checkpointed = kind.name == "checkpointed";
   }
@@ -119,6 +119,10 @@ std::string_view tangent_law(const StepKind& kind) {
 
 Parameters<float> start_parameters(const BenchSubject& subject) {
   return initialize<float>(subject.program().layout(), kSeed);
+}
+
+double start_loss(const BenchSubject& subject) {
+  return ProgramObjective<float>(subject.program(), subject.batch()).loss(start_parameters(subject));
 }
 
 std::function<void()> make_step(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta) {

@@ -31,11 +31,14 @@ std::string_view tangent_law(const StepKind& kind);
 // θ at its start.
 Parameters<float> start_parameters(const BenchSubject& subject);
 
+// The loss there.
+double start_loss(const BenchSubject& subject);
+
 // One of Slopewise's steps as a function of no arguments; it owns θ and its memory. The subject must outlive it. It
 // runs on thread_count() threads.
 std::function<void()> make_step(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta);
 
-// What a step, Slopewise's or PyTorch's, has to compute; draws and the update of θ are not counted.
+// What a step, Slopewise's or a peer's, has to compute; draws and the update of θ are not counted.
 CostReport step_cost(const StepKind& kind, const BenchSubject& subject);
 
 // The root mean square of (slope in bfloat16 − slope in float32) over that of the latter, at the start, on

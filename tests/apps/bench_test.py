@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""`slopewise bench` as a user meets it. Usage: bench_test.py SLOPEWISE [UNITTEST OPTION]...
+"""`slopewise bench` as a user meets it. Usage: bench_test.py SLOPEWISE DIRECTORY [UNITTEST OPTION]...
 
-No test asserts a time. Those that need PyTorch look for it in /usr/bin/python3, the default of --python.
+No test asserts a time. Those that need PyTorch look for it in /usr/bin/python3, the default of --python; those that need
+ONNX Runtime have npm install it in DIRECTORY, once.
 """
 
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +18,15 @@ import unittest
 from pathlib import Path
 
 SLOPEWISE = ""
+DIRECTORY = Path()
+SOURCE = Path(__file__).resolve().parents[2]
+MODELS = "mlp-1024,mlp-256,logistic,cnn,deep-64x512"
 QUICK = {"--model": "logistic", "--batch": 8, "--rounds": 6}
 STEPS = ["loss", "slope", "rank-one", "rademacher", "gaussian", "backprop", "checkpointed"]
 ROW = ["model", "batch", "threads", "step", "tangents", "precision", "milliseconds", "low", "high", "over_loss",
        "over_backprop", "over_floor", "over_pytorch_sgd", "peak_bytes"]
 MACHINE = ["processor", "instruction_set", "cpus", "slopewise", "onednn", "pytorch", "pytorch_kernels",
-           "pytorch_gflops", "omp_proc_bind", "omp_places", "warnings", "notes", "products"]
+           "pytorch_gflops", "onnxruntime", "omp_proc_bind", "omp_places", "warnings", "notes", "products"]
 PRODUCT = ["model", "batch", "threads", "float32_gflops", "bf16_gflops", "plain_gflops", "pytorch_gflops",
            "pytorch_kernels", "pytorch_tried"]
 
@@ -61,6 +66,27 @@ def has_torch():
         return subprocess.run(["/usr/bin/python3", "-c", "import torch"], capture_output=True).returncode == 0
     except OSError:
         return False
+
+
+@functools.cache
+def why_no_onnxruntime():
+    """Installs ONNX Runtime in DIRECTORY unless it is there; returns "" or why it could not."""
+    for program in ("node", "npm"):
+        if not shutil.which(program):
+            return f"{program} was not found"
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    lock, installed = SOURCE / "apps/bench/onnxruntime/package-lock.json", DIRECTORY / "node_modules/installed-lock.json"
+    if installed.exists() and installed.read_bytes() == lock.read_bytes():
+        return ""
+    shutil.copy(lock, DIRECTORY)
+    shutil.copy(lock.with_name("package.json"), DIRECTORY)
+    try:
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=DIRECTORY,
+                       check=True, timeout=150)
+    except subprocess.SubprocessError as error:
+        return f"npm could not install onnxruntime-node: {error}"
+    shutil.copy(lock, installed)
+    return ""
 
 
 class BenchTest(unittest.TestCase):
@@ -146,9 +172,8 @@ class BenchTest(unittest.TestCase):
         self.assertEqual([row["over_loss"] for row in rows], [None])
 
     def test_every_model_runs(self):
-        models = "mlp-1024,mlp-256,logistic,cnn,deep-64x512"
-        rows = self.measured("--model", models, "--batch", "1", "--steps", "loss", "--no-memory")["rows"]
-        self.assertEqual([row["model"] for row in rows], models.split(","))
+        rows = self.measured("--model", MODELS, "--batch", "1", "--steps", "loss", "--no-memory")["rows"]
+        self.assertEqual([row["model"] for row in rows], MODELS.split(","))
 
     def test_memory_of_a_backward_pass_is_more(self):
         rows = self.measured("--model", "mlp-256", "--batch", 256, "--steps", "rank-one,backprop")["rows"]
@@ -199,6 +224,9 @@ class BenchTest(unittest.TestCase):
         self.refused(2, "--rounds", "--rounds", "5")
         self.refused(2, "--seconds", "--rounds", "6", "--seconds", "1")
         self.refused(2, "--against pytorch", "--python", "python3")
+        self.refused(2, "--against onnxruntime", "--against", "pytorch", "--node", "node")
+        self.refused(2, "--against onnxruntime", "--onnxruntime", ".")
+        self.refused(2, "tensorflow", "--against", "pytorch,tensorflow")
         self.refused(2, "--modle", "--modle", "cnn")
 
     def test_what_cannot_be_written(self):
@@ -267,11 +295,12 @@ class BenchTest(unittest.TestCase):
         fake = self.directory / "python"
         fake.write_text(FAKE_PYTORCH.format(executable=sys.executable, rates=rates, library=library))
         fake.chmod(0o755)
-        return ["--steps", "loss", "--no-memory", "--against", "pytorch", "--python", fake]
+        return ["--steps", "loss", "--no-memory", "--python", fake, "--against", "pytorch"]
 
     def test_pytorch_runs_with_its_fastest_kernels(self):
         options = self.fake_pytorch({"Prescott": 7, "Zen": None, "Haswell": 5e8})
         machine = self.measured(*options)["machine"]
+        self.assertIsNone(machine["onnxruntime"])
         self.assertEqual((machine["pytorch"], machine["pytorch_kernels"]), ("with-Haswell", "OpenBLAS Haswell"))
         self.assertAlmostEqual(machine["pytorch_gflops"], 5e8, delta=1)
         product = machine["products"][0]
@@ -335,7 +364,68 @@ class BenchTest(unittest.TestCase):
                              "--no-memory")["rows"]
         self.assertEqual([row["step"] for row in rows], ["loss", "pytorch-sgd", "pytorch-forward"])
 
+    # --- ONNX Runtime
+
+    def fake_node(self, *lines):
+        fake = self.directory / "node"
+        fake.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        fake.chmod(0o755)
+        return [*quick("--steps", "loss", "--no-memory"), "--against", "onnxruntime", "--node", fake]
+
+    def test_a_node_without_onnxruntime(self):
+        options = self.fake_node("echo absent Cannot find module")
+        done = self.bench(*options, "--onnxruntime", "some/where")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("some/where has no onnxruntime-node (Cannot find module)", done.stderr)
+        package = json.loads((SOURCE / "apps/bench/onnxruntime/package.json").read_text())
+        version = package["dependencies"]["onnxruntime-node"]
+        self.assertIn(f"npm install --prefix some/where --ignore-scripts onnxruntime-node@{version};", done.stderr)
+        done = self.bench(*options, XDG_CACHE_HOME="/the/cache")
+        self.assertIn("/the/cache/slopewise/onnxruntime", done.stderr)
+        done = self.bench(*options[:-1], self.directory / "nothing")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot start", done.stderr)
+
+    @unittest.skipUnless(shutil.which("node"), "node was not found")
+    def test_an_empty_directory_has_no_onnxruntime(self):
+        done = self.bench(*quick("--against", "onnxruntime", "--onnxruntime", self.directory))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Cannot find module 'onnxruntime-node'", done.stderr)
+        self.assertIn("npm install", done.stderr)
+
+    def test_a_peer_that_computes_another_loss(self):
+        for answer in ("2.5", "nan", "what"):
+            done = self.bench(*self.fake_node("echo onnxruntime 0", "read line", f"echo {answer}", "read line"))
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("another loss than Slopewise", done.stderr)
+            self.assertIn(f"found {answer}", done.stderr)
+
+    def test_the_loss_of_onnxruntime_is_ours(self):
+        if reason := why_no_onnxruntime():
+            self.skipTest(reason)
+        document = self.measured("--model", MODELS, "--batch", "3", "--threads", "1,2", "--steps", "loss", "--against",
+                                 "onnxruntime", "--onnxruntime", DIRECTORY)
+        self.assertRegex(document["machine"]["onnxruntime"], r"^\d+\.\d+\.\d+$")
+        rows = document["rows"]
+        self.assertEqual([(row["model"], row["threads"], row["step"]) for row in rows],
+                         [(model, threads, step) for model in MODELS.split(",") for threads in (1, 2)
+                          for step in ("loss", "onnxruntime-loss")])
+        for loss, peer in zip(rows[::2], rows[1::2]):
+            self.assertEqual(list(peer), ROW)
+            self.assertIs(type(peer["peak_bytes"]), int)
+            self.assertAlmostEqual(peer["over_floor"] / loss["over_floor"], peer["over_loss"])
+        self.check_ratios(rows)
+
+    def test_two_peers_at_once(self):
+        if reason := why_no_onnxruntime():
+            self.skipTest(reason)
+        document = self.measured(*self.fake_pytorch({"Prescott": 5})[:-1], "pytorch,onnxruntime", "--onnxruntime",
+                                 DIRECTORY)
+        self.assertEqual([row["step"] for row in document["rows"]],
+                         ["loss", "pytorch-sgd", "pytorch-forward", "onnxruntime-loss"])
+
 
 if __name__ == "__main__":
     SLOPEWISE = str(Path(sys.argv.pop(1)).resolve())
+    DIRECTORY = Path(sys.argv.pop(1)).resolve()
     unittest.main()
