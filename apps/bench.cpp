@@ -35,7 +35,7 @@ struct Options {
   std::vector<int> threads = {1};
   std::vector<Index> tangents = {1};
   std::vector<std::string> steps = step_names();
-  std::string tangent_precision = "float32";
+  std::string precision = "float32", tangent_precision = "float32";
   TangentStorage storage = TangentStorage::kAuto;
   std::vector<std::string> against;
   std::string python = "/usr/bin/python3";
@@ -52,19 +52,28 @@ struct Options {
   bool is_against(const char* peer) const { return std::find(against.begin(), against.end(), peer) != against.end(); }
 };
 
+// Of steps with tangents, in the order they are shown.
+std::vector<Precision> precisions(const Options& options) {
+  std::vector<Precision> found;
+  const bool all = options.precision != "bf16", tangents = all && options.tangent_precision != "float32";
+  if (all && options.tangent_precision != "bf16") found.push_back(Precision::kFloat32);
+  if (tangents) found.push_back(Precision::kBfloat16Tangents);
+  if (options.precision != "float32") found.push_back(Precision::kBfloat16);
+  return found;
+}
+
 std::vector<StepKind> own_kinds(const Options& options) {
   std::vector<StepKind> kinds;
   for (const std::string& name : step_names()) {
     if (std::find(options.steps.begin(), options.steps.end(), name) == options.steps.end()) continue;
     if (!takes_tangents(name)) {
-      kinds.push_back({.name = name});
+      if (options.precision != "bf16") kinds.push_back({.name = name});
+      if (options.precision != "float32") kinds.push_back({.name = name, .precision = Precision::kBfloat16});
       continue;
     }
     for (const Index count : options.tangents) {
-      for (const bool bfloat16 : {false, true}) {
-        if (options.tangent_precision == (bfloat16 ? "float32" : "bf16")) continue;
-        kinds.push_back({.name = name, .tangents = count, .bfloat16 = bfloat16, .storage = options.storage});
-      }
+      for (const Precision precision : precisions(options))
+        kinds.push_back({.name = name, .tangents = count, .precision = precision, .storage = options.storage});
     }
   }
   return kinds;
@@ -84,13 +93,14 @@ CompareOptions compare_options(const Options& options) {
 }
 
 int run(const Options& options, const CLI::App& command) {
-  if (options.tangent_precision != "float32" && !has_bfloat16()) {
-    throw Error(fmt::format("--tangent-precision {}: this processor does not multiply bfloat16 numbers (AVX512_BF16)",
-                            options.tangent_precision));
+  for (const auto& [name, value] :
+       {std::pair("--precision", options.precision), {"--tangent-precision", options.tangent_precision}}) {
+    if (value != "float32" && !has_bfloat16())
+      throw Error(fmt::format("{} {}: this processor does not multiply bfloat16 numbers (AVX512_BF16)", name, value));
   }
   if (!options.peak_of.empty()) {
     set_thread_count(options.threads[0]);
-    StepKind kind{.name = options.peak_of, .bfloat16 = options.tangent_precision == "bf16", .storage = options.storage};
+    StepKind kind{.name = options.peak_of, .precision = precisions(options).front(), .storage = options.storage};
     if (takes_tangents(kind.name)) kind.tangents = options.tangents[0];
     std::cout << peak_above_parameters(options.models[0], options.batches[0], kind) << '\n';
     return 0;
@@ -183,10 +193,14 @@ Verb add_bench(CLI::App& app) {
       ->type_name("K,...")
       ->check(CLI::Range(Index{1}, Index{1024}));
   list("--steps", options->steps, "Steps to measure")->type_name("NAME,...")->check(one_of(step_names()));
-  command.add_option("--tangent-precision", options->tangent_precision, "Precision of the tangents' products")
-      ->type_name("NAME")
-      ->check(one_of({"float32", "bf16", "both"}))
-      ->capture_default_str();
+  const auto precision = [&](const char* name, std::string& value, const char* what) {
+    command.add_option(name, value, what)
+        ->type_name("NAME")
+        ->check(one_of({"float32", "bf16", "both"}))
+        ->capture_default_str();
+  };
+  precision("--precision", options->precision, "Precision of the factors of all products with weights");
+  precision("--tangent-precision", options->tangent_precision, "The same of those that carry tangents alone");
   add_storage_option(command, options->storage);
   list("--against", options->against, "Also measure PyTorch's SGD and forward-mode steps, ONNX Runtime's loss [none]")
       ->type_name("NAME,...")

@@ -180,11 +180,14 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   }
   check_interrupted("preparing");
 
-  const bool low = options.tangent_precision == "bf16";
-  ProgramObjective<T> objective(model.program, batch.batch(),
-                                {.tangent_precision = low ? TangentPrecision::kBfloat16 : TangentPrecision::kFloat32});
+  const Precision precision = options.precision == "bf16"           ? Precision::kBfloat16
+                              : options.tangent_precision == "bf16" ? Precision::kBfloat16Tangents
+                                                                    : Precision::kFloat32;
+  const bool low = precision != Precision::kFloat32;
+  ProgramObjective<T> objective(model.program, batch.batch(), {.precision = precision});
+  ProgramObjective<T> full(model.program, batch.batch());
   std::vector<T> exact(static_cast<std::size_t>(layout.size));
-  const double loss = objective.gradient(theta, exact);
+  const double loss = full.gradient(theta, exact);
   const std::vector<double> wide(exact.begin(), exact.end());
   const GradientView gradient(layout, wide);
   if (gradient.squared_norm() == 0) {
@@ -207,7 +210,6 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   }
 
   EstimateSamples samples(layout.size);
-  ProgramObjective<T> full(model.program, batch.batch());
   SlopeError error;
   {
     Progress progress("gradient", static_cast<double>(options.learn + options.samples),
@@ -223,7 +225,8 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
       check_interrupted("estimating the gradient");
       const auto step = static_cast<std::uint32_t>(sample);
       const GradientEstimate estimate = estimator->estimate(objective, theta, step);
-      if (low) error.add(estimate.slopes(), estimator->estimate(full, theta, step).slopes());
+      if (low && !estimate.slopes().empty())
+        error.add(estimate.slopes(), estimator->estimate(full, theta, step).slopes());
       estimate.materialize(dense);
       if (sample == 0) file.add<T>("estimate", {layout.size}, dense);
       samples.add<T>(estimate, dense, gradient, expected);
@@ -249,7 +252,7 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   if (tangents > 0) summary.law = options.estimate.law;
   const auto probe = make_probe(options.estimate.law, layout, options.estimate.seed);
   summary.figures = gradient_figures(samples, gradient, *estimator, options.estimator, *probe, tangents);
-  if (low) summary.figures.push_back(error.figure());
+  if (low && tangents > 0) summary.figures.push_back(error.figure());
   return summary;
 }
 
@@ -296,7 +299,8 @@ Verb add_gradient(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::Range(Index{0}, Index{1'000'000'000}))
       ->capture_default_str();
-  choice("--precision", options->precision, {"float32", "float64"}, "Type of the numbers computed with");
+  choice("--precision", options->precision, {"float32", "float64", "bf16"},
+         "Type of the numbers computed with; bf16: float32, but for the factors of products with weights");
   const CLI::Option* tangent_precision =
       choice("--tangent-precision", options->tangent_precision, {"float32", "bf16"},
              "Factors of the products that carry tangents; bf16 needs a processor that has it");

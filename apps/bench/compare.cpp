@@ -118,7 +118,8 @@ Comparison compare(const CompareOptions& options, const std::string& model, Inde
   };
   const std::size_t packed = add_product(visit_of(make_product(batch, ProductKind::kPacked)));
   const std::size_t plain = add_product(visit_of(make_product(batch, ProductKind::kPlain)));
-  const bool bfloat16 = std::any_of(kinds.begin(), kinds.end(), [](const StepKind& kind) { return kind.bfloat16; });
+  const bool bfloat16 = std::any_of(kinds.begin(), kinds.end(),
+                                    [](const StepKind& kind) { return kind.precision != Precision::kFloat32; });
   const std::size_t half = bfloat16 ? add_product(visit_of(make_product(batch, ProductKind::kBfloat16))) : 0;
   const std::size_t of_pytorch =
       pytorch ? add_product([&](Index count) { return pytorch->run(PyTorch::product(batch), count); }) : 0;
@@ -154,15 +155,16 @@ Comparison compare(const CompareOptions& options, const std::string& model, Inde
     }
   }
 
-  std::map<std::string_view, double> slope_errors;  // by law
+  std::map<std::pair<std::string_view, Precision>, double> slope_errors;  // by law and precision
   for (std::size_t i = 0; i < result.rows.size(); ++i) {
     BenchRow& row = result.rows[i];
     // Of a dense law's tangents only part goes through bfloat16, and their cost does not say which.
     const bool dense = row.kind.name == "rademacher" || row.kind.name == "gaussian";
-    if (!row.kind.bfloat16 || !dense) row.floor = result.product.floor(step_cost(row.kind, subject), row.kind.bfloat16);
-    if (row.kind.bfloat16) {
-      const auto [error, fresh] = slope_errors.try_emplace(tangent_law(row.kind));
-      if (fresh) error->second = slope_error(error->first, subject);
+    const bool low = row.kind.precision != Precision::kFloat32;
+    if (!low || !dense) row.floor = result.product.floor(step_cost(row.kind, subject), row.kind.precision);
+    if (low && takes_tangents(row.kind.name)) {
+      const auto [error, fresh] = slope_errors.try_emplace({tangent_law(row.kind), row.kind.precision});
+      if (fresh) error->second = slope_error(error->first.first, row.kind.precision, subject);
       row.slope_error = error->second;
     }
     if (options.memory) {

@@ -61,8 +61,10 @@ Index peak_of_fresh_process(std::string_view model, Index batch, int threads, co
                                         std::to_string(batch),
                                         "--threads",
                                         std::to_string(threads),
+                                        "--precision",
+                                        kind.precision == Precision::kBfloat16 ? "bf16" : "float32",
                                         "--tangent-precision",
-                                        kind.bfloat16 ? "bf16" : "float32",
+                                        kind.precision == Precision::kFloat32 ? "float32" : "bf16",
                                         "--tangent-storage",
                                         kind.storage == TangentStorage::kAuto     ? "auto"
                                         : kind.storage == TangentStorage::kStored ? "stored"

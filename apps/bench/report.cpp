@@ -37,7 +37,14 @@ bool is_peer(std::string_view step) {
 }
 
 std::string precision(const StepKind& kind) {
-  return kind.bfloat16 ? "bf16" : "float32";
+  switch (kind.precision) {
+    case Precision::kBfloat16Tangents:
+      return "bf16-tangents";
+    case Precision::kBfloat16:
+      return "bf16";
+    default:
+      return "float32";
+  }
 }
 
 std::string number(double x) {
@@ -90,9 +97,9 @@ void drop_empty_columns(std::vector<std::vector<std::string>>& lines) {
 
 }  // namespace
 
-double ProductRate::floor(const CostReport& cost, bool bfloat16_tangents) const {
-  return (cost.value_flops + cost.pullback_flops) / float32 +
-         cost.tangent_flops / (bfloat16_tangents ? bfloat16 : float32);
+double ProductRate::floor(const CostReport& cost, Precision precision) const {
+  return cost.value_flops / (precision == Precision::kBfloat16 ? bfloat16 : float32) + cost.pullback_flops / float32 +
+         cost.tangent_flops / (precision == Precision::kFloat32 ? float32 : bfloat16);
 }
 
 nlohmann::ordered_json bench_document(nlohmann::ordered_json machine, std::span<const Comparison> comparisons) {
@@ -117,7 +124,7 @@ nlohmann::ordered_json bench_document(nlohmann::ordered_json machine, std::span<
                                       {"over_pytorch_sgd", over.over_pytorch_sgd},
                                       {"peak_bytes", nullptr}};
       if (row.peak_bytes) entry["peak_bytes"] = *row.peak_bytes;
-      if (row.kind.bfloat16) entry["slope_error"] = row.slope_error;
+      if (!std::isnan(row.slope_error)) entry["slope_error"] = row.slope_error;
       rows.push_back(entry);
     }
   }
@@ -129,7 +136,7 @@ nlohmann::ordered_json bench_document(nlohmann::ordered_json machine, std::span<
     machine["pytorch_gflops"] = fastest->pytorch_rate / 1e9;
   }
   machine["products"] = products;
-  return {{"schema", "slopewise.bench/1"}, {"machine", machine}, {"rows", rows}};
+  return {{"schema", "slopewise.bench/2"}, {"machine", machine}, {"rows", rows}};
 }
 
 std::string comparison_text(const Comparison& comparison, int width, bool colour) {

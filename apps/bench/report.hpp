@@ -22,8 +22,8 @@ struct ProductRate {
   double float32 = kUnmeasured;
   double bfloat16 = kUnmeasured;
 
-  // Seconds that the operations of a step take at these rates: its tangents' at the latter where `bfloat16_tangents`.
-  double floor(const CostReport& cost, bool bfloat16_tangents) const;
+  // Seconds that the operations of a step take at these rates: at the latter those whose factors are in bfloat16.
+  double floor(const CostReport& cost, Precision precision) const;
 };
 
 struct BenchRow {

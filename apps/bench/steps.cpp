@@ -22,12 +22,8 @@ std::shared_ptr<const Probe> probe_of(const StepKind& kind, const BenchSubject& 
   return make_probe(tangent_law(kind), subject.program().layout(), kSeed);
 }
 
-TangentPrecision precision(const StepKind& kind) {
-  return kind.bfloat16 ? TangentPrecision::kBfloat16 : TangentPrecision::kFloat32;
-}
-
 Workload workload(const StepKind& kind, const BenchSubject& subject) {
-  Workload work{.batch = subject.batch_size(), .tangents = kind.tangents, .tangent_precision = precision(kind)};
+  Workload work{.batch = subject.batch_size(), .tangents = kind.tangents, .precision = kind.precision};
   if (kind.tangents > 0) {
     work.forms = probe_of(kind, subject)->forms();
   } else if (kind.name != "loss" && kind.name != "onnxruntime-loss") {
@@ -82,7 +78,7 @@ struct ForwardGradient {
   std::uint32_t step = 0;
 
   ForwardGradient(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
-      : objective(subject.program(), subject.batch(), {.tangent_precision = precision(kind)}),
+      : objective(subject.program(), subject.batch(), {.precision = kind.precision}),
         theta(std::move(start)),
         estimator(make_estimator<float>("forward", subject.program().layout(),
                                         {.law = std::string(tangent_law(kind)),
@@ -135,11 +131,11 @@ CostReport step_cost(const StepKind& kind, const BenchSubject& subject) {
   return subject.program().cost(workload(kind, subject));
 }
 
-double slope_error(std::string_view law, const BenchSubject& subject) {
+double slope_error(std::string_view law, Precision precision, const BenchSubject& subject) {
   const std::shared_ptr<const Probe> probe = make_probe(law, subject.program().layout(), kSeed);
   const Parameters<float> theta = start_parameters(subject);
   ProgramObjective<float> full(subject.program(), subject.batch());
-  ProgramObjective<float> half(subject.program(), subject.batch(), {.tangent_precision = TangentPrecision::kBfloat16});
+  ProgramObjective<float> half(subject.program(), subject.batch(), {.precision = precision});
   Tangents<float> tangents(probe->layout(), kAtOnce, probe->forms());
   double error = 0, square = 0;
   for (std::uint32_t draw = 0; draw < kErrorTangents / kAtOnce; ++draw) {

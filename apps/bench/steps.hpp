@@ -15,7 +15,7 @@ namespace slopewise {
 struct StepKind {
   std::string name;    // as in bench.json
   Index tangents = 0;  // K; 0 where there are none
-  bool bfloat16 = false;
+  Precision precision = Precision::kFloat32;
   TangentStorage storage = TangentStorage::kAuto;  // of dense tangents
 
   bool operator==(const StepKind&) const = default;
@@ -41,9 +41,9 @@ std::function<void()> make_step(const StepKind& kind, const BenchSubject& subjec
 // What a step, Slopewise's or a peer's, has to compute; draws and the update of θ are not counted.
 CostReport step_cost(const StepKind& kind, const BenchSubject& subject);
 
-// The root mean square of (slope in bfloat16 − slope in float32) over that of the latter, at the start, on
+// The root mean square of (slope in `precision` − slope in float32) over that of the latter, at the start, on
 // kErrorTangents tangents of a law. Throws Interrupted.
 inline constexpr Index kErrorTangents = 64;
-double slope_error(std::string_view law, const BenchSubject& subject);
+double slope_error(std::string_view law, Precision precision, const BenchSubject& subject);
 
 }  // namespace slopewise

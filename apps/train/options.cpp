@@ -131,8 +131,10 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   count("--groups", settings.network.groups, 1, 65536, "Heads of each block, each for its share of the units");
   choice("--estimator", settings.method.estimator, estimator_names(), "Estimator of weights");
   add_storage_option(command, settings.method.estimate.storage)->group(group);
+  choice("--precision", options.precision, {"float32", "bf16"},
+         "Factors of the products with weights in a step; sums, weights and the way back stay in float32");
   choice("--tangent-precision", options.tangent_precision, {"float32", "bf16"},
-         "Factors of the products that carry tangents of weights");
+         "The same of those that carry tangents alone");
   number("--epsilon", settings.method.estimate.epsilon, 1e-12, 1e3, "Step of zeroth-order differences");
   command
       .add_flag("--checkpointed", settings.method.checkpointed,
@@ -216,8 +218,9 @@ TrainSettings resolve(const TrainOptions& options) {
                                                                : Correction::kNone;
   method.activity.together = !options.one_by_one;
   method.activity.exact_head = !options.estimated_head;
-  method.tangent_precision =
-      options.tangent_precision == "bf16" ? TangentPrecision::kBfloat16 : TangentPrecision::kFloat32;
+  method.precision = options.precision == "bf16"           ? Precision::kBfloat16
+                     : options.tangent_precision == "bf16" ? Precision::kBfloat16Tangents
+                                                           : Precision::kFloat32;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   method.clip_slope = options.clip_slope > 0 ? options.clip_slope : kInfinity;
   settings.optimizer_options.clip_norm = options.clip_norm > 0 ? options.clip_norm : kInfinity;

@@ -22,7 +22,7 @@ struct TrainOptions {
   std::string method = "activities";      // as the user names it; "local" is activities in blocks
   std::vector<std::string> convolutions;  // "32", "64p": p pools
   std::string correction = "full";
-  std::string tangent_precision = "float32";
+  std::string precision = "float32", tangent_precision = "float32";
   Index tangents = 8;
   std::string rate = "0.001";            // or "auto"
   std::string law;                       // empty: the method's usual one

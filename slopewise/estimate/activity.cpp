@@ -57,7 +57,8 @@ Index ActivityEstimator<T>::planes(bool together) const {
 
 template <class T>
 Workload ActivityEstimator<T>::workload(Index batch, bool together) const {
-  Workload workload{.mode = Workload::Mode::kGiven, .batch = batch, .tangents = planes(together)};
+  Workload workload{
+      .mode = Workload::Mode::kGiven, .batch = batch, .tangents = planes(together), .precision = options_.precision};
   workload.forms.assign(program_.layout().segments.size(), TangentForm::kNone);
   workload.cuts = sites_.nodes;
   workload.error = sites_.logits;

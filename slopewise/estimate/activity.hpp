@@ -35,6 +35,7 @@ struct ActivityOptions {
   // The gradient of what follows the last site: exact, (p − y) aᵀ, as both factors are known on the way forward; or
   // estimated as the sites' are, from tangents of the logits.
   bool exact_head = true;
+  Precision precision = Precision::kFloat32;
   // Nodes whose values are wanted beside the gradient.
   std::vector<Index> outputs = {};
 };

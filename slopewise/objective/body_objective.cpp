@@ -9,8 +9,8 @@
 namespace slopewise {
 
 template <class T>
-BodyObjective<T>::BodyObjective(const Program& program, const ActivitySites& sites, TangentPrecision tangent_precision)
-    : program_(program), cut_(sites.nodes.empty() ? -1 : sites.nodes.back()), tangent_precision_(tangent_precision) {
+BodyObjective<T>::BodyObjective(const Program& program, const ActivitySites& sites, Precision precision)
+    : program_(program), cut_(sites.nodes.empty() ? -1 : sites.nodes.back()), precision_(precision) {
   Index body = 0, parameters = 0;
   for (Index i = 0; i < static_cast<Index>(program.nodes().size()); ++i) {
     if (program.node(i).kind != GraphNode::Kind::kParameter) continue;
@@ -38,7 +38,7 @@ Runner<T>& BodyObjective<T>::runner(std::unique_ptr<Runner<T>>& made, const Work
 template <class T>
 double BodyObjective<T>::loss(const Parameters<T>& parameters) {
   if (!losses_ || losses_->workload().batch < batch_.rows)
-    losses_ = std::make_unique<Runner<T>>(program_, Workload{.batch = batch_.rows});
+    losses_ = std::make_unique<Runner<T>>(program_, Workload{.batch = batch_.rows, .precision = of_values(precision_)});
   return losses_->run(parameters, batch_).loss;
 }
 
@@ -51,7 +51,7 @@ Slopes BodyObjective<T>::slopes(const Parameters<T>& parameters, const Tangents<
                     .tangents = tangents.count(),
                     .forms = tangents.forms(),
                     .cuts = {cut_},
-                    .tangent_precision = tangent_precision_};
+                    .precision = precision_};
   workload.forms.resize(program_.layout().segments.size(), TangentForm::kNone);
   RunResult<T> result = runner(slopes_, workload).given(parameters, batch_, &tangents, {}, {}, gradient_);
   return {.loss = result.loss, .slopes = std::move(result.slopes)};
@@ -62,7 +62,9 @@ double BodyObjective<T>::gradient(const Parameters<T>& parameters, std::span<T> 
   if (static_cast<Index>(out.size()) != body_.size)
     throw ShapeError(fmt::format("body objective: expected room for {} entries, found {}", body_.size, out.size()));
   if (!exact_ || exact_->workload().batch < batch_.rows) {
-    exact_ = std::make_unique<Runner<T>>(program_, Workload{.mode = Workload::Mode::kPullback, .batch = batch_.rows});
+    exact_ = std::make_unique<Runner<T>>(
+        program_,
+        Workload{.mode = Workload::Mode::kPullback, .batch = batch_.rows, .precision = of_values(precision_)});
   }
   const double loss = exact_->gradient(parameters, batch_, gradient_).loss;
   std::copy_n(gradient_.begin(), out.size(), out.begin());

@@ -18,7 +18,7 @@ class BodyObjective final : public Objective<T> {
  public:
   // The program and the numbers that `batch` points to must outlive the objective. Throws ArgumentError where no
   // parameters lie before the last site, or where body and head are not parted by it.
-  BodyObjective(const Program& program, const ActivitySites& sites, TangentPrecision tangent_precision);
+  BodyObjective(const Program& program, const ActivitySites& sites, Precision precision);
 
   const ParameterLayout& layout() const override { return body_; }
   double loss(const Parameters<T>& parameters) override;
@@ -35,7 +35,7 @@ class BodyObjective final : public Objective<T> {
 
   const Program& program_;
   Index cut_;
-  TangentPrecision tangent_precision_;
+  Precision precision_;
   ParameterLayout body_;
   Batch<T> batch_;
   std::unique_ptr<Runner<T>> losses_, slopes_, exact_;

@@ -26,7 +26,7 @@ void ProgramObjective<T>::bind(Batch<T> batch) {
 
 template <class T>
 double ProgramObjective<T>::loss(const Parameters<T>& parameters) {
-  return runner({.batch = batch_.rows}).run(parameters, batch_).loss;
+  return runner({.batch = batch_.rows, .precision = of_values(options_.precision)}).run(parameters, batch_).loss;
 }
 
 template <class T>
@@ -34,25 +34,33 @@ Slopes ProgramObjective<T>::slopes(const Parameters<T>& parameters, const Tangen
   RunResult<T> result = runner({.batch = batch_.rows,
                                 .tangents = tangents.count(),
                                 .forms = tangents.forms(),
-                                .tangent_precision = options_.tangent_precision})
+                                .precision = options_.precision})
                             .run(parameters, batch_, &tangents);
   return {.loss = result.loss, .slopes = std::move(result.slopes)};
 }
 
 template <class T>
 RunResult<T> ProgramObjective<T>::curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) {
-  return runner({.batch = batch_.rows, .tangents = tangents.count(), .order = 2, .forms = tangents.forms()})
+  return runner({.batch = batch_.rows,
+                 .tangents = tangents.count(),
+                 .order = 2,
+                 .forms = tangents.forms(),
+                 .precision = options_.precision})
       .run(parameters, batch_, &tangents);
 }
 
 template <class T>
 double ProgramObjective<T>::gradient(const Parameters<T>& parameters, std::span<T> out) {
-  return runner({.mode = Workload::Mode::kPullback, .batch = batch_.rows}).gradient(parameters, batch_, out).loss;
+  return runner({.mode = Workload::Mode::kPullback, .batch = batch_.rows, .precision = of_values(options_.precision)})
+      .gradient(parameters, batch_, out)
+      .loss;
 }
 
 template <class T>
 double ProgramObjective<T>::descend(Parameters<T>& parameters, double rate) {
-  return runner({.mode = Workload::Mode::kDescent, .batch = batch_.rows}).descend(parameters, batch_, rate).loss;
+  return runner({.mode = Workload::Mode::kDescent, .batch = batch_.rows, .precision = of_values(options_.precision)})
+      .descend(parameters, batch_, rate)
+      .loss;
 }
 
 template <class T>

@@ -10,7 +10,7 @@
 namespace slopewise {
 
 struct ObjectiveOptions {
-  TangentPrecision tangent_precision = TangentPrecision::kFloat32;
+  Precision precision = Precision::kFloat32;
 };
 
 template <class T>

@@ -43,8 +43,8 @@ Execution<T>::Execution(const Program& program, const Workload& workload, int th
       losses_(workload.batch),
       slopes_(workload.batch * workload.tangents),
       curvatures_(workload.order == 2 ? workload.batch * workload.tangents : 0) {
-  if (std::is_same_v<T, double> && workload.tangent_precision == TangentPrecision::kBfloat16) {
-    throw ArgumentError("tangent precision bfloat16: expected float parameters, found double");
+  if (std::is_same_v<T, double> && workload.precision != Precision::kFloat32) {
+    throw ArgumentError("precision bfloat16: expected float parameters, found double");
   }
   for (const Index i : workload.outputs) outputs_.emplace_back(workload.batch * node(i).shape.size());
 }
@@ -127,7 +127,7 @@ void Execution<T>::push(Index i, Index first, Index tile_rows, Index begin, Inde
                 .out = piece(i),
                 .tangents = active ? plan_.workload.tangents : 0,
                 .scratch = scratch,
-                .bfloat16 = plan(i).bfloat16,
+                .precision = plan(i).bfloat16 ? plan_.workload.precision : Precision::kFloat32,
                 .alone = plan_.one_at_a_time && rows == tile_rows};
   if (!active) visit.out.tangent = visit.out.second = nullptr;  // tangents may still enter here: see perturb
   if (plan(i).next >= 0 && !one_by_one_) {
@@ -174,21 +174,22 @@ void Execution<T>::run_tile(Index tile) {
 }
 
 template <class T>
+void Execution<T>::make(Index i, Index first, Index rows, T* arena, T* scratch) {
+  if (!plan_.one_at_a_time) return push(i, first, rows, 0, rows, arena, scratch);
+  if (node(i).op->cuts_itself()) return push(i, first, rows, 0, rows, arena, scratch_.data());
+  parallel_for((rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
+    const Index begin = piece * kRowsAPiece;
+    push(i, first, rows, begin, std::min(kRowsAPiece, rows - begin), arena, this->scratch());
+  });
+}
+
+template <class T>
 void Execution<T>::visit_tile(Index tile, T* arena, T* scratch, const std::function<void(Index)>& after) {
   const Index first = tile * plan_.tile;
   const Index rows = tile_rows(tile);
   for (Index i = 0; i < count(); ++i) {
     if (!plan(i).used || node(i).shared) continue;
-    if (node(i).op && (one_by_one_ || !plan(i).follows)) {
-      if (!plan_.one_at_a_time || node(i).op->cuts_itself()) {
-        push(i, first, rows, 0, rows, arena, plan_.one_at_a_time ? scratch_.data() : scratch);
-      } else {
-        parallel_for((rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
-          const Index begin = piece * kRowsAPiece;
-          push(i, first, rows, begin, std::min(kRowsAPiece, rows - begin), arena, this->scratch());
-        });
-      }
-    }
+    if (node(i).op && (one_by_one_ || !plan(i).follows)) make(i, first, rows, arena, scratch);
     if (node(i).kind == GraphNode::Kind::kInput && plan(i).stored) {
       std::copy_n(input(i) + first * plan(i).size, rows * plan(i).size, arena + plan(i).offset);
     }

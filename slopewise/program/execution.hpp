@@ -37,6 +37,8 @@ class Execution {
   void run_shared();
   // Forward through all tiles, collecting their results.
   void run_tiles();
+  // Makes node i, an op's, for the rows of a tile: in one visit, or in visits that threads share.
+  void make(Index i, Index first, Index rows, T* arena, T* scratch);
   // Makes node i for rows [begin, begin + rows) of the tile that starts at example `first` and has `tile_rows` rows.
   void push(Index i, Index first, Index tile_rows, Index begin, Index rows, T* arena, T* scratch) const;
   // Adds the perturbation that enters at node i, if one does, for the rows of a tile.

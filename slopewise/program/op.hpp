@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "slopewise/base/shape.hpp"
+#include "slopewise/program/precision.hpp"
 #include "slopewise/tensor/products/weight_product.hpp"
 #include "slopewise/tensor/tangents.hpp"
 
@@ -33,8 +34,8 @@ struct Jet {
   const std::int32_t* index = nullptr;  // (rows, size): what an integer input holds in place of value
 
   // Only for parameters whose consumers take them so:
-  RankOne<T> rank_one;                   // the K tangents as factors, in place of `tangent`
-  Drawn<T> drawn;                        // the K tangents as a function, in place of `tangent`
+  RankOne<T> rank_one;                    // the K tangents as factors, in place of `tangent`
+  Drawn<T> drawn;                         // the K tangents as a function, in place of `tangent`
   const WeightProduct* packed = nullptr;  // the matrix as products read it, in place of `value`
 
   bool shared() const { return rows == 1; }
@@ -64,10 +65,10 @@ template <class T>
 struct Push {
   std::span<const Jet<T>> in;
   Jet<T> out;
-  Index tangents = 0;     // K; 0 asks for the value alone
-  T* scratch = nullptr;   // as many entries as the op's scratch rule says
-  bool bfloat16 = false;  // tangents go through packed weights in bfloat16
-  bool alone = false;     // no other visit is under way: the op may cut this one for several threads
+  Index tangents = 0;                         // K; 0 asks for the value alone
+  T* scratch = nullptr;                       // as many entries as the op's scratch rule says
+  Precision precision = Precision::kFloat32;  // of the products with packed weights
+  bool alone = false;  // no other visit is under way: the op may cut this one for several threads
 
   // For ops that finish rows: what acts on each row as soon as it is there, while it is in the first-level cache.
   const Op* next = nullptr;
@@ -125,7 +126,7 @@ struct OpCost {
 struct VisitSize {
   Index rows = 1;
   Index tangents = 0;
-  bool bfloat16 = false;
+  Precision precision = Precision::kFloat32;
   bool pullback = false;
   int threads = 1;  // that the op may cut the visit for; the scratch is for all of them
 };
@@ -159,7 +160,8 @@ class Op {
   // Whether entry j of the output depends on entry j of its only input alone: then it may act row by row, without
   // scratch, and write where it reads.
   virtual bool elementwise() const { return false; }
-  // Whether the op cuts a visit that is alone for several threads itself; other ops are visited piece by piece.
+  // Whether the op cuts its visits for several threads itself, forward where they are alone, and back; other ops are
+  // visited piece by piece.
   virtual bool cuts_itself() const { return false; }
   // Whether it is so wide that threads should share every visit of it, each with weights of its own, rather than make
   // whole visits for different rows.

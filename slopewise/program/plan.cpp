@@ -96,7 +96,7 @@ class Planner {
         return node(i).op->scratch(inputs, node(i).shape,
                                    {.rows = node(i).shared ? 1 : plan_.tile,
                                     .tangents = plan_.workload.tangents,
-                                    .bfloat16 = plan(i).bfloat16,
+                                    .precision = plan(i).bfloat16 ? plan_.workload.precision : Precision::kFloat32,
                                     .pullback = pullback,
                                     .threads = plan_.one_at_a_time ? threads : 1});
       };
@@ -113,7 +113,7 @@ class Planner {
  private:
   bool pulls() const { return plan_.workload.backward(); }
   bool given() const { return plan_.workload.mode == Workload::Mode::kGiven; }
-  bool low() const { return plan_.workload.tangent_precision == TangentPrecision::kBfloat16; }
+  bool low() const { return plan_.workload.precision != Precision::kFloat32; }
   const GraphNode& node(Index i) const { return program_.node(i); }
   NodePlan& plan(Index i) { return plan_.nodes[static_cast<std::size_t>(i)]; }
   std::vector<InputInfo>& pulled(Index i) { return plan_.pulled[static_cast<std::size_t>(i)]; }
@@ -138,7 +138,7 @@ class Planner {
       throw ArgumentError("checkpointed: expected an exact gradient; slopes keep no activations");
     }
     if (low() && !has_bfloat16()) {
-      throw ArgumentError("tangent precision bfloat16: this processor does not multiply it (AVX512_BF16); use float32");
+      throw ArgumentError("precision bfloat16: this processor does not multiply it (AVX512_BF16); use float32");
     }
     if (!workload.forms.empty() && workload.forms.size() != program_.layout().segments.size()) {
       throw ArgumentError(fmt::format("tangent forms: expected one for each of {} segments, found {}",

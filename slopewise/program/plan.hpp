@@ -16,7 +16,7 @@ struct NodePlan {
   bool drawn = false;           // its tangents stay a function
   bool expanded = false;        // a parameter whose tangents a consumer needs as numbers in memory
   bool packed = false;          // a parameter read as packed weights
-  bool bfloat16 = false;        // and in half the width; an op: its tangents go through weights so
+  bool bfloat16 = false;        // and in half the width; an op: it has such weights
   bool differentiated = false;  // has a cotangent
   bool cut = false;             // which is given, and not derived from what reads the node
   bool updated = false;         // descent: its cotangent is added to θ as it is made

@@ -9,9 +9,6 @@
 
 namespace slopewise {
 
-// Of the factors of the products that carry tangents through weights; sums are always in full.
-enum class TangentPrecision { kFloat32, kBfloat16 };
-
 // What a run computes; what its memory and cost are asked for.
 struct Workload {
   // Loss and K slopes; loss and exact gradient; loss and a step of gradient descent, the gradient added to θ layer by
@@ -33,9 +30,7 @@ struct Workload {
   std::vector<Index> cuts;
   // kGiven: a node after all cuts, whose exact cotangent the giver may read and change (the logits); −1: none.
   Index error = -1;
-  // kBfloat16 needs float parameters and a processor with has_bfloat16(): products at half the cost, with a relative
-  // error of 2⁻⁸ a factor, far below a forward gradient's noise.
-  TangentPrecision tangent_precision = TangentPrecision::kFloat32;
+  Precision precision = Precision::kFloat32;
   // For an exact gradient: keep the activations of about √(ops) ops and make the rest again when they are needed
   // (Chen et al. 2016, arXiv 1604.06174, section 4.1).
   bool checkpointed = false;

@@ -77,25 +77,17 @@ void Pullback<T>::each_piece(Index rows, F body) {
   parallel_for((rows + size - 1) / size, [&](Index piece) { body(piece * size, std::min(size, rows - piece * size)); });
 }
 
-// Forward through one tile keeping what the plan keeps, then back, group by group. Pieces of rows run in parallel; the
-// cotangents of parameters, sums over rows, are made by ops that cut them by columns.
+// Forward through one tile keeping what the plan keeps, then back, group by group. Pieces of rows run in parallel, of
+// ops that do not cut their visits themselves; the cotangents of parameters, sums over rows, are made by ops that cut
+// them by columns.
 template <class T>
 void Pullback<T>::pull_tile(Index tile, T seed) {
   Execution<T>& run = execution_;
   const Plan& plan = run.plan();
   const Index first = tile * plan.tile;
   const Index rows = run.tile_rows(tile);
-  const auto forward = [&](Index i) {
-    if (!run.plan(i).used || !run.node(i).op || run.node(i).shared || run.plan(i).follows) return;
-    each_piece(rows,
-               [&](Index begin, Index count) { run.push(i, first, rows, begin, count, run.arena(), run.scratch()); });
-  };
   run.replaying = false;
-  if (plan.workload.tangents > 0) {
-    run.visit_tile(tile, run.arena(), run.scratch(), [](Index) {});
-  } else {
-    for (Index i = 0; i < run.count(); ++i) forward(i);
-  }
+  run.visit_tile(tile, run.arena(), run.scratch(), [](Index) {});
   run.collect(first, rows, run.arena());
   run.require_finite_losses(first, rows);
   run.replaying = true;
@@ -105,7 +97,7 @@ void Pullback<T>::pull_tile(Index tile, T seed) {
   }
   for (std::size_t g = plan.groups.size() - 1; g-- > 0;) {
     for (Index i = plan.groups[g]; i < plan.groups[g + 1]; ++i) {
-      if (run.plan(i).replayed) forward(i);
+      if (run.plan(i).replayed && !run.plan(i).follows) run.make(i, first, rows, run.arena(), run.scratch());
     }
     pull_group(plan.groups[g], plan.groups[g + 1], first, rows);
   }
@@ -123,7 +115,9 @@ void Pullback<T>::pull_group(Index first_node, Index last_node, Index first, Ind
       (run.node(input).shared ? through_shared : through_rows) |=
           run.plan(input).differentiated && !run.plan(input).cut;
     }
-    if (through_rows) {
+    if (through_rows && run.node(i).op->cuts_itself()) {
+      visit(i, first, rows, 0, rows, false, run.scratch());
+    } else if (through_rows) {
       each_piece(rows, [&](Index begin, Index count) { visit(i, first, rows, begin, count, false, run.scratch()); });
     }
     if (through_shared) visit(i, first, rows, 0, rows, true, run.scratch());

@@ -23,6 +23,7 @@ class AutoRateLearner final : public Learner {
   AutoRateLearner(const MethodSettings& settings, const ChainBlock& block, std::uint64_t seed)
       : block_(block),
         count_(settings.estimate.tangents),
+        precision_(settings.precision),
         probe_(make_probe(settings.estimate.law, block.program->layout(), seed)),
         tangents_(block.program->layout(), count_, probe_->forms()) {
     if (settings.estimator != "forward")
@@ -80,11 +81,13 @@ class AutoRateLearner final : public Learner {
 
  private:
   Workload workload(Index batch, bool curved) const {
-    return {.batch = batch, .tangents = count_, .order = curved ? 2 : 1, .forms = probe_->forms()};
+    return {
+        .batch = batch, .tangents = count_, .order = curved ? 2 : 1, .forms = probe_->forms(), .precision = precision_};
   }
 
   const ChainBlock& block_;
   Index count_;
+  Precision precision_;
   std::shared_ptr<const Probe> probe_;
   Tangents<float> tangents_;
   AutoRate rate_;

@@ -18,9 +18,10 @@ namespace {
 // Backprop within the block.
 class ExactLearner final : public Learner {
  public:
-  ExactLearner(const ChainBlock& block, bool checkpointed, ExactLearner* like)
+  ExactLearner(const ChainBlock& block, const MethodSettings& settings, ExactLearner* like)
       : block_(block),
-        checkpointed_(checkpointed),
+        checkpointed_(settings.checkpointed),
+        precision_(of_values(settings.precision)),
         work_(like ? like->work_ : std::make_shared<Work>(block.program->size())) {}
 
   const Gradient& gradient(const Parameters<float>& parameters, const Batch<float>& batch, std::uint32_t,
@@ -37,8 +38,11 @@ class ExactLearner final : public Learner {
 
  private:
   Workload workload(Index batch) const {
-    return {
-        .mode = Workload::Mode::kPullback, .batch = batch, .outputs = {block_.output}, .checkpointed = checkpointed_};
+    return {.mode = Workload::Mode::kPullback,
+            .batch = batch,
+            .outputs = {block_.output},
+            .precision = precision_,
+            .checkpointed = checkpointed_};
   }
   struct Work {
     explicit Work(Index size) : gradient(size) {}
@@ -48,6 +52,7 @@ class ExactLearner final : public Learner {
 
   const ChainBlock& block_;
   bool checkpointed_;
+  Precision precision_;
   std::shared_ptr<Work> work_;
   double loss_ = 0;
 };
@@ -111,10 +116,10 @@ class WeightLearner final : public Learner {
     const std::string estimator = settings.name == "zeroth-order" ? "central" : settings.estimator;
     // Differences of losses move all of θ.
     if (settings.activity.exact_head && estimator != "central" && !block.sites.nodes.empty()) {
-      body_ = std::make_unique<BodyObjective<float>>(*block.program, block.sites, settings.tangent_precision);
+      body_ = std::make_unique<BodyObjective<float>>(*block.program, block.sites, settings.precision);
     } else {
-      whole_ = std::make_unique<ProgramObjective<float>>(
-          *block.program, Batch<float>{}, ObjectiveOptions{.tangent_precision = settings.tangent_precision});
+      whole_ = std::make_unique<ProgramObjective<float>>(*block.program, Batch<float>{},
+                                                         ObjectiveOptions{.precision = settings.precision});
     }
     EstimatorOptions options = settings.estimate;
     options.seed = seed;
@@ -162,7 +167,8 @@ class WeightLearner final : public Learner {
 
  private:
   Workload workload(Index batch) const {
-    Workload workload{.batch = batch, .tangents = std::max<Index>(estimator_->slopes(), 1)};
+    Workload workload{
+        .batch = batch, .tangents = std::max<Index>(estimator_->slopes(), 1), .precision = settings_.precision};
     workload.forms = make_probe(settings_.estimate.law, block_.program->layout(), 0)->forms();
     return workload;
   }
@@ -174,7 +180,9 @@ class WeightLearner final : public Learner {
   void make_output(const Parameters<float>& parameters, const Batch<float>& batch) {
     if (block_.output == block_.sites.logits) return;
     if (!output_ || output_->workload().batch < batch.rows)
-      output_.emplace(*block_.program, Workload{.batch = batch.rows, .outputs = {block_.output}});
+      output_.emplace(
+          *block_.program,
+          Workload{.batch = batch.rows, .outputs = {block_.output}, .precision = of_values(settings_.precision)});
     output_->run(parameters, batch);
   }
 
@@ -194,11 +202,12 @@ class WeightLearner final : public Learner {
 std::unique_ptr<Learner> make_learner(const MethodSettings& settings, const ChainBlock& block, std::uint64_t seed,
                                       Learner* like) {
   if (settings.name == "exact") {
-    return std::make_unique<ExactLearner>(block, settings.checkpointed, dynamic_cast<ExactLearner*>(like));
+    return std::make_unique<ExactLearner>(block, settings, dynamic_cast<ExactLearner*>(like));
   }
   if (settings.name == "activities") {
     ActivityOptions options = settings.activity;
     options.seed = seed;
+    options.precision = settings.precision;
     return std::make_unique<ActivityLearner>(block, options, dynamic_cast<ActivityLearner*>(like));
   }
   if (settings.name == "weights" && settings.auto_rate) return auto_rate_learner(settings, block, seed);

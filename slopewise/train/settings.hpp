@@ -17,13 +17,13 @@ struct MethodSettings {
   // "exact": backprop, within each block. "weights": an estimator along tangents of the weights. "zeroth-order": the
   // same with slopes by differences of losses. "activities": activity perturbation.
   std::string name = "activities";
-  ActivityOptions activity;           // of "activities"; its seed is set from the run's
-  double pace = 0.15;                 // γ of the prior, times the learning rate over the largest
-  std::string estimator = "forward";  // of "weights"
-  EstimatorOptions estimate;          // of "weights" and "zeroth-order"; its seed likewise
-  bool checkpointed = false;          // of "exact": keep the activations of about √(layers) layers
-  TangentPrecision tangent_precision = TangentPrecision::kFloat32;  // of "weights"
-  double clip_slope = std::numeric_limits<double>::infinity();      // of "weights": largest |s_k|
+  ActivityOptions activity;                   // of "activities"; its seed is set from the run's
+  double pace = 0.15;                         // γ of the prior, times the learning rate over the largest
+  std::string estimator = "forward";          // of "weights"
+  EstimatorOptions estimate;                  // of "weights" and "zeroth-order"; its seed likewise
+  bool checkpointed = false;                  // of "exact": keep the activations of about √(layers) layers
+  Precision precision = Precision::kFloat32;  // of a step; what is evaluated are the weights, in float
+  double clip_slope = std::numeric_limits<double>::infinity();  // of "weights": largest |s_k|
   bool auto_rate = false;    // of "weights" by SGD: the learning rate from slopes and second-order terms (AutoRate)
   double clip_quantile = 1;  // of "weights": share of slopes that are not clipped; 1: all
 };

@@ -135,7 +135,7 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         document = json.loads((self.directory / "here/bench.json").read_text())
         self.assertEqual(list(document), ["schema", "machine", "rows"])
-        self.assertEqual(document["schema"], "slopewise.bench/1")
+        self.assertEqual(document["schema"], "slopewise.bench/2")
         machine = document["machine"]
         self.assertEqual(list(machine), MACHINE)
         self.assertEqual([machine[field] for field in ("pytorch", "pytorch_kernels", "pytorch_gflops")], 3 * [None])

@@ -193,20 +193,22 @@ class GradientTest(unittest.TestCase):
         np.testing.assert_array_equal(stored["slopes"], drawn["slopes"])
         np.testing.assert_array_equal(stored["estimate"], drawn["estimate"])
 
-    def test_bfloat16_tangents_say_how_far_their_slopes_are(self):
+    def test_bfloat16_says_how_far_its_slopes_are(self):
         options = ["gradient", "--model", "mlp", "--hidden", "32,32", "--law", "rank-one", "--samples", "20", "--json",
                    "--quiet"]
         plain = subprocess.run([SLOPEWISE, *options], cwd=self.directory, capture_output=True, text=True)
         self.assertNotIn("slope_error", json.loads(plain.stdout)["figures"])
-        low = subprocess.run([SLOPEWISE, *options, "--tangent-precision", "bf16"], cwd=self.directory,
-                             capture_output=True, text=True)
-        if "does not multiply it" in low.stderr:
-            self.assertEqual(low.returncode, 2)
-            self.skipTest("this processor does not multiply bfloat16")
-        self.assertEqual(low.returncode, 0, low.stderr)
-        error = json.loads(low.stdout)["figures"]["slope_error"]["measured"]
-        self.assertGreater(error, 0)
-        self.assertLess(error, 0.02)
+        for precision in ("--tangent-precision", "--precision"):
+            low = subprocess.run([SLOPEWISE, *options, precision, "bf16"], cwd=self.directory,
+                                 capture_output=True, text=True)
+            if "does not multiply it" in low.stderr:
+                self.assertEqual(low.returncode, 2)
+                self.skipTest("this processor does not multiply bfloat16")
+            self.assertEqual(low.returncode, 0, low.stderr)
+            error = json.loads(low.stdout)["figures"]["slope_error"]["measured"]
+            self.assertGreater(error, 0)
+            # Where values are rounded too, a rectifier near 0 may switch.
+            self.assertLess(error, 0.02 if precision == "--tangent-precision" else 0.2)
 
     # --- what it refuses
 

@@ -143,7 +143,7 @@ class TrainTest(unittest.TestCase):
     def test_every_method_model_and_option_runs(self):
         for options in (["--method", "exact", "--checkpointed"],
                         ["--method", "weights", "--tangents", 2, "--clip-quantile", 0.8],
-                        ["--method", "weights", "--law", "gaussian", "--tangent-precision", "bf16", "--estimated-head"],
+                        ["--method", "weights", "--law", "gaussian", "--estimated-head"],
                         ["--method", "zeroth-order", "--tangents", 2],
                         ["--method", "activations", "--prior", "mirror", "--one-by-one"],
                         ["--method", "activities", "--prior", "feedback", "--correction", "gated"],
@@ -158,6 +158,29 @@ class TrainTest(unittest.TestCase):
                 self.assertEqual(results["steps"], 12)
                 last = self.metrics("run")[-1]
                 self.assertLessEqual(abs(last["cosine"]), 1 + 1e-6)
+
+    def test_bfloat16_trains_to_the_same_bits_on_any_number_of_threads(self):
+        if "bf16" not in subprocess.run([SLOPEWISE, "--version"], capture_output=True, text=True).stdout:
+            self.skipTest("this processor does not multiply bfloat16")
+        weights = {}
+        for method in ("exact", "weights", "activities", "local"):
+            for precision in ("--precision", "--tangent-precision"):
+                runs = []
+                for threads in (1, 2):
+                    self.trained(*small("--hidden", "300,70", "--epochs", 1, "--method", method, precision, "bf16",
+                                        "--threads", threads))
+                    runs.append((self.directory / "run" / "weights.safetensors").read_bytes())
+                    shutil.rmtree(self.directory / "run")
+                with self.subTest(method=method, precision=precision):
+                    self.assertTrue(runs[0] == runs[1])
+                weights[method, precision] = runs[0]
+            with self.subTest(method=method):
+                self.trained(*small("--hidden", "300,70", "--epochs", 1, "--method", method))
+                plain = (self.directory / "run" / "weights.safetensors").read_bytes()
+                shutil.rmtree(self.directory / "run")
+                self.assertNotEqual(weights[method, "--precision"], plain)
+                # Backprop has no tangents, and those of a block of one layer enter behind its weights.
+                self.assertEqual(weights[method, "--tangent-precision"] != plain, method in ("weights", "activities"))
 
     def test_stops_at_the_accuracy_asked_for(self):
         results = self.trained(*small("--method", "exact", "--epochs", 50, "--target-accuracy", 60, "--rate", 0.01))

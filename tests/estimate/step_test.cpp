@@ -255,10 +255,9 @@ TEST(Compact, ChangesNothing) {
     slopes.compact(theta);  // again
     EXPECT_EQ(copy_of(std::as_const(theta).values()), copy_of(before.values())) << sample.name;
     if (has_bfloat16()) {
-      Runner<float> low(program, {.batch = kBatch,
-                                  .tangents = 2,
-                                  .forms = tangents.forms(),
-                                  .tangent_precision = TangentPrecision::kBfloat16});
+      Runner<float> low(
+          program,
+          {.batch = kBatch, .tangents = 2, .forms = tangents.forms(), .precision = Precision::kBfloat16Tangents});
       EXPECT_EQ(everything(low.run(compacted(), examples.batch(), &tangents)),
                 everything(low.run(before, examples.batch(), &tangents)))
           << sample.name;

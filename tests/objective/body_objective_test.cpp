@@ -26,7 +26,7 @@ class Net {
       : block_(make_chain(spec, kImage, 3, false).front()),
         images_(random_vector<double>(kRows * kImage.size(), 4)),
         whole_(program(), batch()),
-        body_(program(), block_.sites, TangentPrecision::kFloat32),
+        body_(program(), block_.sites, Precision::kFloat32),
         theta_(initialize<double>(program().layout(), 2)) {
     body_.bind(batch());
   }
@@ -148,8 +148,7 @@ TEST(BodyObjective, TakesBatchesOfAnySize) {
 
 TEST(BodyObjective, WhatDoesNotFitIsRefused) {
   const auto logistic = make_chain({.family = "logistic"}, kImage, 3, false);
-  EXPECT_THROW(BodyObjective<double>(*logistic[0].program, logistic[0].sites, TangentPrecision::kFloat32),
-               ArgumentError);
+  EXPECT_THROW(BodyObjective<double>(*logistic[0].program, logistic[0].sites, Precision::kFloat32), ArgumentError);
   Net net(kSpecs[0]);
   std::vector<double> out(static_cast<std::size_t>(net.program().size()));
   EXPECT_THROW(net.body_.gradient(net.theta_, out), ShapeError);

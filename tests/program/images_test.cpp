@@ -136,15 +136,17 @@ TEST_P(Convolutions, HaveTheSameSlopesInBfloat16) {
     const std::vector<float> drawn = random_vector<float>(static_cast<Index>(out.size()), 10 + example);
     std::copy(drawn.begin(), drawn.end(), out.begin());
   };
-  const auto slopes = [&](TangentPrecision precision) {
+  const auto slopes = [&](Precision precision) {
     Runner<float> runner(
         conv_.program,
-        {.batch = kRows, .tangents = 2, .perturbed = {conv_.program.inputs()[0]}, .tangent_precision = precision});
+        {.batch = kRows, .tangents = 2, .perturbed = {conv_.program.inputs()[0]}, .precision = precision});
     return runner.run(theta, batch_of(images, kRows), &tangents, moves).slopes;
   };
-  const std::vector<double> exact = slopes(TangentPrecision::kFloat32);
-  const std::vector<double> rounded = slopes(TangentPrecision::kBfloat16);
-  for (std::size_t k = 0; k < exact.size(); ++k) EXPECT_NEAR(rounded[k], exact[k], 1e-2 * std::abs(exact[k]) + 1e-2);
+  const std::vector<double> exact = slopes(Precision::kFloat32);
+  for (const Precision precision : {Precision::kBfloat16Tangents, Precision::kBfloat16}) {
+    const std::vector<double> rounded = slopes(precision);
+    for (std::size_t k = 0; k < exact.size(); ++k) EXPECT_NEAR(rounded[k], exact[k], 1e-2 * std::abs(exact[k]) + 1e-2);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(

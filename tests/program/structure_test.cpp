@@ -152,8 +152,10 @@ TEST_P(EveryStructure, SameBitsAtAnyNumberOfThreads) {
       expect_same_bits_at_any_thread_count(program, forward(wide, 2, batch), wide, of);
       if (!has_bfloat16()) continue;
       Workload low = forward(narrow, 1, batch);
-      low.tangent_precision = TangentPrecision::kBfloat16;
-      expect_same_bits_at_any_thread_count(program, low, narrow, of + ", bfloat16");
+      for (const Precision precision : {Precision::kBfloat16Tangents, Precision::kBfloat16}) {
+        low.precision = precision;
+        expect_same_bits_at_any_thread_count(program, low, narrow, of + ", bfloat16");
+      }
     }
   }
 }

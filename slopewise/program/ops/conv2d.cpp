@@ -83,7 +83,7 @@ class Conv2d final : public OpRules<Conv2d> {
   // Patches of the value and of a tangent, and those in bfloat16; or, for each part, patches and the part's sum.
   Index scratch(std::span<const InputInfo>, const Shape&, const VisitSize& visit) const override {
     if (visit.pullback) return kParts * (gathered() + weights());
-    return 2 * gathered() + (visit.bfloat16 ? gathered() / 2 : 0);
+    return 2 * gathered() + (visit.precision != Precision::kFloat32 ? gathered() / 2 : 0);
   }
 
   template <class T>
@@ -98,7 +98,7 @@ class Conv2d final : public OpRules<Conv2d> {
       const Index at = strip.first * outputs_;
       patches_.gather(x.value, strip, patches);
       Sum<T> value{y.value + at};
-      multiply(weight, strip, patches, value);
+      multiply(visit, visit.precision == Precision::kBfloat16, strip, patches, value);
       add_by_rows<T>({}, T{0}, bias.value, strip, patches, value);
       for (Index k = 0; k < visit.tangents; ++k) {
         const T* weight_dot = weight.tangent ? weight.tangent_row(k, 0) : nullptr;
@@ -107,11 +107,11 @@ class Conv2d final : public OpRules<Conv2d> {
         Sum<T> second{y.second ? y.second_row(k, 0) + at : nullptr};
         if (x.second) {
           patches_.gather(x.second_row(k, 0), strip, moved);
-          multiply(weight, strip, moved, second);
+          multiply(visit, false, strip, moved, second);
         }
         if (x.tangent) {
           patches_.gather(x.tangent_row(k, 0), strip, moved);
-          multiply_tangent(visit, strip, moved, first);
+          multiply(visit, visit.precision != Precision::kFloat32, strip, moved, first);
         }
         if (weight_dot) add_product(weight_dot, T{1}, strip, patches, first);
         add_by_rows(outer, T{1}, bias.tangent ? bias.tangent_row(k, 0) : nullptr, strip, patches, first);
@@ -156,31 +156,20 @@ class Conv2d final : public OpRules<Conv2d> {
     for (Index at = first * patches_.positions(); at < end; at += strip_) visit(Strip{at, std::min(strip_, end - at)});
   }
 
-  // sum = P Wᵀ, the first term of any.
+  // sum = P Wᵀ, the first term of any, with factors in bfloat16 if `low`.
   template <class T>
-  void multiply(const Jet<T>& weight, Strip strip, const T* patches, Sum<T>& sum) const {
+  void multiply(const Push<T>& visit, bool low, Strip strip, const T* patches, Sum<T>& sum) const {
+    const Jet<T>& weight = visit.in[1];
     if constexpr (std::is_same_v<T, float>) {
       if (weight.packed) {
-        weight.packed->multiply(strip.count, patches, sum.data);
         sum.empty = false;
-        return;
+        if (!low) return weight.packed->multiply(strip.count, patches, sum.data);
+        auto* rounded = reinterpret_cast<Bfloat16*>(visit.scratch + 2 * gathered());
+        to_bfloat16(patches, rounded, strip.count * patches_.size());
+        return weight.packed->multiply_bfloat16(strip.count, rounded, sum.data);
       }
     }
     add_product(weight.value, T{1}, strip, patches, sum);
-  }
-  // sum = Ṗ Wᵀ, at the precision asked for.
-  template <class T>
-  void multiply_tangent(const Push<T>& visit, Strip strip, const T* moved, Sum<T>& sum) const {
-    if constexpr (std::is_same_v<T, float>) {
-      if (visit.bfloat16) {
-        auto* rounded = reinterpret_cast<Bfloat16*>(visit.scratch + 2 * gathered());
-        to_bfloat16(moved, rounded, strip.count * patches_.size());
-        visit.in[1].packed->multiply_bfloat16(strip.count, rounded, sum.data);
-        sum.empty = false;
-        return;
-      }
-    }
-    multiply(visit.in[1], strip, moved, sum);
   }
   // sum += factor P Aᵀ.
   template <class T>

@@ -19,6 +19,7 @@ namespace {
 // and later updates weights of its own, and then of rows.
 constexpr Index kUnitsAPiece = kRowsUsedOnce;
 constexpr Index kRowsAPiece = 8;
+constexpr Index kRowsBack = 32;
 // From this many output units on, weights outweigh what the threads must tell each other.
 constexpr Index kWide = 512;
 
@@ -66,12 +67,13 @@ class Linear final : public OpRules<Linear> {
   bool finishes_rows() const override { return true; }
   bool cuts_itself() const override { return true; }
   bool wide() const override { return outputs_ >= kWide; }
-  // The rows of ẋ in bfloat16; for each thread, a piece of V and what its product needs.
+  // The rows in bfloat16; for each thread, a piece of V and what its product needs.
   Index scratch(std::span<const InputInfo> in, const Shape& out, const VisitSize& visit) const override {
     if (visit.pullback) return 0;
     const Index rows = visit.rows * out.size() / outputs_;
     Index entries = 0;
-    if (visit.bfloat16 && in[0].active) entries = bfloat16_scratch(visit.tangents * rows * inputs_);
+    if (visit.precision != Precision::kFloat32)
+      entries = bfloat16_scratch(low_planes(visit, in[0].active) * rows * inputs_);
     if (in[1].active && !in[1].rank_one) entries += visit.threads * piece_scratch(sizes(visit.rows, out.size()));
     return entries;
   }
@@ -90,20 +92,20 @@ class Linear final : public OpRules<Linear> {
     const Index parts = 1 + (x.tangent ? visit.tangents : 0) + (x.second ? visit.tangents : 0);
     const bool stacked = (!x.tangent || (x.tangent == x.value + x_entries && x.plane == x_entries)) &&
                          (!x.second || x.second == x.tangent + visit.tangents * x_entries);
-    if (stacked && !visit.bfloat16) {
+    const bool low = visit.precision != Precision::kFloat32;
+    if (stacked && !low) {
       through(visit, parts * size.rows, size, x.value, y.value);
     } else {
-      through(visit, size.rows, size, x.value, y.value);
+      if (visit.precision != Precision::kBfloat16) through(visit, size.rows, size, x.value, y.value);
       for (Index k = 0; k < visit.tangents; ++k) {
-        if (x.tangent && !visit.bfloat16)
-          through(visit, size.rows, size, x.tangent + k * x.plane, y.tangent + k * y.plane);
+        if (x.tangent && !low) through(visit, size.rows, size, x.tangent + k * x.plane, y.tangent + k * y.plane);
         if (x.second) through(visit, size.rows, size, x.second + k * x.plane, y.second + k * y.plane);
       }
     }
     if constexpr (std::is_same_v<T, float>) {
-      if (visit.bfloat16 && x.tangent) {
+      if (low) {
         through_bfloat16(visit, size, reinterpret_cast<Bfloat16*>(scratch));
-        scratch += bfloat16_scratch(visit.tangents * x_entries);
+        scratch += bfloat16_scratch(low_planes(visit, x.tangent != nullptr) * x_entries);
       }
     }
 
@@ -145,16 +147,7 @@ class Linear final : public OpRules<Linear> {
     const Jet<T>& weight = visit.in[1];
     const Sizes size = sizes(visit.out.rows, visit.out.size);
     const T* c = visit.cotangent;
-    if (const Cotangent<T>& target = visit.in_cotangents[0]) {
-      const T beta = target.accumulate ? T{1} : T{0};
-      if constexpr (std::is_same_v<T, float>) {
-        if (weight.packed) weight.packed->multiply_transposed(size.rows, c, beta, target.data);
-      }
-      if (!weight.packed) {
-        matmul<T>(size.rows, size.inputs, size.outputs, T{1}, {c, size.outputs}, {weight.value, size.inputs}, beta,
-                  target.data, size.inputs);
-      }
-    }
+    if (visit.in_cotangents[0]) pull_input(visit.in_cotangents[0], weight, size, c);
     if (visit.in_cotangents[1]) pull_weight(visit.in_cotangents[1], size, c, x.value);
     if (visit.in.size() < 3) return;
     if (const Cotangent<T>& target = visit.in_cotangents[2]) {
@@ -169,6 +162,21 @@ class Linear final : public OpRules<Linear> {
   };
   Sizes sizes(Index rows, Index y_size) const {
     return {.rows = rows * (y_size / outputs_), .inputs = inputs_, .outputs = outputs_};
+  }
+
+  // x̄ (+)= ȳ W.
+  template <class T>
+  static void pull_input(const Cotangent<T>& target, const Jet<T>& weight, const Sizes& size, const T* c) {
+    const T beta = target.accumulate ? T{1} : T{0};
+    if constexpr (std::is_same_v<T, float>) {
+      if (weight.packed) return weight.packed->multiply_transposed(size.rows, c, beta, target.data);
+    }
+    parallel_for((size.rows + kRowsBack - 1) / kRowsBack, [&](Index piece) {
+      const Index first = piece * kRowsBack;
+      matmul<T>(std::min(kRowsBack, size.rows - first), size.inputs, size.outputs, T{1},
+                {c + first * size.outputs, size.outputs}, {weight.value, size.inputs}, beta,
+                target.data + first * size.inputs, size.inputs);
+    });
   }
 
   // W̄ += ȳᵀ x.
@@ -203,24 +211,36 @@ class Linear final : public OpRules<Linear> {
   // Entries of scratch that hold so many in bfloat16, in whole cache lines.
   static Index bfloat16_scratch(Index count) { return round_up(count, 32) / 2; }
 
-  // ẏ = ẋ Wᵀ with factors in bfloat16.
+  // How many of the value and the K tangents go through W in bfloat16.
+  template <class Visit>
+  static Index low_planes(const Visit& visit, bool active) {
+    return Index{visit.precision == Precision::kBfloat16} + (active ? visit.tangents : 0);
+  }
+
+  // y = x Wᵀ, if values are to, and ẏ = ẋ Wᵀ with factors in bfloat16: in one product where the results lie together.
   static void through_bfloat16(const Push<float>& visit, const Sizes& size, Bfloat16* rounded) {
     const Jet<float>& x = visit.in[0];
     const Jet<float>& y = visit.out;
-    const Index entries = size.rows * size.inputs;
-    for (Index k = 0; k < visit.tangents; ++k) {
+    const Index entries = size.rows * size.inputs, results = size.rows * size.outputs;
+    const Index planes = low_planes(visit, x.tangent != nullptr);
+    const Index first = visit.precision == Precision::kBfloat16 ? -1 : 0;  // plane −1 is the value
+    const auto from = [&](Index plane) { return plane < 0 ? x.value : x.tangent + plane * x.plane; };
+    const auto to = [&](Index plane) { return plane < 0 ? y.value : y.tangent + plane * y.plane; };
+    bool together = true;
+    for (Index p = 0; p < planes; ++p) {
+      together = together && to(first + p) == to(first) + p * results;
       const Index piece = visit.alone ? kRowsAPiece * size.inputs : std::max<Index>(entries, 1);
       parallel_for((entries + piece - 1) / piece,
-                   [&](Index p) {
-                     to_bfloat16(x.tangent + k * x.plane + p * piece, rounded + k * entries + p * piece,
-                                 std::min(piece, entries - p * piece));
+                   [&](Index part) {
+                     const Index begin = part * piece;
+                     to_bfloat16(from(first + p) + begin, rounded + p * entries + begin,
+                                 std::min(piece, entries - begin));
                    },
                    LoopSchedule::kStatic);
     }
-    const bool together = y.plane == size.rows * size.outputs;
-    const Index rows = together ? visit.tangents * size.rows : size.rows;
-    for (Index k = 0; k < (together ? 1 : visit.tangents); ++k)
-      visit.in[1].packed->multiply_bfloat16(rows, rounded + k * entries, y.tangent + k * y.plane);
+    const WeightProduct& weights = *visit.in[1].packed;
+    if (together && planes > 0) return weights.multiply_bfloat16(planes * size.rows, rounded, to(first));
+    for (Index p = 0; p < planes; ++p) weights.multiply_bfloat16(size.rows, rounded + p * entries, to(first + p));
   }
 
   // y (+)= factor x Aᵀ, where A is stored, or a function of (first entry, entries). Only a visit that is alone has

@@ -10,8 +10,6 @@
 #include <cstddef>
 #include <list>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string_view>
 #include <utility>
@@ -33,7 +31,7 @@ constexpr Index kPanel = PanelBackend::kPanel;
 // the result's shorter side up to which OpenBLAS is quicker.
 constexpr Index kFewestMultiplyAdds = Index{1} << 18;
 constexpr Index kNarrow = 16;
-// Products made ready at a time; one that was not used for longest makes room.
+// Products that a thread keeps ready; the one that was not used for longest makes room.
 constexpr std::size_t kMostMade = 512;
 
 // oneDNN decides how to cut a product when it is made; made for one thread, it gives the same bits on any number.
@@ -103,22 +101,42 @@ bool in_panels(const dnnl_memory_desc_t& has, Index columns, Type type) {
   return blocks.strides[0] == group * kPanel && blocks.strides[1] == round_up(columns, group) * kPanel;
 }
 
-// A product made ready.
-struct Made {
+// A product made ready for one thread, with the objects that say where its operands are: making those anew would cost
+// four times as much as the rest of a call.
+class Made {
+ public:
   explicit Made(const dnnl::matmul::primitive_desc& desc)
-      : product(desc),
-        a(desc.src_desc()),
-        b(desc.weights_desc()),
-        c(desc.dst_desc()),
-        scratch(desc.scratchpad_desc()),
-        scratch_bytes(static_cast<Index>(scratch.get_size())) {}
+      : product_(desc),
+        memories_{
+            dnnl::memory(desc.src_desc(), engine(), nullptr), dnnl::memory(desc.weights_desc(), engine(), nullptr),
+            dnnl::memory(desc.dst_desc(), engine(), nullptr), dnnl::memory(desc.scratchpad_desc(), engine(), nullptr)},
+        scratch_bytes_(static_cast<Index>(desc.scratchpad_desc().get_size())) {
+    constexpr int kRoles[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD};
+    for (std::size_t i = 0; i < memories_.size(); ++i) arguments_[i] = {kRoles[i], memories_[i].get()};
+  }
 
-  dnnl::matmul product;
-  Desc a, b, c, scratch;
-  Index scratch_bytes;
+  void run(const void* a, const void* b, float* c) {
+    thread_local Buffer<std::byte> scratch;
+    if (scratch.size() < scratch_bytes_) scratch = Buffer<std::byte>(scratch_bytes_);
+    memories_[0].set_data_handle(const_cast<void*>(a));
+    memories_[1].set_data_handle(const_cast<void*>(b));
+    memories_[2].set_data_handle(c);
+    memories_[3].set_data_handle(scratch.data());
+    const OneThread one_thread;
+    dnnl::error::wrap_c_api(
+        dnnl_primitive_execute(product_.get(), stream().get(), static_cast<int>(arguments_.size()), arguments_.data()),
+        "cannot multiply");
+    stream().wait();
+  }
+
+ private:
+  dnnl::matmul product_;
+  std::array<dnnl::memory, 4> memories_;
+  std::array<dnnl_exec_arg_t, 4> arguments_;
+  Index scratch_bytes_;
 };
 
-std::shared_ptr<const Made> make(const Extents& of) {
+Made make(const Extents& of) {
   Desc b({of.k, of.n}, of.type, of.b_transposed ? Tag::ba : Tag::ab);
   if (of.b_in_panels) {
     b = describe_typical(of.n, of.k, of.type).weights_desc();
@@ -126,14 +144,14 @@ std::shared_ptr<const Made> make(const Extents& of) {
       throw Error(fmt::format("oneDNN reads other weights in panels, but not {} × {}", of.n, of.k));
   }
   const OneThread one_thread;
-  return std::make_shared<const Made>(describe(of, b));
+  return Made(describe(of, b));
 }
 
-// The products made so far, bounded: shapes change with batches and models for as long as a process lives.
+// The products that a thread has made, bounded: shapes change with batches and models for as long as a process lives.
+// What it makes costs little where another thread has made the like, as oneDNN keeps the code of some hundred of them.
 class MadeProducts {
  public:
-  std::shared_ptr<const Made> get(const Extents& of) {
-    const std::lock_guard lock(mutex_);
+  Made& get(const Extents& of) {
     const auto found = places_.find(of);
     if (found != places_.end()) {
       made_.splice(made_.begin(), made_, found->second);
@@ -149,23 +167,14 @@ class MadeProducts {
   }
 
  private:
-  using Entry = std::pair<Extents, std::shared_ptr<const Made>>;
-  std::mutex mutex_;
+  using Entry = std::pair<Extents, Made>;
   std::list<Entry> made_;  // the one used last first
   std::map<Extents, std::list<Entry>::iterator> places_;
 };
 
 void run(const Extents& of, const void* a, const void* b, float* c) {
-  static MadeProducts products;
-  const std::shared_ptr<const Made> made = products.get(of);
-  thread_local Buffer<std::byte> scratch;
-  if (scratch.size() < made->scratch_bytes) scratch = Buffer<std::byte>(made->scratch_bytes);
-  const OneThread one_thread;
-  made->product.execute(stream(), {{DNNL_ARG_SRC, {made->a, engine(), const_cast<void*>(a)}},
-                                   {DNNL_ARG_WEIGHTS, {made->b, engine(), const_cast<void*>(b)}},
-                                   {DNNL_ARG_DST, {made->c, engine(), c}},
-                                   {DNNL_ARG_SCRATCHPAD, {made->scratch, engine(), scratch.data()}}});
-  stream().wait();
+  thread_local MadeProducts products;
+  products.get(of).run(a, b, c);
 }
 
 // The operand without gaps between its `rows` rows of `columns` entries, in `copy` if need be.

@@ -19,6 +19,8 @@ constexpr Index kMostPieces = 8;
 constexpr Index kFewestPanels = 2;
 // Rows of y that go back through W together: so many that their results stay in the second-level cache.
 constexpr Index kMostRowsBack = 256;
+// Columns of W that are worth a product of their own on the way back.
+constexpr Index kFewestColumnsBack = 256;
 // Columns changed before their copy in bfloat16 is made, while they are in the first-level cache; even.
 constexpr Index kFreshColumns = 32;
 
@@ -143,35 +145,20 @@ class PanelWeights final : public WeightProduct {
 
   // xᵀ = Σ_p W_pᵀ y_pᵀ: a panel is W_pᵀ as it lies, so W is read where it is, and y is put in panels instead.
   void multiply_transposed(Index count, const float* y, float beta, float* x) const override {
-    thread_local Buffer<float> y_panels, result;  // (⌈rows of y / 64⌉, 64, 64), (columns, rows of y)
     for (Index first = 0; first < count; first += kMostRowsBack) {
       const Index now = std::min(kMostRowsBack, count - first);
-      make_room(y_panels, round_up(now, kPanel) * kPanel);
-      make_room(result, columns() * now);
-      for (Index p = 0; p < panels_; ++p) {
-        std::fill_n(y_panels.data(), round_up(now, kPanel) * kPanel, 0.0f);
-        for (Index r = 0; r < now; r += kPanel) {
-          transpose(y + (first + r) * rows() + p * kPanel, rows(), std::min(kPanel, now - r), height(p),
-                    y_panels.data() + r * kPanel, kPanel, [](const auto&, const auto& value) { return value; });
-        }
-        backend_.multiply_panels(now, kPanel, columns(), at(p), y_panels.data(), result.data(), p > 0);
-      }
-      float* to = x + first * columns();
-      if (beta == 0) {
-        transpose(result.data(), now, columns(), now, to, columns(),
-                  [](const auto&, const auto& value) { return value; });
-      } else {
-        transpose(result.data(), now, columns(), now, to, columns(),
-                  [beta](const auto& before, const auto& value) { return beta * before + value; });
-      }
+      multiply_transposed_now(now, y + first * rows(), beta, x + first * columns());
     }
     if (waiting_ == 0) return;
-    for (Index r = 0; r < count; ++r) {
-      float shares[kMostWaiting];
-      for (Index k = 0; k < waiting_; ++k) shares[k] = dot(y + r * rows(), left_.data() + k * rows(), rows());
-      float* row = x + r * columns();
-      add_combination(row, waiting_, shares, right_.data(), columns(), row, columns());
-    }
+    parallel_for(
+        count,
+        [&](Index r) {
+          float shares[kMostWaiting];
+          for (Index k = 0; k < waiting_; ++k) shares[k] = dot(y + r * rows(), left_.data() + k * rows(), rows());
+          float* row = x + r * columns();
+          add_combination(row, waiting_, shares, right_.data(), columns(), row, columns());
+        },
+        LoopSchedule::kStatic);
   }
 
   void add_rank_one(Index count, RankOne<float> factors) override {
@@ -268,6 +255,42 @@ class PanelWeights final : public WeightProduct {
           for (Index r = 0; r < count; ++r) {
             add_combination(product.data() + r * now, waiting_, shares + r * waiting_, left_.data() + first, rows(),
                             y + r * rows() + first, now);
+          }
+        },
+        LoopSchedule::kStatic);
+  }
+
+  void multiply_transposed_now(Index count, const float* y, float beta, float* x) const {
+    const Index padded = round_up(count, kPanel);
+    thread_local Buffer<float> y_panels;  // (panels of W, ⌈count / 64⌉, 64, 64)
+    make_room(y_panels, panels_ * padded * kPanel);
+    float* const right = y_panels.data();
+    each_panel([&](Index p) {
+      float* to = right + p * padded * kPanel;
+      if (count < padded || height(p) < kPanel) std::fill_n(to, padded * kPanel, 0.0f);
+      for (Index r = 0; r < count; r += kPanel) {
+        transpose(y + r * rows() + p * kPanel, rows(), std::min(kPanel, count - r), height(p), to + r * kPanel, kPanel,
+                  [](const auto&, const auto& value) { return value; });
+      }
+    });
+    const Index pieces = std::clamp(columns() / kFewestColumnsBack, Index{1}, kMostPieces);
+    parallel_for(
+        pieces,
+        [&](Index piece) {
+          const Index first = columns() * piece / pieces;
+          const Index now = columns() * (piece + 1) / pieces - first;
+          thread_local Buffer<float> result;  // (columns now, count)
+          make_room(result, now * count);
+          for (Index p = 0; p < panels_; ++p) {
+            backend_.multiply_panels(count, kPanel, now, at(p) + first * kPanel, right + p * padded * kPanel,
+                                     result.data(), p > 0);
+          }
+          if (beta == 0) {
+            transpose(result.data(), count, now, count, x + first, columns(),
+                      [](const auto&, const auto& value) { return value; });
+          } else {
+            transpose(result.data(), count, now, count, x + first, columns(),
+                      [beta](const auto& before, const auto& value) { return beta * before + value; });
           }
         },
         LoopSchedule::kStatic);
