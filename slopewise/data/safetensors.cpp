@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
 
 #include <algorithm>
 #include <bit>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -123,29 +126,33 @@ struct Entry {
 };
 
 // Reads the header as it is parsed, without a tree of it, so that memory is a small multiple of its length and nesting
-// is refused where it starts. Every member function is a parser's event; all return true, which is to go on.
-class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
+// is refused where it starts. The public member functions from Null on are the parser's events, called as it asks for
+// them; all return true, which is to go on.
+class HeaderReader {
  public:
   explicit HeaderReader(const std::filesystem::path& path) : path_(path) {}
 
   std::map<std::string, std::string> metadata;
   std::map<std::string, Entry> entries;
 
-  bool null() override { unexpected("null"); }
-  bool boolean(bool) override { unexpected("a boolean"); }
-  bool number_integer(number_integer_t value) override { unexpected(fmt::format("{}", value)); }
-  bool number_float(number_float_t, const string_t& text) override { unexpected(text.substr(0, kMostQuoted)); }
-  bool binary(binary_t&) override { unexpected("bytes"); }
-  bool number_unsigned(number_unsigned_t value) override {
+  bool Null() { unexpected("null"); }
+  bool Bool(bool) { unexpected("a boolean"); }
+  bool Int(int value) { return Int64(value); }
+  bool Uint(unsigned value) { return Uint64(value); }
+  bool Int64(std::int64_t value) { unexpected(fmt::format("{}", value)); }
+  bool Double(double value) { unexpected(fmt::format("{:#}", value)); }
+  bool RawNumber(const char* text, rapidjson::SizeType size, bool) { unexpected(shown({text, size})); }
+  bool Uint64(std::uint64_t value) {
     if (numbers_ == nullptr || !std::in_range<std::int64_t>(value)) unexpected(fmt::format("{}", value));
     if (numbers_->size() == kMaxRank) reject(path_, fmt::format("more than {} numbers for {}", kMaxRank, where()));
     numbers_->push_back(static_cast<std::int64_t>(value));
     return true;
   }
 
-  bool string(string_t& text) override {
+  bool String(const char* characters, rapidjson::SizeType size, bool) {
+    const std::string_view text(characters, size);
     if (depth_ == 2 && in_metadata()) {
-      if (!metadata.emplace(field_, std::move(text)).second) repeated();
+      if (!metadata.emplace(field_, text).second) repeated();
     } else if (depth_ == 2 && field_ == "dtype") {
       const auto found = std::ranges::find(kTypes, text, &std::pair<std::string_view, SafetensorType>::first);
       if (found == std::end(kTypes)) {
@@ -160,13 +167,13 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool key(string_t& text) override {
+  bool Key(const char* characters, rapidjson::SizeType size, bool) {
     field_.clear();
-    (depth_ == 1 ? name_ : field_) = std::move(text);
+    (depth_ == 1 ? name_ : field_).assign(characters, size);
     return true;
   }
 
-  bool start_object(std::size_t) override {
+  bool StartObject() {
     if (depth_ > 1) unexpected("an object");
     if (++depth_ == 1) return true;
     if (in_metadata()) {
@@ -179,7 +186,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool end_object() override {
+  bool EndObject(rapidjson::SizeType) {
     field_.clear();
     if (depth_-- == 2 && !in_metadata() && !(entry_->type && entry_->shape && entry_->offsets)) {
       reject(path_, fmt::format("{} lacks one of dtype, shape and data_offsets", shown(name_)));
@@ -187,7 +194,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool start_array(std::size_t) override {
+  bool StartArray() {
     const bool shape = field_ == "shape";
     if (depth_ != 2 || in_metadata() || (!shape && field_ != "data_offsets")) unexpected("an array");
     auto& numbers = shape ? entry_->shape : entry_->offsets;
@@ -197,15 +204,10 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool end_array() override {
+  bool EndArray(rapidjson::SizeType) {
     numbers_ = nullptr;
     --depth_;
     return true;
-  }
-
-  // The parser's own message quotes the token it stopped at, however long.
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) override {
-    reject(path_, fmt::format("its header is not JSON at byte {}", position));
   }
 
  private:
@@ -263,6 +265,52 @@ SafetensorType type_of(const SafetensorView& tensor) {
   return kWritten[tensor.values.index()];
 }
 
+// The header of tensors that lie in this order.
+std::string header_of(const std::vector<const SafetensorView*>& order,
+                      const std::map<std::string, std::string>& metadata) {
+  rapidjson::StringBuffer text;
+  rapidjson::Writer<rapidjson::StringBuffer, rapidjson::UTF8<>, rapidjson::UTF8<>, rapidjson::CrtAllocator,
+                    rapidjson::kWriteValidateEncodingFlag>
+      header(text);
+  const auto write = [&](std::string_view string) {
+    if (!header.String(string.data(), static_cast<rapidjson::SizeType>(string.size()))) {
+      throw ArgumentError(
+          fmt::format("save_safetensors: expected names and metadata in UTF-8, found {}", shown(string)));
+    }
+  };
+  header.StartObject();
+  if (!metadata.empty()) {
+    write(kMetadata);
+    header.StartObject();
+    for (const auto& [key, value] : metadata) {
+      write(key);
+      write(value);
+    }
+    header.EndObject();
+  }
+  std::uint64_t end = 0;
+  for (const SafetensorView* tensor : order) {
+    const std::uint64_t begin = end;
+    end += static_cast<std::uint64_t>(tensor->shape.size()) * item_size(type_of(*tensor));
+    write(tensor->name);
+    header.StartObject();
+    write("dtype");
+    write(code_of(type_of(*tensor)));
+    write("shape");
+    header.StartArray();
+    for (const Index extent : tensor->shape.extents()) header.Int64(extent);
+    header.EndArray();
+    write("data_offsets");
+    header.StartArray();
+    header.Uint64(begin);
+    header.Uint64(end);
+    header.EndArray();
+    header.EndObject();
+  }
+  header.EndObject();
+  return {text.GetString(), text.GetSize()};
+}
+
 }  // namespace
 
 void save_safetensors(const std::filesystem::path& path, std::span<const SafetensorView> tensors,
@@ -288,21 +336,7 @@ void save_safetensors(const std::filesystem::path& path, std::span<const Safeten
     return std::tuple(-static_cast<int>(item_size(type_of(*tensor))), std::string_view(tensor->name));
   });
 
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header[std::string(kMetadata)] = metadata;
-  std::uint64_t end = 0;
-  for (const SafetensorView* tensor : order) {
-    const std::uint64_t begin = end;
-    end += static_cast<std::uint64_t>(tensor->shape.size()) * item_size(type_of(*tensor));
-    header[tensor->name] = {
-        {"dtype", code_of(type_of(*tensor))}, {"shape", tensor->shape.extents()}, {"data_offsets", {begin, end}}};
-  }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const nlohmann::json::type_error& error) {
-    throw ArgumentError(fmt::format("save_safetensors: expected names and metadata in UTF-8: {}", error.what()));
-  }
+  std::string text = header_of(order, metadata);
   text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the entries are aligned
   if (text.size() > kMaxHeaderBytes) {
     throw ArgumentError(
@@ -330,7 +364,11 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(p
   if (header.empty() || header.front() != '{') reject(path_, "its header does not start with {");
   if (std::ranges::find(header, 0) != header.end()) reject(path_, "its header contains a NUL");
   HeaderReader reader(path_);
-  nlohmann::json::sax_parse(header, &reader);
+  rapidjson::MemoryStream stream(reinterpret_cast<const char*>(header.data()), header.size());
+  const rapidjson::ParseResult parsed =
+      rapidjson::Reader().Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag>(stream,
+                                                                                                            reader);
+  if (!parsed) reject(path_, fmt::format("its header is not JSON at byte {}", parsed.Offset()));
 
   std::vector<std::tuple<std::int64_t, std::int64_t, const std::string*>> places;
   for (const auto& [name, entry] : reader.entries) {
