@@ -13,6 +13,7 @@
 #include "slopewise/data/batches.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
@@ -20,6 +21,14 @@ namespace {
 // Entries of θ drawn for the pool altogether; the number of samples follows from the network's size.
 constexpr double kPoolEntries = 6e9;
 constexpr Index kTrackedAGroup = 32;
+
+// Samples of one pass: as many as have about so many entries, so that the loss's own products are made once for all.
+constexpr Index kPassEntries = Index{1} << 20;
+constexpr Index kMostTogether = 8;
+
+Index samples_a_pass(const Probe& probe) {
+  return std::clamp<Index>(kPassEntries / probe.layout().size, 1, kMostTogether);
+}
 
 // FNV-1a, to turn a purpose's name into a number.
 std::uint64_t hash(std::string_view text) {
@@ -29,9 +38,9 @@ std::uint64_t hash(std::string_view text) {
 }
 
 // One thread's own objective and tangents.
-struct Worker {
-  Worker(const Subject& subject, const Probe& probe)
-      : objective(subject.objective()), tangents(probe.layout(), 1, probe.forms()) {}
+struct Sampler {
+  Sampler(const Subject& subject, const Probe& probe)
+      : objective(subject.objective()), tangents(probe.layout(), samples_a_pass(probe), probe.forms()) {}
   ProgramObjective<float> objective;
   Tangents<float> tangents;
 };
@@ -54,6 +63,22 @@ std::vector<double> Samples::squared_gradient_norms() const {
   return norms;
 }
 
+double squared_norm(const Draw& draw, const Tangents<float>& written, Index k) {
+  constexpr Index kPiece = 4096;  // summed in float
+  if (std::ranges::any_of(written.forms(), [](TangentForm form) { return form != TangentForm::kDense; })) {
+    return draw.squared_norm(k);
+  }
+  double total = 0;
+  for (std::size_t s = 0; s < written.forms().size(); ++s) {
+    const Index size = written.layout().segments[s].size();
+    const float* entries = written.dense(static_cast<Index>(s)) + k * size;
+    for (Index first = 0; first < size; first += kPiece) {
+      total += double{dot(entries + first, entries + first, std::min(kPiece, size - first))};
+    }
+  }
+  return total;
+}
+
 Samples draw_samples(const Subject& subject, const Probe& probe, Index count, std::vector<Index> tracked,
                      const ShareDone& done) {
   Samples samples;
@@ -62,21 +87,31 @@ Samples draw_samples(const Subject& subject, const Probe& probe, Index count, st
   samples.squared_norms.resize(samples.slopes.size());
   samples.entries.resize(samples.slopes.size() * samples.tracked.size());
   subject.objective().loss(subject.parameters());  // packs the weights before threads read them
-  PerThread<Worker> workers;
-  parallel_for(count, [&](Index j) {
+  const Index together = samples_a_pass(probe);
+  PerThread<Sampler> samplers;
+  parallel_for((count + together - 1) / together, [&](Index pass) {
     check_interrupted("drawing forward gradients");
-    Worker& worker = workers.own(subject, probe);
-    const std::shared_ptr<const Draw> draw = probe.draw(static_cast<std::uint32_t>(j), 1);
-    draw->write(worker.tangents);
-    const auto at = static_cast<std::size_t>(j);
-    samples.slopes[at] = worker.objective.slopes(subject.parameters(), worker.tangents).slopes[0];
-    samples.squared_norms[at] = draw->squared_norm(0);
-    for (std::size_t t = 0; t < samples.tracked.size(); ++t) {
-      draw->fill(0, samples.tracked[t], std::span(&samples.entries[at * samples.tracked.size() + t], 1));
+    Sampler& own = samplers.own(subject, probe);
+    const std::shared_ptr<const Draw> draw = probe.draw(static_cast<std::uint32_t>(pass), together);
+    draw->write(own.tangents);
+    const std::vector<double> slopes = own.objective.slopes(subject.parameters(), own.tangents).slopes;
+    const Index first = pass * together, size = std::min(together, count - first);
+    for (Index k = 0; k < size; ++k) {
+      const auto at = static_cast<std::size_t>(first + k);
+      samples.slopes[at] = slopes[static_cast<std::size_t>(k)];
+      samples.squared_norms[at] = squared_norm(*draw, own.tangents, k);
+      for (std::size_t t = 0; t < samples.tracked.size(); ++t) {
+        draw->fill(k, samples.tracked[t], std::span(&samples.entries[at * samples.tracked.size() + t], 1));
+      }
     }
-    if (done) done(1 / static_cast<double>(count));
+    if (done) done(static_cast<double>(size) / static_cast<double>(count));
   });
   return samples;
+}
+
+void fill_tangent(const Probe& probe, Index j, std::span<double> out) {
+  const Index together = samples_a_pass(probe);
+  probe.draw(static_cast<std::uint32_t>(j / together), together)->fill(j % together, 0, out);
 }
 
 StudyContext::StudyContext(StudyOptions options, Dataset train)
@@ -109,6 +144,11 @@ const Subject& StudyContext::subject() {
 
 Subject StudyContext::perceptron(std::span<const Index> hidden) const {
   return {mlp(train_.image_shape.size(), hidden, train_.classes), train_, examples(options_.batch), seed("weights")};
+}
+
+Subject StudyContext::small() const {
+  const Index hidden = 8;
+  return perceptron({&hidden, 1});
 }
 
 Subject StudyContext::tiny() const {

@@ -68,6 +68,11 @@ using ShareDone = std::function<void(double)>;
 // Draws and measures N forward gradients, spread over the threads; sample j is a pure function of (seed, j).
 Samples draw_samples(const Subject& subject, const Probe& probe, Index count, std::vector<Index> tracked = {},
                      const ShareDone& done = {});
+// The tangent of sample j (n).
+void fill_tangent(const Probe& probe, Index j, std::span<double> out);
+
+// ‖v_k‖² of tangents that `draw` has written, to about 1e-7: what is in memory is not drawn again.
+double squared_norm(const Draw& draw, const Tangents<float>& written, Index k);
 
 class StudyContext {
  public:
@@ -93,6 +98,8 @@ class StudyContext {
   const Subject& subject();
   // A multilayer perceptron of other widths on the same batch.
   Subject perceptron(std::span<const Index> hidden) const;
+  // One of 8 units, for claims that need many samples and hold at any size.
+  Subject small() const;
   // Logistic regression on the same batch, its images averaged down to 4 × 4: 170 parameters for ten classes of 28 × 28
   // images.
   Subject tiny() const;

@@ -1,6 +1,7 @@
 #include "slopewise/study/descent.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -21,7 +22,9 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kTarget = 0.5;
 constexpr double kDiverged = 4;
 // A run may take this many times the steps of the best rate so far.
-constexpr double kWorse = 4;
+constexpr double kWorse = 2;
+// The loss of all examples, when steps do not make it, is looked at once in so many steps' share of those done.
+constexpr std::uint32_t kStepsALook = 64;
 // Powers of 2 searched on either side of where the search starts.
 constexpr int kPowers = 6;
 
@@ -68,8 +71,8 @@ DescentStep minibatch_descent(const Subject& subject, const Dataset& data, std::
   const auto part = std::make_shared<ProgramObjective<float>>(subject.objective());
   const std::shared_ptr<Estimator<float>> estimator =
       make_estimator<float>("forward", subject.layout(), {.law = "rank-one", .seed = seed});
-  return [=, &data](Parameters<float>& theta, std::uint32_t step, double rate) {
-    const double loss = whole->loss(theta);
+  return [=, &data, loss = 0.0](Parameters<float>& theta, std::uint32_t step, double rate) mutable {
+    if (step % std::bit_floor(std::max(1u, step / kStepsALook)) == 0) loss = whole->loss(theta);
     const ImageBatch<float> batch(data, draw_examples(examples, size, seed, step));
     part->bind(batch.batch());
     estimator->estimate(*part, theta, step).add_to(theta, -rate);

@@ -23,7 +23,8 @@ DescentStep learned_prior_descent(const Subject& subject, std::uint64_t seed);
 // Numbers of `size` examples for draw number `number`, with replacement.
 std::vector<Index> draw_examples(std::span<const Index> examples, Index size, std::uint64_t seed, std::uint64_t number);
 // With forward gradients of mini-batches, `size` of the subject's `examples` in `data` each, drawn with replacement;
-// both must outlive the step. The loss is still that of all of them.
+// both must outlive the step. The loss is still that of all of them, as it was last looked at: in every step at first,
+// once in a 64th of the steps done later on.
 DescentStep minibatch_descent(const Subject& subject, const Dataset& data, std::span<const Index> examples, Index size,
                               std::uint64_t seed);
 

@@ -12,7 +12,7 @@
 namespace slopewise {
 namespace {
 
-const Dataset& digits() {
+const Dataset& few_digits() {
   static const Dataset train = builtin_digits(400, 1, 1).train;
   return train;
 }
@@ -20,7 +20,7 @@ const Dataset& digits() {
 Subject perceptron(const std::vector<Index>& hidden, Index batch) {
   std::vector<Index> indices(static_cast<std::size_t>(batch));
   std::iota(indices.begin(), indices.end(), 0);
-  return {mlp(digits().image_shape.size(), hidden, digits().classes), digits(), indices, 7};
+  return {mlp(few_digits().image_shape.size(), hidden, few_digits().classes), few_digits(), indices, 7};
 }
 
 // With one example a layer's gradient is d x̃ᵀ, so ‖x̃‖² ‖d‖² is its squared norm, known from backprop alone.
@@ -75,11 +75,11 @@ TEST(ActivityResiduals, AreThoseOfThePriorAsItStands) {
   const auto alone = estimator();
   options.correction = Correction::kFull;
   const ActivityResiduals before(subject);
-  const Batches batches(digits().count(), 16, 9);
+  const Batches batches(few_digits().count(), 16, 9);
   std::uint32_t step = 0;
   const auto teach = [&](std::uint32_t passes) {
     for (const std::uint32_t end = step + passes; step < end; ++step) {
-      const ImageBatch<float> batch(digits(), batches.indices(step));
+      const ImageBatch<float> batch(few_digits(), batches.indices(step));
       corrected->estimate(subject.parameters(), batch.batch(), step, 0.1);
     }
     alone->restore(corrected->state());

@@ -12,9 +12,9 @@
 namespace slopewise {
 namespace {
 
-constexpr Index kSamples = 1000;
+constexpr Index kLayerSamples = 1000;
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_activity(StudyContext& context) {
   const Subject& subject = context.subject();
   const GradientView& gradient = subject.gradient();
   const double square = gradient.squared_norm();
@@ -32,7 +32,7 @@ ClaimResult run(StudyContext& context) {
   // ‖g − ∇‖² of every layer; in the last column ‖g‖² of forward gradients along tangents of the weights, each the mean
   // of several.
   const std::vector<double> norms = context.pool().squared_gradient_norms();
-  const Index count = std::min(context.samples(kSamples), context.pool().count());
+  const Index count = std::min(context.samples(kLayerSamples), context.pool().count());
   const Index several = context.pool().count() / count;
   std::vector<std::vector<double>> columns = squared_errors(subject, make, 0, count);
   columns.emplace_back();
@@ -78,7 +78,7 @@ Claim activity_claim() {
               "active units and not its weights",
           .equation = "",
           .weight = 1,
-          .run = run};
+          .run = measure_activity};
 }
 
 }  // namespace slopewise

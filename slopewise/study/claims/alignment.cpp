@@ -17,7 +17,7 @@ namespace {
 
 constexpr Index kFullSet = 1024;
 constexpr Index kMiniBatch = 64;
-constexpr Index kBins = 60;
+constexpr Index kCosineBins = 60;
 
 // cos(∇_B, ∇) for the mini-batches B of a larger set, on the subject's network.
 struct MiniBatches {
@@ -49,7 +49,7 @@ MiniBatches minibatch_cosines(const StudyContext& context, const Subject& subjec
   return {size, std::move(cosines)};
 }
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_alignment(StudyContext& context) {
   const Subject& subject = context.subject();
   const Samples& pool = context.pool();
   const auto n = static_cast<double>(subject.size());
@@ -71,7 +71,7 @@ ClaimResult run(StudyContext& context) {
       "cosine {:.3f} ± {:.3f}, {:.0f} times as much",
       fit.p_value, mini.size, mini_mean.value, mini_mean.error, mini_mean.value / result.measured);
   const double width = 5 / std::sqrt(n);
-  Histogram histogram(-width, width, static_cast<std::size_t>(kBins));
+  Histogram histogram(-width, width, static_cast<std::size_t>(kCosineBins));
   for (const double cosine : cosines) histogram.add(cosine);
   Series forward{.name = "forward gradient",
                  .columns = {"cosine from", "cosine to", "measured density", "predicted density"},
@@ -96,7 +96,7 @@ Claim alignment_claim() {
               "mini-batch gradient's",
           .equation = "",
           .weight = 0.5,
-          .run = run};
+          .run = measure_alignment};
 }
 
 }  // namespace slopewise

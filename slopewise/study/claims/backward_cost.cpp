@@ -67,7 +67,7 @@ double predicted_ratio(const Subject& subject, Index batch) {
   return cost.pullback_flops / cost.value_flops;
 }
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_backward_cost(StudyContext& context) {
   const bool quick = context.options().quick;
   const double budget = quick ? 0.15 : 0.6;
   const Index batch = context.options().batch;
@@ -128,7 +128,7 @@ Claim backward_cost_claim() {
           .statement = "A backward pass costs 2 to 4 times the forward pass",
           .timed = true,
           .weight = 3,
-          .run = run};
+          .run = measure_backward_cost};
 }
 
 }  // namespace slopewise

@@ -33,7 +33,7 @@ struct Law {
   double fourth;  // E[ψ² z²]
 };
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_clipping(StudyContext& context) {
   const GradientView& gradient = context.subject().gradient();
   const Samples& pool = context.pool();
   const double square = gradient.squared_norm();
@@ -99,7 +99,7 @@ Claim clipping_claim() {
           .statement = "Clipping slopes at L shortens the mean forward gradient to P(|s| ≤ L) ∇ and does not turn it",
           .equation = "",
           .weight = 0.1,
-          .run = run};
+          .run = measure_clipping};
 }
 
 }  // namespace slopewise

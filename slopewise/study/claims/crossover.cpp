@@ -89,7 +89,7 @@ Crossing crossing(const std::vector<double>& sizes, const std::vector<double>& r
   return {sizes[first - 1] * std::pow(sizes[first] / sizes[first - 1], share), sizes[first - 1], sizes[first]};
 }
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_crossover(StudyContext& context) {
   std::vector<Point> points;
   for (const Index hidden :
        context.options().quick ? std::vector<Index>{8, 16, 32} : std::vector<Index>{4, 16, 64, 256}) {
@@ -169,7 +169,7 @@ Claim crossover_claim() {
           .statement = "From some number of parameters on, backprop reaches the same loss sooner",
           .timed = true,
           .weight = 3,
-          .run = run};
+          .run = measure_crossover};
 }
 
 }  // namespace slopewise

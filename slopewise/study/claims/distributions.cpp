@@ -12,11 +12,10 @@
 namespace slopewise {
 namespace {
 
-const std::vector<Index> kHidden = {8};
 // A frame of one direction is the sphere; several show what orthogonality gains.
 constexpr Index kFrame = 16;
 // The same for a quick run: a coordinate's ‖g‖² is so skewed that fewer do not make a normal mean.
-constexpr Index kSamples = 12000;
+constexpr Index kLawSamples = 12000;
 constexpr Index kFrameSamples = 1000;
 
 // E‖g − ∇‖² from N estimates: E‖g‖² − ‖∇‖², as every law is unbiased.
@@ -41,8 +40,8 @@ Measured total_variance(const Subject& subject, const EstimatorOptions& options,
   return mean_of(norms);
 }
 
-ClaimResult run(StudyContext& context) {
-  const Subject subject = context.perceptron(kHidden);
+ClaimResult measure_distributions(StudyContext& context) {
+  const Subject subject = context.small();
   Series series{.name = "laws",
                 .columns = {"law", "tangents", "predicted variance / |grad|^2", "measured", "standard error"},
                 .rows = {}};
@@ -56,7 +55,7 @@ ClaimResult run(StudyContext& context) {
         .law = law, .tangents = law == "frame" ? kFrame : 1, .seed = context.seed("distributions " + law)};
     const double predicted =
         make_estimator<float>("forward", subject.layout(), options)->total_variance(subject.gradient());
-    const Measured measured = total_variance(subject, options, law == "frame" ? kFrameSamples : kSamples);
+    const Measured measured = total_variance(subject, options, law == "frame" ? kFrameSamples : kLawSamples);
     const double square = subject.gradient().squared_norm();
     series.rows.push_back({static_cast<double>(l), static_cast<double>(options.tangents), predicted / square,
                            measured.value / square, measured.error / square});
@@ -81,7 +80,7 @@ Claim distributions_claim() {
           .statement = "Each law of tangents has the total variance that theory gives it",
           .equation = "",
           .weight = 2,
-          .run = run};
+          .run = measure_distributions};
 }
 
 }  // namespace slopewise

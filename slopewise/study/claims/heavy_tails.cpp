@@ -12,8 +12,8 @@
 namespace slopewise {
 namespace {
 
-constexpr double kHistogramWidth = 6;
-constexpr std::size_t kBins = 120;
+constexpr double kEntryWidth = 6;
+constexpr std::size_t kEntryBins = 120;
 
 // Kurtosis of g_i for Gaussian v. With ∇_i = a and the rest of the slope normal of variance τ² = ‖∇‖² − a², g = a v² +
 // t v: E g² = 3 a² + τ², E g³ = 15 a³ + 9 a τ², E g⁴ = 105 a⁴ + 90 a² τ² + 9 τ⁴.
@@ -25,7 +25,7 @@ double predicted_kurtosis(double a, double squared_norm) {
   return (fourth - 4 * a * third + 6 * a * a * second - 3 * a * a * a * a) / (variance * variance);
 }
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_heavy_tails(StudyContext& context) {
   const GradientView& gradient = context.subject().gradient();
   const Samples& pool = context.pool();
   const double norm = std::sqrt(gradient.squared_norm());
@@ -50,7 +50,7 @@ ClaimResult run(StudyContext& context) {
 
   const FitTest fit = kolmogorov_smirnov_test(singles, product_normal_cdf);
   if (fit.p_value < 1 - share_of_confidence(2)) result.verdict = Verdict::kFails;
-  Histogram histogram(-kHistogramWidth, kHistogramWidth, kBins);
+  Histogram histogram(-kEntryWidth, kEntryWidth, kEntryBins);
   for (const double single : singles) histogram.add(single);
   Series series{.name = "entries",
                 .columns = {"g_i/|grad| from", "g_i/|grad| to", "measured density", "predicted density"},
@@ -60,7 +60,7 @@ ClaimResult run(StudyContext& context) {
     series.rows.push_back(
         {low, high, histogram.density(b), (product_normal_cdf(high) - product_normal_cdf(low)) / (high - low)});
   }
-  const std::size_t middle = kBins / 2;
+  const std::size_t middle = kEntryBins / 2;
   result.condition = fmt::format(
       "against the product-normal law: Kolmogorov-Smirnov p = {:.3g}; density next to 0: {:.3f} (predicted {:.3f}, a "
       "normal's {:.3f})",
@@ -77,7 +77,7 @@ Claim heavy_tails_claim() {
           .statement = "The entries are heavy-tailed: nearly products of two independent normals, with kurtosis 9",
           .equation = "",
           .weight = 0.1,
-          .run = run};
+          .run = measure_heavy_tails};
 }
 
 }  // namespace slopewise

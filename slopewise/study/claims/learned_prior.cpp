@@ -17,9 +17,9 @@ namespace {
 constexpr Index kTangents = 4;
 constexpr double kPace = 0.1;
 // Mini-batches that the prior learns from, at fixed θ, and estimates after that.
-constexpr Index kPasses = 400, kSamples = 240;
+constexpr Index kPasses = 400, kVarianceSamples = 240;
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_learned_prior(StudyContext& context) {
   const Subject& subject = context.subject();
   const ActivitySites sites = hidden_sites(subject);
   const std::size_t layers = sites.nodes.size();
@@ -55,7 +55,7 @@ ClaimResult run(StudyContext& context) {
   const std::vector<double> predicted = after.variances(layers, kurtosis, kTangents, false);
 
   // ‖g − ∇‖² of each layer, corrected and plain; of the corrected also mean (s − u·m)² of each layer and g·∇/‖∇‖².
-  const Index count = context.samples(kSamples, 64);
+  const Index count = context.samples(kVarianceSamples, 64);
   const auto first = static_cast<std::uint32_t>(passes);
   const GradientView& gradient = subject.gradient();
   std::vector<std::vector<double>> residuals(layers, std::vector<double>(static_cast<std::size_t>(count)));
@@ -125,7 +125,7 @@ Claim learned_prior_claim() {
               "and its variance falls to what the prior leaves",
           .equation = "",
           .weight = 2,
-          .run = run};
+          .run = measure_learned_prior};
 }
 
 }  // namespace slopewise

@@ -137,7 +137,7 @@ Bracket bracket(Steps<T> steps, double start) {
 }
 
 // One problem of a family.
-struct Point {
+struct RatePoint {
   double size;  // n
   double predicted;
   Bracket found;
@@ -150,10 +150,10 @@ struct Point {
 
 // The exponent of the highest rate over n + 2, the law's own argument for isotropic curvature. Its error is that of the
 // draws; problems are given.
-Measured exponent(const std::vector<Point>& points) {
+Measured exponent(const std::vector<RatePoint>& points) {
   std::vector<std::vector<double>> columns;
   std::vector<double> x;
-  for (const Point& point : points) {
+  for (const RatePoint& point : points) {
     columns.insert(columns.end(), point.found.changes.begin(), point.found.changes.end());
     x.push_back(std::log(point.size + 2));
   }
@@ -165,10 +165,10 @@ Measured exponent(const std::vector<Point>& points) {
   });
 }
 
-Series series(std::string name, const std::vector<Point>& points, const std::vector<std::string>& more = {}) {
+Series series(std::string name, const std::vector<RatePoint>& points, const std::vector<std::string>& more = {}) {
   Series series{.name = std::move(name), .columns = {"n", "predicted rate", "measured rate", "low", "high"}};
   series.columns.insert(series.columns.end(), more.begin(), more.end());
-  for (const Point& point : points) {
+  for (const RatePoint& point : points) {
     const Measured measured = point.measured();
     const Interval interval = measured.interval(kClaimConfidence);
     std::vector<double> row = {point.size, point.predicted, measured.value, interval.low, interval.high};
@@ -179,7 +179,7 @@ Series series(std::string name, const std::vector<Point>& points, const std::vec
 }
 
 // The quadratic with λ_i = i^−decay, at θ = (1, …, 1).
-Point quadratic(StudyContext& context, Index n, double decay) {
+RatePoint quadratic(StudyContext& context, Index n, double decay) {
   Quadratic loss;
   double gradient = 0, bend = 0, trace = 0;  // ‖∇‖², ∇ᵀH∇, tr H, with ∇_i = λ_i
   for (Index i = 1; i <= n; ++i) {
@@ -199,7 +199,7 @@ Point quadratic(StudyContext& context, Index n, double decay) {
           .found = bracket(std::move(steps), curvature.highest_rate())};
 }
 
-Point network(StudyContext& context, Index hidden) {
+RatePoint network(StudyContext& context, Index hidden) {
   const Subject subject = context.perceptron(std::span(&hidden, 1));
   const std::uint64_t seed = context.seed(fmt::format("learning rate, {} units", hidden));
   const Curvature curvature = measure_curvature(subject, context.samples(kCurvatureSamples, 128), derive_seed(seed, 1));
@@ -219,8 +219,8 @@ std::string describe(const Measured& exponent) {
   return fmt::format("{:.3f} ({:.3f} to {:.3f})", exponent.value, interval.low, interval.high);
 }
 
-ClaimResult run(StudyContext& context) {
-  std::vector<Point> isotropic, decaying, networks;
+ClaimResult measure_learning_rate(StudyContext& context) {
+  std::vector<RatePoint> isotropic, decaying, networks;
   for (const Index n : {10, 30, 100, 300, 1000, 3000}) {
     isotropic.push_back(quadratic(context, n, 0));
     decaying.push_back(quadratic(context, n, 2));
@@ -237,8 +237,8 @@ ClaimResult run(StudyContext& context) {
   if (result.verdict == Verdict::kHolds && !(is_inverse(of_decaying) && is_inverse(of_networks))) {
     result.verdict = Verdict::kDiffers;
     double off = 0;
-    for (const Point& point : networks) off = std::max(off, std::abs(point.measured().value / point.predicted - 1));
-    const Point &least = networks.front(), &most = networks.back();
+    for (const RatePoint& point : networks) off = std::max(off, std::abs(point.measured().value / point.predicted - 1));
+    const RatePoint &least = networks.front(), &most = networks.back();
     result.condition = fmt::format(
         "as 1/n where curvature is the same in all directions; the exponent is {} for curvatures 1/i² and {} for "
         "perceptrons of n = {:.0f} to {:.0f}, whose tr H goes from {:.0f} to {:.0f} and whose rate stays within {:.0f} "
@@ -259,7 +259,7 @@ Claim learning_rate_claim() {
   return {.id = "learning-rate",
           .statement = "The highest stable learning rate of forward gradients falls as 1/n",
           .weight = 5,
-          .run = run};
+          .run = measure_learning_rate};
 }
 
 }  // namespace slopewise

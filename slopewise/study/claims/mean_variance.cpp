@@ -7,7 +7,7 @@
 namespace slopewise {
 namespace {
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_mean_variance(StudyContext& context) {
   const double square = context.subject().gradient().squared_norm();
   const auto n = static_cast<double>(context.subject().size());
   std::vector<double> column = context.pool().squared_gradient_norms();
@@ -25,7 +25,7 @@ Claim mean_variance_claim() {
           .statement = "Averaged over the entries, the variance is the squared norm of the gradient times (n + 1)/n",
           .equation = "9",
           .weight = 0.1,
-          .run = run};
+          .run = measure_mean_variance};
 }
 
 }  // namespace slopewise

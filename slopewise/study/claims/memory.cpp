@@ -14,7 +14,7 @@ constexpr Index kWidth = 256;
 constexpr Index kDepths[] = {4, 8, 16, 32, 64};
 constexpr Index kBatches[] = {16, 64, 256};
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_memory(StudyContext& context) {
   Series series{.name = "steps",
                 .columns = {"hidden layers", "batch", "forward gradient (bytes)", "backprop (bytes)"},
                 .rows = {}};
@@ -62,7 +62,7 @@ Claim memory_claim() {
           .statement = "A forward gradient needs no memory for the activations of earlier layers",
           .equation = "",
           .weight = 0.1,
-          .run = run};
+          .run = measure_memory};
 }
 
 }  // namespace slopewise

@@ -12,15 +12,15 @@
 namespace slopewise {
 namespace {
 
-constexpr double kHistogramWidth = 4;
-constexpr std::size_t kBins = 80;
+constexpr double kNormWidth = 4;
+constexpr std::size_t kNormBins = 80;
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_norm_skew(StudyContext& context) {
   const double scale =
       std::sqrt(context.subject().gradient().squared_norm() * static_cast<double>(context.subject().size()));
   std::vector<double> norms = context.pool().squared_gradient_norms();
   std::vector<std::vector<double>> powers(3);
-  Histogram histogram(0, kHistogramWidth, kBins);
+  Histogram histogram(0, kNormWidth, kNormBins);
   for (double& norm : norms) {
     norm = std::sqrt(norm) / scale;
     powers[0].push_back(norm);
@@ -58,7 +58,7 @@ Claim norm_skew_claim() {
           .statement = "The norm of a forward gradient is skewed to the right, as a half-normal's",
           .equation = "",
           .weight = 0.1,
-          .run = run};
+          .run = measure_norm_skew};
 }
 
 }  // namespace slopewise

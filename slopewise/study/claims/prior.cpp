@@ -13,7 +13,6 @@
 namespace slopewise {
 namespace {
 
-const std::vector<Index> kHidden = {8};
 constexpr double kCosines[] = {0, 0.5, 0.8, 0.9, 0.99, 1};
 // What rounding in float32 slopes leaves of a variance that is 0: slopes carry about 1e-6 relative, their squares
 // 1e-12.
@@ -30,8 +29,8 @@ std::vector<double> orthogonal_direction(const GradientView& gradient, std::uint
   return direction;
 }
 
-ClaimResult run(StudyContext& context) {
-  const Subject subject = context.perceptron(kHidden);
+ClaimResult measure_prior(StudyContext& context) {
+  const Subject subject = context.small();
   const GradientView& gradient = subject.gradient();
   const auto n = static_cast<double>(subject.size());
   const double square = gradient.squared_norm();
@@ -42,7 +41,7 @@ ClaimResult run(StudyContext& context) {
   std::vector<double> along_gradient(samples.slopes.size()), along_across(samples.slopes.size());
   parallel_for(samples.count(), [&](Index j) {
     std::vector<double> v(static_cast<std::size_t>(gradient.size()));
-    probe->draw(static_cast<std::uint32_t>(j), 1)->fill(0, 0, v);
+    fill_tangent(*probe, j, v);
     along_gradient[static_cast<std::size_t>(j)] = dot(v.data(), gradient.values().data(), gradient.size());
     along_across[static_cast<std::size_t>(j)] = dot(v.data(), across.data(), gradient.size());
   });
@@ -95,7 +94,7 @@ Claim prior_claim() {
               "at the gradient itself",
           .equation = "",
           .weight = 0.2,
-          .run = run};
+          .run = measure_prior};
 }
 
 }  // namespace slopewise

@@ -15,7 +15,7 @@
 namespace slopewise {
 namespace {
 
-constexpr Index kSamples = 8192;
+constexpr Index kTangentSamples = 8192;
 // A line search goes at most this many times as far as the highest rate for all tangents.
 constexpr double kReach = 100;
 
@@ -30,15 +30,15 @@ double exact_trace(const Subject& subject) {
   return std::accumulate(found.begin(), found.end(), 0.0);
 }
 
-struct Worker {
-  Worker(const Subject& subject, const Probe& probe)
+struct SecondOrderWorker {
+  SecondOrderWorker(const Subject& subject, const Probe& probe)
       : objective(subject.objective()), tangents(probe.layout(), 1, probe.forms()), moved(subject.parameters()) {}
   ProgramObjective<float> objective;
   Tangents<float> tangents;
   Parameters<float> moved;
 };
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_second_order(StudyContext& context) {
   const Subject subject = context.tiny();
   const GradientView& gradient = subject.gradient();
   const std::vector<float> direction(gradient.values().begin(), gradient.values().end());
@@ -50,14 +50,14 @@ ClaimResult run(StudyContext& context) {
   const double fixed_rate = curvature.highest_rate() / 2;
 
   const auto probe = make_probe("gaussian", subject.layout(), context.seed("second-order"));
-  const Index count = context.samples(kSamples, 512);
+  const Index count = context.samples(kTangentSamples, 512);
   std::vector<double> curvatures(static_cast<std::size_t>(count));
   // How far the loss falls: after the step 1/c along v and as s²/2c says; after the step of the fixed rate.
   std::vector<std::vector<double>> falls(3, std::vector<double>(curvatures.size()));
-  PerThread<Worker> workers;
+  PerThread<SecondOrderWorker> workers;
   parallel_for(count, [&](Index j) {
     check_interrupted("searching along tangents");
-    Worker& own = workers.own(subject, *probe);
+    SecondOrderWorker& own = workers.own(subject, *probe);
     const auto at = static_cast<std::size_t>(j);
     const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
     draw->write(own.tangents);
@@ -106,7 +106,7 @@ Claim second_order_claim() {
               "descends further than the best rate for all tangents",
           .equation = "",
           .weight = 0.5,
-          .run = run};
+          .run = measure_second_order};
 }
 
 }  // namespace slopewise

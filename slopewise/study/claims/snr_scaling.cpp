@@ -15,10 +15,12 @@ namespace {
 const std::vector<std::vector<Index>> kHidden = {{1},   {4},    {13},         {40},        {126},
                                                  {400}, {1024}, {1400, 1400}, {2800, 2800}};
 constexpr Index kLargestQuick = 500000;
-// Entries of θ drawn for one network.
-constexpr double kEntries = 2e9;
+// Samples of a network: so many over √n, but for the smallest. A sample's time grows with n, and in the same time no
+// other power of n gives the line's slope a smaller error.
+constexpr double kSamplesTimesRoot = 8e5;
+constexpr Index kMostSamples = 8000;
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_snr_scaling(StudyContext& context) {
   std::vector<double> x, y, weights;
   Series series{
       .name = "networks", .columns = {"n", "predicted snr", "measured snr", "standard error", "samples"}, .rows = {}};
@@ -26,7 +28,8 @@ ClaimResult run(StudyContext& context) {
     const Subject subject = context.perceptron(hidden);
     const auto n = static_cast<double>(subject.size());
     if (context.options().quick && subject.size() > kLargestQuick) continue;
-    const Index count = context.samples(std::clamp<Index>(static_cast<Index>(kEntries / n), 128, 4000), 128);
+    const Index count =
+        context.samples(std::min(static_cast<Index>(kSamplesTimesRoot / std::sqrt(n)), kMostSamples), 128);
     const Samples samples =
         draw_samples(subject, *make_probe("gaussian", subject.layout(), context.seed(fmt::format("snr {}", n))), count,
                      {}, [&](double share) { context.progress()(share / static_cast<double>(kHidden.size())); });
@@ -58,7 +61,7 @@ Claim snr_scaling_claim() {
           .statement = "The signal-to-noise ratio falls as 1/n with the number of parameters",
           .equation = "10",
           .weight = 24,
-          .run = run};
+          .run = measure_snr_scaling};
 }
 
 }  // namespace slopewise

@@ -16,7 +16,6 @@
 namespace slopewise {
 namespace {
 
-const std::vector<Index> kHidden = {8};
 constexpr double kMomenta[] = {0, 0.5, 0.9, 0.95};
 // Steps of a run, in memories 1/(1 − β): the average has settled. Runs, from no memory each.
 constexpr double kMemories = 6;
@@ -56,8 +55,8 @@ std::vector<double> squared_errors(const Subject& subject, double momentum, Inde
   return errors;
 }
 
-ClaimResult run(StudyContext& context) {
-  const Subject subject = context.perceptron(kHidden);
+ClaimResult measure_special_optimizer(StudyContext& context) {
+  const Subject subject = context.small();
   const auto n = static_cast<double>(subject.size());
   const double plain = (n + 1) * subject.gradient().squared_norm();
   const Index runs = context.samples(kRuns, 64);
@@ -98,7 +97,7 @@ Claim special_optimizer_claim() {
               "averages the noise away has to remember n/2 steps",
           .equation = "",
           .weight = 1,
-          .run = run};
+          .run = measure_special_optimizer};
 }
 
 }  // namespace slopewise

@@ -10,7 +10,7 @@
 namespace slopewise {
 namespace {
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_unbiased(StudyContext& context) {
   const GradientView& gradient = context.subject().gradient();
   const Samples& pool = context.pool();
   // ⟨mean g, ∇⟩ / ‖∇‖²: of all entries at once, as g·∇ = s².
@@ -45,7 +45,7 @@ Claim unbiased_claim() {
           .statement = "The forward gradient is unbiased: E[g] = ∇",
           .equation = "",
           .weight = 14,
-          .run = run};
+          .run = measure_unbiased};
 }
 
 }  // namespace slopewise

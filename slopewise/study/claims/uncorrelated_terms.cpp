@@ -26,8 +26,8 @@ std::vector<TangentForm> only(const ParameterLayout& layout, std::size_t block) 
   return forms;
 }
 
-struct Worker {
-  explicit Worker(const Subject& subject) : objective(subject.objective()) {
+struct LayerWorker {
+  explicit LayerWorker(const Subject& subject) : objective(subject.objective()) {
     for (std::size_t b = 0; b < subject.layout().blocks.size(); ++b)
       tangents.emplace_back(subject.layout(), 1, only(subject.layout(), b));
   }
@@ -35,7 +35,7 @@ struct Worker {
   std::vector<Tangents<float>> tangents;
 };
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_uncorrelated_terms(StudyContext& context) {
   const Subject& subject = context.subject();
   const ParameterLayout& layout = subject.layout();
   const std::size_t layers = layout.blocks.size();
@@ -52,10 +52,10 @@ ClaimResult run(StudyContext& context) {
   std::vector<std::vector<double>> slopes(layers, std::vector<double>(count));
   std::vector<double> squares(count);  // mean of v_i² over the chosen entries
   subject.objective().loss(subject.parameters());
-  PerThread<Worker> workers;
+  PerThread<LayerWorker> workers;
   parallel_for(static_cast<Index>(count), [&](Index j) {
     check_interrupted("measuring covariances");
-    Worker& worker = workers.own(subject);
+    LayerWorker& worker = workers.own(subject);
     const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
     for (std::size_t l = 0; l < layers; ++l) {
       for (std::size_t s = 0; s < layout.segments.size(); ++s) {
@@ -105,7 +105,7 @@ Claim uncorrelated_terms_claim() {
           .statement = "The terms ∇ⱼ vⱼ vᵢ of one entry are uncorrelated, so their variances add",
           .equation = "6",
           .weight = 2,
-          .run = run};
+          .run = measure_uncorrelated_terms};
 }
 
 }  // namespace slopewise

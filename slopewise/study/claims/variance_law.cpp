@@ -29,7 +29,7 @@ Measured coefficient(const StudyContext& context, const Subject& subject) {
   std::vector<double> column(samples.slopes.size());
   parallel_for(samples.count(), [&](Index j) {
     std::vector<double> v(static_cast<std::size_t>(n));
-    probe->draw(static_cast<std::uint32_t>(j), 1)->fill(0, 0, v);
+    fill_tangent(*probe, j, v);
     double total = 0;
     for (std::size_t i = 0; i < v.size(); ++i) total += share[i] * (v[i] * v[i] - 1);
     const double slope = samples.slopes[static_cast<std::size_t>(j)];
@@ -38,7 +38,7 @@ Measured coefficient(const StudyContext& context, const Subject& subject) {
   return mean_of(column);
 }
 
-ClaimResult run(StudyContext& context) {
+ClaimResult measure_variance_law(StudyContext& context) {
   const GradientView& gradient = context.subject().gradient();
   const Samples& pool = context.pool();
   const std::size_t group = pool.tracked.size() / std::size(kGroups);
@@ -91,7 +91,7 @@ Claim variance_law_claim() {
       .statement = "Each entry's variance is the squared norm of the gradient plus its own square: V[gᵢ] = ‖∇‖² + ∇ᵢ²",
       .equation = "7",
       .weight = 4,
-      .run = run};
+      .run = measure_variance_law};
 }
 
 }  // namespace slopewise
