@@ -25,19 +25,19 @@ namespace {
 constexpr int kMostLabelRows = 40;
 constexpr std::int64_t kBarColumns = 20;
 
-struct Options {
+struct ShowOptions {
   DataOptions data;
   std::int64_t samples = 6;
   bool json = false;
 };
 
 // Of one set, pixels as the networks see them: divided by 255.
-struct Summary {
+struct SetSummary {
   std::vector<double> mean, deviation;  // per channel; the deviation is that of the population
   std::vector<std::int64_t> labels;     // how many images of each class
 };
 
-Summary summarize(const Dataset& set) {
+SetSummary summarize(const Dataset& set) {
   const auto channels = static_cast<std::size_t>(set.image_shape[2]);
   std::vector<std::uint64_t> sum(channels), squares(channels);
   for (std::size_t i = 0; i < set.pixels.size(); i += channels) {
@@ -47,7 +47,7 @@ Summary summarize(const Dataset& set) {
       squares[c] += pixel * pixel;
     }
   }
-  Summary summary;
+  SetSummary summary;
   const double count = static_cast<double>(set.pixels.size() / channels);
   for (std::size_t c = 0; c < channels; ++c) {
     const double mean = static_cast<double>(sum[c]) / count;
@@ -74,11 +74,11 @@ std::vector<std::int64_t> choose_samples(const Dataset& set, std::int64_t count)
   return order;
 }
 
-nlohmann::ordered_json to_json(const Dataset& set, const Summary& summary) {
+nlohmann::ordered_json to_json(const Dataset& set, const SetSummary& summary) {
   return {{"images", set.count()}, {"mean", summary.mean}, {"std", summary.deviation}, {"labels", summary.labels}};
 }
 
-std::string label_table(const Dataset& set, const Summary& train, const Summary& test, int width) {
+std::string label_table(const Dataset& set, const SetSummary& train, const SetSummary& test, int width) {
   const bool named = !set.class_names.empty();
   std::vector<std::string> header = {"label", "train", "test", ""};
   if (named) header.insert(header.begin() + 1, "class");
@@ -98,9 +98,9 @@ std::string label_table(const Dataset& set, const Summary& train, const Summary&
   return text;
 }
 
-int show(const Options& options) {
+int show(const ShowOptions& options) {
   const DataSplit split = load_data(options.data);
-  const Summary train = summarize(split.train), test = summarize(split.test);
+  const SetSummary train = summarize(split.train), test = summarize(split.test);
   if (options.json) {
     nlohmann::ordered_json document = {{"schema", "slopewise.data/1"},
                                        {"name", split.train.name},
@@ -133,7 +133,7 @@ int show(const Options& options) {
 }  // namespace
 
 Verb add_data(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ShowOptions>();
   const auto fetch_options = std::make_shared<FetchOptions>();
   CLI::App& command = *app.add_subcommand("data", "Look at data sets, and fetch well-known ones");
   command.require_subcommand(0, 1);

@@ -16,7 +16,7 @@
 namespace slopewise {
 namespace {
 
-struct Options {
+struct ReportOptions {
   std::vector<std::string> runs;
   std::string out;    // empty: report.html in the first run's directory
   std::string chart;  // empty: the whole page
@@ -41,7 +41,7 @@ std::string run_node(const std::string& program) {
   return output;
 }
 
-int run(const Options& options) {
+int run(const ReportOptions& options) {
   std::vector<RunFiles> runs;
   for (const std::string& directory : options.runs) runs.push_back(read_run(directory));
   if (!options.chart.empty()) {
@@ -65,7 +65,7 @@ int run(const Options& options) {
 Verb add_report(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("report", "Show a study, or training runs beside one another, as one HTML file with charts");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ReportOptions>();
   command->add_option("RUN", options->runs, "Directory of a study, or directories of training runs")
       ->required()
       ->type_name("DIR...");

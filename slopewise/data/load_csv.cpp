@@ -160,7 +160,7 @@ Dataset load_set(const std::filesystem::path& path) {
   return rows.finish();
 }
 
-DataSplit load(const std::filesystem::path& directory) {
+DataSplit load_splits(const std::filesystem::path& directory) {
   const auto train = find_file(directory, "training images", {"train.csv"});
   const auto test = find_file(directory, "test images", {"test.csv"});
   return {load_set(train), load_set(test)};
@@ -169,7 +169,7 @@ DataSplit load(const std::filesystem::path& directory) {
 }  // namespace
 
 DirectoryFormat csv_format() {
-  return {"CSV", "train.csv, test.csv", {"train.csv", "test.csv"}, load};
+  return {"CSV", "train.csv, test.csv", {"train.csv", "test.csv"}, load_splits};
 }
 
 }  // namespace slopewise::detail

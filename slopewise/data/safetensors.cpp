@@ -366,8 +366,7 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(p
   HeaderReader reader(path_);
   rapidjson::MemoryStream stream(reinterpret_cast<const char*>(header.data()), header.size());
   const rapidjson::ParseResult parsed =
-      rapidjson::Reader().Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag>(stream,
-                                                                                                            reader);
+      rapidjson::Reader().Parse<rapidjson::kParseValidateEncodingFlag>(stream, reader);
   if (!parsed) reject(path_, fmt::format("its header is not JSON at byte {}", parsed.Offset()));
 
   std::vector<std::tuple<std::int64_t, std::int64_t, const std::string*>> places;

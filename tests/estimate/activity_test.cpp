@@ -18,7 +18,7 @@
 namespace slopewise {
 namespace {
 
-constexpr Index kInputs = 5, kFirst = 7, kSecond = 6, kClasses = 3;
+constexpr Index kInputs = 5, kFirst = 7, kSecond = 6, kOutputs = 3;
 constexpr Index kExamples = 3;
 constexpr Index kRepeats = 170;  // of each in a batch
 constexpr Index kBatch = kExamples * kRepeats;
@@ -31,7 +31,7 @@ struct Net {
   Node x = Builder().input("x", {kInputs});
   Node first = relu(linear(x, kFirst));
   Node second = relu(linear(first, kSecond));
-  Node logits = linear(second, kClasses);
+  Node logits = linear(second, kOutputs);
   Program program{cross_entropy(logits, Builder(x).indices("label", {}))};
   ActivitySites sites{.nodes = {first.number(), second.number()}, .logits = logits.number()};
 };
@@ -43,7 +43,7 @@ class Activity : public testing::Test {
     for (Index b = 0; b < kBatch; ++b) {
       const Index example = b % kExamples;
       values_.insert(values_.end(), all.begin() + example * kInputs, all.begin() + (example + 1) * kInputs);
-      labels_.push_back(static_cast<std::int32_t>(example % kClasses));
+      labels_.push_back(static_cast<std::int32_t>(example % kOutputs));
     }
     for (double& w : theta_.edit()) w *= 0.8;
   }
@@ -100,7 +100,7 @@ class TracedActivity : public Activity {
     t.inputs[0].assign(values_.begin() + example * kInputs, values_.begin() + (example + 1) * kInputs);
     t.inputs[1] = rectified(affine(weight(0), weight(1), t.inputs[0], kFirst));
     t.inputs[2] = rectified(affine(weight(2), weight(3), t.inputs[1], kSecond));
-    std::vector<double> p = affine(weight(4), weight(5), t.inputs[2], kClasses);
+    std::vector<double> p = affine(weight(4), weight(5), t.inputs[2], kOutputs);
     double total = 0;
     for (double& value : p) total += value = std::exp(value);
     for (double& value : p) value /= total;
@@ -353,13 +353,13 @@ TEST_F(Activity, FeedbackLearnsByNormalisedLeastMeanSquares) {
   };
   const auto r = bias(1), e = bias(5);
   double squared_error = 0, active = 0;
-  for (Index c = 0; c < kClasses; ++c) squared_error += e[static_cast<std::size_t>(c)] * e[static_cast<std::size_t>(c)];
+  for (Index c = 0; c < kOutputs; ++c) squared_error += e[static_cast<std::size_t>(c)] * e[static_cast<std::size_t>(c)];
   for (Index i = 0; i < kFirst; ++i) active += r[static_cast<std::size_t>(i)] != 0;
   ASSERT_TRUE(active > 0 && active < kFirst) << active;
   const auto feedback = estimator.prior().state().vectors[0].values;
   for (Index i = 0; i < kFirst; ++i) {
-    for (Index c = 0; c < kClasses; ++c) {
-      EXPECT_NEAR(feedback[static_cast<std::size_t>(i * kClasses + c)],
+    for (Index c = 0; c < kOutputs; ++c) {
+      EXPECT_NEAR(feedback[static_cast<std::size_t>(i * kOutputs + c)],
                   kPace * r[static_cast<std::size_t>(i)] * e[static_cast<std::size_t>(c)] /
                       (squared_error * (1 + active / kFirst / 2)),
                   1e-15);

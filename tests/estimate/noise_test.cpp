@@ -12,16 +12,17 @@
 namespace slopewise {
 namespace {
 
-struct Case {
+struct NoiseCase {
   std::string law;
   Index count;
 };
 
-class NoiseEstimates : public testing::TestWithParam<Case> {};
+class NoiseEstimates : public testing::TestWithParam<NoiseCase> {};
 
 // The laws whose interval is exact.
 INSTANTIATE_TEST_SUITE_P(, NoiseEstimates,
-                         testing::Values(Case{"gaussian", 1}, Case{"gaussian", 8}, Case{"frame", 1}, Case{"frame", 8}),
+                         testing::Values(NoiseCase{"gaussian", 1}, NoiseCase{"gaussian", 8}, NoiseCase{"frame", 1},
+                                         NoiseCase{"frame", 8}),
                          [](const auto& chosen) {
                            return chosen.param.law + "_" + std::to_string(chosen.param.count);
                          });

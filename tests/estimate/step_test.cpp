@@ -12,7 +12,7 @@
 namespace slopewise {
 namespace {
 
-constexpr Index kBatch = 12;
+constexpr Index kStepBatch = 12;
 constexpr float kRate = 0.01f;
 
 // Packed matrices of several panels, one that is not packed, and a convolution.
@@ -26,7 +26,7 @@ class Training {
  public:
   explicit Training(const EstimatorOptions& options, std::string_view estimator = "forward")
       : program_(network()),
-        examples_(program_, kBatch),
+        examples_(program_, kStepBatch),
         objective_(program_, examples_.batch()),
         estimator_(make_estimator<T>(estimator, program_.layout(), options)),
         theta_(random_parameters<T>(program_)) {}
@@ -166,9 +166,9 @@ struct Reader {
 
   explicit Reader(Program made)
       : program(std::move(made)),
-        examples(program, kBatch),
+        examples(program, kStepBatch),
         objective(program, examples.batch()),
-        descent(program, {.mode = Workload::Mode::kDescent, .batch = kBatch}) {
+        descent(program, {.mode = Workload::Mode::kDescent, .batch = kStepBatch}) {
     for (const EstimatorOptions& options :
          {EstimatorOptions{.law = "rank-one", .tangents = 2}, EstimatorOptions{.law = "rank-one-gaussian"},
           EstimatorOptions{.law = "gaussian", .tangents = 2, .storage = TangentStorage::kStored},
@@ -236,10 +236,10 @@ TEST_P(MixedOperations, OnPackedParametersAreThoseOnFlatOnes) {
 TEST(Compact, ChangesNothing) {
   for (const SampleProgram& sample : sample_programs()) {
     const Program program = sample.make();
-    const Examples<float> examples(program, kBatch);
+    const Examples<float> examples(program, kStepBatch);
     const auto before = random_parameters<float>(program);
     const auto tangents = random_tangents<float>(program, 2, TangentForm::kRankOne);
-    Runner<float> slopes(program, {.batch = kBatch, .tangents = 2, .forms = tangents.forms()});
+    Runner<float> slopes(program, {.batch = kStepBatch, .tangents = 2, .forms = tangents.forms()});
     const auto compacted = [&] {
       Parameters<float> theta = before;
       slopes.compact(theta);
@@ -257,7 +257,7 @@ TEST(Compact, ChangesNothing) {
     if (has_bfloat16()) {
       Runner<float> low(
           program,
-          {.batch = kBatch, .tangents = 2, .forms = tangents.forms(), .precision = Precision::kBfloat16Tangents});
+          {.batch = kStepBatch, .tangents = 2, .forms = tangents.forms(), .precision = Precision::kBfloat16Tangents});
       EXPECT_EQ(everything(low.run(compacted(), examples.batch(), &tangents)),
                 everything(low.run(before, examples.batch(), &tangents)))
           << sample.name;

@@ -61,8 +61,8 @@ Tangents<T> random_tangents(const ParameterLayout& layout, Index count, TangentF
 
 template <class T>
 class ProgramObjectiveOf : public testing::Test {};
-using Types = testing::Types<float, double>;
-TYPED_TEST_SUITE(ProgramObjectiveOf, Types);
+using Numbers = testing::Types<float, double>;
+TYPED_TEST_SUITE(ProgramObjectiveOf, Numbers);
 
 TYPED_TEST(ProgramObjectiveOf, LossSlopesAndGradientAgree) {
   using T = TypeParam;

@@ -8,6 +8,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/probe/probe.hpp"
+#include "tests/optimize/support.hpp"
 #include "tests/support.hpp"
 
 namespace slopewise {
@@ -15,34 +16,32 @@ namespace {
 
 using Vector = std::vector<double>;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t kSize = 20, kBatch = 8;
+constexpr std::size_t kGradientSize = 20, kExamples = 8;
 
 // ½ Σ_i h_i θ_i² with example gradients ∇ + noise_b, at a point where ∇_i = h_i θ_i.
 struct Noisy {
-  Vector diagonal = random_vector<double>(kSize, 2, 0.1, 3);
-  Vector gradient = random_vector<double>(kSize, 3);
+  Vector diagonal = random_vector<double>(kGradientSize, 2, 0.1, 3);
+  Vector gradient = random_vector<double>(kGradientSize, 3);
   double noise = 1;
-  std::shared_ptr<const Probe> probe = make_probe("gaussian", ParameterLayout::vector(kSize), 6);
+  std::shared_ptr<const Probe> probe = make_probe("gaussian", ParameterLayout::vector(kGradientSize), 6);
 
   // Watches `steps` steps along K tangents, each with a batch of its own.
   void watch(AutoRate& rate, std::uint32_t steps, std::size_t count) const {
     RandomStream random(8);
     for (std::uint32_t step = 0; step < steps; ++step) {
-      std::vector<Vector> examples(kBatch, gradient);
+      std::vector<Vector> examples(kExamples, gradient);
       for (Vector& example : examples) {
         for (double& entry : example) entry += noise * random.uniform(-1, 1);
       }
       const auto draw = probe->draw(step, static_cast<Index>(count));
-      Vector slopes(count), curvatures(count), of_examples(count * kBatch), v(kSize);
+      Vector slopes(count), curvatures(count), of_examples(count * kExamples), v(kGradientSize);
       for (std::size_t k = 0; k < count; ++k) {
         draw->fill(static_cast<Index>(k), 0, std::span(v));
-        for (std::size_t b = 0; b < kBatch; ++b) {
-          of_examples[k * kBatch + b] = inner_product<double>(v, examples[b]);
-          slopes[k] += of_examples[k * kBatch + b] / static_cast<double>(kBatch);
+        for (std::size_t b = 0; b < kExamples; ++b) {
+          of_examples[k * kExamples + b] = inner_product<double>(v, examples[b]);
+          slopes[k] += of_examples[k * kExamples + b] / static_cast<double>(kExamples);
         }
-        for (std::size_t i = 0; i < kSize; ++i) curvatures[k] += diagonal[i] * v[i] * v[i];
+        for (std::size_t i = 0; i < kGradientSize; ++i) curvatures[k] += diagonal[i] * v[i] * v[i];
       }
       rate.watch_curvature(slopes, curvatures);
       rate.watch(slopes, std::span<const double>(of_examples));
@@ -51,13 +50,13 @@ struct Noisy {
   // η = ‖∇‖²/E[gᵀHg]: equation (4) of docs/theory.md for the batch's gradient, K tangents.
   double best_rate(double count) const {
     double trace = 0, square = 0, along = 0;
-    const double variance = noise * noise / 3 / static_cast<double>(kBatch);
-    for (std::size_t i = 0; i < kSize; ++i) {
+    const double variance = noise * noise / 3 / static_cast<double>(kExamples);
+    for (std::size_t i = 0; i < kGradientSize; ++i) {
       trace += diagonal[i];
       square += gradient[i] * gradient[i];
       along += diagonal[i] * (gradient[i] * gradient[i] + variance);
     }
-    const double of_batch = square + variance * static_cast<double>(kSize);
+    const double of_batch = square + variance * static_cast<double>(kGradientSize);
     return square / ((of_batch * trace + 2 * along) / count + (1 - 1 / count) * along);
   }
 };
@@ -130,11 +129,11 @@ TEST(AutoRate, TellsSignalFromTheNoiseOfBatches) {
   problem.watch(rate, 20'000, 1);
   double square = 0;
   for (const double entry : problem.gradient) square += entry * entry;
-  const double share = square / (square + kSize / 3.0 / kBatch);
+  const double share = square / (square + kGradientSize / 3.0 / kExamples);
   EXPECT_NEAR(rate.signal_share(), share, 0.05 * share);
   EXPECT_NEAR(rate.squared_slope(), square / share, 0.05 * square / share);
 
-  problem.gradient.assign(kSize, 0);
+  problem.gradient.assign(kGradientSize, 0);
   AutoRate lost(kPatient);
   problem.watch(lost, 20'000, 1);
   EXPECT_DOUBLE_EQ(lost.signal_share(), 0.01);

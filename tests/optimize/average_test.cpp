@@ -8,20 +8,16 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
+#include "tests/optimize/support.hpp"
 #include "tests/support.hpp"
 
 namespace slopewise {
 namespace {
 
-constexpr Index kSize = 20011;
+constexpr Index kWeights = 20011;
 
 template <class T>
-std::vector<T> copy_of(const Parameters<T>& theta) {
-  return {theta.values().begin(), theta.values().end()};
-}
-
-template <class T>
-Parameters<T> weights(std::uint64_t step, Index size = kSize) {
+Parameters<T> weights(std::uint64_t step, Index size = kWeights) {
   return Parameters<T>(random_vector<T>(size, step, 1, 2));
 }
 
@@ -33,20 +29,20 @@ std::vector<double> average_of(const WeightAverage<T>& average) {
 
 TEST(WeightAverage, IsTheWeightedMeanOfWhatItSaw) {
   for (const double decay : {0.0, 0.5, 0.95, 0.999999, 1.0}) {
-    WeightAverage<float> average(kSize, decay);
-    std::vector<double> sum(kSize);
+    WeightAverage<float> average(kWeights, decay);
+    std::vector<double> sum(kWeights);
     double weight = 0;
     for (std::uint64_t step = 0; step < 30; ++step) {
       const Parameters<float> theta = weights<float>(step);
       average.watch(theta);
       weight = decay * weight + 1;
       const std::vector<double> found = average_of(average);
-      for (std::size_t i = 0; i < kSize; ++i) {
+      for (std::size_t i = 0; i < kWeights; ++i) {
         sum[i] = decay * sum[i] + static_cast<double>(theta.values()[i]);
         ASSERT_NEAR(found[i], sum[i] / weight, 1e-13) << "decay " << decay << ", step " << step << ", entry " << i;
       }
     }
-    Parameters<float> written(kSize);
+    Parameters<float> written(kWeights);
     average.write(written);
     const std::vector<double> exact = average_of(average);
     EXPECT_EQ(copy_of(written), std::vector<float>(exact.begin(), exact.end()));
@@ -87,7 +83,7 @@ TEST(AverageScope, StandsInForThetaAndGivesItBack) {
 
 TEST(WeightAverage, GoesOnBitForBitFromItsStateAtAnyNumberOfThreads) {
   for (const double decay : {0.9, 1.0}) {
-    WeightAverage<double> whole(kSize, decay), before(kSize, decay), after(kSize, decay);
+    WeightAverage<double> whole(kWeights, decay), before(kWeights, decay), after(kWeights, decay);
     for (std::uint64_t step = 0; step < 10; ++step) whole.watch(weights<double>(step));
     const ThreadScope threads(3);
     for (std::uint64_t step = 0; step < 5; ++step) before.watch(weights<double>(step));

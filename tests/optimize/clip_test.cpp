@@ -9,13 +9,11 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/estimate/estimate.hpp"
 #include "slopewise/statistics/moments.hpp"
+#include "tests/optimize/support.hpp"
 #include "tests/support.hpp"
 
 namespace slopewise {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 TEST(NormFactor, ShortensOnlyWhatIsTooLong) {
   EXPECT_EQ(norm_factor(25, 2), 0.4);

@@ -8,14 +8,13 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/probe/pairs.hpp"
+#include "tests/optimize/support.hpp"
 #include "tests/support.hpp"
 
 namespace slopewise {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr Index kSize = 7;
+constexpr Index kDimensions = 7;
 
 using Vector = std::vector<double>;
 
@@ -25,20 +24,21 @@ class Quadratic {
   explicit Quadratic(Vector hessian) : hessian_(std::move(hessian)) {}
   // AᵀA + δI with random A: positive definite.
   static Quadratic convex() {
-    const Vector a = random_vector<double>(kSize * kSize, 3);
+    const Vector a = random_vector<double>(kDimensions * kDimensions, 3);
     Vector hessian(a.size());
-    for (std::size_t i = 0; i < kSize; ++i) {
-      for (std::size_t j = 0; j < kSize; ++j) {
-        for (std::size_t k = 0; k < kSize; ++k) hessian[i * kSize + j] += a[k * kSize + i] * a[k * kSize + j];
+    for (std::size_t i = 0; i < kDimensions; ++i) {
+      for (std::size_t j = 0; j < kDimensions; ++j) {
+        for (std::size_t k = 0; k < kDimensions; ++k)
+          hessian[i * kDimensions + j] += a[k * kDimensions + i] * a[k * kDimensions + j];
       }
-      hessian[i * kSize + i] += 0.1;
+      hessian[i * kDimensions + i] += 0.1;
     }
     return Quadratic(hessian);
   }
   Vector gradient(const Vector& theta) const {
-    Vector gradient(kSize);
-    for (std::size_t i = 0; i < kSize; ++i) {
-      for (std::size_t j = 0; j < kSize; ++j) gradient[i] += hessian_[i * kSize + j] * theta[j];
+    Vector gradient(kDimensions);
+    for (std::size_t i = 0; i < kDimensions; ++i) {
+      for (std::size_t j = 0; j < kDimensions; ++j) gradient[i] += hessian_[i * kDimensions + j] * theta[j];
     }
     return gradient;
   }
@@ -50,7 +50,7 @@ class Quadratic {
 };
 
 Vector tangent(const Draw& draw, Index k) {
-  Vector v(kSize);
+  Vector v(kDimensions);
   draw.fill(k, 0, std::span(v));
   return v;
 }
@@ -77,12 +77,12 @@ Measured measure(const Quadratic& loss, const Vector& theta, const Draw& draw) {
 }
 
 std::shared_ptr<const Draw> directions(Index count) {
-  return make_probe("gaussian", ParameterLayout::vector(kSize), 4)->draw(0, count);
+  return make_probe("gaussian", ParameterLayout::vector(kDimensions), 4)->draw(0, count);
 }
 
 TEST(LineSearch, EndsWhereTheLossIsLeastOnTheLine) {
   const Quadratic loss = Quadratic::convex();
-  const Vector theta = random_vector<double>(kSize, 9);
+  const Vector theta = random_vector<double>(kDimensions, 9);
   const auto draw = directions(1);
   const auto [slopes, curvatures] = measure(loss, theta, *draw);
   const double rate = line_search_rate(curvatures[0], 100);
@@ -102,8 +102,8 @@ TEST(LineSearch, GoesNoFurtherThanItsBound) {
 
 TEST(HyperplaneStep, EndsWhereTheLossIsLeastInTheSpan) {
   const Quadratic loss = Quadratic::convex();
-  const Vector theta = random_vector<double>(kSize, 9);
-  for (const Index count : {Index{1}, Index{3}, kSize}) {
+  const Vector theta = random_vector<double>(kDimensions, 9);
+  for (const Index count : {Index{1}, Index{3}, kDimensions}) {
     const auto draw = directions(count);
     const auto [slopes, curvatures] = measure(loss, theta, *draw);
     const HyperplaneStep step = hyperplane_step(slopes, curvatures, 0, 1e6);

@@ -12,6 +12,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/estimate/estimate.hpp"
+#include "tests/optimize/support.hpp"
 #include "tests/support.hpp"
 
 namespace slopewise {
@@ -20,19 +21,11 @@ namespace {
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
 // More than two pieces of any loop, and a rest that fills no register.
 constexpr Index kSize = 50003;
 
 GradientEstimate dense(std::vector<double> gradient) {
   return {0, std::move(gradient)};
-}
-
-template <class T>
-std::vector<T> copy_of(const Parameters<T>& theta) {
-  return {theta.values().begin(), theta.values().end()};
 }
 
 // Steps of `optimizer` on random gradients, each a function of the optimizer's count of steps.

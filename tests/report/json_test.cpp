@@ -49,8 +49,8 @@ TEST_F(JsonTest, DoublesKeepTheirBits) {
 }
 
 TEST_F(JsonTest, WhatJsonLacksIsNull) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const nlohmann::ordered_json document{std::nan(""), kInfinity, -kInfinity};
+  const double infinite = std::numeric_limits<double>::infinity();
+  const nlohmann::ordered_json document{std::nan(""), infinite, -infinite};
   EXPECT_EQ(written(document), "[\n  null,\n  null,\n  null\n]\n");
 }
 

@@ -12,11 +12,11 @@
 namespace slopewise {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 TEST(Histogram, CountsHalfOpenBinsAndTheLastEdge) {
   Histogram histogram(0, 2, 4);
-  histogram.add(std::vector<double>{-0.1, 0, 0.49, 0.5, 1.0, 1.99, 2.0, 2.01, -kInf, kInf});
+  histogram.add(std::vector<double>{-0.1, 0, 0.49, 0.5, 1.0, 1.99, 2.0, 2.01, -kInfinity, kInfinity});
   EXPECT_EQ((std::vector<std::int64_t>(histogram.counts().begin(), histogram.counts().end())),
             (std::vector<std::int64_t>{2, 1, 1, 2}));
   EXPECT_EQ(histogram.underflow(), 2);
@@ -70,7 +70,7 @@ TEST(Histogram, DensityIntegratesToTheShareInside) {
 
 TEST(Histogram, RefusesWhatItCannotHold) {
   EXPECT_THROW(Histogram(1, 1, 3), ArgumentError);
-  EXPECT_THROW(Histogram(0, kInf, 3), ArgumentError);
+  EXPECT_THROW(Histogram(0, kInfinity, 3), ArgumentError);
   EXPECT_THROW(Histogram(0, std::nan(""), 3), ArgumentError);
   EXPECT_THROW(Histogram(0, 1, 0), ArgumentError);
   Histogram histogram(0, 1, 3);

@@ -79,7 +79,7 @@ Claim distributions_claim() {
   return {.id = "distributions",
           .statement = "Each law of tangents has the total variance that theory gives it",
           .equation = "",
-          .weight = 2,
+          .weight = 5,
           .run = measure_distributions};
 }
 

@@ -258,7 +258,7 @@ ClaimResult measure_learning_rate(StudyContext& context) {
 Claim learning_rate_claim() {
   return {.id = "learning-rate",
           .statement = "The highest stable learning rate of forward gradients falls as 1/n",
-          .weight = 5,
+          .weight = 8,
           .run = measure_learning_rate};
 }
 

@@ -178,7 +178,7 @@ Claim minibatch_claim() {
   return {.id = "minibatch",
           .statement = "Mini-batches make it worse: the variance of the mini-batch gradient is multiplied by n as well",
           .equation = "",
-          .weight = 6,
+          .weight = 7,
           .run = measure_minibatch};
 }
 

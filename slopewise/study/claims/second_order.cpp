@@ -105,7 +105,7 @@ Claim second_order_claim() {
               "Second-order terms of the same forward pass have the mean E[vᵀHv] = tr H, and the step s/vᵀHv "
               "descends further than the best rate for all tangents",
           .equation = "",
-          .weight = 0.5,
+          .weight = 2,
           .run = measure_second_order};
 }
 

@@ -60,7 +60,7 @@ Claim snr_scaling_claim() {
   return {.id = "snr-scaling",
           .statement = "The signal-to-noise ratio falls as 1/n with the number of parameters",
           .equation = "10",
-          .weight = 24,
+          .weight = 14,
           .run = measure_snr_scaling};
 }
 

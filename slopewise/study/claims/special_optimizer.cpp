@@ -96,7 +96,7 @@ Claim special_optimizer_claim() {
               "Momentum β raises the signal-to-noise ratio by (1 + β)/(1 − β), and no more: an optimizer that "
               "averages the noise away has to remember n/2 steps",
           .equation = "",
-          .weight = 1,
+          .weight = 3,
           .run = measure_special_optimizer};
 }
 

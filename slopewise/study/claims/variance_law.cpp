@@ -90,7 +90,7 @@ Claim variance_law_claim() {
       .id = "variance-law",
       .statement = "Each entry's variance is the squared norm of the gradient plus its own square: V[gᵢ] = ‖∇‖² + ∇ᵢ²",
       .equation = "7",
-      .weight = 4,
+      .weight = 1,
       .run = measure_variance_law};
 }
 
