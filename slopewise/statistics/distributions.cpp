@@ -18,6 +18,13 @@ namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
+// In double throughout: Boost's way through long double takes several times as long to run and to compile.
+using InDouble = boost::math::policies::policy<boost::math::policies::promote_double<false>>;
+using Beta = boost::math::beta_distribution<double, InDouble>;
+using ChiSquared = boost::math::chi_squared_distribution<double, InDouble>;
+using Normal = boost::math::normal_distribution<double, InDouble>;
+using StudentsT = boost::math::students_t_distribution<double, InDouble>;
+
 // Written so that NaN fails.
 void require(bool holds, const char* function, const char* argument, const char* expected, double found) {
   if (!holds) throw ArgumentError(fmt::format("{}: {}: expected {}, found {}", function, argument, expected, found));
@@ -48,26 +55,26 @@ double normal_cdf(double x) {
 
 double normal_quantile(double p) {
   require_probability("normal_quantile", p);
-  return boost::math::quantile(boost::math::normal(), p);
+  return boost::math::quantile(Normal(), p);
 }
 
 double student_t_quantile(double degrees, double p) {
   require_positive("student_t_quantile", "degrees", degrees);
   require_probability("student_t_quantile", p);
-  return boost::math::quantile(boost::math::students_t(degrees), p);
+  return boost::math::quantile(StudentsT(degrees), p);
 }
 
 double chi_squared_cdf(double degrees, double x) {
   require_positive("chi_squared_cdf", "degrees", degrees);
   require_number("chi_squared_cdf", "x", x);
   if (x <= 0) return 0;
-  return x == kInf ? 1 : boost::math::cdf(boost::math::chi_squared(degrees), x);
+  return x == kInf ? 1 : boost::math::cdf(ChiSquared(degrees), x);
 }
 
 double chi_squared_quantile(double degrees, double p) {
   require_positive("chi_squared_quantile", "degrees", degrees);
   require(p >= 0 && p < 1, "chi_squared_quantile", "p", "a probability in [0, 1)", p);
-  return boost::math::quantile(boost::math::chi_squared(degrees), p);
+  return boost::math::quantile(ChiSquared(degrees), p);
 }
 
 double beta_pdf(double a, double b, double x) {
@@ -76,7 +83,7 @@ double beta_pdf(double a, double b, double x) {
   require_number("beta_pdf", "x", x);
   if (x < 0 || x > 1) return 0;
   if ((x == 0 && a < 1) || (x == 1 && b < 1)) return kInf;
-  return boost::math::pdf(boost::math::beta_distribution<>(a, b), x);
+  return boost::math::pdf(Beta(a, b), x);
 }
 
 double beta_cdf(double a, double b, double x) {
@@ -84,14 +91,14 @@ double beta_cdf(double a, double b, double x) {
   require_positive("beta_cdf", "b", b);
   require_number("beta_cdf", "x", x);
   if (x <= 0) return 0;
-  return x >= 1 ? 1 : boost::math::cdf(boost::math::beta_distribution<>(a, b), x);
+  return x >= 1 ? 1 : boost::math::cdf(Beta(a, b), x);
 }
 
 double beta_quantile(double a, double b, double p) {
   require_positive("beta_quantile", "a", a);
   require_positive("beta_quantile", "b", b);
   if (!(p >= 0 && p <= 1)) throw ArgumentError(fmt::format("beta_quantile: p is {}, expected 0 to 1", p));
-  return boost::math::quantile(boost::math::beta_distribution<>(a, b), p);
+  return boost::math::quantile(Beta(a, b), p);
 }
 
 double cosine_pdf(double dimensions, double c) {
@@ -99,7 +106,8 @@ double cosine_pdf(double dimensions, double c) {
   require_number("cosine_pdf", "c", c);
   if (std::abs(c) > 1) return 0;
   // 1/B(1/2, b) = Γ(b + 1/2) / (√π Γ(b)),  b = (n − 1)/2
-  const double scale = std::numbers::inv_sqrtpi / boost::math::tgamma_delta_ratio(0.5 * (dimensions - 1), 0.5);
+  const double scale =
+      std::numbers::inv_sqrtpi / boost::math::tgamma_delta_ratio(0.5 * (dimensions - 1), 0.5, InDouble());
   return scale * std::pow((1 - c) * (1 + c), 0.5 * (dimensions - 3));
 }
 
@@ -110,19 +118,19 @@ double cosine_cdf(double dimensions, double c) {
   const double b = 0.5 * (dimensions - 1);
   if (c <= -1) return 0;
   if (c >= 1) return 1;
-  const double tail = 0.5 * boost::math::ibetac(0.5, b, c * c);
+  const double tail = 0.5 * boost::math::ibetac(0.5, b, c * c, InDouble());
   return c < 0 ? tail : 1 - tail;
 }
 
 double cosine_mean_abs(double dimensions) {
   require_dimensions("cosine_mean_abs", dimensions);
-  return std::numbers::inv_sqrtpi * boost::math::tgamma_delta_ratio(0.5 * dimensions, 0.5);
+  return std::numbers::inv_sqrtpi * boost::math::tgamma_delta_ratio(0.5 * dimensions, 0.5, InDouble());
 }
 
 double product_normal_pdf(double x) {
   require_number("product_normal_pdf", "x", x);
   if (x == 0) return kInf;
-  return std::isinf(x) ? 0 : boost::math::cyl_bessel_k(0, std::abs(x)) * std::numbers::inv_pi;
+  return std::isinf(x) ? 0 : boost::math::cyl_bessel_k(0, std::abs(x), InDouble()) * std::numbers::inv_pi;
 }
 
 double product_normal_cdf(double x) {
