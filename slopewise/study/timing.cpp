@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/math/distributions/binomial.hpp>
 #include <chrono>
 #include <cmath>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
+#include "slopewise/statistics/distributions.hpp"
 
 namespace slopewise {
 
@@ -39,9 +39,12 @@ double median(std::vector<double> values) {
 
 Interval median_interval(std::vector<double> values, double confidence) {
   const auto n = static_cast<double>(values.size());
-  const boost::math::binomial law(n, 0.5);
+  // P(Binomial(n, ½) ≤ k), as an incomplete beta function.
+  const auto at_most = [n](std::size_t k) {
+    return beta_cdf(n - static_cast<double>(k), static_cast<double>(k) + 1, 0.5);
+  };
   std::size_t k = 0;  // the largest with P(Binomial(n, ½) < k) within the tail
-  while (2 * (k + 1) <= values.size() && boost::math::cdf(law, static_cast<double>(k)) <= (1 - confidence) / 2) ++k;
+  while (2 * (k + 1) <= values.size() && at_most(k) <= (1 - confidence) / 2) ++k;
   if (k == 0) throw ArgumentError(fmt::format("median: {} values are too few for a confidence of {}", n, confidence));
   std::sort(values.begin(), values.end());
   return {.low = values[k - 1], .high = values[values.size() - k]};
