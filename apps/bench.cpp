@@ -79,10 +79,10 @@ std::vector<StepKind> own_kinds(const Options& options) {
   return kinds;
 }
 
-CompareOptions compare_options(const Options& options) {
-  CompareOptions how{.kinds = own_kinds(options),
-                     .rounds = {.least = options.rounds, .most = options.rounds},
-                     .memory = !options.no_memory};
+ComparisonOptions compare_options(const Options& options) {
+  ComparisonOptions how{.kinds = own_kinds(options),
+                        .rounds = {.least = options.rounds, .most = options.rounds},
+                        .memory = !options.no_memory};
   if (options.is_against("pytorch")) how.python = options.python;
   if (options.is_against("onnxruntime")) {
     how.onnxruntime = {.node = options.node, .directory = options.onnxruntime};
@@ -117,7 +117,7 @@ int run(const Options& options, const CLI::App& command) {
     for (const std::string& warning : warnings) std::cerr << "slopewise: warning: " << warning << '\n';
   }
 
-  CompareOptions how = compare_options(options);
+  ComparisonOptions how = compare_options(options);
   const std::size_t count = options.models.size() * options.batches.size() * options.threads.size();
   std::vector<Comparison> comparisons;
   std::vector<std::string> notes;

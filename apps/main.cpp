@@ -1,7 +1,6 @@
 // The command line's frame: parses, runs the chosen verb, and turns every failure into one message and an exit code:
 // 0 done, 1 the work failed, 2 wrong usage.
 #include <fmt/format.h>
-#include <hwy/targets.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "apps/arguments.hpp"
+#include "apps/bench/machine.hpp"
 #include "apps/config.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/error.hpp"
@@ -20,6 +20,7 @@
 #include "slopewise/base/nearest.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/base/version.hpp"
+#include "slopewise/tensor/instruction_set.hpp"
 #include "slopewise/tensor/products/backend.hpp"
 
 namespace slopewise {
@@ -28,12 +29,11 @@ namespace {
 constexpr int kFailed = 1;
 
 std::string version_text() {
-  // Highway numbers its targets from the best down.
-  const std::int64_t supported = hwy::SupportedTargets();
   return fmt::format(
       "slopewise {}\n"
       "compiler         {} {}\n"
-      "instruction set  {} (as Highway names it)\n"
+      "processor        {}\n"
+      "instruction set  {}\n"
       "products         {}\n"
       "threads          {}",
       version(),
@@ -42,7 +42,7 @@ std::string version_text() {
 #else
       "GCC", __VERSION__,
 #endif
-      hwy::TargetName(supported & -supported), describe_products(), thread_count());
+      processor_name(), instruction_set_name(instruction_set()), describe_products(), thread_count());
 }
 
 // What is wrong with an argument that no verb or option took.

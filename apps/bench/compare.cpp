@@ -32,7 +32,7 @@ struct PeerStep {
   std::function<Index()> peak;  // of its memory, by a fresh process
 };
 
-const PyTorchKernels& kernels_for(const CompareOptions& options, Index batch, int threads) {
+const PyTorchKernels& kernels_for(const ComparisonOptions& options, Index batch, int threads) {
   return *std::find_if(
       options.pytorch_kernels.begin(), options.pytorch_kernels.end(),
       [&](const PyTorchKernels& kernels) { return kernels.batch == batch && kernels.threads == threads; });
@@ -79,7 +79,7 @@ std::string disturbance(const CpuTime& before, const CpuTime& after, int threads
 
 }  // namespace
 
-Comparison compare(const CompareOptions& options, const std::string& model, Index batch, int threads,
+Comparison compare(const ComparisonOptions& options, const std::string& model, Index batch, int threads,
                    const std::function<void(double share)>& advance) {
   const ThreadScope scope(threads);
   const BenchSubject subject(model, batch);

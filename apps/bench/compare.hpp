@@ -13,7 +13,7 @@
 
 namespace slopewise {
 
-struct CompareOptions {
+struct ComparisonOptions {
   std::vector<StepKind> kinds;                    // Slopewise's own steps
   std::string python;                             // with PyTorch, to be compared with; empty: none
   std::vector<PyTorchKernels> pytorch_kernels;    // then, for every batch size and number of threads
@@ -24,7 +24,7 @@ struct CompareOptions {
 
 // `advance` is told the share of the work done since it was last called. Throws Interrupted, and Error where a peer
 // or a process that measures memory fails.
-Comparison compare(const CompareOptions& options, const std::string& model, Index batch, int threads,
+Comparison compare(const ComparisonOptions& options, const std::string& model, Index batch, int threads,
                    const std::function<void(double share)>& advance);
 
 }  // namespace slopewise

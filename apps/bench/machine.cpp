@@ -1,7 +1,6 @@
 #include "apps/bench/machine.hpp"
 
 #include <fmt/format.h>
-#include <hwy/targets.h>
 #include <omp.h>
 
 #include <cstdlib>
@@ -13,17 +12,10 @@
 #include <system_error>
 
 #include "slopewise/base/version.hpp"
+#include "slopewise/tensor/instruction_set.hpp"
 
 namespace slopewise {
 namespace {
-
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
-  }
-  return "unknown";
-}
 
 nlohmann::ordered_json variable(const char* name) {
   const char* value = std::getenv(name);
@@ -88,12 +80,19 @@ CpuTime cpu_time() {
   return total;
 }
 
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
+  }
+  return "unknown";
+}
+
 nlohmann::ordered_json describe_machine() {
-  const std::int64_t supported = hwy::SupportedTargets();  // Highway numbers its targets from the best down
   const dnnl_version_t& dnnl = *dnnl::version();
   const cpu_set_t usable = usable_cpus();
   return {{"processor", processor_name()},
-          {"instruction_set", hwy::TargetName(supported & -supported)},
+          {"instruction_set", instruction_set_name(instruction_set())},
           {"cpus", CPU_COUNT(&usable)},
           {"slopewise", version()},
           {"onednn", fmt::format("{}.{}.{}", dnnl.major, dnnl.minor, dnnl.patch)},

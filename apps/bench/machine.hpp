@@ -27,6 +27,9 @@ struct CpuTime {
 };
 CpuTime cpu_time();
 
+// The processor's name, as /proc/cpuinfo gives it.
+std::string processor_name();
+
 // Processor, instruction set, CPUs, versions and the OpenMP settings in force.
 nlohmann::ordered_json describe_machine();
 

@@ -18,7 +18,7 @@ extern const char* const kOnnxRuntimeScript;  // onnxruntime.js; the build makes
 namespace {
 
 // Its threads look for work for 40 ms.
-constexpr std::chrono::milliseconds kSettling{60};
+constexpr std::chrono::milliseconds kOnnxRuntimeSettling{60};
 constexpr std::string_view kPackage = "onnxruntime-node@1.30.0";
 
 template <class T>
@@ -55,7 +55,7 @@ OnnxRuntime::OnnxRuntime(const Place& place, std::string_view model, Index batch
                          const std::vector<std::string>& variables)
     : subject_(model, batch),
       peer_("ONNX Runtime", prepare(place, subject_, BenchSubject::small(model), threads, files_.path()), variables,
-            threads, kSettling, [&](const std::string& reason) {
+            threads, kOnnxRuntimeSettling, [&](const std::string& reason) {
               return fmt::format(
                   "--against onnxruntime: {0} has no onnxruntime-node ({1}): install it with: npm install --prefix {0} "
                   "--ignore-scripts {2}; or name another directory by --onnxruntime",

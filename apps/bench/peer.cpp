@@ -14,7 +14,7 @@ namespace {
 
 // Our own idle threads look for more work for some milliseconds before they sleep, those of OpenMP 300,000 times, those
 // of OpenBLAS for 2²⁶ cycles: 8 and 26 ms at 2.6 GHz. Only then may the other process be timed.
-constexpr std::chrono::milliseconds kSettling{40};
+constexpr std::chrono::milliseconds kOwnSettling{40};
 
 // "onnxruntime" of "ONNX Runtime".
 std::string greeting_word(const std::string& name) {
@@ -53,7 +53,7 @@ void Peer::sleep(std::chrono::milliseconds time) const {
 }
 
 std::vector<double> Peer::run(const std::string& step, Index count) {
-  sleep(kSettling);
+  sleep(kOwnSettling);
   std::istringstream answer(ask(fmt::format("run {} {}", step, count)));
   sleep(settling_);
   std::vector<double> seconds;

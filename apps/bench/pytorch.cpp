@@ -9,7 +9,7 @@ extern const char* const kPyTorchScript;  // pytorch.py; the build makes its def
 namespace {
 
 // OpenBLAS's threads look for work for 26 ms at 2.6 GHz, OpenMP's for less.
-constexpr std::chrono::milliseconds kSettling{40};
+constexpr std::chrono::milliseconds kPyTorchSettling{40};
 
 std::vector<std::string> arguments(const std::string& python, int threads, const std::vector<std::string>& subject) {
   std::vector<std::string> all = {python, "-W", "ignore", "-c", kPyTorchScript, std::to_string(threads)};
@@ -29,7 +29,7 @@ std::vector<std::string> variables(int threads, const std::string& core_type) {
 
 PyTorch::PyTorch(const std::string& python, int threads, const std::string& core_type,
                  const std::vector<std::string>& subject)
-    : peer_("PyTorch", arguments(python, threads, subject), variables(threads, core_type), threads, kSettling,
+    : peer_("PyTorch", arguments(python, threads, subject), variables(threads, core_type), threads, kPyTorchSettling,
             [&](const std::string& reason) {
               return fmt::format(
                   "--against pytorch: {} has no PyTorch ({}): install the package python3-torch, or name another "

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/tensor/instruction_set.hpp"
 
 // This file is compiled once for each instruction set from AVX2 (or NEON) up: all have a fused multiply-add, and with
 // it the same bits. Highway would take x86-64-v3, which promises no AES, for something older than AVX2.
@@ -304,6 +305,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace slopewise {
 namespace {
+
+// A process that is narrowed to AVX2 draws with it too. Highway numbers its targets from the best down.
+[[maybe_unused]] const bool kNarrowed = [] {
+  if (instruction_set() == InstructionSet::kAvx2) hwy::DisableTargets(HWY_AVX2 - 1);
+  return true;
+}();
 
 HWY_EXPORT(gaussian);
 HWY_EXPORT(uniform);

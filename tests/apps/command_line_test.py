@@ -36,7 +36,7 @@ class CommandLineTest(unittest.TestCase):
 
     def test_version_says_what_it_runs_on(self):
         words = [line.split()[0] for line in self.call("--version").stdout.splitlines()]
-        self.assertEqual(words, ["slopewise", "compiler", "instruction", "products", "threads"])
+        self.assertEqual(words, ["slopewise", "compiler", "processor", "instruction", "products", "threads"])
 
     def test_a_mistyped_name_gets_the_nearest(self):
         for message, arguments in (("unknown verb sutdy; did you mean study?", ["sutdy"]),

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 
+#include "slopewise/tensor/instruction_set.hpp"
 #include "slopewise/tensor/products/panels.hpp"
 
 // Of builds with kernels for many processors, as Debian's; others have one set and nothing to choose.
@@ -22,17 +22,14 @@ namespace {
 
 constexpr char kCoreType[] = "OPENBLAS_CORETYPE";
 
-// The widest kernels that both the processor and DNNL_MAX_CPU_ISA allow: one switch narrows both libraries.
 const char* widest_kernels() {
-  switch (dnnl::get_effective_cpu_isa()) {
-    case dnnl::cpu_isa::avx512_core:
-    case dnnl::cpu_isa::avx512_core_vnni:
-      return "SkylakeX";
-    case dnnl::cpu_isa::avx512_core_bf16:
-    case dnnl::cpu_isa::avx512_core_amx:
-      return "Cooperlake";
-    default:
+  switch (instruction_set()) {
+    case InstructionSet::kAvx2:
       return "Haswell";
+    case InstructionSet::kAvx512:
+      return "SkylakeX";
+    default:
+      return "Cooperlake";
   }
 }
 

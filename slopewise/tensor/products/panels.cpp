@@ -1,7 +1,6 @@
 #include "slopewise/tensor/products/panels.hpp"
 
 #include <algorithm>
-#include <type_traits>
 #include <vector>
 
 #include "slopewise/base/threads.hpp"
@@ -50,16 +49,32 @@ inline float number(Bfloat16 half) {
   return from_bfloat16(half);
 }
 
-// Σ x[i] w[i].
-template <class X>
-float dot_with(const X* x, const float* w, Index n) {
-  return sum_over<float>(n, [=]<class V>(Index i) -> V {
-    if constexpr (std::is_same_v<V, float>) {
-      return number(x[i]) * w[i];
-    } else {
-      return load_lanes(x + i) * load<V>(w + i);
+// to(r, k) = Σ_i x_r[i] w_k[i] for kRows rows of x and kFactors rows of w, each read once; `shift`s from one row of
+// each to the next. The order of a sum does not depend on how many are made together.
+template <Index kRows, Index kFactors, class X>
+void dots(const X* x, Index x_shift, const float* w, Index w_shift, Index n, float* to, Index to_shift) {
+  using V = Lanes<float>;
+  V sums[kRows][kFactors] = {};
+  Index i = 0;
+  for (; i + kLanes<float> <= n; i += kLanes<float>) {
+    V rows[kRows];
+#pragma GCC unroll 8
+    for (Index r = 0; r < kRows; ++r) rows[r] = load_lanes(x + r * x_shift + i);
+#pragma GCC unroll 8
+    for (Index k = 0; k < kFactors; ++k) {
+      const V factor = load<V>(w + k * w_shift + i);
+#pragma GCC unroll 8
+      for (Index r = 0; r < kRows; ++r) sums[r][k] += rows[r] * factor;
     }
-  });
+  }
+  for (Index r = 0; r < kRows; ++r) {
+    for (Index k = 0; k < kFactors; ++k) {
+      float sum = 0;
+      for (Index l = 0; l < kLanes<float>; ++l) sum += sums[r][k][l];
+      for (Index l = i; l < n; ++l) sum += number(x[r * x_shift + l]) * w[k * w_shift + l];
+      to[r * to_shift + k] = sum;
+    }
+  }
 }
 
 // to[j] = from[j] + Σ_k shares[k] left_k[j], left_k at `left` + k stride.
@@ -307,10 +322,19 @@ class PanelWeights final : public WeightProduct {
     constexpr Index kRows = 16;
     parallel_for((count + kRows - 1) / kRows,
                  [&](Index piece) {
-                   for (Index r = piece * kRows; r < std::min(count, (piece + 1) * kRows); ++r) {
-                     for (Index k = 0; k < waiting_; ++k)
-                       to[r * waiting_ + k] = dot_with(x + r * columns(), right_.data() + k * columns(), columns());
-                   }
+                   const auto make = [&]<Index kRowsNow, Index kFactorsNow>(Index r, Index k) {
+                     dots<kRowsNow, kFactorsNow>(x + r * columns(), columns(), right_.data() + k * columns(), columns(),
+                                                 columns(), to + r * waiting_ + k, waiting_);
+                   };
+                   const auto make_rows = [&]<Index kRowsNow>(Index r) {
+                     Index k = 0;
+                     for (; k + 4 <= waiting_; k += 4) make.template operator()<kRowsNow, 4>(r, k);
+                     for (; k < waiting_; ++k) make.template operator()<kRowsNow, 1>(r, k);
+                   };
+                   const Index end = std::min(count, (piece + 1) * kRows);
+                   Index r = piece * kRows;
+                   for (; r + 2 <= end; r += 2) make_rows.template operator()<2>(r);
+                   if (r < end) make_rows.template operator()<1>(r);
                  },
                  LoopSchedule::kStatic);
     return to;

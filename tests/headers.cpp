@@ -1,1 +1,0 @@
-// The precompiled headers of all tests belong to this file's target.
