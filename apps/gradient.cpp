@@ -320,6 +320,9 @@ Verb add_gradient(CLI::App& app) {
     require_unused_unless(options->estimator == "central", *epsilon, "--estimator central");
     const bool exact = options->estimator == "exact";
     require_unused_unless(!exact, *tangents, "an estimator that takes tangents");
+    if (options->estimator == "central" && options->precision == "bf16")
+      throw ArgumentError(
+          "--precision bf16: expected an estimator that takes slopes; rounding hides differences of losses");
     require_unused_unless(!exact && options->estimator != "central" && options->precision == "float32",
                           *tangent_precision, "--precision float32 and an estimator that takes slopes");
     require_unused_unless(!exact, *storage, "an estimator that takes tangents");

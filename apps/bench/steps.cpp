@@ -85,6 +85,7 @@ struct ForwardGradient {
                                          .tangents = kind.tangents,
                                          .seed = kSeed,
                                          .storage = kind.storage})) {
+    theta.let_changes_wait();
     Runner<float>(subject.program(), workload(kind, subject)).compact(theta);
   }
   void operator()() { estimator->estimate(objective, theta, step++).add_to(theta, -kRate); }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <limits>
 #include <optional>
 #include <set>
@@ -128,7 +129,7 @@ struct Entry {
 // Reads the header as it is parsed, without a tree of it, so that memory is a small multiple of its length and nesting
 // is refused where it starts. The public member functions from Null on are the parser's events, called as it asks for
 // them; all return true, which is to go on.
-class HeaderReader {
+class HeaderReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, HeaderReader> {
  public:
   explicit HeaderReader(const std::filesystem::path& path) : path_(path) {}
 
@@ -137,20 +138,20 @@ class HeaderReader {
 
   bool Null() { unexpected("null"); }
   bool Bool(bool) { unexpected("a boolean"); }
-  bool Int(int value) { return Int64(value); }
-  bool Uint(unsigned value) { return Uint64(value); }
-  bool Int64(std::int64_t value) { unexpected(fmt::format("{}", value)); }
-  bool Double(double value) { unexpected(fmt::format("{:#}", value)); }
-  bool RawNumber(const char* text, rapidjson::SizeType size, bool) { unexpected(shown({text, size})); }
-  bool Uint64(std::uint64_t value) {
-    if (numbers_ == nullptr || !std::in_range<std::int64_t>(value)) unexpected(fmt::format("{}", value));
+  // Numbers come as they are written: RapidJSON's own conversion of 1.1.0 reads beyond its table for some exponents.
+  bool RawNumber(const char* characters, rapidjson::SizeType size, bool) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(characters, characters + size, value);
+    if (!numbers_ || error != std::errc() || end != characters + size || value < 0)
+      unexpected(std::string(characters, size));
     if (numbers_->size() == kMaxRank) reject(path_, fmt::format("more than {} numbers for {}", kMaxRank, where()));
-    numbers_->push_back(static_cast<std::int64_t>(value));
+    numbers_->push_back(value);
     return true;
   }
 
   bool String(const char* characters, rapidjson::SizeType size, bool) {
     const std::string_view text(characters, size);
+    require_characters(text);
     if (depth_ == 2 && in_metadata()) {
       if (!metadata.emplace(field_, text).second) repeated();
     } else if (depth_ == 2 && field_ == "dtype") {
@@ -168,6 +169,7 @@ class HeaderReader {
   }
 
   bool Key(const char* characters, rapidjson::SizeType size, bool) {
+    require_characters({characters, size});
     field_.clear();
     (depth_ == 1 ? name_ : field_).assign(characters, size);
     return true;
@@ -211,6 +213,13 @@ class HeaderReader {
   }
 
  private:
+  // RapidJSON checks what is written in UTF-8, but not that \u escapes are characters: a lone surrogate is none.
+  void require_characters(std::string_view text) const {
+    for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+      if (static_cast<unsigned char>(text[i]) == 0xed && static_cast<unsigned char>(text[i + 1]) >= 0xa0)
+        reject(path_, "its header has a surrogate that is no character");
+    }
+  }
   bool in_metadata() const { return name_ == kMetadata; }
   std::string where() const {
     if (depth_ == 0) return "its header";
@@ -366,7 +375,8 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(p
   HeaderReader reader(path_);
   rapidjson::MemoryStream stream(reinterpret_cast<const char*>(header.data()), header.size());
   const rapidjson::ParseResult parsed =
-      rapidjson::Reader().Parse<rapidjson::kParseValidateEncodingFlag>(stream, reader);
+      rapidjson::Reader().Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag>(stream,
+                                                                                                               reader);
   if (!parsed) reject(path_, fmt::format("its header is not JSON at byte {}", parsed.Offset()));
 
   std::vector<std::tuple<std::int64_t, std::int64_t, const std::string*>> places;

@@ -22,7 +22,7 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kTarget = 0.5;
 constexpr double kDiverged = 4;
 // A run may take this many times the steps of the best rate so far.
-constexpr double kWorse = 2;
+constexpr double kWorse = 4;
 // The loss of all examples, when steps do not make it, is looked at once in so many steps' share of those done.
 constexpr std::uint32_t kStepsALook = 64;
 // Powers of 2 searched on either side of where the search starts.

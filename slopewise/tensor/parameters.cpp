@@ -55,7 +55,10 @@ const WeightProduct& Parameters<T>::packed(Index offset, Index rows, Index colum
                                            bool bfloat16) const requires std::same_as<T, float> {
   const Place place{offset, rows, columns};
   auto found = packed_.find(place);
-  if (found == packed_.end()) found = packed_.emplace(place, Packed{WeightProduct::make(rows, columns)}).first;
+  if (found == packed_.end()) {
+    found = packed_.emplace(place, Packed{WeightProduct::make(rows, columns)}).first;
+    if (changes_may_wait_) found->second.matrix->let_changes_wait();
+  }
   Packed& entry = found->second;
   if (entry.state == State::kStale) {
     entry.matrix->pack(values(offset, rows * columns).data());
@@ -74,6 +77,12 @@ WeightProduct* Parameters<T>::edit_packed(Index offset, Index rows, Index column
   }
   found->second.state = State::kAhead;
   return found->second.matrix.get();
+}
+
+template <class T>
+void Parameters<T>::let_changes_wait() requires std::same_as<T, float> {
+  changes_may_wait_ = true;
+  for (auto& [place, entry] : packed_) entry.matrix->let_changes_wait();
 }
 
 template <class T>

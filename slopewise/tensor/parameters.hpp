@@ -18,7 +18,8 @@ class Parameters {
  public:
   explicit Parameters(Index size) : values_(static_cast<std::size_t>(size)) {}
   explicit Parameters(std::vector<T> values) : values_(std::move(values)) {}
-  Parameters(const Parameters& other) : values_(other.values().begin(), other.values().end()) {}
+  Parameters(const Parameters& other)
+      : values_(other.values().begin(), other.values().end()), changes_may_wait_(other.changes_may_wait_) {}
   Parameters& operator=(const Parameters& other);
   Parameters(Parameters&&) noexcept = default;
   Parameters& operator=(Parameters&&) noexcept = default;
@@ -40,6 +41,10 @@ class Parameters {
   // The same to change in place, after which it is the truth; null where no such matrix is packed and up to date, so
   // that edit() is the way.
   WeightProduct* edit_packed(Index offset, Index rows, Index columns) requires std::same_as<T, float>;
+  // Lets rank-one changes of large packed matrices wait as factors (WeightProduct::let_changes_wait): a step along a
+  // forward gradient then does not read and write all weights, and a run that goes on from values() does so within
+  // rounding, not bit for bit.
+  void let_changes_wait() requires std::same_as<T, float>;
   // Packs the matrix, makes that the truth, and gives the memory of its flat entries back until they are asked for.
   void compact(Index offset, Index rows, Index columns) requires std::same_as<T, float>;
 
@@ -58,6 +63,7 @@ class Parameters {
   // Two programs may read the same entries by different shapes: of matrices that overlap, at most one is ahead.
   mutable std::vector<T> values_;
   mutable std::map<Place, Packed> packed_;
+  bool changes_may_wait_ = false;
 };
 
 }  // namespace slopewise

@@ -53,6 +53,10 @@ Schedule make_schedule(const TrainSettings& settings, Index steps_per_epoch) {
 void check(const TrainSettings& settings) {
   if (settings.epochs < 1) throw ArgumentError(fmt::format("epochs: expected at least 1, found {}", settings.epochs));
   if (!(settings.method.pace >= 0)) throw ArgumentError("prior pace: expected at least 0");
+  const bool differences = settings.method.name == "zeroth-order" ||
+                           (settings.method.name == "weights" && settings.method.estimator == "central");
+  if (differences && settings.method.precision == Precision::kBfloat16)
+    throw ArgumentError("precision bf16: expected slopes; rounding hides differences of losses");
   if (!(settings.average >= 0 && settings.average <= 1))
     throw ArgumentError(fmt::format("average: expected a decay in [0, 1], found {}", settings.average));
   if (!(settings.warm_up >= 0 && settings.warm_up < static_cast<double>(settings.epochs)))

@@ -224,6 +224,8 @@ class GradientTest(unittest.TestCase):
         self.refused(2, "--epsilon", "--estimator", "central", "--epsilon", 0)
         self.refused(2, "did you mean --samples", "--sample", 3)
         self.refused(2, "--batch: expected 1 to 10000", "--batch", 10001)
+        self.refused(2, "--precision bf16: expected an estimator that takes slopes", "--estimator", "central",
+                     "--precision", "bf16")
         self.refused(2, "only with --precision float32", "--precision", "float64", "--tangent-precision", "bf16")
         self.refused(2, "only with --model mlp", "--model", "cnn", "--hidden", 16)
         self.refused(2, "only with --estimator central", "--epsilon", 0.1)

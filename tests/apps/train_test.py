@@ -311,7 +311,9 @@ class TrainTest(unittest.TestCase):
         methods = (["--method", "exact", "--average", 0.9],
                    ["--method", "weights", "--tangents", 4, "--clip-quantile", 0.7],
                    ["--method", "local", "--prior", "feedback", "--correction", "gated", "--dropout", 0.1],
-                   ["--method", "activities", "--prior", "mirror", "--optimizer", "nesterov"])
+                   ["--method", "activities", "--prior", "mirror", "--optimizer", "nesterov"],
+                   # Steps along implicit gradients, which change packed weights in place.
+                   ["--method", "weights", "--rate", "auto", "--optimizer", "sgd", "--hidden", "520,520"])
         killed = 0
         for number, method in enumerate(methods):
             options = small("--epochs", 60, "--log-every", 7, "--measure-every", 21, *method)
@@ -433,6 +435,7 @@ class TrainTest(unittest.TestCase):
                                                         "--method", "exact", "--seconds", 5)).stderr)
 
     def test_wrong_usage(self):
+        self.refused(2, "precision bf16: expected slopes", "--method", "zeroth-order", "--precision", "bf16")
         for message, options in (("--method", ["--method", "magic"]), ("--rate", ["--rate", -1]),
                                  ("did you mean --tangents?", ["--tangent", 3]),
                                  ("--channels: expected numbers", ["--model", "cnn", "--channels", "4x"]),

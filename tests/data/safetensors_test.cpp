@@ -253,6 +253,13 @@ TEST_F(SafetensorsTest, BelievesNoHeader) {
       {R"({"__metadata__":{"a":["b"]}})", "is an array, expected a string"},
       {R"({"__metadata__":{"a":"b","a":"b"}})", "\"__metadata__\" \"a\" comes twice"},
       {R"({"__metadata__":{},"__metadata__":{}})", "\"__metadata__\" comes twice"},
+      // Where RapidJSON would read beyond its table of powers of ten; and characters that are none.
+      {R"({"a":0.0000000000e-2147483639})", "\"a\" is 0.0000000000e-2147483639, expected"},
+      {R"({"a":)" + four + R"([0,1e1]}})", "is 1e1, expected a whole number"},
+      {R"({"a":)" + four + R"([0,-4]}})", "is -4, expected a whole number"},
+      {R"({"a":)" + four + R"([0,9223372036854775808]}})", "is 9223372036854775808, expected a whole number"},
+      {R"({"__metadata__":{"\udc00":"x"}})", "a surrogate that is no character"},
+      {R"({"__metadata__":{"x":"\udc00"}})", "a surrogate that is no character"},
       {"{\"__metadata__\":{\"a\":\"\xff\"}}", "not JSON"},
       {"{\"a\n", "not JSON"},
       {"{} {}", "not JSON"},

@@ -36,7 +36,7 @@ void add_one(WeightProduct& matrix) {
   matrix.add({ones.data(), 1}, [&](Index, Index first, Index, float*) { return ones.data() + first * kColumns; });
 }
 
-TEST(Parameters, PackedMatrixIsMadeOfTheFlatEntries) {
+TEST(Parameters, PackedWeightsAreMadeOfTheFlatEntries) {
   Parameters<float> theta = example();
   const Numbers before = numbers(theta.values());
   const auto expected = [&] {

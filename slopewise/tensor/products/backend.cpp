@@ -42,6 +42,7 @@ void matmul(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T be
   for (const ProductBackend* backend : backends()) {
     if (backend->takes(product)) return backend->multiply(product);
   }
+  throw Error(fmt::format("matmul: no library takes a product of {} × {} × {}", m, n, k));
 }
 
 template void matmul<float>(Index, Index, Index, float, Operand<float>, Operand<float>, float, float*, Index);

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "slopewise/base/error.hpp"
 #include "slopewise/tensor/matmul.hpp"
 #include "slopewise/tensor/products/weight_product.hpp"
 
@@ -37,7 +38,7 @@ class ProductBackend {
   virtual bool takes(const PlainProduct<double>&) const { return false; }
   // On the calling thread.
   virtual void multiply(const PlainProduct<float>& product) const = 0;
-  virtual void multiply(const PlainProduct<double>&) const {}
+  virtual void multiply(const PlainProduct<double>&) const { throw Error(name() + " multiplies no doubles"); }
 
   // Of matrices that are kept for many products.
   virtual bool has_bfloat16() const = 0;

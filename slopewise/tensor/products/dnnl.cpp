@@ -11,6 +11,7 @@
 #include <list>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -136,12 +137,12 @@ class Made {
   Index scratch_bytes_;
 };
 
-Made make(const Extents& of) {
+// Nothing where oneDNN would read weights of these extents in another layout than panels.
+std::optional<Made> make(const Extents& of) {
   Desc b({of.k, of.n}, of.type, of.b_transposed ? Tag::ba : Tag::ab);
   if (of.b_in_panels) {
     b = describe_typical(of.n, of.k, of.type).weights_desc();
-    if (!in_panels(b.data, of.k, of.type))
-      throw Error(fmt::format("oneDNN reads other weights in panels, but not {} × {}", of.n, of.k));
+    if (!in_panels(b.data, of.k, of.type)) return std::nullopt;
   }
   const OneThread one_thread;
   return Made(describe(of, b));
@@ -151,7 +152,7 @@ Made make(const Extents& of) {
 // What it makes costs little where another thread has made the like, as oneDNN keeps the code of some hundred of them.
 class MadeProducts {
  public:
-  Made& get(const Extents& of) {
+  std::optional<Made>& get(const Extents& of) {
     const auto found = places_.find(of);
     if (found != places_.end()) {
       made_.splice(made_.begin(), made_, found->second);
@@ -167,14 +168,17 @@ class MadeProducts {
   }
 
  private:
-  using Entry = std::pair<Extents, Made>;
+  using Entry = std::pair<Extents, std::optional<Made>>;
   std::list<Entry> made_;  // the one used last first
   std::map<Extents, std::list<Entry>::iterator> places_;
 };
 
-void run(const Extents& of, const void* a, const void* b, float* c) {
+// False, and nothing done, where oneDNN has no such product.
+bool run(const Extents& of, const void* a, const void* b, float* c) {
   thread_local MadeProducts products;
-  products.get(of).run(a, b, c);
+  std::optional<Made>& made = products.get(of);
+  if (made) made->run(a, b, c);
+  return made.has_value();
 }
 
 // The operand without gaps between its `rows` rows of `columns` entries, in `copy` if need be.
@@ -209,7 +213,8 @@ class DnnlProducts final : public PanelBackend {
     Extents of{.a_transposed = p.a.transposed, .b_transposed = p.b.transposed, .m = p.m, .n = p.n, .k = p.k};
     if (p.c_stride == p.n && p.alpha == 1 && (p.beta == 0 || p.beta == 1)) {
       of.accumulate = p.beta == 1;
-      return run(of, a, b, p.c);
+      run(of, a, b, p.c);
+      return;
     }
     if (result.size() < p.m * p.n) result = Buffer<float>(p.m * p.n);
     run(of, a, b, result.data());
@@ -223,12 +228,17 @@ class DnnlProducts final : public PanelBackend {
   bool has_bfloat16() const override { return !bfloat16_kernels_.empty(); }
   void multiply_panels(Index rows, Index columns, Index count, const float* x, const float* panels, float* y,
                        bool accumulate) const override {
-    run({.b_in_panels = true, .accumulate = accumulate, .m = count, .n = rows, .k = columns}, x, panels, y);
+    const Extents of{.b_in_panels = true, .accumulate = accumulate, .m = count, .n = rows, .k = columns};
+    if (run(of, x, panels, y)) return;
+    static_cast<const PanelBackend&>(openblas_products())
+        .multiply_panels(rows, columns, count, x, panels, y, accumulate);
   }
   void multiply_panels(Index rows, Index columns, Index count, const Bfloat16* x, const Bfloat16* panels, float* y,
                        bool accumulate) const override {
-    run({.type = Type::bf16, .b_in_panels = true, .accumulate = accumulate, .m = count, .n = rows, .k = columns}, x,
-        panels, y);
+    const Extents of{
+        .type = Type::bf16, .b_in_panels = true, .accumulate = accumulate, .m = count, .n = rows, .k = columns};
+    if (!run(of, x, panels, y))
+      throw Error(fmt::format("oneDNN reads other weights in bfloat16, but not {} × {}: use float32", rows, columns));
   }
 
  private:

@@ -33,8 +33,9 @@ const char* widest_kernels() {
   }
 }
 
-// Runs before main, with the other initialisers: no other thread multiplies yet. Who sets OPENBLAS_CORETYPE keeps his
-// choice. Callers cut the work, so OpenBLAS must not cut it again.
+// Runs when the library is loaded, before main or in dlopen: a program that loads it later must not multiply by the
+// same OpenBLAS, or change its environment, on another thread meanwhile. Who sets OPENBLAS_CORETYPE keeps his choice.
+// Callers cut the work, so OpenBLAS must not cut it again.
 [[maybe_unused]] const bool kChosen = [] {
   const char* given = std::getenv(kCoreType);
   if ((!given || !*given) && gotoblas_dynamic_init && gotoblas_dynamic_quit) {

@@ -109,17 +109,12 @@ class PanelWeights final : public WeightProduct {
         panels_((rows() + kPanel - 1) / kPanel),
         panels_a_piece_(std::max(kFewestPanels, (panels_ + kMostPieces - 1) / kMostPieces)),
         panel_(round_up(columns(), PanelBackend::kFloatGroup) * kPanel),
-        values_(panels_ * panel_),
-        waits_(waits(rows(), columns())) {
+        values_(panels_ * panel_) {
     std::fill_n(values_.data(), values_.size(), 0.0f);
-    if (!waits_) return;
-    left_ = Buffer<float>(kMostWaiting * rows());
-    right_ = Buffer<float>(kMostWaiting * columns());
   }
   static Index bytes(Index rows, Index columns, bool bfloat16) {
     const auto entries = [rows](Index padded) { return round_up(rows, kPanel) * padded; };
-    const Index factors = waits(rows, columns) ? kMostWaiting * (rows + columns) : 0;
-    return (entries(round_up(columns, PanelBackend::kFloatGroup)) + factors) * Index{sizeof(float)} +
+    return entries(round_up(columns, PanelBackend::kFloatGroup)) * Index{sizeof(float)} +
            (bfloat16 ? entries(round_up(columns, PanelBackend::kBfloatGroup)) * Index{sizeof(Bfloat16)} : 0);
   }
 
@@ -176,8 +171,13 @@ class PanelWeights final : public WeightProduct {
         LoopSchedule::kStatic);
   }
 
+  void let_changes_wait() override {
+    if (left_.size() > 0 || !waits(rows(), columns())) return;
+    left_ = Buffer<float>(kMostWaiting * rows());
+    right_ = Buffer<float>(kMostWaiting * columns());
+  }
   void add_rank_one(Index count, RankOne<float> factors) override {
-    if (!waits_ || count > kMostWaiting) return add_now(count, factors);
+    if (left_.size() == 0 || count > kMostWaiting) return add_now(count, factors);
     if (waiting_ + count > kMostWaiting) {
       add_now(waiting_, {.left = left_.data(), .right = right_.data()});
       waiting_ = 0;
@@ -376,13 +376,11 @@ class PanelWeights final : public WeightProduct {
   void refresh(Index p, Index first, Index last) {
     if (!keeps_bfloat16()) return;
     const float* from = at(p);
-    auto* pairs = reinterpret_cast<std::uint32_t*>(low_.data() + p * low_panel_);
+    Bfloat16* to = low_.data() + p * low_panel_;
     for (Index column = first; column < last; column += 2) {
       const float* even = from + column * kPanel;
       const float* odd = even + kPanel;  // of the padding, if there is no such column: zeros
-      std::uint32_t* to = pairs + column / 2 * kPanel;
-      for (Index r = 0; r < kPanel; ++r)
-        to[r] = detail::round_up_half(even[r]) >> 16 | (detail::round_up_half(odd[r]) & 0xffff0000u);
+      to_bfloat16_pairs(even, odd, to + column * kPanel, kPanel);
     }
   }
 
@@ -393,9 +391,8 @@ class PanelWeights final : public WeightProduct {
   Buffer<float> values_;  // (panels, padded columns, 64)
   Index low_panel_ = 0;   // the same in bfloat16, if kept: (panels, padded columns / 2, 64, 2)
   Buffer<Bfloat16> low_;
-  bool waits_;         // whether rank-one changes do
-  Index waiting_ = 0;  // pairs of factors that are not in `values_` yet
-  Buffer<float> left_, right_;
+  Index waiting_ = 0;           // pairs of factors that are not in `values_` yet
+  Buffer<float> left_, right_;  // (8, rows) and (8, columns), where changes may wait
 };
 
 }  // namespace

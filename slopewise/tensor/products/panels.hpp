@@ -19,7 +19,9 @@ class PanelBackend : public ProductBackend {
   // bfloat16 (…, padded columns / 2, 64, 2); y (count, rows); all contiguous. On the calling thread.
   virtual void multiply_panels(Index rows, Index columns, Index count, const float* x, const float* panels, float* y,
                                bool accumulate) const = 0;
-  virtual void multiply_panels(Index, Index, Index, const Bfloat16*, const Bfloat16*, float*, bool) const {}
+  virtual void multiply_panels(Index, Index, Index, const Bfloat16*, const Bfloat16*, float*, bool) const {
+    throw Error(name() + " multiplies no bfloat16 numbers");
+  }
 
   std::unique_ptr<WeightProduct> weights(Index rows, Index columns) const final;
   bool suits(Index rows, Index columns) const final { return rows > kPanel / 4 && columns > 0; }

@@ -52,8 +52,11 @@ class WeightProduct {
   // x = beta x + y W: y (count, rows), x (count, columns).
   virtual void multiply_transposed(Index count, const float* y, float beta, float* x) const = 0;
 
-  // W += Σ_k left_k right_kᵀ with K factor pairs. The sum may be kept as factors for some calls before it goes into the
-  // matrix; products and unpack() have it at once.
+  // Lets changes by add_rank_one wait as factors for some calls before they go into the matrix, where that saves time;
+  // products and unpack() have them at once. The bits of later products then depend on which changes still wait, which
+  // unpack() does not tell: who goes on from unpacked weights goes on within rounding.
+  virtual void let_changes_wait() = 0;
+  // W += Σ_k left_k right_kᵀ with K factor pairs.
   virtual void add_rank_one(Index count, RankOne<float> factors) = 0;
   // W += yᵀ x: y (count, rows), x (count, columns).
   virtual void add_product(Index count, const float* y, const float* x) = 0;
