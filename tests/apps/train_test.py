@@ -313,7 +313,7 @@ class TrainTest(unittest.TestCase):
                    ["--method", "local", "--prior", "feedback", "--correction", "gated", "--dropout", 0.1],
                    ["--method", "activities", "--prior", "mirror", "--optimizer", "nesterov"],
                    # Steps along implicit gradients, which change packed weights in place.
-                   ["--method", "weights", "--rate", "auto", "--optimizer", "sgd", "--hidden", "520,520"])
+                   ["--method", "weights", "--rate", "auto", "--optimizer", "sgd", "--hidden", "730,730"])
         killed = 0
         for number, method in enumerate(methods):
             options = small("--epochs", 60, "--log-every", 7, "--measure-every", 21, *method)

@@ -29,7 +29,7 @@ struct Size {
 };
 constexpr Size kSizes[] = {{17, 1}, {64, 7}, {100, 64}, {128, 33}, {130, 130}, {450, 40}};
 // So large that rank-one changes wait before they go into the matrix.
-constexpr Size kLarge{290, 907};
+constexpr Size kLarge{601, 907};
 
 std::unique_ptr<WeightProduct> packed(Size size, const Numbers& weights) {
   std::unique_ptr<WeightProduct> matrix = WeightProduct::make(size.rows, size.columns);

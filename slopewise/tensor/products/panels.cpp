@@ -26,7 +26,7 @@ constexpr Index kFreshColumns = 32;
 // Rank-one changes of a matrix that outgrows the second-level cache wait as factors, up to this many, and go through
 // the matrix together: reading and writing it costs more than a few more terms in each product.
 constexpr Index kMostWaiting = 8;
-constexpr Index kFewestEntriesToWait = Index{1} << 18;
+constexpr Index kFewestEntriesToWait = Index{1} << 19;
 constexpr Index kShortestSideToWait = 256;
 
 // Takes entries that are overwritten before they are read.
