@@ -97,8 +97,10 @@ TrainOutcome progress_from(const std::string& text, const std::string& source) {
 }
 
 std::optional<double> TrainOutcome::seconds_to(double accuracy) const {
+  // An error is a whole number of images over fewer than 10⁹; what lies within 10⁻⁹ of the bound is rounding.
+  const double most = 1 - accuracy / 100 + 1e-9;
   for (const CurvePoint& point : curve) {
-    if (100 * (1 - point.test.error) >= accuracy) return point.seconds;
+    if (point.test.error <= most) return point.seconds;
   }
   return std::nullopt;
 }

@@ -209,6 +209,7 @@ Evaluation Trainer::evaluate() {
       averaged[i].emplace(*blocks_[i]->average, blocks_[i]->theta);
   }
   Evaluation total;
+  Index wrong = 0;
   const auto count = static_cast<Index>(test_rows_.size());
   for (Index first = 0; first < count; first += kEvaluated) {
     const std::span<const Index> rows =
@@ -237,10 +238,11 @@ Evaluation Trainer::evaluate() {
       for (std::size_t r = 0; r < rows.size(); ++r) {
         const auto logits = made.subspan(r * classes, classes);
         const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-        if (best != labels[r]) total.error += 1 / static_cast<double>(count);
+        wrong += best != labels[r];
       }
     }
   }
+  total.error = static_cast<double>(wrong) / static_cast<double>(count);
   return total;
 }
 

@@ -187,6 +187,13 @@ class TrainTest(unittest.TestCase):
         self.assertEqual(results["status"], "reached")
         self.assertLess(results["epochs"], 50)
         self.assertLessEqual(results["test_error"], 0.4)
+        # The accuracy that it has, on 100 images, is reached, whatever its rounding.
+        had = round(100 - 100 * results["test_error"])
+        self.assertEqual(results["test_error"], (100 - had) / 100)
+        shutil.copytree(self.directory / "run", self.directory / "had")
+        shutil.rmtree(self.directory / "run")
+        again = self.trained(*small("--method", "exact", "--epochs", 50, "--target-accuracy", had, "--rate", 0.01))
+        self.assertEqual((again["status"], again["steps"]), ("reached", results["steps"]))
         # A run that is where it should be takes no further step.
         before = self.snapshot()["weights.safetensors"]
         self.assertEqual(self.train("--resume", "run").returncode, 0)

@@ -108,6 +108,48 @@ TEST(CrossEntropy, IsStableAndNamesABadLabel) {
   EXPECT_THROW(loss(-1), ArgumentError);
 }
 
+// Two logits a and b with the label 0: the loss is log(1 + e^(b − a)), its slope along a is −1 / (1 + e^(a − b)), and
+// along b the opposite; by cross_entropy and by log_softmax, forward and back.
+TEST(CrossEntropy, LosesNothingBesideLargeLogitsAndNearCertainty) {
+  struct Case {
+    float a, b;
+  };
+  for (const Case now :
+       {Case{1e8f, 1e8f}, {1e4f, 1e4f - 5}, {1e4f - 5, 1e4f}, {20, 0}, {40, 0}, {0, 40}, {-1e30f, -1e30f}}) {
+    SCOPED_TRACE(testing::Message() << now.a << ", " << now.b);
+    const double gap = static_cast<double>(now.b) - now.a;
+    const double loss = gap > 0 ? gap + std::log1p(std::exp(-gap)) : std::log1p(std::exp(gap));
+    const double slope = -1 / (1 + std::exp(-gap));
+    Builder build;
+    const Node logits = build.parameter("logits", {2}, {}, 2);
+    const Node label = build.indices("label", {});
+    const Program programs[] = {Program(cross_entropy(logits, label)), [] {
+                                  Builder other;
+                                  const Node x = other.parameter("logits", {2}, {}, 2);
+                                  return Program(scale(slice(log_softmax(x), 0, 0, 1), -1));
+                                }()};
+    for (const Program& program : programs) {
+      const bool labelled = !program.inputs().empty();
+      const Parameters<float> theta(std::vector<float>{now.a, now.b});
+      const std::int32_t first = 0;
+      Batch<float> batch{.rows = 1};
+      if (labelled) batch.inputs = {std::span<const std::int32_t>(&first, 1)};
+      const auto tangents = Tangents<float>::dense(program.layout(), 2, std::vector<float>{1, 0, 0, 1});
+      Runner<float> runner(program, {.batch = 1, .tangents = 2});
+      const RunResult<float> found = runner.run(theta, batch, &tangents);
+      EXPECT_NEAR(found.loss, loss, 4e-7 * loss);
+      // log_softmax's own slopes are 1 − p, which certainty rounds.
+      const double floor = labelled ? 0 : 1e-7;
+      EXPECT_NEAR(found.slopes[0], slope, 4e-7 * std::abs(slope) + floor);
+      EXPECT_NEAR(found.slopes[1], -slope, 4e-7 * std::abs(slope) + floor);
+      std::vector<float> gradient(2);
+      Runner<float>(program, {.mode = Workload::Mode::kPullback, .batch = 1}).gradient(theta, batch, gradient);
+      EXPECT_NEAR(gradient[0], slope, 4e-7 * std::abs(slope) + floor);
+      EXPECT_NEAR(gradient[1], -slope, 4e-7 * std::abs(slope) + floor);
+    }
+  }
+}
+
 TEST(MaxPool, ATieGoesToTheFirst) {
   Builder build;
   const Node x = build.parameter("x", {2, 2, 1}, {}, 4);

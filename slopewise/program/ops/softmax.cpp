@@ -14,18 +14,25 @@
 namespace slopewise {
 namespace {
 
-// Writes softmax(x) to p and returns log Σ exp x.
+// log Σ exp x as largest + rest: their sum would lose the rest beside a large x.
 template <class T>
-T softmax_row(const T* x, T* p, Index n) {
-  T largest = x[0];
-  for (Index i = 1; i < n; ++i) largest = std::max(largest, x[i]);
-  T total{0};
+struct LogTotal {
+  T largest, rest;
+};
+
+// Writes softmax(x) to p.
+template <class T>
+LogTotal<T> softmax_row(const T* x, T* p, Index n) {
+  Index at = 0;
+  for (Index i = 1; i < n; ++i) at = x[i] > x[at] ? i : at;
+  const T largest = x[at];
+  T others{0};  // beside the largest, whose term is 1
   for (Index i = 0; i < n; ++i) {
     p[i] = std::exp(x[i] - largest);
-    total += p[i];
+    others += i == at ? p[i] - T{1} : p[i];
   }
-  for (Index i = 0; i < n; ++i) p[i] /= total;
-  return largest + std::log(total);
+  for (Index i = 0; i < n; ++i) p[i] /= T{1} + others;
+  return {largest, std::log1p(others)};
 }
 
 // ⟨ṗ, ẋ⟩ = ⟨p, ẋ²⟩ − ⟨p, ẋ⟩², the variance of ẋ under p.
@@ -67,9 +74,9 @@ class Softmax final : public OpRules<Softmax<Log>> {
       const T* x_row = x.value + r * n_;
       T* y_row = y.value + r * n_;
       T* p = Log ? visit.scratch : y_row;
-      const T log_total = softmax_row(x_row, p, n_);
+      const LogTotal<T> total = softmax_row(x_row, p, n_);
       if (Log) {
-        for (Index i = 0; i < n_; ++i) y_row[i] = x_row[i] - log_total;
+        for (Index i = 0; i < n_; ++i) y_row[i] = (x_row[i] - total.largest) - total.rest;
       }
       for (Index k = 0; k < visit.tangents; ++k) {
         const Index at = k * y.plane + r * n_;
@@ -115,7 +122,8 @@ class Softmax final : public OpRules<Softmax<Log>> {
   Index n_;
 };
 
-// lse(x) − t · x with the target t = (1 − ε) e_label + ε/n.
+// lse(x) − t · x with the target t = (1 − ε) e_label + ε/n; its gradient d = p − t is made without the difference p
+// − 1.
 class CrossEntropy final : public OpRules<CrossEntropy> {
  public:
   static constexpr std::string_view kName = "cross_entropy";
@@ -137,8 +145,9 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
   }
   bool curves(std::span<const InputInfo>) const override { return true; }
   bool takes_integer(std::size_t input) const override { return input == 1; }
+  // p and d.
   Index scratch(std::span<const InputInfo> in, const Shape&, const VisitSize&) const override {
-    return in[0].shape.size();
+    return 2 * in[0].shape.size();
   }
 
   template <class T>
@@ -147,16 +156,19 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
     const Jet<T>& y = visit.out;
     const Index n = x.size;
     T* p = visit.scratch;
+    T* d = p + n;
     for (Index r = 0; r < y.rows; ++r) {
       const Index label = checked_label(visit.in[1], r, n);
-      y.value[r] = softmax_row(x.value_row(r), p, n) - at_target(x.value_row(r), label, n);
+      const T* x_row = x.value_row(r);
+      const LogTotal<T> total = softmax_row(x_row, p, n);
+      y.value[r] = total.rest - at_target(x_row, total.largest, label, n);
+      if (visit.tangents > 0) gradient_row(p, label, n, d);
       for (Index k = 0; k < visit.tangents; ++k) {
         const T* x_dot = x.tangent_row(k, r);
-        const T mean = dot(p, x_dot, n);
-        *y.tangent_row(k, r) = mean - at_target(x_dot, label, n);
+        *y.tangent_row(k, r) = dot(d, x_dot, n);
         if (!y.second) continue;
-        T second = variance_under(p, x_dot, mean, n);
-        if (x.second) second += dot(p, x.second_row(k, r), n) - at_target(x.second_row(k, r), label, n);
+        T second = variance_under(p, x_dot, dot(p, x_dot, n), n);
+        if (x.second) second += dot(d, x.second_row(k, r), n);
         *y.second_row(k, r) = second;
       }
     }
@@ -169,14 +181,14 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
     if (!target) return;
     const Index n = visit.in[0].size;
     T* p = visit.scratch;
+    T* d = p + n;
     if (visit.in[0].shared() && !target.accumulate) std::fill_n(target.data, n, T{0});
     const bool add = target.accumulate || visit.in[0].shared();
     for (Index r = 0; r < visit.out.rows; ++r) {
       softmax_row(visit.in[0].value_row(r), p, n);
-      p[checked_label(visit.in[1], r, n)] -= static_cast<T>(1 - smoothing_);
-      for (Index i = 0; i < n; ++i) p[i] -= static_cast<T>(smoothing_) / static_cast<T>(n);
+      gradient_row(p, checked_label(visit.in[1], r, n), n, d);
       T* to = target.data + visit.in[0].row(r);
-      for (Index i = 0; i < n; ++i) to[i] = (add ? to[i] : T{0}) + p[i] * visit.cotangent[r];
+      for (Index i = 0; i < n; ++i) to[i] = (add ? to[i] : T{0}) + d[i] * visit.cotangent[r];
     }
   }
 
@@ -189,11 +201,25 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
     }
     return label;
   }
-  // t · x.
+  // Writes d = p − t; at the label p − 1 is −Σ of the other p.
   template <class T>
-  T at_target(const T* x, Index label, Index n) const {
-    const T labelled = static_cast<T>(1 - smoothing_) * x[label];
-    return smoothing_ > 0 ? labelled + static_cast<T>(smoothing_) / static_cast<T>(n) * sum_of(x, n) : labelled;
+  void gradient_row(const T* p, Index label, Index n, T* d) const {
+    const T share = static_cast<T>(smoothing_) / static_cast<T>(n);
+    T others{0};
+    for (Index i = 0; i < n; ++i) {
+      d[i] = p[i] - share;
+      if (i != label) others += p[i];
+    }
+    d[label] = static_cast<T>(smoothing_) - share - others;
+  }
+  // t · (x − largest).
+  template <class T>
+  T at_target(const T* x, T largest, Index label, Index n) const {
+    const T labelled = static_cast<T>(1 - smoothing_) * (x[label] - largest);
+    if (smoothing_ == 0) return labelled;
+    T sum{0};
+    for (Index i = 0; i < n; ++i) sum += x[i] - largest;
+    return labelled + static_cast<T>(smoothing_) / static_cast<T>(n) * sum;
   }
 
   double smoothing_;
