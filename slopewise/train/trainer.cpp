@@ -53,6 +53,8 @@ Schedule make_schedule(const TrainSettings& settings, Index steps_per_epoch) {
 void check(const TrainSettings& settings) {
   if (settings.epochs < 1) throw ArgumentError(fmt::format("epochs: expected at least 1, found {}", settings.epochs));
   if (!(settings.method.pace >= 0)) throw ArgumentError("prior pace: expected at least 0");
+  if (settings.method.precision != Precision::kFloat32 && !has_bfloat16())
+    throw ArgumentError("precision bf16: this processor does not multiply bfloat16 numbers (AVX512_BF16)");
   const bool differences = settings.method.name == "zeroth-order" ||
                            (settings.method.name == "weights" && settings.method.estimator == "central");
   if (differences && settings.method.precision == Precision::kBfloat16)

@@ -2,6 +2,7 @@
 """`slopewise train` as a user meets it. Usage: train_test.py SLOPEWISE [UNITTEST OPTION]..."""
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -442,7 +443,14 @@ class TrainTest(unittest.TestCase):
                                                         "--method", "exact", "--seconds", 5)).stderr)
 
     def test_wrong_usage(self):
-        self.refused(2, "precision bf16: expected slopes", "--method", "zeroth-order", "--precision", "bf16")
+        for options in (["--precision", "bf16"], ["--tangent-precision", "bf16"]):
+            done = subprocess.run([SLOPEWISE, "train", *small(*options, "--out", "run")], cwd=self.directory,
+                                  env={**os.environ, "DNNL_MAX_CPU_ISA": "AVX2"}, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("precision bf16: this processor does not multiply bfloat16", done.stderr)
+            self.assertFalse((self.directory / "run").exists())
+        if "bf16" in subprocess.run([SLOPEWISE, "--version"], capture_output=True, text=True).stdout:
+            self.refused(2, "precision bf16: expected slopes", "--method", "zeroth-order", "--precision", "bf16")
         for message, options in (("--method", ["--method", "magic"]), ("--rate", ["--rate", -1]),
                                  ("did you mean --tangents?", ["--tangent", 3]),
                                  ("--channels: expected numbers", ["--model", "cnn", "--channels", "4x"]),
