@@ -89,6 +89,11 @@ def why_no_onnxruntime():
     return ""
 
 
+def unnarrowed(warnings):
+    """The warnings but for those of the instruction set that these tests themselves may be narrowed to."""
+    return [warning for warning in warnings if not warning.startswith(("DNNL_", "ONEDNN_"))]
+
+
 class BenchTest(unittest.TestCase):
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()
@@ -139,7 +144,8 @@ class BenchTest(unittest.TestCase):
         machine = document["machine"]
         self.assertEqual(list(machine), MACHINE)
         self.assertEqual([machine[field] for field in ("pytorch", "pytorch_kernels", "pytorch_gflops")], 3 * [None])
-        self.assertEqual((machine["omp_proc_bind"], machine["omp_places"], machine["warnings"]), ("true", "cores", []))
+        self.assertEqual((machine["omp_proc_bind"], machine["omp_places"], unnarrowed(machine["warnings"])),
+                         ("true", "cores", []))
         for product, batch in zip(machine["products"], (4, 8)):
             self.assertEqual(list(product), PRODUCT)
             self.assertEqual((product["model"], product["batch"], product["threads"]), ("logistic", batch, 1))
@@ -198,7 +204,7 @@ class BenchTest(unittest.TestCase):
         found = json.loads(done.stdout)["machine"]["warnings"]
         for warning in found:
             self.assertIn(f"slopewise: warning: {warning}\n", done.stderr)
-        return found
+        return unnarrowed(found)
 
     def test_it_warns_of_pinned_kernels(self):
         found = self.warnings(OPENBLAS_CORETYPE="Haswell")
