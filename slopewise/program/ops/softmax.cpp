@@ -122,8 +122,8 @@ class Softmax final : public OpRules<Softmax<Log>> {
   Index n_;
 };
 
-// lse(x) − t · x with the target t = (1 − ε) e_label + ε/n; its gradient d = p − t is made without the difference p
-// − 1.
+// lse(x) − t · x with the target t = (1 − ε) e_label + ε/n.
+// Its gradient d = p − t is made without the difference p − 1.
 class CrossEntropy final : public OpRules<CrossEntropy> {
  public:
   static constexpr std::string_view kName = "cross_entropy";
