@@ -10,7 +10,7 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
   MemoryReport report;
   report.activations = plan.arenas * plan.arena * element_size;
   report.shared = plan.shared_arena * element_size;
-  report.scratch = plan.scratches * plan.scratch * element_size;
+  report.scratch = (plan.scratches * plan.scratch + plan.spare) * element_size;
   report.gradient = plan.gradient * element_size;
   report.results = workload.batch * (1 + workload.tangents * workload.order) * element_size;
   for (const Index output : workload.outputs)

@@ -276,7 +276,7 @@ void Execution<T>::diagnose() {
       throw NumericError(fmt::format("input '{}' holds a NaN or an infinity", node(i).name));
     }
   }
-  require_finite_segments(parameters_->values().data(), "parameter '{}' holds a NaN or an infinity");
+  require_finite_segments(parameters_->values().data(), 0, "parameter '{}' holds a NaN or an infinity");
   if (tangents_ && !tangents_->finite()) throw NumericError("the tangents hold a NaN or an infinity");
   for (Index i = 0; i < count(); ++i) {
     if (plan(i).used && node(i).op && node(i).shared) report_if_not_finite(i, 0, 1, nullptr);
@@ -292,9 +292,9 @@ void Execution<T>::diagnose() {
 }
 
 template <class T>
-void Execution<T>::require_finite_segments(const T* values, std::string_view message) const {
+void Execution<T>::require_finite_segments(const T* values, Index first, std::string_view message) const {
   for (const Segment& segment : program_.layout().segments) {
-    if (!all_finite(values + segment.offset, segment.size()))
+    if (segment.offset >= first && !all_finite(values + segment.offset - first, segment.size()))
       throw NumericError(fmt::format(fmt::runtime(message), segment.name));
   }
 }

@@ -51,8 +51,9 @@ class Execution {
   RunResult<T> finish();
   // Throws as finish() does if the losses of these rows are not finite.
   void require_finite_losses(Index first, Index rows);
-  // Throws NumericError with the name of the first segment of `values` (n) that holds a NaN or an infinity.
-  void require_finite_segments(const T* values, std::string_view message) const;
+  // Throws NumericError with the name of the first segment of `values`, the entries of θ from `first` on, that holds a
+  // NaN or an infinity.
+  void require_finite_segments(const T* values, Index first, std::string_view message) const;
   std::span<const T> output(std::size_t i) const;
   // Slopes along tangent k of the examples of a tile, after collect().
   std::span<const T> slopes(Index k, Index first, Index rows) const {

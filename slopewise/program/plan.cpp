@@ -90,6 +90,9 @@ class Planner {
     place_gradient();
     cut_groups();
     place();
+    if (workload.spare) {
+      for (const Index cut : workload.cuts) plan_.spare += plan_.tile * plan(cut).size;
+    }
     for (Index i = 0; i < count_; ++i) {
       if (!node(i).op || !plan(i).used) continue;
       const auto scratch = [&](const std::vector<InputInfo>& inputs, bool pullback) {
@@ -277,11 +280,21 @@ class Planner {
   void place_gradient() {
     if (!pulls()) return;
     const bool whole = plan_.workload.mode != Workload::Mode::kDescent;
-    plan_.gradient = whole ? program_.size() : 0;
+    const auto offset = [&](Index i) {
+      return program_.layout().segments[static_cast<std::size_t>(node(i).slot)].offset;
+    };
+    if (whole) {
+      plan_.gradient_first = program_.size();
+      for (Index i = 0; i < count_; ++i) {
+        if (node(i).kind == GraphNode::Kind::kParameter && plan(i).differentiated)
+          plan_.gradient_first = std::min(plan_.gradient_first, offset(i));
+      }
+      plan_.gradient = program_.size() - plan_.gradient_first;
+    }
     for (Index i = 0; i < count_; ++i) {
       if (node(i).kind != GraphNode::Kind::kParameter || !plan(i).used) continue;
       if (whole) {
-        plan(i).cotangent_offset = program_.layout().segments[static_cast<std::size_t>(node(i).slot)].offset;
+        plan(i).cotangent_offset = offset(i) - plan_.gradient_first;
         continue;
       }
       if (consumers(i).size() == 1 && plan_.tiles == 1) {

@@ -45,7 +45,9 @@ struct Plan {
   Index scratch = 0;           // entries of one thread's scratch
   Index scratches = 1;         // threads that use one at once
   Index arenas = 1;            // tiles in flight at once: one a thread
-  Index gradient = 0;          // entries of gradient held: all, or in a descent those that are not added to θ at once
+  Index gradient = 0;          // entries of gradient held; in a descent those that are not added to θ at once
+  Index gradient_first = 0;    // entries of θ before the first parameter that gets a gradient
+  Index spare = 0;             // entries of the giver's spare memory: those of the cuts in one tile
 };
 
 // Throws ArgumentError for a workload that does not fit the program.

@@ -30,6 +30,8 @@ struct Workload {
   std::vector<Index> cuts;
   // kGiven: a node after all cuts, whose exact cotangent the giver may read and change (the logits); −1: none.
   Index error = -1;
+  // kGiven: the giver gets memory of the cuts' sizes to calculate in.
+  bool spare = false;
   Precision precision = Precision::kFloat32;
   // For an exact gradient: keep the activations of about √(ops) ops and make the rest again when they are needed
   // (Chen et al. 2016, arXiv 1604.06174, section 4.1).
@@ -45,7 +47,7 @@ struct MemoryReport {
   Index shared = 0;       // what is computed from parameters alone, kept for the whole run
   Index scratch = 0;      // the ops' own
   Index tangents = 0;     // the parameters' tangents as given: dense ones have K entries a parameter
-  Index gradient = 0;     // the exact gradient
+  Index gradient = 0;     // the gradient, but for parameters whose own comes from slopes
   Index packed = 0;       // weights in the layout the products read
   Index results = 0;      // per-example losses, slopes, second-order terms and outputs
 

@@ -21,6 +21,7 @@ template <class T>
 Pullback<T>::Pullback(Execution<T>& execution)
     : execution_(execution),
       given_at_(execution.plan().workload.error),
+      spare_(execution.plan().spare),
       held_(execution.plan().workload.mode == Workload::Mode::kDescent ? execution.plan().gradient : 0) {
   for (const Index cut : execution.plan().workload.cuts) {
     if (execution.plan(cut).cut) given_at_ = std::max(given_at_, cut);
@@ -36,11 +37,13 @@ RunResult<T> Pullback<T>::gradient(T* gradient, const Giver<T>& giver) {
     const GraphNode& node = execution_.node(i);
     if (node.kind != GraphNode::Kind::kParameter || execution_.plan(i).differentiated) continue;
     const Segment& segment = execution_.program().layout().segments[static_cast<std::size_t>(node.slot)];
-    std::fill_n(gradient + segment.offset, segment.size(), T{0});
+    const Index at = segment.offset - execution_.plan().gradient_first;
+    if (at >= 0) std::fill_n(gradient + at, segment.size(), T{0});
   }
   run(T{1});
   RunResult<T> result = execution_.finish();
-  execution_.require_finite_segments(gradient, "the gradient of parameter '{}' is not finite although the loss is");
+  execution_.require_finite_segments(gradient, execution_.plan().gradient_first,
+                                     "the gradient of parameter '{}' is not finite although the loss is");
   return result;
 }
 
@@ -133,9 +136,13 @@ void Pullback<T>::give(Index first, Index rows) {
   const Workload& workload = run.plan().workload;
   const auto entries = [&](Index i) { return static_cast<std::size_t>(rows * run.plan(i).size); };
   GivenView<T> view{.first = first, .rows = rows, .batch = run.rows()};
+  T* spare = spare_.data();
   for (const Index cut : workload.cuts) {
     view.cuts.push_back({.value = {run.jet(cut, first, rows, run.arena()).value, entries(cut)}});
     if (run.plan(cut).cut) view.cuts.back().cotangent = {cotangent(cut).data, entries(cut)};
+    if (!workload.spare) continue;
+    view.cuts.back().spare = {spare, entries(cut)};
+    spare += entries(cut);
   }
   if (workload.error >= 0 && run.plan(workload.error).differentiated)
     view.error = {cotangent(workload.error).data, entries(workload.error)};

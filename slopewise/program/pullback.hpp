@@ -13,8 +13,8 @@ class Pullback {
   // Of an execution whose workload is exact.
   explicit Pullback(Execution<T>& execution);
 
-  // Forward and back through what the execution is bound to. Writes ∇ to `gradient` (n). `giver` fills the cotangents
-  // of cuts.
+  // Forward and back through what the execution is bound to. Writes ∇ to `gradient`, from Plan::gradient_first on.
+  // `giver` fills the cotangents of cuts.
   RunResult<T> gradient(T* gradient, const Giver<T>& giver = {});
   // θ −= rate ∇; `parameters` are those the execution is bound to. θ is as it was where this throws.
   RunResult<T> descend(Parameters<T>& parameters, double rate);
@@ -33,6 +33,7 @@ class Pullback {
   Execution<T>& execution_;
   Index given_at_;  // the node before whose visit cotangents are given; −1: none are
   const Giver<T>* giver_ = nullptr;
+  Buffer<T> spare_;
   Buffer<T> held_;                    // a descent's cotangents of parameters that are not added to θ at once
   T* gradient_ = nullptr;             // where cotangents of parameters are written
   Parameters<T>* updated_ = nullptr;  // what they are added to

@@ -47,9 +47,9 @@ typename Runner<T>::State& Runner<T>::state() {
 }
 
 template <class T>
-void Runner<T>::require_room(std::string_view what, std::size_t entries) const {
-  if (static_cast<Index>(entries) != program().size())
-    throw ShapeError(fmt::format("{}: expected room for {} entries, found {}", what, program().size(), entries));
+void Runner<T>::require_room(std::string_view what, std::size_t found, Index expected) const {
+  if (static_cast<Index>(found) != expected)
+    throw ShapeError(fmt::format("{}: expected room for {} entries, found {}", what, expected, found));
 }
 
 template <class T>
@@ -67,7 +67,7 @@ template <class T>
 RunResult<T> Runner<T>::gradient(const Parameters<T>& parameters, const Batch<T>& batch, std::span<T> out) {
   State& now = state();
   if (now.mode() != Workload::Mode::kPullback) throw ArgumentError("gradient: expected a pullback workload");
-  require_room("gradient", out.size());
+  require_room("gradient", out.size(), program().size());
   now.execution.bind(parameters, batch, nullptr, {});
   return now.pullback->gradient(out.data());
 }
@@ -77,7 +77,7 @@ RunResult<T> Runner<T>::given(const Parameters<T>& parameters, const Batch<T>& b
                               const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out) {
   State& now = state();
   if (now.mode() != Workload::Mode::kGiven) throw ArgumentError("given: expected a workload with given cotangents");
-  require_room("given", out.size());
+  require_room("given", out.size(), now.execution.plan().gradient);
   now.execution.bind(parameters, batch, tangents, perturbation);
   return now.pullback->gradient(out.data(), giver);
 }

@@ -1,0 +1,120 @@
+// Passes: a program, what is asked of it, and the memory for that, which is taken at the first run and grows with the
+// batch. Outside this room nobody states a workload: what a pass says it needs is what it runs.
+//
+//   ForwardPass<float> pass(program, {.tangents = 8, .forms = probe->forms()});
+//   const RunResult<float> found = pass.run(theta, batch, &tangents);
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "slopewise/program/runner.hpp"
+
+namespace slopewise {
+
+// Loss and, where there are tangents, K slopes.
+struct ForwardOptions {
+  Index tangents = 0;               // K
+  int order = 1;                    // 2: also the second-order terms vᵀHv
+  std::vector<TangentForm> forms = {};  // of each segment's tangents; empty: dense where there are tangents
+  std::vector<Index> perturbed = {};    // nodes at which tangents enter for each example
+  std::vector<Index> outputs = {};      // nodes whose values are wanted beside the loss
+  Precision precision = Precision::kFloat32;
+  bool operator==(const ForwardOptions&) const = default;
+};
+
+// Loss and exact gradient.
+struct ExactOptions {
+  std::vector<Index> outputs = {};
+  Precision precision = Precision::kFloat32;
+  bool checkpointed = false;  // keep the activations of about √(ops) ops and make the rest again
+  bool operator==(const ExactOptions&) const = default;
+};
+
+// Loss, K slopes, and the gradient that follows from cotangents given at the cuts. Fields as Workload's.
+struct GivenOptions {
+  Index tangents = 0;
+  std::vector<TangentForm> forms = {};  // empty: none
+  std::vector<Index> perturbed = {};
+  std::vector<Index> cuts = {};
+  Index error = -1;
+  bool spare = false;
+  std::vector<Index> outputs = {};
+  Precision precision = Precision::kFloat32;
+  bool operator==(const GivenOptions&) const = default;
+};
+
+namespace detail {
+
+template <class T>
+class PassOf {
+ public:
+  const Program& program() const { return program_; }
+  // What a run on so many examples needs and costs, as it is planned.
+  MemoryReport memory(Index batch) const;
+  CostReport cost(Index batch) const;
+  // Examples of the largest batch so far, for which there is memory; 0 before the first run.
+  Index room() const { return runner_ ? workload_.batch : 0; }
+  // Values (B, size) of the i-th output in the last run, valid until the next.
+  std::span<const T> output(std::size_t i) const { return runner_->output(i); }
+  // Runner::compact for the products of this pass.
+  void compact(Parameters<T>& parameters);
+
+ protected:
+  // The program must outlive the pass. `workload` is checked at the first run.
+  PassOf(const Program& program, Workload workload) : program_(program), workload_(std::move(workload)) {}
+  const Workload& workload() const { return workload_; }
+  // With memory for so many examples.
+  Runner<T>& runner(Index rows);
+
+ private:
+  const Program& program_;
+  Workload workload_;
+  std::optional<Runner<T>> runner_;
+};
+
+}  // namespace detail
+
+// All throw what Runner's functions of the same names throw, and ArgumentError for options that do not fit the program.
+template <class T>
+class ForwardPass : public detail::PassOf<T> {
+ public:
+  explicit ForwardPass(const Program& program, ForwardOptions options = {});
+  RunResult<T> run(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents = nullptr,
+                   const Perturbation<T>& perturbation = {}) {
+    return this->runner(batch.rows).run(parameters, batch, tangents, perturbation);
+  }
+};
+
+template <class T>
+class ExactPass : public detail::PassOf<T> {
+ public:
+  explicit ExactPass(const Program& program, ExactOptions options = {});
+  // Writes ∇ to `out` (n).
+  RunResult<T> gradient(const Parameters<T>& parameters, const Batch<T>& batch, std::span<T> out) {
+    return this->runner(batch.rows).gradient(parameters, batch, out);
+  }
+};
+
+template <class T>
+class DescentPass : public detail::PassOf<T> {
+ public:
+  explicit DescentPass(const Program& program, ExactOptions options = {});
+  // θ −= rate ∇, each parameter's part as soon as it is known.
+  RunResult<T> descend(Parameters<T>& parameters, const Batch<T>& batch, double rate) {
+    return this->runner(batch.rows).descend(parameters, batch, rate);
+  }
+};
+
+template <class T>
+class GivenPass : public detail::PassOf<T> {
+ public:
+  GivenPass(const Program& program, GivenOptions options);
+  RunResult<T> given(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
+                     const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out) {
+    return this->runner(batch.rows).given(parameters, batch, tangents, perturbation, giver, out);
+  }
+};
+
+}  // namespace slopewise
