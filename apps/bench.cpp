@@ -184,7 +184,7 @@ Verb add_bench(CLI::App& app) {
   list("--model", options->models,
        "Networks: 784-1024-1024-10, 784-256-10, 784-10, PyTorch's MNIST example, 64 hidden layers of 512")
       ->type_name("NAME,...")
-      ->check(one_of(bench_models()));
+      ->check(one_of(network_names()));
   list("--batch", options->batches, "Examples in a step")
       ->type_name("N,...")
       ->check(CLI::Range(Index{1}, Index{65536}));

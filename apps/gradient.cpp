@@ -18,6 +18,7 @@
 #include "slopewise/base/version.hpp"
 #include "slopewise/data/batches.hpp"
 #include "slopewise/data/npz.hpp"
+#include "slopewise/estimate/activity_prior.hpp"
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/model/models.hpp"
@@ -33,9 +34,13 @@ namespace {
 struct GradientOptions {
   RunOptions run;
   DataOptions data;
-  std::string model = "mlp";
-  std::vector<Index> hidden = {1024, 1024};
+  std::string model = "mlp-1024";
+  std::vector<Index> hidden;  // empty: the model's own
   std::string estimator = "forward";
+  std::string law;  // empty: the estimator's usual one
+  std::string correction = "full";
+  bool exact_head = false, estimated_head = false, one_by_one = false;
+  double clip_slope = 0;  // 0: none
   EstimatorOptions estimate;
   Index samples = 100;
   Index learn = 0;  // estimates before the samples, which the estimator learns from
@@ -48,11 +53,12 @@ struct GradientOptions {
 };
 
 Model make_model(const GradientOptions& options, const Dataset& data) {
-  const Index inputs = data.image_shape.size();
-  if (options.model == "logistic") return logistic(inputs, data.classes);
-  if (options.model == "mlp") return mlp(inputs, options.hidden, data.classes);
-  return options.model == "cnn" ? mnist_cnn(data.image_shape, data.classes)
-                                : baydin_cnn(data.image_shape, data.classes);
+  NetworkSpec network = named_network(options.model);
+  if (!options.hidden.empty()) network.hidden = options.hidden;
+  return make_model(
+      network,
+      network.family == "mlp" || network.family == "logistic" ? Shape{data.image_shape.size()} : data.image_shape,
+      data.classes);
 }
 
 // The files to write, opened before the work starts, so that what cannot be written is known then.
@@ -173,8 +179,9 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   const ParameterLayout& layout = model.program.layout();
   const Parameters<T> theta = options.parameters.empty() ? initialize<T>(layout, options.run.seed)
                                                          : load_parameters<T>(options.parameters, layout);
-  const auto estimator = make_estimator<T>(options.estimator, layout, options.estimate);
-  if (options.learn > 0 && estimator->state().vectors.empty()) {
+  const auto estimator =
+      make_estimator<T>(options.estimator, EstimatorTarget(model.program, model.sites), options.estimate);
+  if (options.learn > 0 && estimator->state().empty()) {
     throw ArgumentError(fmt::format("--learn: expected an estimator that learns from earlier estimates, found '{}'",
                                     options.estimator));
   }
@@ -211,6 +218,7 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
 
   EstimateSamples samples(layout.size);
   SlopeError error;
+  std::shared_ptr<const Prediction> prediction;
   {
     Progress progress("gradient", static_cast<double>(options.learn + options.samples),
                       {.quiet = options.run.quiet, .unit = "estimates"});
@@ -219,7 +227,8 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
       estimator->learn(estimator->estimate(objective, theta, static_cast<std::uint32_t>(options.samples + earlier)));
       progress.advance();
     }
-    const std::vector<double> expected = estimator->mean(gradient);
+    prediction = estimator->prediction(objective, theta);
+    const std::vector<double> expected = prediction->mean(gradient);
     std::vector<T> dense(static_cast<std::size_t>(layout.size));
     for (Index sample = 0; sample < options.samples; ++sample) {
       check_interrupted("estimating the gradient");
@@ -239,19 +248,20 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   file.add<double>("mean", {layout.size}, samples.entries.means());
   for (std::size_t i = 0; i < entries.size(); ++i) entries[i] = samples.entries.entry(i).variance();
   file.add<double>("variance", {layout.size}, entries);
-  file.add<double>("predicted_variance", {layout.size}, estimator->entry_variances(gradient));
+  file.add<double>("predicted_variance", {layout.size}, prediction->entry_variances(gradient));
   file.add<double>("slopes", {options.samples, tangents}, samples.slopes);
   file.add<double>("cosines", {options.samples}, samples.cosines);
   file.add<double>("losses", {options.samples}, samples.losses);
   add_scalar(file, "loss", loss);
-  add_scalar(file, "predicted_mean_factor", estimator->mean_factor(gradient));
+  add_scalar(file, "predicted_mean_factor", prediction->mean_factor(gradient));
   add_scalar(file, "seed", static_cast<Index>(options.run.seed));
   file.commit();
 
   Summary summary{.parameters = layout.size, .loss = loss, .data = data.train.name};
-  if (tangents > 0) summary.law = options.estimate.law;
-  const auto probe = make_probe(options.estimate.law, layout, options.estimate.seed);
-  summary.figures = gradient_figures(samples, gradient, *estimator, options.estimator, *probe, tangents);
+  if (estimator->slopes() + estimator->losses() > 0) summary.law = options.estimate.law;
+  // Slopes of activities are taken for each example.
+  const Index each = tangents > 0 || estimator->slopes() == 0 ? tangents : estimator->slopes() * options.batch;
+  summary.figures = gradient_figures(samples, gradient, *prediction, each);
   if (low && tangents > 0) summary.figures.push_back(error.figure());
   return summary;
 }
@@ -278,22 +288,42 @@ Verb add_gradient(CLI::App& app) {
 
   add_data_options(command, options->data);
   count("--batch", options->batch, 1'000'000'000, "Images: the first of a seeded shuffle of the training set");
-  choice("--model", options->model, {"logistic", "mlp", "cnn", "baydin-cnn"}, "Model");
-  const CLI::Option* hidden = command.add_option("--hidden", options->hidden, "Units of the mlp's hidden layers")
-                                  ->type_name("N,N,...")
-                                  ->delimiter(',')
-                                  ->allow_extra_args(false)
-                                  ->check(CLI::Range(Index{1}, Index{1'000'000}))
-                                  ->capture_default_str();
+  choice("--model", options->model, network_names(), "Model");
+  const CLI::Option* hidden =
+      command.add_option("--hidden", options->hidden, "Units of the hidden layers [the model's own]")
+          ->type_name("N,N,...")
+          ->delimiter(',')
+          ->allow_extra_args(false)
+          ->check(CLI::Range(Index{1}, Index{1'000'000}));
   file("--parameters", options->parameters, "Weights to load, one array per segment [drawn from the seed]");
   choice("--estimator", options->estimator, estimator_names(), "Estimator");
-  const CLI::Option* law = choice("--law", options->estimate.law, probe_names(), "Law of the tangents");
+  const CLI::Option* law =
+      command.add_option("--law", options->law, "Law of the tangents [gaussian; rademacher for activities]")
+          ->type_name("NAME")
+          ->check(one_of(probe_names()));
   const CLI::Option* tangents = count("--tangents", options->estimate.tangents, 1'000'000, "Tangents per estimate");
   const CLI::Option* epsilon =
       command.add_option("--epsilon", options->estimate.epsilon, "Step of central differences, in units of a tangent")
           ->type_name("X")
           ->check(CLI::Range(1e-12, 1e3))
           ->capture_default_str();
+  const CLI::Option* exact_head = command.add_flag(
+      "--exact-head", options->exact_head, "The last layer's gradient exact, as in training (activities: always)");
+  const CLI::Option* estimated_head = command.add_flag("--estimated-head", options->estimated_head,
+                                                       "activities: estimate the last layer's gradient too");
+  const CLI::Option* clip_slope =
+      command.add_option("--clip-slope", options->clip_slope, "Largest slope of weights; 0: any")
+          ->type_name("X")
+          ->check(CLI::Range(0.0, 1e30))
+          ->capture_default_str();
+  std::vector<const CLI::Option*> of_activities;
+  of_activities.push_back(choice("--prior", options->estimate.activity.prior, activity_prior_names(),
+                                 "What activities' gradients are expected to be"));
+  of_activities.push_back(choice("--correction", options->correction, {"full", "gated", "none"},
+                                 "How much of what slopes find beside the prior is added"));
+  of_activities.push_back(
+      command.add_flag("--one-by-one", options->one_by_one, "activities: perturb the layers one by one"));
+  of_activities.push_back(estimated_head);
   count("--samples", options->samples, 1'000'000'000, "Estimates, each with tangents of its own");
   command.add_option("--learn", options->learn, "Estimates before them, for an estimator that learns from estimates")
       ->type_name("N")
@@ -313,10 +343,11 @@ Verb add_gradient(CLI::App& app) {
   command.footer(
       "Examples:\n"
       "  slopewise gradient --law rank-one\n"
+      "  slopewise gradient --model mlp --estimator activities --prior feedback --learn 400\n"
       "  slopewise gradient --model logistic --tangents 16 --save-parameters weights.npz --example batch.npz");
 
   const auto run = [=] {
-    require_unused_unless(options->model == "mlp", *hidden, "--model mlp");
+    require_unused_unless(!named_network(options->model).hidden.empty(), *hidden, "a model with hidden layers");
     require_unused_unless(options->estimator == "central", *epsilon, "--estimator central");
     const bool exact = options->estimator == "exact";
     require_unused_unless(!exact, *tangents, "an estimator that takes tangents");
@@ -327,7 +358,23 @@ Verb add_gradient(CLI::App& app) {
                           *tangent_precision, "--precision float32 and an estimator that takes slopes");
     require_unused_unless(!exact, *storage, "an estimator that takes tangents");
     require_unused_unless(!exact && options->estimator != "frame", *law, "an estimator that leaves the law open");
-    if (options->estimator == "frame") options->estimate.law = "frame";
+    const bool activities = options->estimator == "activities";
+    for (const CLI::Option* option : of_activities)
+      require_unused_unless(activities, *option, "--estimator activities");
+    require_unused_unless(!exact && !activities && options->estimator != "central", *exact_head,
+                          "an estimator along tangents of weights");
+    require_unused_unless(!exact && !activities, *clip_slope, "an estimator along tangents of weights");
+    require_unused_unless(!activities, *storage, "an estimator along tangents of weights");
+    options->estimate.law = options->estimator == "frame" ? "frame"
+                            : !options->law.empty()       ? options->law
+                            : activities                  ? "rademacher"
+                                                          : "gaussian";
+    options->estimate.exact_head = activities ? !options->estimated_head : options->exact_head;
+    options->estimate.activity.together = !options->one_by_one;
+    options->estimate.activity.correction = options->correction == "full"    ? Correction::kFull
+                                            : options->correction == "gated" ? Correction::kGated
+                                                                             : Correction::kNone;
+    if (options->clip_slope > 0) options->estimate.clip_slope = options->clip_slope;
     options->estimate.seed = options->run.seed;
 
     apply(options->run);

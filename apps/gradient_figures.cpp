@@ -4,8 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "slopewise/statistics/distributions.hpp"
-
 namespace slopewise {
 namespace {
 
@@ -30,19 +28,6 @@ std::optional<Interval> transformed(const std::optional<Interval>& interval, F f
   if (!interval) return {};
   const auto [low, high] = std::minmax({f(interval->low), f(interval->high)});
   return Interval{low, high};
-}
-
-// E cos(g, ∇). For K = 1, cos² ~ Beta(1/2, (n − 1)/2), exactly so for rotation-invariant laws; for K Gaussian tangents
-// Beta(K/2, (n − 1)/2); for K orthogonal ones and for a projection Beta(K/2, (n − K)/2). Laws whose slopes are nearly
-// Gaussian come near; those along coordinates do not.
-double expected_cosine(std::string_view estimator, const Probe& probe, Index tangents) {
-  if (tangents == 0) return 1;
-  if (probe.name() == "coordinate") return std::numeric_limits<double>::quiet_NaN();
-  const auto n = static_cast<double>(probe.layout().size);
-  const auto k = static_cast<double>(tangents);
-  const double dimensions = probe.orthogonal() || estimator == "projection" ? n : n + k - 1;
-  // The mean of √Beta(a, b) is Γ(a + ½) Γ(a + b) / (Γ(a) Γ(a + b + ½)).
-  return cosine_mean_abs(dimensions) / (tangents == 1 ? 1 : cosine_mean_abs(k));
 }
 
 }  // namespace
@@ -91,14 +76,13 @@ Figure SlopeError::figure() const {
 }
 
 std::vector<Figure> gradient_figures(const EstimateSamples& samples, const GradientView& gradient,
-                                     const Prediction& prediction, std::string_view estimator, const Probe& probe,
-                                     Index tangents) {
+                                     const Prediction& prediction, Index slopes_each) {
   const double norm = gradient.squared_norm();
   const double total_variance = samples.entries.total_variance();
   const double squared_error = samples.squared_error.mean();
   // That of E‖g − E g‖², which knows the exact gradient, carried over to the variance about the samples' own mean.
   const auto variance_interval =
-      transformed(mean_scale_interval(samples.squared_error.central(), tangents, kConfidence),
+      transformed(mean_scale_interval(samples.squared_error.central(), slopes_each, kConfidence),
                   [&](double x) { return squared_error > 0 ? x * total_variance / squared_error : x; });
   const auto root = [](double x) { return std::sqrt(x); };
   const CentralMoments& slopes = samples.squared_slope.central();
@@ -108,13 +92,13 @@ std::vector<Figure> gradient_figures(const EstimateSamples& samples, const Gradi
        .label = "norm of the gradient",
        .expected = root(norm),
        .measured = slopes.count > 0 ? root(slopes.mean) : std::numeric_limits<double>::quiet_NaN(),
-       .interval = transformed(mean_scale_interval(slopes, tangents, kNoiseConfidence), root),
+       .interval = transformed(mean_scale_interval(slopes, slopes_each, kNoiseConfidence), root),
        .confidence = kNoiseConfidence},
       {.key = "component",
        .label = "component along it",
        .expected = prediction.mean_factor(gradient),
        .measured = samples.component.mean(),
-       .interval = mean_scale_interval(samples.component.central(), tangents, kConfidence),
+       .interval = mean_scale_interval(samples.component.central(), slopes_each, kConfidence),
        .confidence = kConfidence},
       {.key = "total_variance",
        .label = "total variance",
@@ -130,7 +114,7 @@ std::vector<Figure> gradient_figures(const EstimateSamples& samples, const Gradi
        .confidence = kConfidence},
       {.key = "mean_cosine",
        .label = "mean cosine",
-       .expected = expected_cosine(estimator, probe, tangents),
+       .expected = prediction.mean_cosine(gradient),
        .measured = cosines.mean,
        .interval = cosines.count < 2 ? std::nullopt : std::optional(mean_interval(cosines, kConfidence)),
        .confidence = kConfidence},

@@ -53,9 +53,8 @@ class SlopeError {
 };
 
 // The exact ‖∇‖ beside that of the slopes; g's component along ∇, total variance, ratio of signal to noise and cosine
-// with ∇ as predicted and as measured. `tangents` is K, 0 for an exact gradient; `probe` is the estimator's law.
+// with ∇ as predicted and as measured. `slopes_each`: the slopes that one estimate is made of, 0 for an exact gradient.
 std::vector<Figure> gradient_figures(const EstimateSamples& samples, const GradientView& gradient,
-                                     const Prediction& prediction, std::string_view estimator, const Probe& probe,
-                                     Index tangents);
+                                     const Prediction& prediction, Index slopes_each);
 
 }  // namespace slopewise

@@ -8,7 +8,6 @@
 #include "apps/config.hpp"
 #include "apps/train/files.hpp"
 #include "apps/train/options.hpp"
-#include "apps/train/run.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
@@ -20,6 +19,7 @@
 #include "slopewise/report/table.hpp"
 #include "slopewise/report/terminal.hpp"
 #include "slopewise/report/text.hpp"
+#include "slopewise/train/loop.hpp"
 
 namespace slopewise {
 namespace {

@@ -52,7 +52,7 @@ class Shrunk final : public sw::Estimator<double> {
     for (double& coefficient : coefficients) coefficient *= factor_ / static_cast<double>(slopes());
     sw::NoiseEstimate noise = sw::estimate_noise(*probe_, found.slopes);
     noise.snr_low = noise.snr_high = noise.snr_low / (factor_ * factor_);
-    return {found.loss, std::move(found.slopes), std::move(coefficients), draw, noise};
+    return {std::move(found), std::move(coefficients), draw, noise};
   }
 
  private:

@@ -13,8 +13,9 @@ int main() {
   const sw::DataSplit digits = sw::builtin_digits(5000, 1000, 1);
   sw::TrainSettings settings;
   settings.network = {.hidden = {64, 64}, .label_smoothing = 0.1, .block_layers = 1};
-  settings.method.name = "activities";
-  settings.method.activity = {.tangents = 2, .prior = "feedback", .correction = sw::Correction::kGated};
+  settings.method.estimator = "activities";
+  settings.method.options.tangents = 2;
+  settings.method.options.activity = {.prior = "feedback", .correction = sw::Correction::kGated};
   settings.rate = 3e-3;
   settings.epochs = 4;
 

@@ -22,52 +22,58 @@ std::shared_ptr<const Probe> probe_of(const StepKind& kind, const BenchSubject& 
   return make_probe(tangent_law(kind), subject.program().layout(), kSeed);
 }
 
-Workload workload(const StepKind& kind, const BenchSubject& subject) {
-  Workload work{.batch = subject.batch_size(), .tangents = kind.tangents, .precision = kind.precision};
-  if (kind.tangents > 0) {
-    work.forms = probe_of(kind, subject)->forms();
-  } else if (kind.name != "loss" && kind.name != "onnxruntime-loss") {
-    work.mode = Workload::Mode::kDescent;
-    work.checkpointed = kind.name == "checkpointed";
-  }
-  return work;
+ForwardOptions forward_options(const StepKind& kind, const BenchSubject& subject) {
+  ForwardOptions options{.tangents = kind.tangents, .precision = kind.precision};
+  if (kind.tangents > 0) options.forms = probe_of(kind, subject)->forms();
+  return options;
 }
 
-// Inference; or a step of gradient descent by the exact gradient.
-struct Direct {
+ExactOptions exact_options(const StepKind& kind) {
+  return {.precision = of_values(kind.precision), .checkpointed = kind.name == "checkpointed"};
+}
+
+// Inference.
+struct Loss {
   Batch<float> batch;
-  Runner<float> runner;
+  ForwardPass<float> pass;
   Parameters<float> theta;
 
-  Direct(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
-      : batch(subject.batch()), runner(subject.program(), workload(kind, subject)), theta(std::move(start)) {
-    runner.compact(theta);
+  Loss(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
+      : batch(subject.batch()), pass(subject.program(), forward_options(kind, subject)), theta(std::move(start)) {
+    pass.compact(theta);
   }
-  void operator()() {
-    if (runner.workload().backward()) {
-      runner.descend(theta, batch, kRate);
-    } else {
-      runner.run(theta, batch);
-    }
+  void operator()() { pass.run(theta, batch); }
+};
+
+// A step of gradient descent by the exact gradient.
+struct Descent {
+  Batch<float> batch;
+  DescentPass<float> pass;
+  Parameters<float> theta;
+
+  Descent(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
+      : batch(subject.batch()), pass(subject.program(), exact_options(kind)), theta(std::move(start)) {
+    pass.compact(theta);
   }
+  void operator()() { pass.descend(theta, batch, kRate); }
 };
 
 // Loss and K slopes along tangents that are drawn once.
 struct Slope {
   Batch<float> batch;
-  Runner<float> runner;
+  ForwardPass<float> pass;
   Parameters<float> theta;
   Tangents<float> tangents;
 
   Slope(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
       : batch(subject.batch()),
-        runner(subject.program(), workload(kind, subject)),
+        pass(subject.program(), forward_options(kind, subject)),
         theta(std::move(start)),
-        tangents(subject.program().layout(), kind.tangents, runner.workload().forms) {
-    runner.compact(theta);
+        tangents(subject.program().layout(), kind.tangents, probe_of(kind, subject)->forms()) {
+    pass.compact(theta);
     probe_of(kind, subject)->draw(0, kind.tangents)->write(tangents);
   }
-  void operator()() { runner.run(theta, batch, &tangents); }
+  void operator()() { pass.run(theta, batch, &tangents); }
 };
 
 // A step along a forward gradient: draw, pushforward, θ −= rate g.
@@ -86,7 +92,7 @@ struct ForwardGradient {
                                          .seed = kSeed,
                                          .storage = kind.storage})) {
     theta.let_changes_wait();
-    Runner<float>(subject.program(), workload(kind, subject)).compact(theta);
+    ForwardPass<float>(subject.program(), forward_options(kind, subject)).compact(theta);
   }
   void operator()() { estimator->estimate(objective, theta, step++).add_to(theta, -kRate); }
 };
@@ -125,11 +131,14 @@ double start_loss(const BenchSubject& subject) {
 std::function<void()> make_step(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta) {
   if (kind.name == "slope") return make<Slope>(kind, subject, std::move(theta));
   if (takes_tangents(kind.name)) return make<ForwardGradient>(kind, subject, std::move(theta));
-  return make<Direct>(kind, subject, std::move(theta));
+  if (kind.name == "loss") return make<Loss>(kind, subject, std::move(theta));
+  return make<Descent>(kind, subject, std::move(theta));
 }
 
 CostReport step_cost(const StepKind& kind, const BenchSubject& subject) {
-  return subject.program().cost(workload(kind, subject));
+  const bool forward = kind.tangents > 0 || kind.name == "loss" || kind.name == "onnxruntime-loss";
+  return forward ? ForwardPass<float>(subject.program(), forward_options(kind, subject)).cost(subject.batch_size())
+                 : DescentPass<float>(subject.program(), exact_options(kind)).cost(subject.batch_size());
 }
 
 double slope_error(std::string_view law, Precision precision, const BenchSubject& subject) {

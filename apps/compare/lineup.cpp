@@ -7,11 +7,11 @@
 #include <functional>
 #include <optional>
 
-#include "apps/train/run.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/philox.hpp"
 #include "slopewise/report/progress.hpp"
+#include "slopewise/train/loop.hpp"
 
 namespace slopewise {
 namespace {

@@ -6,10 +6,10 @@
 
 #include "apps/config.hpp"
 #include "apps/train/files.hpp"
-#include "apps/train/run.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/report/json.hpp"
+#include "slopewise/train/loop.hpp"
 #include "slopewise/train/trainer.hpp"
 
 namespace slopewise {

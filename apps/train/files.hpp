@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/train/options.hpp"
-#include "apps/train/run.hpp"
+#include "slopewise/train/loop.hpp"
 
 namespace CLI {
 class App;

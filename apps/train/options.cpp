@@ -10,6 +10,8 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/nearest.hpp"
+#include "slopewise/estimate/activity_prior.hpp"
+#include "slopewise/model/models.hpp"
 #include "slopewise/probe/probe.hpp"
 
 namespace slopewise {
@@ -20,15 +22,27 @@ const std::vector<std::string> kMethods{"exact", "weights", "activities", "local
 const std::vector<std::string> kCorrections{"full", "gated", "none"};
 
 NetworkSpec::Convolution convolution(const std::string& text) {
-  const bool pool = text.ends_with('p');
-  const std::string digits = pool ? text.substr(0, text.size() - 1) : text;
+  const std::string digits = text.substr(0, text.find_first_of("np"));
+  const std::string letters = text.substr(digits.size());
+  const bool known = letters.empty() || letters == "n" || letters == "p" || letters == "np" || letters == "pn";
   Index channels = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), channels);
-  if (error != std::errc() || end != digits.data() + digits.size() || channels < 1 || channels > 65536) {
+  if (error != std::errc() || end != digits.data() + digits.size() || channels < 1 || channels > 65536 || !known) {
     throw ArgumentError(
-        fmt::format("--channels: expected numbers from 1 to 65536, with a p where pooling follows, found '{}'", text));
+        fmt::format("--channels: expected numbers from 1 to 65536, with a p where pooling follows and an n where "
+                    "nothing is padded, found '{}'",
+                    text));
   }
-  return {.channels = channels, .pool = pool};
+  return {.channels = channels,
+          .pool = letters.find('p') != std::string::npos,
+          .padded = letters.find('n') == std::string::npos};
+}
+
+// The estimators that --method weights takes: the others are methods of their own.
+std::vector<std::string> estimators_at_weights() {
+  std::vector<std::string> names = estimator_names();
+  std::erase_if(names, [](const std::string& name) { return name == "activities" || name == "exact"; });
+  return names;
 }
 
 // A learning rate as given.
@@ -71,17 +85,19 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
 
   group = "What is trained";
   add_data_options(command, options.data);
-  choice("--model", settings.network.family, network_families(), "Model");
+  choice("--model", options.model, network_names(), "Model");
   command
-      .add_option("--hidden", settings.network.hidden,
-                  "Units of the hidden layers (mlp, cnn), channels (mixer); 0: none")
+      .add_option("--hidden", options.hidden,
+                  "Units of the hidden layers (mlp, cnn), channels (mixer) [the model's own]; 0: none")
       ->type_name("N,N,...")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(Index{0}, Index{1'000'000}))
-      ->capture_default_str()
       ->group(group);
-  command.add_option("--channels", options.convolutions, "Channels of the cnn's 3x3 convolutions; 64p is pooled after")
+  command
+      .add_option(
+          "--channels", options.convolutions,
+          "Channels of the cnn's 3x3 convolutions [the model's own: 32n,64np]; 64p is pooled after, 64n not padded")
       ->type_name("N,Np,...")
       ->delimiter(',')
       ->allow_extra_args(false)
@@ -112,12 +128,13 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
       ->type_name("NAME")
       ->check(one_of(probe_names()))
       ->group(group);
-  choice("--prior", settings.method.activity.prior, activity_prior_names(),
+  choice("--prior", settings.method.options.activity.prior, activity_prior_names(),
          "What activities' gradients are expected to be");
   choice("--correction", options.correction, kCorrections,
          "How much of what slopes find beside the prior is added; gated: while its noise is bearable");
-  number("--gate", settings.method.activity.gate, 1e-9, 1e9, "Noise over signal up to which all of it is");
-  number("--pace", settings.method.pace, 0, 2, "How fast the prior learns, at the largest learning rate");
+  number("--gate", settings.method.options.activity.gate, 1e-9, 1e9, "Noise over signal up to which all of it is");
+  number("--pace", settings.method.options.activity.pace, 0, 2,
+         "How fast the prior learns, at the largest learning rate");
   command
       .add_flag("--one-by-one", options.one_by_one,
                 "Perturb the layers one by one, each with tangents and slopes of its own")
@@ -129,13 +146,13 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   count("--block-layers", options.block_layers, -1, 1'000'000,
         "Layers to a block with a loss of its own; 0: one block; -1: 1 for local, else 0");
   count("--groups", settings.network.groups, 1, 65536, "Heads of each block, each for its share of the units");
-  choice("--estimator", settings.method.estimator, estimator_names(), "Estimator of weights");
-  add_storage_option(command, settings.method.estimate.storage)->group(group);
+  choice("--estimator", options.estimator, estimators_at_weights(), "Estimator of weights");
+  add_storage_option(command, settings.method.options.storage)->group(group);
   choice("--precision", options.precision, {"float32", "bf16"},
          "Factors of the products with weights in a step; sums, weights and the way back stay in float32");
   choice("--tangent-precision", options.tangent_precision, {"float32", "bf16"},
          "The same of those that carry tangents alone");
-  number("--epsilon", settings.method.estimate.epsilon, 1e-12, 1e3, "Step of zeroth-order differences");
+  number("--epsilon", settings.method.options.epsilon, 1e-12, 1e3, "Step of zeroth-order differences");
   command
       .add_flag("--checkpointed", settings.method.checkpointed,
                 "exact: keep the activations of few layers, make the rest again")
@@ -159,7 +176,7 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   number("--weight-decay", settings.optimizer_options.weight_decay, 0, 1e6, "Weight decay");
   number("--clip-norm", options.clip_norm, 0, 1e30, "Longest gradient; 0: any");
   number("--clip-slope", options.clip_slope, 0, 1e30, "Largest slope of weights; 0: any");
-  number("--clip-quantile", settings.method.clip_quantile, 1e-6, 1,
+  number("--clip-quantile", settings.method.options.clip_quantile, 1e-6, 1,
          "Share of the slopes of weights that are not clipped");
   number("--label-smoothing", settings.network.label_smoothing, 0, 0.999,
          "Share of the target spread over all classes");
@@ -200,35 +217,46 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
 TrainSettings resolve(const TrainOptions& options) {
   TrainSettings settings = options.settings;
   MethodSettings& method = settings.method;
+  EstimatorOptions& estimate = method.options;
   const bool activities = options.method == "activities" || options.method == "local";
-  method.name = options.method == "local" ? "activities" : options.method;
-  if (settings.network.hidden == std::vector<Index>{0}) settings.network.hidden.clear();
-  settings.network.convolutions.clear();
-  for (const std::string& text : options.convolutions) settings.network.convolutions.push_back(convolution(text));
+  method.estimator = activities                         ? "activities"
+                     : options.method == "weights"      ? options.estimator
+                     : options.method == "zeroth-order" ? "central"
+                                                        : "exact";
+  const NetworkSpec named = named_network(options.model);
+  settings.network.family = named.family;
+  settings.network.hidden = options.hidden.empty() ? named.hidden : options.hidden;
+  if (options.hidden == std::vector<Index>{0}) settings.network.hidden.clear();
+  settings.network.convolutions = named.convolutions;
+  if (!options.convolutions.empty()) {
+    if (named.family != "cnn") throw ArgumentError("--channels: expected --model cnn");
+    settings.network.convolutions.clear();
+    for (const std::string& text : options.convolutions) settings.network.convolutions.push_back(convolution(text));
+  }
   settings.network.block_layers = options.block_layers >= 0   ? options.block_layers
                                   : options.method == "local" ? Index{1}
                                                               : Index{0};
-  method.activity.law = options.law.empty() ? "rademacher" : options.law;
-  method.estimate.law = options.law.empty() ? "rank-one" : options.law;
+  estimate.law = !options.law.empty() ? options.law : activities ? "rademacher" : "rank-one";
   if (!activities && options.tangents < 1 && options.method != "exact")
     throw ArgumentError("--tangents: expected at least 1 for tangents of weights");
-  method.activity.tangents = method.estimate.tangents = options.tangents;
-  method.activity.correction = options.correction == "full"    ? Correction::kFull
-                               : options.correction == "gated" ? Correction::kGated
-                                                               : Correction::kNone;
-  method.activity.together = !options.one_by_one;
-  method.activity.exact_head = !options.estimated_head;
+  estimate.tangents = options.tangents;
+  estimate.activity.correction = options.correction == "full"    ? Correction::kFull
+                                 : options.correction == "gated" ? Correction::kGated
+                                                                 : Correction::kNone;
+  estimate.activity.together = !options.one_by_one;
+  method.exact_head = !options.estimated_head;
   method.precision = options.precision == "bf16"           ? Precision::kBfloat16
                      : options.tangent_precision == "bf16" ? Precision::kBfloat16Tangents
                                                            : Precision::kFloat32;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  method.clip_slope = options.clip_slope > 0 ? options.clip_slope : kInfinity;
+  if (options.method != "weights") estimate.clip_quantile = 1;  // slopes of other methods are not clipped
+  estimate.clip_slope = options.method == "weights" && options.clip_slope > 0 ? options.clip_slope : kInfinity;
   settings.optimizer_options.clip_norm = options.clip_norm > 0 ? options.clip_norm : kInfinity;
   settings.seed = options.run.seed;
-  method.auto_rate = options.rate == "auto";
-  settings.rate = method.auto_rate ? 1 : number_of("--rate", options.rate);
-  if (method.auto_rate && (options.method != "weights" || settings.optimizer != "sgd" ||
-                           std::isfinite(method.clip_slope) || method.clip_quantile < 1)) {
+  estimate.auto_rate = options.rate == "auto";
+  settings.rate = estimate.auto_rate ? 1 : number_of("--rate", options.rate);
+  if (estimate.auto_rate && (options.method != "weights" || settings.optimizer != "sgd" ||
+                             std::isfinite(estimate.clip_slope) || estimate.clip_quantile < 1)) {
     throw ArgumentError("--rate auto: expected --method weights --optimizer sgd, which it clips the slopes of itself");
   }
   check(settings);

@@ -19,8 +19,11 @@ struct TrainOptions {
   TrainSettings settings;
   DataOptions data;
   RunOptions run;
-  std::string method = "activities";      // as the user names it; "local" is activities in blocks
-  std::vector<std::string> convolutions;  // "32", "64p": p pools
+  std::string method = "activities";  // as the user names it; "local" is activities in blocks
+  std::string model = "mlp";
+  std::vector<Index> hidden;              // empty: the model's own
+  std::vector<std::string> convolutions;  // "32", "64p": p pools, n does not pad; empty: the model's own
+  std::string estimator = "forward";      // of weights
   std::string correction = "full";
   std::string precision = "float32", tangent_precision = "float32";
   Index tangents = 8;

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/estimate/families.hpp"
 #include "slopewise/tensor/random.hpp"
 #include "slopewise/tensor/vector.hpp"
 
@@ -22,74 +24,78 @@ constexpr double kMemory = 0.99;
 }  // namespace
 
 template <class T>
-ActivityEstimator<T>::ActivityEstimator(const Program& program, ActivitySites sites, ActivityOptions options,
-                                        const ActivityEstimator* like)
-    : program_(program),
-      sites_(std::move(sites)),
-      options_(std::move(options)),
-      law_(entries_named(options_.law)),
-      prior_(make_activity_prior<T>(options_.prior, program, sites_, options_.seed)),
-      work_(like ? like->work_ : std::make_shared<Work>(program.size())) {
-  if (options_.tangents < 0)
-    throw ArgumentError(fmt::format("activities: tangents: expected at least 0, found {}", options_.tangents));
-  if (options_.tangents == 0 &&
-      (options_.correction != Correction::kNone || prior_->learns() || !options_.exact_head)) {
+ActivityEstimator<T>::ActivityEstimator(const EstimatorTarget& target, const EstimatorOptions& options)
+    : program_((target.require_sites("activities"), *target.program)),
+      sites_(target.sites),
+      options_(options.activity),
+      tangents_(options.tangents),
+      seed_(options.seed),
+      together_(options.activity.together),
+      exact_head_(options.exact_head.value_or(true)),
+      law_(entries_named(options.law)),
+      prior_(make_activity_prior<T>(options_.prior, program_, sites_, options.seed)) {
+  if (tangents_ < 0) throw ArgumentError(fmt::format("activities: tangents: expected at least 0, found {}", tangents_));
+  if (tangents_ == 0 && (options_.correction != Correction::kNone || prior_->learns() || !exact_head_)) {
     throw ArgumentError(
         "activities: tangents: expected at least 1 to correct, to teach the prior or to estimate the head");
   }
   if (!(options_.gate > 0))
     throw ArgumentError(fmt::format("activities: gate: expected above 0, found {}", options_.gate));
-  if (sites_.nodes.empty() && options_.exact_head)
+  if (!(options_.pace >= 0))
+    throw ArgumentError(fmt::format("activities: pace: expected at least 0, found {}", options_.pace));
+  if (sites_.nodes.empty() && exact_head_)
     throw ArgumentError("activities: expected at least one hidden layer, as the last layer's gradient is exact");
-  for (const Index node : sites_.nodes) sizes_.push_back(program.node(node).shape.size());
-  const std::size_t sites_count = sizes_.size();
-  if (!options_.exact_head) sizes_.push_back(program.node(sites_.logits).shape.size());
-  work_->residual.resize(prior_->learns() ? sites_count : 0);
-  const std::size_t means = options_.together ? 1 : sizes_.size();
+  for (const Index node : sites_.nodes) sizes_.push_back(program_.node(node).shape.size());
+  if (!exact_head_) sizes_.push_back(program_.node(sites_.logits).shape.size());
+  const std::size_t means = together_ ? 1 : sizes_.size();
   for (const auto& [name, count] : {std::pair{"signal", means}, {"residual", means}, {"active", sizes_.size()}})
     running_.push_back({name, std::vector<T>(count)});
 }
 
 template <class T>
 Index ActivityEstimator<T>::planes(bool together) const {
-  return options_.tangents * (together ? Index{1} : static_cast<Index>(sizes_.size()));
+  return tangents_ * (together ? Index{1} : static_cast<Index>(sizes_.size()));
 }
 
 template <class T>
-Workload ActivityEstimator<T>::workload(Index batch, bool together) const {
-  Workload workload{
-      .mode = Workload::Mode::kGiven, .batch = batch, .tangents = planes(together), .precision = options_.precision};
-  workload.forms.assign(program_.layout().segments.size(), TangentForm::kNone);
-  workload.cuts = sites_.nodes;
-  workload.error = sites_.logits;
-  workload.outputs = options_.outputs;
-  if (workload.tangents > 0) {
-    workload.perturbed = sites_.nodes;
-    if (!options_.exact_head) workload.perturbed.push_back(sites_.logits);
+GivenOptions ActivityEstimator<T>::given_options(bool together) const {
+  GivenOptions options{
+      .tangents = planes(together), .cuts = sites_.nodes, .error = sites_.logits, .spare = prior_->learns()};
+  if (options.tangents > 0) {
+    options.perturbed = sites_.nodes;
+    if (!exact_head_) options.perturbed.push_back(sites_.logits);
   }
-  return workload;
+  return options;
 }
 
 template <class T>
-MemoryReport ActivityEstimator<T>::memory(Index batch) const {
-  return program_.memory(workload(batch, options_.together), sizeof(T));
+Demand ActivityEstimator<T>::demand(Objective<T>& objective) const {
+  Demand demand = objective.given_demand(given_options(together_));
+  for (const StatePart& part : state()) demand.bytes += part.bytes();
+  demand.bytes += prior_->scratch_bytes();
+  return demand;
 }
 
 template <class T>
-CostReport ActivityEstimator<T>::cost(Index batch) const {
-  return program_.cost(workload(batch, options_.together), sizeof(T));
+std::vector<double> ActivityEstimator<T>::entry_variances(const GradientView& gradient) const {
+  return std::vector<double>(static_cast<std::size_t>(gradient.size()), std::numeric_limits<double>::quiet_NaN());
+}
+
+template <class T>
+double ActivityEstimator<T>::total_variance(const GradientView&) const {
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 // Whether tangents of this plane enter at the site.
 template <class T>
 bool ActivityEstimator<T>::enters(Index plane, std::size_t site, bool together) const {
-  return together || plane / options_.tangents == static_cast<Index>(site);
+  return together || plane / tangents_ == static_cast<Index>(site);
 }
 
 template <class T>
 typename ActivityEstimator<T>::Pass ActivityEstimator<T>::make_pass(bool together, std::uint32_t step,
-                                                                    bool learning) const {
-  Pass pass{.together = together, .planes = planes(together), .step = step, .learning = learning, .alpha = {}};
+                                                                    bool watching) const {
+  Pass pass{.together = together, .planes = planes(together), .step = step, .watching = watching, .alpha = {}};
   for (std::size_t site = 0; site < sizes_.size(); ++site) pass.alpha.push_back(gate_of(site));
   return pass;
 }
@@ -99,16 +105,15 @@ template <class T>
 void ActivityEstimator<T>::draw(const Pass& pass, std::size_t site, Index example, std::span<const T> value,
                                 std::span<T> out) const {
   const auto size = static_cast<Index>(value.size());
-  const Index entries = options_.tangents * size;
+  const Index entries = tangents_ * size;
   const Index first = pass.together ? 0 : static_cast<Index>(site) * entries;
   if (!pass.together) std::fill(out.begin(), out.end(), T{0});
   const std::span<T> own = out.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(entries));
-  fill_entries(
-      law_,
-      {.seed = derive_seed(options_.seed, kActivities), .step = pass.step, .stream = static_cast<std::uint32_t>(site)},
-      example * round_up(entries, kGaussianGroup), own);
+  fill_entries(law_,
+               {.seed = derive_seed(seed_, kActivities), .step = pass.step, .stream = static_cast<std::uint32_t>(site)},
+               example * round_up(entries, kGaussianGroup), own);
   if (!masked(site)) return;
-  for (Index k = 0; k < options_.tangents; ++k) {
+  for (Index k = 0; k < tangents_; ++k) {
     T* u = own.data() + k * size;
     for (Index i = 0; i < size; ++i) u[i] = value[static_cast<std::size_t>(i)] != T{0} ? u[i] : T{0};
   }
@@ -125,12 +130,12 @@ template <class T>
 double ActivityEstimator<T>::gate_of(std::size_t site) const {
   if (options_.correction == Correction::kFull || site >= sites_.nodes.size()) return 1;
   if (options_.correction == Correction::kNone || seen_ == 0) return 0;
-  const std::size_t group = options_.together ? 0 : site;
+  const std::size_t group = together_ ? 0 : site;
   const double signal = static_cast<double>(running_[0].values[group]);
   const double residual = static_cast<double>(running_[1].values[group]);
   const double active = static_cast<double>(running_[2].values[site]);
   const double noise = active * residual;
-  const double allowed = options_.gate * static_cast<double>(options_.tangents) * signal;
+  const double allowed = options_.gate * static_cast<double>(tangents_) * signal;
   return allowed >= noise ? 1 : std::sqrt(allowed / noise);
 }
 
@@ -139,12 +144,12 @@ template <class T>
 void ActivityEstimator<T>::correct(const Pass& pass, std::size_t site, std::span<const T> residual_slopes, const T* u,
                                    Index batch, std::span<T> estimate, std::span<T> residual) const {
   const auto size = static_cast<Index>(estimate.size());
-  if (pass.alpha[site] > 0 || pass.learning) {
+  if (pass.alpha[site] > 0 || pass.watching) {
     std::fill(residual.begin(), residual.end(), T{0});
     for (Index k = 0; k < pass.planes; ++k) {
       if (enters(k, site, pass.together)) {
-        axpy(residual_slopes[static_cast<std::size_t>(k)] / static_cast<T>(options_.tangents), u + k * size,
-             residual.data(), size);
+        axpy(residual_slopes[static_cast<std::size_t>(k)] / static_cast<T>(tangents_), u + k * size, residual.data(),
+             size);
       }
     }
     axpy(static_cast<T>(pass.alpha[site]), residual.data(), estimate.data(), size);
@@ -190,18 +195,36 @@ typename ActivityEstimator<T>::Sums ActivityEstimator<T>::estimate_rows(const Pa
     at = u.data();
     for (std::size_t site = 0; site < sizes_.size(); ++site) {
       const Index size = sizes_[site];
-      const bool learn = pass.learning && site < work_->residual.size();
+      const bool watched = pass.watching && site < view.cuts.size();
       correct(pass, site, slopes, at, view.batch, row(visit.out[site], b, size),
-              row(std::span<T>(learn ? work_->residual[site] : scratch), learn ? b : 0, size));
+              row(watched ? view.cuts[site].spare : std::span<T>(scratch), watched ? b : 0, size));
       at += pass.planes * size;
     }
   }
   return sums;
 }
 
+// The visit of these rows, the prior where the estimate goes. `error`: of one example's loss, not of the mean.
+template <class T>
+typename ActivityEstimator<T>::Visit ActivityEstimator<T>::predict(const GivenView<T>& view,
+                                                                   std::span<const T> error) const {
+  Visit visit{.seen = {.rows = view.rows, .error = error, .values = {}}, .out = {}};
+  for (const auto& cut : view.cuts) {
+    visit.seen.values.push_back(cut.value);
+    visit.out.push_back(cut.cotangent);
+  }
+  prior_->predict(visit.seen, visit.out);
+  if (!exact_head_) {
+    std::fill(view.error.begin(), view.error.end(), T{0});
+    visit.seen.values.push_back(view.error);
+    visit.out.push_back(view.error);
+  }
+  return visit;
+}
+
 template <class T>
 void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, Tally& tally) {
-  std::vector<T> error(view.error.begin(), view.error.end());  // of one example's loss, not of the mean
+  std::vector<T> error(view.error.begin(), view.error.end());
   for (T& e : error) e *= static_cast<T>(view.batch);
   const Index classes = static_cast<Index>(error.size()) / view.rows;
   for (Index b = 0; b < view.rows; ++b) {
@@ -210,20 +233,7 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, Tall
     tally.squared_errors += square;
     tally.fourth_errors += square * square;
   }
-  Visit visit{.seen = {.rows = view.rows, .error = error, .values = {}}, .out = {}};
-  for (const auto& cut : view.cuts) {
-    visit.seen.values.push_back(cut.value);
-    visit.out.push_back(cut.cotangent);
-  }
-  prior_->predict(visit.seen, visit.out);
-  if (!options_.exact_head) {
-    std::fill(view.error.begin(), view.error.end(), T{0});
-    visit.seen.values.push_back(view.error);
-    visit.out.push_back(view.error);
-  }
-  for (std::size_t site = 0; pass.learning && site < work_->residual.size(); ++site)
-    work_->residual[site].resize(visit.out[site].size());
-
+  const Visit visit = predict(view, error);
   const Index pieces = (view.rows + kRowsAPiece - 1) / kRowsAPiece;
   std::vector<Sums> sums(static_cast<std::size_t>(pieces));
   parallel_for(pieces, [&](Index piece) {
@@ -233,16 +243,16 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, Tall
   });
   for (const Sums& sum : sums) {
     for (std::size_t k = 0; k < sum.signal.size(); ++k) {
-      const std::size_t group = pass.together ? 0 : k / static_cast<std::size_t>(options_.tangents);
-      const double each = static_cast<double>(view.batch) * static_cast<double>(options_.tangents);
+      const std::size_t group = pass.together ? 0 : k / static_cast<std::size_t>(tangents_);
+      const double each = static_cast<double>(view.batch) * static_cast<double>(tangents_);
       tally.noise[group].signal += sum.signal[k] / each;
       tally.noise[group].residual += sum.residual[k] / each;
     }
     for (std::size_t site = 0; site < sizes_.size(); ++site)
       tally.active[site] += sum.active[site] / static_cast<double>(view.batch);
   }
-  for (std::size_t site = 0; pass.learning && site < work_->residual.size(); ++site)
-    prior_->watch(visit.seen, site, work_->residual[site]);
+  for (std::size_t site = 0; pass.watching && site < view.cuts.size(); ++site)
+    prior_->watch(visit.seen, site, view.cuts[site].spare);
 }
 
 // γ of each site. Slopes measure d = ∂loss/∂h − m with noise of variance ‖d‖²/K in every entry, over all n entries that
@@ -250,21 +260,21 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, Tall
 // B' = (Σ|e|²)² / Σ|e|⁴: as many examples as err alike, few where most are fitted. That is above 1 from γ = 2 γ* on and
 // least at γ* = 1 / (1 + n / (K B')); half of γ* is on the safe side.
 template <class T>
-std::vector<double> ActivityEstimator<T>::paces(const Tally& tally, double pace) const {
+std::vector<double> ActivityEstimator<T>::paces(double pace) const {
   std::vector<double> paces;
-  const double erring = tally.fourth_errors > 0 ? tally.squared_errors * tally.squared_errors / tally.fourth_errors : 0;
-  const double slopes = static_cast<double>(options_.tangents) * erring;
+  const double erring = last_.fourth_errors > 0 ? last_.squared_errors * last_.squared_errors / last_.fourth_errors : 0;
+  const double slopes = static_cast<double>(tangents_) * erring;
   const Index all = std::accumulate(sizes_.begin(), sizes_.end(), Index{0});
   for (std::size_t site = 0; site < sites_.nodes.size(); ++site) {
-    const auto entries = static_cast<double>(options_.together ? all : sizes_[site]);
+    const auto entries = static_cast<double>(together_ ? all : sizes_[site]);
     paces.push_back(std::min(pace, 0.5 * slopes / (slopes + entries)));
   }
   return paces;
 }
 
 template <class T>
-typename ActivityEstimator<T>::Tally ActivityEstimator<T>::run(Runner<T>& runner, const Pass& pass,
-                                                               const Parameters<T>& parameters, const Batch<T>& batch,
+typename ActivityEstimator<T>::Tally ActivityEstimator<T>::run(Objective<T>& objective, const GivenOptions& options,
+                                                               const Pass& pass, const Parameters<T>& parameters,
                                                                std::span<T> out) {
   Tally tally;
   tally.noise.resize(pass.together ? 1 : sizes_.size());
@@ -276,68 +286,90 @@ typename ActivityEstimator<T>::Tally ActivityEstimator<T>::run(Runner<T>& runner
     };
   }
   const auto giver = [&](const GivenView<T>& view) { give(pass, view, tally); };
-  tally.loss = runner.given(parameters, batch, nullptr, perturbation, giver, out).loss;
+  tally.loss = objective.given(options, parameters, nullptr, perturbation, giver, out).loss;
   return tally;
 }
 
 template <class T>
-const ActivityGradient<T>& ActivityEstimator<T>::estimate(const Parameters<T>& parameters, const Batch<T>& batch,
-                                                          std::uint32_t step, std::optional<double> pace) {
-  std::optional<Runner<T>>& runner = work_->runner;
-  ActivityGradient<T>& gradient = work_->gradient;
-  if (!runner || runner->workload().batch < batch.rows)
-    runner.emplace(program_, workload(batch.rows, options_.together));
-  if (pace) prior_->begin(parameters, step);
-  const Pass pass = make_pass(options_.together, step, pace && prior_->learns());
-  const Tally tally = run(*runner, pass, parameters, batch, gradient.edit());
-  gradient.loss = tally.loss;
-  gradient.noise = tally.noise;
-  gradient.variance = 0;
-  for (std::size_t site = 0; site < sizes_.size() && options_.tangents > 0; ++site) {
-    gradient.variance += pass.alpha[site] * pass.alpha[site] * tally.active[site] *
-                         tally.noise[options_.together ? 0 : site].residual / static_cast<double>(options_.tangents);
+GradientEstimate ActivityEstimator<T>::estimate(Objective<T>& objective, const Parameters<T>& parameters,
+                                                std::uint32_t step) {
+  const std::shared_ptr<DenseGradient<T>> gradient = objective.room(objective.size());
+  prior_->begin(parameters);
+  const Pass pass = make_pass(together_, step, prior_->learns());
+  last_ = run(objective, given_options(together_), pass, parameters, gradient->edit());
+  last_step_ = step;
+  double variance = 0;
+  for (std::size_t site = 0; site < sizes_.size() && tangents_ > 0; ++site) {
+    variance += pass.alpha[site] * pass.alpha[site] * last_.active[site] * last_.noise[together_ ? 0 : site].residual /
+                static_cast<double>(tangents_);
   }
-  if (pass.learning) prior_->learn(paces(tally, *pace));
-  if (pace) remember(tally);
-  return gradient;
+  // Slopes of activities do not tell the norm of the gradient by the weights.
+  constexpr double kInfinity = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
+  const NoiseEstimate noise{.squared_norm = kNaN,
+                            .squared_norm_high = kInfinity,
+                            .confidence = 1,
+                            .residual_squared_norm = kNaN,
+                            .snr_high = kInfinity};
+  return {last_.loss, std::shared_ptr<const DenseGradient<T>>(gradient), noise,
+          tangents_ > 0 ? last_.noise : std::vector<ActivityNoise>(), variance};
 }
 
 template <class T>
-std::vector<ActivityNoise> ActivityEstimator<T>::residuals(const Parameters<T>& parameters, const Batch<T>& batch,
-                                                           std::uint32_t step) {
-  if (options_.tangents == 0) return {};
-  Runner<T> runner(program_, workload(batch.rows, false));
-  std::vector<T> gradient(static_cast<std::size_t>(program_.size()));
-  return run(runner, make_pass(false, step, false), parameters, batch, gradient).noise;
+void ActivityEstimator<T>::learn(const GradientEstimate&, double pace) {
+  prior_->learn(paces(options_.pace * pace), last_step_);
+  remember();
+}
+
+template <class T>
+std::vector<double> ActivityEstimator<T>::residuals(Objective<T>& objective, const Parameters<T>& parameters,
+                                                    std::uint32_t step) {
+  std::vector<double> shares;
+  if (tangents_ == 0 || prior_->name() == "none") return shares;
+  GivenOptions options = given_options(false);
+  options.once = true;
+  const std::shared_ptr<DenseGradient<T>> gradient = objective.room(objective.size());
+  prior_->begin(parameters);
+  for (const ActivityNoise& noise :
+       run(objective, options, make_pass(false, step, false), parameters, gradient->edit()).noise)
+    shares.push_back(noise.signal > 0 ? noise.residual / noise.signal : 0);
+  return shares;
 }
 
 // The running means, their start without bias towards 0.
 template <class T>
-void ActivityEstimator<T>::remember(const Tally& tally) {
+void ActivityEstimator<T>::remember() {
   ++seen_;
   const double share = (1 - kMemory) / (1 - std::pow(kMemory, static_cast<double>(seen_)));
   const auto follow = [share](T& mean, double value) {
     mean = static_cast<T>(static_cast<double>(mean) + share * (value - static_cast<double>(mean)));
   };
-  for (std::size_t i = 0; i < tally.noise.size(); ++i) {
-    follow(running_[0].values[i], tally.noise[i].signal);
-    follow(running_[1].values[i], tally.noise[i].residual);
+  for (std::size_t i = 0; i < last_.noise.size(); ++i) {
+    follow(running_[0].values[i], last_.noise[i].signal);
+    follow(running_[1].values[i], last_.noise[i].residual);
   }
-  for (std::size_t site = 0; site < tally.active.size(); ++site) follow(running_[2].values[site], tally.active[site]);
+  for (std::size_t site = 0; site < last_.active.size(); ++site) follow(running_[2].values[site], last_.active[site]);
 }
 
 template <class T>
-std::vector<StateView<T>> ActivityEstimator<T>::state() const {
-  return {detail::view_of(seen_, running_), prior_->state()};
+std::vector<StatePart> ActivityEstimator<T>::state() const {
+  return {{"means", detail::view_of(seen_, running_)}, {"prior", prior_->state()}};
 }
 
 template <class T>
-void ActivityEstimator<T>::restore(const std::vector<StateView<T>>& state) {
-  if (state.size() != 2)
-    throw ArgumentError(fmt::format("activities: state: expected 2 parts, found {}", state.size()));
-  detail::copy_state("activities", state[0], running_);
-  seen_ = state[0].steps;
-  prior_->restore(state[1]);
+void ActivityEstimator<T>::restore(const std::vector<StatePart>& state) {
+  const StateView<T>& means = detail::part_of<T>(name(), state, "means");
+  const StateView<T>& prior = detail::part_of<T>(name(), state, "prior");
+  detail::check_state(name(), prior, prior_->state());
+  detail::copy_state(name(), means, running_);
+  seen_ = means.steps;
+  prior_->restore(prior);
+}
+
+EstimatorFamily activities_family() {
+  EstimatorFamily family =
+      estimator_family<ActivityEstimator>("activities", "tangents at hidden activities, a slope for each example");
+  family.sees_to_head = true;
+  return family;
 }
 
 template class ActivityEstimator<float>;

@@ -92,6 +92,18 @@ class LearnedFeedback final : public Feedback<T> {
   }
   std::string_view name() const override { return "feedback"; }
   bool learns() const override { return true; }
+  void begin(const Parameters<T>&) override {
+    for (auto* sums : {&correlation_, &mass_}) {
+      for (std::vector<T>& of_site : *sums) std::fill(of_site.begin(), of_site.end(), T{0});
+    }
+  }
+  Index scratch_bytes() const override {
+    std::size_t entries = 0;
+    for (const auto* sums : {&correlation_, &mass_}) {
+      for (const std::vector<T>& of_site : *sums) entries += of_site.size();
+    }
+    return static_cast<Index>(entries * sizeof(T));
+  }
 
   // Σ_b r_b e_bᵀ and Σ_b mask_b |e_b|².
   void watch(const ActivityRows<T>& seen, std::size_t site, std::span<const T> residual) override {
@@ -112,7 +124,7 @@ class LearnedFeedback final : public Feedback<T> {
     });
   }
 
-  void learn(std::span<const double> paces) override {
+  void learn(std::span<const double> paces, std::uint32_t) override {
     for (std::size_t site = 0; site < this->sizes_.size(); ++site) {
       const Index size = this->sizes_[site], classes = this->classes_;
       const T mean = sum_of(mass_[site].data(), size) / static_cast<T>(size);
@@ -121,14 +133,12 @@ class LearnedFeedback final : public Feedback<T> {
         const T step = static_cast<T>(paces[site]) / (mass_[site][static_cast<std::size_t>(i)] + mean / 2);
         axpy(step, correlation_[site].data() + i * classes, b + i * classes, classes);
       }
-      std::fill(correlation_[site].begin(), correlation_[site].end(), T{0});
-      std::fill(mass_[site].begin(), mass_[site].end(), T{0});
     }
     ++this->steps_;
   }
 
  private:
-  std::vector<std::vector<T>> correlation_, mass_;  // one a site; zero between passes
+  std::vector<std::vector<T>> correlation_, mass_;  // one a site, of one pass
 };
 
 struct Entry {

@@ -29,16 +29,18 @@ class ActivityPrior {
  public:
   virtual ~ActivityPrior() = default;
   virtual std::string_view name() const = 0;
-  // Before the visits of one pass at θ.
-  virtual void begin(const Parameters<T>&, std::uint32_t /*step*/) {}
+  // Before the visits of one pass at θ. What was watched and not learnt is forgotten.
+  virtual void begin(const Parameters<T>&) {}
   // Writes m = E[∂loss/∂h] (rows, size) for every site.
   virtual void predict(const ActivityRows<T>& seen, std::span<const std::span<T>> out) const = 0;
   // Whether watch() wants the residuals.
   virtual bool learns() const { return false; }
   // Takes in what a visit found at site number `site`: r (rows, size), an unbiased estimate of ∂loss/∂h − m.
   virtual void watch(const ActivityRows<T>&, std::size_t /*site*/, std::span<const T> /*residual*/) {}
-  // Changes m by what was watched since the last call; `paces` are the γ of each site.
-  virtual void learn(std::span<const double> /*paces*/) {}
+  // Changes m by what was watched since begin(); `paces` are the γ of each site, `step` that of the pass.
+  virtual void learn(std::span<const double> /*paces*/, std::uint32_t /*step*/) {}
+  // Bytes held beside what state() shows.
+  virtual Index scratch_bytes() const { return 0; }
 
   // What it has learnt, for checkpoints; as Optimizer's.
   StateView<T> state() const { return detail::view_of(steps_, memory_); }

@@ -9,6 +9,11 @@
 
 namespace slopewise::detail {
 
+// E cos(g, ∇) along K tangents. For K = 1, cos² ~ Beta(1/2, (n − 1)/2), exactly so for rotation-invariant laws; for K
+// Gaussian tangents Beta(K/2, (n − 1)/2); for K orthogonal ones and for a projection Beta(K/2, (n − K)/2). Laws whose
+// slopes are nearly Gaussian come near; those along coordinates do not: NaN.
+double mean_cosine(const Probe& probe, Index tangents, bool projected = false);
+
 template <class T>
 class TangentSource {
  public:
@@ -29,6 +34,29 @@ class TangentSource {
 
   const Probe& probe() const { return *probe_; }
   Index count() const { return count_; }
+  // What the slopes along one step's tangents need, these among it. Rank-one ones are held by their draw as well.
+  Demand demand(const Objective<T>& objective, int order = 1) const {
+    Demand demand = objective.slopes_demand(forms_, count_, order);
+    for (const Block& block : probe_->layout().blocks) {
+      if (forms_[static_cast<std::size_t>(block.weight)] == TangentForm::kRankOne)
+        demand.bytes += count_ * (block.rows + block.columns) * static_cast<Index>(sizeof(float));
+    }
+    return demand;
+  }
+
+  // Bytes of one step's tangents.
+  Index bytes() const {
+    Index entries = 0;
+    for (const Block& block : probe_->layout().blocks) {
+      for (const Index segment : {block.weight, block.bias}) {
+        if (segment < 0) continue;
+        const TangentForm form = forms_[static_cast<std::size_t>(segment)];
+        if (form == TangentForm::kDense) entries += probe_->layout().segments[static_cast<std::size_t>(segment)].size();
+        if (form == TangentForm::kRankOne) entries += 2 * (block.rows + block.columns);
+      }
+    }
+    return count_ * entries * static_cast<Index>(sizeof(T));
+  }
 
   // One step's draw and its tangents, which are valid until the next.
   struct Step {

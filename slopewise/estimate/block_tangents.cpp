@@ -136,6 +136,19 @@ typename BlockTangents<T>::Step BlockTangents<T>::measure(Objective<T>& objectiv
   return {std::move(found), std::make_shared<BlockDraw>(layout_, std::move(draws))};
 }
 
+template <class T>
+Demand BlockTangents<T>::demand(Objective<T>& objective) const {
+  Demand demand;
+  for (std::size_t b = 0; b < probes_.size(); ++b) {
+    std::vector<TangentForm> forms(layout_.segments.size(), TangentForm::kNone);
+    const std::vector<Index> segments = segments_of(layout_.blocks[b]);
+    const std::vector<TangentForm> own = probes_[b]->forms();
+    for (std::size_t i = 0; i < segments.size(); ++i) forms[static_cast<std::size_t>(segments[i])] = own[i];
+    demand += objective.slopes_demand(forms, count_);
+  }
+  return demand;
+}
+
 template class BlockTangents<float>;
 template class BlockTangents<double>;
 

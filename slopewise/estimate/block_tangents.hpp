@@ -31,6 +31,8 @@ class BlockTangents {
     std::shared_ptr<const Draw> draw;
   };
   Step measure(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) const;
+  // What that needs.
+  Demand demand(Objective<T>& objective) const;
 
  private:
   ParameterLayout layout_;

@@ -13,9 +13,9 @@ namespace {
 template <class T>
 class Blocks final : public Estimator<T> {
  public:
-  Blocks(const ParameterLayout& layout, const EstimatorOptions& options)
-      : tangents_(layout, options.law, options.tangents, options.seed),
-        whole_(make_probe(options.law, layout, options.seed)) {}
+  Blocks(const EstimatorTarget& target, const EstimatorOptions& options)
+      : tangents_(target.layout, options.law, options.tangents, options.seed),
+        whole_(make_probe(options.law, target.layout, options.seed)) {}
   std::string_view name() const override { return "blocks"; }
   Index slopes() const override { return tangents_.blocks() * tangents_.count(); }
   std::vector<double> entry_variances(const GradientView& gradient) const override {
@@ -39,6 +39,8 @@ class Blocks final : public Estimator<T> {
     return total;
   }
 
+  Demand demand(Objective<T>& objective) const override { return tangents_.demand(objective); }
+
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override {
     auto [found, draw] = tangents_.measure(objective, parameters, step);
     const auto count = static_cast<std::size_t>(tangents_.count());
@@ -57,7 +59,7 @@ class Blocks final : public Estimator<T> {
       noise.snr_low = std::min(noise.snr_low, snr.low);
       noise.snr_high = std::max(noise.snr_high, snr.high);
     }
-    return {found.loss, std::move(found.slopes), std::move(coefficients), draw, noise};
+    return {std::move(found), std::move(coefficients), draw, noise};
   }
 
  private:
@@ -67,12 +69,8 @@ class Blocks final : public Estimator<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Estimator<T>> blocks_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  return std::make_unique<Blocks<T>>(layout, options);
+EstimatorFamily blocks_family() {
+  return estimator_family<Blocks>("blocks", "K slopes for each block of parameters alone");
 }
-
-template std::unique_ptr<Estimator<float>> blocks_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> blocks_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
 
 }  // namespace slopewise

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <type_traits>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/statistics/distributions.hpp"
@@ -14,11 +15,9 @@
 
 namespace slopewise {
 
-GradientEstimate::GradientEstimate(double loss, std::vector<double> slopes, std::vector<double> coefficients,
-                                   std::shared_ptr<const Draw> draw, NoiseEstimate noise, PriorTerm prior,
-                                   std::vector<double> block_slopes)
-    : loss_(loss),
-      slopes_(std::move(slopes)),
+GradientEstimate::GradientEstimate(Slopes found, std::vector<double> coefficients, std::shared_ptr<const Draw> draw,
+                                   NoiseEstimate noise, PriorTerm prior, std::vector<double> block_slopes)
+    : found_(std::move(found)),
       coefficients_(std::move(coefficients)),
       draw_(std::move(draw)),
       prior_(std::move(prior)),
@@ -27,9 +26,10 @@ GradientEstimate::GradientEstimate(double loss, std::vector<double> slopes, std:
   if (prior_.vector) require_size(prior_.vector->size());
 }
 
-GradientEstimate::GradientEstimate(double loss, std::vector<double> gradient)
-    : loss_(loss), prior_{.vector = std::make_shared<const std::vector<double>>(std::move(gradient)), .slopes = {}} {
-  const double square = squared_norm();
+template <class T>
+GradientEstimate::GradientEstimate(double loss, std::shared_ptr<const DenseGradient<T>> gradient)
+    : found_{.loss = loss, .slopes = {}} {
+  const double square = gradient->squared_norm();
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   noise_ = {.squared_norm = square,
             .squared_norm_low = square,
@@ -38,18 +38,62 @@ GradientEstimate::GradientEstimate(double loss, std::vector<double> gradient)
             .residual_squared_norm = 0,
             .snr_low = kInfinity,
             .snr_high = kInfinity};
+  append(std::move(gradient));
+}
+
+template <class T>
+GradientEstimate::GradientEstimate(double loss, std::shared_ptr<const DenseGradient<T>> gradient, NoiseEstimate noise,
+                                   std::vector<ActivityNoise> activities, double activity_variance)
+    : found_{.loss = loss, .slopes = {}},
+      activities_(std::move(activities)),
+      activity_variance_(activity_variance),
+      noise_(noise) {
+  append(std::move(gradient));
+}
+
+template <class T>
+void GradientEstimate::append(std::shared_ptr<const DenseGradient<T>> rest) {
+  if (floats_ || doubles_) throw ArgumentError("gradient estimate: expected one dense part, found a second one");
+  if constexpr (std::is_same_v<T, float>) {
+    floats_ = std::move(rest);
+  } else {
+    doubles_ = std::move(rest);
+  }
+}
+
+GradientEstimate GradientEstimate::without_rest() const {
+  GradientEstimate estimate = *this;
+  estimate.floats_.reset();
+  estimate.doubles_.reset();
+  return estimate;
+}
+
+std::optional<double> GradientEstimate::slope() const {
+  if (!activities_.empty()) {
+    double signal = 0;
+    for (const ActivityNoise& noise : activities_) signal += noise.signal;
+    return std::sqrt(signal);
+  }
+  if (slopes().empty()) return std::nullopt;
+  return std::sqrt(std::inner_product(slopes().begin(), slopes().end(), slopes().begin(), 0.0) /
+                   static_cast<double>(slopes().size()));
+}
+
+Index GradientEstimate::implicit_size() const {
+  return draw_ ? draw_->layout().size : 0;
 }
 
 Index GradientEstimate::size() const {
-  return draw_ ? draw_->layout().size : static_cast<Index>(prior_.vector->size());
+  return implicit_size() + (floats_ ? floats_->size() : doubles_ ? doubles_->size() : 0);
 }
 
-// Tangents are finite, so only coefficients and the dense part are looked at.
+// Tangents are finite, so only coefficients and dense parts are looked at.
 bool GradientEstimate::finite() const {
   const auto all_finite = [](const std::vector<double>& numbers) {
     return std::all_of(numbers.begin(), numbers.end(), [](double x) { return std::isfinite(x); });
   };
-  return all_finite(coefficients_) && (!prior_.vector || (std::isfinite(prior_.scale) && all_finite(*prior_.vector)));
+  return all_finite(coefficients_) && (!prior_.vector || (std::isfinite(prior_.scale) && all_finite(*prior_.vector))) &&
+         (!floats_ || floats_->finite()) && (!doubles_ || doubles_->finite());
 }
 
 void GradientEstimate::scale_coefficients(std::span<const double> factors) {
@@ -58,6 +102,7 @@ void GradientEstimate::scale_coefficients(std::span<const double> factors) {
         fmt::format("gradient estimate: expected {} factors, found {}", coefficients_.size(), factors.size()));
   }
   for (std::size_t k = 0; k < factors.size(); ++k) coefficients_[k] *= factors[k];
+  clipped_ += std::ranges::count_if(factors, [](double factor) { return factor < 1; });
 }
 
 void GradientEstimate::require_size(std::size_t found) const {
@@ -73,23 +118,31 @@ std::vector<double> GradientEstimate::scaled(double factor) const {
 }
 
 template <class T>
-void GradientEstimate::add_prior(std::span<T> numbers, double factor) const {
-  const double scale = factor * prior_.scale;
-  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] += static_cast<T>(scale * (*prior_.vector)[i]);
-}
-
-template <class T>
 void GradientEstimate::add(std::span<T> numbers, double factor) const {
   require_size(numbers.size());
-  if (prior_.vector) add_prior(numbers, factor);
-  if (draw_) draw_->add_to(scaled(factor), numbers);
+  const std::span<T> body = numbers.first(static_cast<std::size_t>(implicit_size()));
+  const std::span<T> rest = numbers.subspan(body.size());
+  const double scale = factor * prior_.scale;
+  for (std::size_t i = 0; prior_.vector && i < body.size(); ++i) body[i] += static_cast<T>(scale * (*prior_.vector)[i]);
+  if (draw_) draw_->add_to(scaled(factor), body);
+  if (floats_) floats_->add_to(rest, factor);
+  if (doubles_) doubles_->add_to(rest, factor);
 }
 
 template <class T>
 void GradientEstimate::add(Parameters<T>& theta, double factor) const {
   require_size(static_cast<std::size_t>(theta.size()));
-  if (prior_.vector) add_prior(theta.edit(), factor);
+  const Index body = implicit_size();
+  if (prior_.vector) {
+    theta.add(0, body, static_cast<T>(factor * prior_.scale), [&](Index first, Index count, T* scratch) {
+      const double* from = prior_.vector->data() + first;
+      std::transform(from, from + count, scratch, [](double entry) { return static_cast<T>(entry); });
+      return static_cast<const T*>(scratch);
+    });
+  }
   if (draw_) draw_->add_to(scaled(factor), theta);
+  if (floats_) floats_->add_to(theta, body, factor);
+  if (doubles_) doubles_->add_to(theta, body, factor);
 }
 
 void GradientEstimate::add_to(std::span<float> numbers, double factor) const {
@@ -114,12 +167,21 @@ void GradientEstimate::materialize(std::span<double> out) const {
   add(out, 1);
 }
 
+std::span<const float> GradientEstimate::held_floats() const {
+  return floats_ && implicit_size() == 0 ? floats_->values() : std::span<const float>();
+}
+std::span<const double> GradientEstimate::held_doubles() const {
+  return doubles_ && implicit_size() == 0 ? doubles_->values() : std::span<const double>();
+}
+
 double GradientEstimate::entry(Index i) const {
   if (i < 0 || i >= size()) {
     throw ArgumentError(fmt::format("gradient estimate: entry {}: expected 0 to {}", i, size() - 1));
   }
+  if (const Index in_rest = i - implicit_size(); in_rest >= 0)
+    return floats_ ? floats_->entry(in_rest) : doubles_->entry(in_rest);
   double total = prior_.vector ? prior_.scale * (*prior_.vector)[static_cast<std::size_t>(i)] : 0;
-  for (Index k = 0; draw_ && k < draw_->count(); ++k) {
+  for (Index k = 0; k < draw_->count(); ++k) {
     double v = 0;
     draw_->fill(k, i, std::span(&v, 1));
     total += coefficients_[static_cast<std::size_t>(k)] * v;
@@ -128,12 +190,22 @@ double GradientEstimate::entry(Index i) const {
 }
 
 double GradientEstimate::squared_norm() const {
-  if (!draw_) return dot(prior_.vector->data(), prior_.vector->data(), size());
-  if (!prior_.vector && draw_->count() == 1) return coefficients_[0] * coefficients_[0] * draw_->squared_norm(0);
+  const double rest = floats_ ? floats_->squared_norm() : doubles_ ? doubles_->squared_norm() : 0;
+  if (!draw_) return rest;
+  if (!prior_.vector && draw_->count() == 1) return coefficients_[0] * coefficients_[0] * draw_->squared_norm(0) + rest;
   std::vector<double> whole(static_cast<std::size_t>(size()));
   materialize(whole);
   return dot(whole.data(), whole.data(), size());
 }
+
+template GradientEstimate::GradientEstimate(double, std::shared_ptr<const DenseGradient<float>>);
+template GradientEstimate::GradientEstimate(double, std::shared_ptr<const DenseGradient<double>>);
+template GradientEstimate::GradientEstimate(double, std::shared_ptr<const DenseGradient<float>>, NoiseEstimate,
+                                            std::vector<ActivityNoise>, double);
+template GradientEstimate::GradientEstimate(double, std::shared_ptr<const DenseGradient<double>>, NoiseEstimate,
+                                            std::vector<ActivityNoise>, double);
+template void GradientEstimate::append(std::shared_ptr<const DenseGradient<float>>);
+template void GradientEstimate::append(std::shared_ptr<const DenseGradient<double>>);
 
 NoiseEstimate estimate_noise(const Probe& probe, std::span<const double> slopes) {
   const auto count = static_cast<double>(slopes.size());

@@ -1,18 +1,26 @@
 // Estimators: from slopes and probes to a gradient, each with its own predicted bias and variance.
 #pragma once
 
+#include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
+#include "slopewise/estimate/activity_options.hpp"
 #include "slopewise/estimate/estimate.hpp"
 #include "slopewise/objective/objective.hpp"
+#include "slopewise/program/program.hpp"
+#include "slopewise/program/sites.hpp"
 #include "slopewise/tensor/state.hpp"
 
 namespace slopewise {
 
 // What theory says of an estimate, given the gradient and what the estimator remembers. Nothing here looks at a sample.
+// What is not known is NaN.
 class Prediction {
  public:
   virtual ~Prediction() = default;
@@ -24,8 +32,11 @@ class Prediction {
   virtual std::vector<double> entry_variances(const GradientView& gradient) const = 0;
   // tr V = E‖g − E g‖².
   virtual double total_variance(const GradientView& gradient) const = 0;
+  // E[g·∇/(‖g‖ ‖∇‖)].
+  virtual double mean_cosine(const GradientView& gradient) const;
 };
 
+// Predictions of the estimator itself are those that follow from ∇ alone.
 template <class T>
 class Estimator : public Prediction {
  public:
@@ -34,17 +45,30 @@ class Estimator : public Prediction {
   virtual Index slopes() const = 0;
   virtual Index losses() const { return 0; }
   // The estimate at θ; `step` picks the tangents. A function of these and of what was learned. Throws what the
-  // objective throws.
+  // objective throws. An estimate may share memory with the objective: it is valid until the objective's next gradient.
   virtual GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) = 0;
+  // What an estimate needs, tangents and what is remembered among it; the objective's batch is that of the steps.
+  virtual Demand demand(Objective<T>& objective) const;
+  // Whether g = (1/K) Σ s_k v_k along independent standard normal tangents, so that what clipping does follows.
+  virtual bool slopes_are_gaussian() const { return false; }
+  // The prediction at θ, where more than ∇ decides it; this estimator's own otherwise. Valid until the next learn(),
+  // and as long as estimator and objective. Throws what the objective throws.
+  virtual std::shared_ptr<const Prediction> prediction(Objective<T>& objective, const Parameters<T>& parameters);
 
-  // Takes an estimate made by estimate() into what this estimator remembers for later ones: a prior, scales, a
-  // subspace. As that is known before the next tangents are drawn, it costs no bias.
-  virtual void learn(const GradientEstimate&) {}
-  // What was learned, by name, and from how many estimates; nothing for estimators that do not learn.
-  virtual StateView<double> state() const { return {}; }
+  // Takes the last estimate into what this estimator remembers for later ones: a prior, scales, a subspace, a rate. As
+  // that is known before the next tangents are drawn, it costs no bias. `pace`: the share of the full pace at which
+  // priors of activities learn, beside the learning rate's share of its largest.
+  virtual void learn(const GradientEstimate&, double /*pace*/ = 1) {}
+  // What was learned, in parts by name; nothing for estimators that do not learn.
+  virtual std::vector<StatePart> state() const { return {}; }
   // Goes on where the estimator that had this state was. Throws ArgumentError for other names or a negative count,
   // ShapeError for other sizes, and changes nothing then.
-  virtual void restore(const StateView<double>& state) { detail::check_state(name(), state, {}); }
+  virtual void restore(const std::vector<StatePart>& state);
+  // The learning rate for the next step, where the estimator knows one.
+  virtual std::optional<double> rate() const { return std::nullopt; }
+  // ‖∂loss/∂h − m‖² over ‖∂loss/∂h‖² at each site, m what is expected there, from slopes of tangents that enter there
+  // alone; empty where nothing is expected.
+  virtual std::vector<double> residuals(Objective<T>&, const Parameters<T>&, std::uint32_t /*step*/) { return {}; }
 };
 
 // Where dense tangents are between the pushforward and the step: in memory, drawn once; or nowhere, drawn again
@@ -53,8 +77,8 @@ class Estimator : public Prediction {
 enum class TangentStorage { kAuto, kStored, kDrawn };
 
 struct EstimatorOptions {
-  std::string law = "gaussian";  // of the tangents (probe.hpp)
-  Index tangents = 1;            // K
+  std::string law = "gaussian";  // of the tangents (probe.hpp); of activities': independent entries (entries.hpp)
+  Index tangents = 1;            // K; for activities of each example, 0 where the prior is neither corrected nor taught
   std::uint64_t seed = 1;
   double epsilon = 1e-3;  // step of central differences
   // γ in (0, 1] of running means of past estimates, m += γ (g − m) (1 − γ is the momentum β); 0: SNR/(1 + SNR) of the
@@ -63,6 +87,28 @@ struct EstimatorOptions {
   double isotropic_share = 0.5;  // α in (0, 1] of "guided": the part of E‖v‖² that is the same in all directions
   Index subspace = 8;            // of "guided": past estimates that span its subspace
   TangentStorage storage = TangentStorage::kAuto;
+  ActivityOptions activity;  // of "activities"
+
+  // What wraps the estimator.
+  // The gradient of what follows the last site of a program is exact, (p − y) aᵀ, both factors being known on the way
+  // forward; nothing said: for activities alone.
+  std::optional<bool> exact_head = std::nullopt;
+  double clip_slope = std::numeric_limits<double>::infinity();  // largest |s_k|
+  double clip_quantile = 1;                                     // share of slopes that are not clipped; 1: all
+  bool auto_rate = false;  // rate() from slopes and second-order terms (AutoRate), which clips slopes by itself
+};
+
+// What an estimator is made for: any objective of a layout; or a program's, whose activities can be reached.
+struct EstimatorTarget {
+  EstimatorTarget(const ParameterLayout& of_objective) : layout(of_objective) {}
+  EstimatorTarget(const Program& of_program, ActivitySites with_sites)
+      : layout(of_program.layout()), program(&of_program), sites(std::move(with_sites)) {}
+  // Throws ArgumentError, in the name of the estimator, where no program is given or no hidden activities.
+  void require_sites(std::string_view estimator) const;
+
+  const ParameterLayout& layout;
+  const Program* program = nullptr;
+  ActivitySites sites;
 };
 
 // "forward": (1/K) Σ s_k v_k, the forward gradient (Baydin et al. 2022). "shrunk": that times SNR/(1 + SNR), the least
@@ -78,12 +124,51 @@ struct EstimatorOptions {
 // 1/√|m_i|.
 //
 // "blocks": K slopes for each block alone. "guided": tangents partly in the span of past estimates (Maheswaranathan et
-// al. 2019, arXiv 1806.10230), biased towards it; Gaussian.
+// al. 2019, arXiv 1806.10230), biased towards it; Gaussian. "activities": tangents at hidden activities, one for each
+// example (activity.hpp); of programs alone.
 const std::vector<std::string>& estimator_names();
 std::string_view estimator_summary(std::string_view name);
-// Throws ArgumentError for an unknown name or options that do not fit.
+// Throws ArgumentError for an unknown name or options that do not fit. The program must outlive the estimator.
 template <class T>
-std::unique_ptr<Estimator<T>> make_estimator(std::string_view name, const ParameterLayout& layout,
+std::unique_ptr<Estimator<T>> make_estimator(std::string_view name, const EstimatorTarget& target,
                                              const EstimatorOptions& options);
+
+// An estimator by name, in both precisions.
+struct EstimatorFamily {
+  // What is made from (target, options).
+  template <class T>
+  using Make = std::function<std::unique_ptr<Estimator<T>>(const EstimatorTarget&, const EstimatorOptions&)>;
+  std::string name, summary;
+  Make<float> make_float;
+  Make<double> make_double;
+  bool sees_to_head = false;  // EstimatorOptions::exact_head is the estimator's own affair
+};
+// The family of a class template E whose instances are made from (target, options).
+template <template <class> class E>
+EstimatorFamily estimator_family(std::string name, std::string summary) {
+  return {std::move(name), std::move(summary),
+          [](const EstimatorTarget& target, const EstimatorOptions& options) {
+            return std::make_unique<E<float>>(target, options);
+          },
+          [](const EstimatorTarget& target, const EstimatorOptions& options) {
+            return std::make_unique<E<double>>(target, options);
+          },
+          false};
+}
+// The same of a callable make(std::type_identity<T>, target, options) for both T.
+template <class Make>
+EstimatorFamily estimator_family(std::string name, std::string summary, Make make) {
+  return {std::move(name), std::move(summary),
+          [make](const EstimatorTarget& target, const EstimatorOptions& options) {
+            return make(std::type_identity<float>{}, target, options);
+          },
+          [make](const EstimatorTarget& target, const EstimatorOptions& options) {
+            return make(std::type_identity<double>{}, target, options);
+          },
+          false};
+}
+// Makes it known to make_estimator and estimator_names. Throws ArgumentError for a name that is taken. Before other
+// threads make estimators.
+void register_estimator(EstimatorFamily family);
 
 }  // namespace slopewise

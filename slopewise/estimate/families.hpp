@@ -6,32 +6,19 @@
 
 namespace slopewise {
 
-template <class T>
-std::unique_ptr<Estimator<T>> forward_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> frame_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> central_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> projection_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> exact_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> shrunk_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> blocks_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> momentum_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> momentum_fitted_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> momentum_tangent_estimator(const ParameterLayout& layout,
-                                                         const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> block_scales_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> entry_scales_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
-template <class T>
-std::unique_ptr<Estimator<T>> guided_estimator(const ParameterLayout& layout, const EstimatorOptions& options);
+EstimatorFamily forward_family();
+EstimatorFamily shrunk_family();
+EstimatorFamily projection_family();
+EstimatorFamily frame_family();
+EstimatorFamily central_family();
+EstimatorFamily blocks_family();
+EstimatorFamily momentum_family();
+EstimatorFamily momentum_fitted_family();
+EstimatorFamily momentum_tangent_family();
+EstimatorFamily block_scales_family();
+EstimatorFamily entry_scales_family();
+EstimatorFamily guided_family();
+EstimatorFamily activities_family();
+EstimatorFamily exact_family();
 
 }  // namespace slopewise

@@ -15,11 +15,8 @@ namespace {
 template <class T>
 class Forward : public Estimator<T> {
  public:
-  Forward(const ParameterLayout& layout, const EstimatorOptions& options, std::string_view name, bool shrunk = false)
-      : source_(layout, options), name_(name) {
-    const double snr = source_.probe().snr(source_.count()).low;
-    if (shrunk && std::isfinite(snr)) factor_ = snr / (1 + snr);
-  }
+  Forward(const EstimatorTarget& target, const EstimatorOptions& options, std::string_view name = "forward")
+      : source_(target.layout, options), name_(name) {}
   std::string_view name() const override { return name_; }
   Index slopes() const override { return source_.count(); }
   std::vector<double> mean(const GradientView& gradient) const override {
@@ -38,6 +35,11 @@ class Forward : public Estimator<T> {
   double total_variance(const GradientView& gradient) const override {
     return factor_ * factor_ * source_.probe().total_variance(gradient, source_.count());
   }
+  double mean_cosine(const GradientView&) const override {
+    return detail::mean_cosine(source_.probe(), source_.count());
+  }
+  Demand demand(Objective<T>& objective) const override { return source_.demand(objective); }
+  bool slopes_are_gaussian() const override { return source_.probe().gaussian(); }
 
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override {
     const auto [draw, tangents] = source_.draw(step);
@@ -47,10 +49,13 @@ class Forward : public Estimator<T> {
     NoiseEstimate noise = estimate_noise(source_.probe(), found.slopes);
     noise.snr_low /= factor_ * factor_;
     noise.snr_high /= factor_ * factor_;
-    return {found.loss, std::move(found.slopes), std::move(coefficients), draw, noise};
+    return {std::move(found), std::move(coefficients), draw, noise};
   }
 
  protected:
+  const Probe& probe() const { return source_.probe(); }
+  Index tangent_bytes() const { return source_.bytes(); }
+  void scale(double factor) { factor_ = factor; }
   virtual Slopes measure(Objective<T>& objective, const Parameters<T>& parameters, const Tangents<T>& tangents) {
     return objective.slopes(parameters, tangents);
   }
@@ -62,15 +67,44 @@ class Forward : public Estimator<T> {
 };
 
 template <class T>
+class Shrunk final : public Forward<T> {
+ public:
+  Shrunk(const EstimatorTarget& target, const EstimatorOptions& options) : Forward<T>(target, options, "shrunk") {
+    const double snr = this->probe().snr(options.tangents).low;
+    if (std::isfinite(snr)) this->scale(snr / (1 + snr));
+  }
+  bool slopes_are_gaussian() const override { return false; }
+};
+
+template <class T>
+class Frame final : public Forward<T> {
+ public:
+  Frame(const EstimatorTarget& target, EstimatorOptions options) : Forward<T>(target, along_frame(options), "frame") {}
+
+ private:
+  static EstimatorOptions& along_frame(EstimatorOptions& options) {
+    options.law = "frame";
+    return options;
+  }
+};
+
+template <class T>
 class Central final : public Forward<T> {
  public:
-  Central(const ParameterLayout& layout, const EstimatorOptions& options)
-      : Forward<T>(layout, options, "central"), epsilon_(options.epsilon) {
+  Central(const EstimatorTarget& target, const EstimatorOptions& options)
+      : Forward<T>(target, options, "central"), epsilon_(options.epsilon) {
     if (!(epsilon_ > 0))
       throw ArgumentError(fmt::format("central: expected a step epsilon above 0, found {}", epsilon_));
   }
   Index slopes() const override { return 0; }
   Index losses() const override { return 2 * Forward<T>::slopes() + 1; }
+  bool slopes_are_gaussian() const override { return false; }
+  Demand demand(Objective<T>& objective) const override {
+    Demand demand = Estimator<T>::demand(objective);
+    // The tangents, one of them written out, and θ moved along it.
+    demand.bytes += Forward<T>::tangent_bytes() + 2 * objective.size() * static_cast<Index>(sizeof(T));
+    return demand;
+  }
 
  private:
   Slopes measure(Objective<T>& objective, const Parameters<T>& parameters, const Tangents<T>& tangents) override {
@@ -81,32 +115,18 @@ class Central final : public Forward<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Estimator<T>> forward_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  return std::make_unique<Forward<T>>(layout, options, "forward");
+EstimatorFamily forward_family() {
+  return estimator_family<Forward>("forward", "mean of K slopes times their tangents");
 }
-template <class T>
-std::unique_ptr<Estimator<T>> shrunk_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  return std::make_unique<Forward<T>>(layout, options, "shrunk", true);
+EstimatorFamily shrunk_family() {
+  return estimator_family<Shrunk>("shrunk",
+                                  "forward gradient times SNR/(1 + SNR), the least mean squared error (biased)");
 }
-template <class T>
-std::unique_ptr<Estimator<T>> frame_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  EstimatorOptions frame = options;
-  frame.law = "frame";
-  return std::make_unique<Forward<T>>(layout, frame, "frame");
+EstimatorFamily frame_family() {
+  return estimator_family<Frame>("frame", "forward gradient along K orthogonal tangents");
 }
-template <class T>
-std::unique_ptr<Estimator<T>> central_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  return std::make_unique<Central<T>>(layout, options);
+EstimatorFamily central_family() {
+  return estimator_family<Central>("central", "central differences of the loss along K tangents (SPSA, MeZO)");
 }
-
-template std::unique_ptr<Estimator<float>> forward_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> forward_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> shrunk_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> shrunk_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> frame_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> frame_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> central_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> central_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
 
 }  // namespace slopewise

@@ -56,10 +56,10 @@ class GuidedDraw final : public DrawOf<GuidedDraw> {
 template <class T>
 class Guided final : public Estimator<T> {
  public:
-  Guided(const ParameterLayout& layout, const EstimatorOptions& options)
+  Guided(const EstimatorTarget& target, const EstimatorOptions& options)
       : share_(options.isotropic_share),
         subspace_(options.subspace),
-        source_(layout, options, true),
+        source_(target.layout, options, true),
         basis_(std::make_shared<const Basis>()) {
     if (options.law != "gaussian")
       throw ArgumentError(fmt::format("guided: expected the law gaussian, found '{}'", options.law));
@@ -67,12 +67,12 @@ class Guided final : public Estimator<T> {
       throw ArgumentError(
           fmt::format("guided: isotropic_share: expected a number above 0 and up to 1, found {}", share_));
     }
-    if (subspace_ < 1 || subspace_ > layout.size) {
+    if (subspace_ < 1 || subspace_ > target.layout.size) {
       throw ArgumentError(
-          fmt::format("guided: subspace: expected 1 to n = {} dimensions, found {}", layout.size, subspace_));
+          fmt::format("guided: subspace: expected 1 to n = {} dimensions, found {}", target.layout.size, subspace_));
     }
     past_.assign(static_cast<std::size_t>(subspace_),
-                 {.name = "", .values = Vector(static_cast<std::size_t>(layout.size))});
+                 {.name = "", .values = Vector(static_cast<std::size_t>(target.layout.size))});
     for (std::size_t j = 0; j < past_.size(); ++j) past_[j].name = fmt::format("past_{}", j);
   }
   std::string_view name() const override { return "guided"; }
@@ -103,6 +103,12 @@ class Guided final : public Estimator<T> {
            static_cast<double>(source_.count());
   }
 
+  Demand demand(Objective<T>& objective) const override {
+    Demand demand = source_.demand(objective);
+    demand.bytes += 2 * static_cast<Index>(sizeof(double)) * subspace_ * objective.size();  // the past and its basis
+    return demand;
+  }
+
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override {
     // Entries from n on of the tangent's own stream: the isotropic part takes those before.
     const Probe& probe = source_.probe();
@@ -120,23 +126,26 @@ class Guided final : public Estimator<T> {
     Slopes found = objective.slopes(parameters, tangents);
     Vector weights = found.slopes;
     for (double& weight : weights) weight /= static_cast<double>(count);
-    return {found.loss, found.slopes, std::move(weights), draw, noise_of(found.slopes)};
+    const NoiseEstimate noise = noise_of(found.slopes);
+    return {std::move(found), std::move(weights), draw, noise};
   }
 
-  void learn(const GradientEstimate& estimate) override {
+  void learn(const GradientEstimate& estimate, double) override {
     std::vector<double>& oldest = past_[static_cast<std::size_t>(steps_ % subspace_)].values;
     estimate.materialize(std::span(oldest));
     ++steps_;
     derive();
   }
-  StateView<double> state() const override { return detail::view_of(steps_, past_); }
-  void restore(const StateView<double>& state) override {
-    detail::copy_state(name(), state, past_);
-    steps_ = state.steps;
+  std::vector<StatePart> state() const override { return {{name_of_state(), detail::view_of(steps_, past_)}}; }
+  void restore(const std::vector<StatePart>& state) override {
+    const StateView<double>& past = detail::part_of<double>(name(), state, name_of_state());
+    detail::copy_state(name(), past, past_);
+    steps_ = past.steps;
     derive();
   }
 
  private:
+  static std::string name_of_state() { return "subspace"; }
   // Σ = isotropic() I + guided() U Uᵀ.
   double isotropic() const { return basis_->empty() ? 1 : share_; }
   double guided() const {
@@ -186,12 +195,8 @@ class Guided final : public Estimator<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Estimator<T>> guided_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  return std::make_unique<Guided<T>>(layout, options);
+EstimatorFamily guided_family() {
+  return estimator_family<Guided>("guided", "tangents partly in the span of past estimates (biased)");
 }
-
-template std::unique_ptr<Estimator<float>> guided_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> guided_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
 
 }  // namespace slopewise

@@ -22,16 +22,15 @@ constexpr double kFitMemory = 100;
 template <class T>
 class Informed final : public Estimator<T> {
  public:
-  Informed(std::string_view name, const ParameterLayout& layout, const EstimatorOptions& options,
-           Information information)
-      : name_(name),
+  Informed(std::string name, const ParameterLayout& layout, const EstimatorOptions& options, Information information)
+      : name_(std::move(name)),
         layout_(layout),
         known_(std::move(information)),
         source_(layout, options, known_.scales && !known_.scales->by_block()) {
     if (known_.scales && known_.scales->by_block())
       blocks_ = std::make_unique<detail::BlockTangents<T>>(layout, options.law, 1, options.seed);
     if (const auto m = prior(); m && static_cast<Index>(m->size()) != layout.size) {
-      throw ShapeError(fmt::format("{}: prior: expected {} entries, one for each parameter, found {}", name,
+      throw ShapeError(fmt::format("{}: prior: expected {} entries, one for each parameter, found {}", name_,
                                    layout.size, m->size()));
     }
   }
@@ -75,11 +74,11 @@ class Informed final : public Estimator<T> {
     const NoiseEstimate noise = noise_of(found.slopes, coefficients, block_slopes);
     for (double& coefficient : coefficients) coefficient /= static_cast<double>(source_.count());
     // D⁻¹ z = D⁻² v, with v where the pushforward has read it.
-    return {found.loss, std::move(found.slopes), std::move(coefficients), scaled(draw, -2),
-            noise,      std::move(term),         std::move(block_slopes)};
+    return {std::move(found), std::move(coefficients), scaled(draw, -2), noise,
+            std::move(term),  std::move(block_slopes)};
   }
 
-  void learn(const GradientEstimate& estimate) override {
+  void learn(const GradientEstimate& estimate, double) override {
     ++steps_;
     const std::vector<double>& expected = estimate.prior().slopes;
     for (std::size_t i = 0; i < fit_.size(); ++i) fit_[i] *= 1 - 1 / kFitMemory;
@@ -90,18 +89,10 @@ class Informed final : public Estimator<T> {
     if (known_.prior) known_.prior->learn(estimate);
     if (known_.scales) known_.scales->learn(estimate);
   }
-  StateView<double> state() const override {
-    StateView<double> all{.steps = steps_, .vectors = {}};
-    const auto append = [&](const StateView<double>& part) {
-      all.vectors.insert(all.vectors.end(), part.vectors.begin(), part.vectors.end());
-    };
-    if (known_.prior) append(known_.prior->state());
-    if (fits_prior()) all.vectors.push_back({"prior_fit", fit_});
-    if (known_.scales) append(known_.scales->state());
-    return all;
-  }
-  void restore(const StateView<double>& state) override {
-    detail::check_state(name_, state, this->state());
+  std::vector<StatePart> state() const override { return {{"memory", memory()}}; }
+  void restore(const std::vector<StatePart>& parts) override {
+    const StateView<double>& state = detail::part_of<double>(name_, parts, "memory");
+    detail::check_state(name_, state, memory());
     const auto part = [&](const StateView<double>& of) {
       StateView<double> found{.steps = state.steps, .vectors = {}};
       for (const auto& vector : of.vectors) found.vectors.push_back(named(state, vector.name));
@@ -112,8 +103,28 @@ class Informed final : public Estimator<T> {
     if (known_.scales) known_.scales->restore(part(known_.scales->state()));
     steps_ = state.steps;
   }
+  Demand demand(Objective<T>& objective) const override {
+    Demand demand = source_.demand(objective);
+    for (const StatePart& part : state()) demand.bytes += part.bytes();
+    if (known_.prior_scale == PriorScale::kMeasured) {
+      const std::vector<TangentForm> dense(layout_.segments.size(), TangentForm::kDense);
+      demand += objective.slopes_demand(dense, 1);
+    }
+    if (blocks_) demand += blocks_->demand(objective);
+    return demand;
+  }
 
  private:
+  StateView<double> memory() const {
+    StateView<double> all{.steps = steps_, .vectors = {}};
+    const auto append = [&](const StateView<double>& part) {
+      all.vectors.insert(all.vectors.end(), part.vectors.begin(), part.vectors.end());
+    };
+    if (known_.prior) append(known_.prior->state());
+    if (fits_prior()) all.vectors.push_back({"prior_fit", fit_});
+    if (known_.scales) append(known_.scales->state());
+    return all;
+  }
   static const StateView<double>::Vector& named(const StateView<double>& state, std::string_view name) {
     return *std::ranges::find(state.vectors, name, &StateView<double>::Vector::name);
   }
@@ -176,7 +187,7 @@ class Informed final : public Estimator<T> {
     return noise;
   }
 
-  std::string_view name_;
+  std::string name_;
   ParameterLayout layout_;
   Information known_;
   detail::TangentSource<T> source_;
@@ -201,68 +212,57 @@ double learning_share(std::string_view name, const ParameterLayout& layout, cons
   return share;
 }
 
-template <class T>
-std::unique_ptr<Estimator<T>> momentum(std::string_view name, const ParameterLayout& layout,
-                                       const EstimatorOptions& options, PriorScale scale) {
-  const double share = learning_share(name, layout, options, scale == PriorScale::kOne);
-  return informed_estimator<T>(name, layout, options,
-                               {.prior = running_mean_prior(layout.size, share), .prior_scale = scale, .scales = {}});
+EstimatorFamily momentum(std::string name, std::string summary, PriorScale scale) {
+  return estimator_family(
+      name, std::move(summary),
+      [name, scale]<class T>(std::type_identity<T>, const EstimatorTarget& target, const EstimatorOptions& options) {
+        const double share = learning_share(name, target.layout, options, scale == PriorScale::kOne);
+        return informed_estimator<T>(
+            name, target.layout, options,
+            {.prior = running_mean_prior(target.layout.size, share), .prior_scale = scale, .scales = {}});
+      });
 }
 
 }  // namespace
 
 template <class T>
-std::unique_ptr<Estimator<T>> informed_estimator(std::string_view name, const ParameterLayout& layout,
+std::unique_ptr<Estimator<T>> informed_estimator(std::string name, const ParameterLayout& layout,
                                                  const EstimatorOptions& options, Information information) {
-  return std::make_unique<Informed<T>>(name, layout, options, std::move(information));
+  return std::make_unique<Informed<T>>(std::move(name), layout, options, std::move(information));
 }
 
-template <class T>
-std::unique_ptr<Estimator<T>> momentum_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  return momentum<T>("momentum", layout, options, PriorScale::kOne);
+EstimatorFamily momentum_family() {
+  return momentum("momentum", "running mean as control variate", PriorScale::kOne);
 }
-template <class T>
-std::unique_ptr<Estimator<T>> momentum_fitted_estimator(const ParameterLayout& layout,
-                                                        const EstimatorOptions& options) {
-  return momentum<T>("momentum-fitted", layout, options, PriorScale::kFitted);
+EstimatorFamily momentum_fitted_family() {
+  return momentum("momentum-fitted", "running mean as control variate, its scale fitted to earlier slopes",
+                  PriorScale::kFitted);
 }
-template <class T>
-std::unique_ptr<Estimator<T>> momentum_tangent_estimator(const ParameterLayout& layout,
-                                                         const EstimatorOptions& options) {
-  return momentum<T>("momentum-tangent", layout, options, PriorScale::kMeasured);
+EstimatorFamily momentum_tangent_family() {
+  return momentum("momentum-tangent", "running mean as control variate, its scale from a slope along it",
+                  PriorScale::kMeasured);
 }
-template <class T>
-std::unique_ptr<Estimator<T>> block_scales_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  return informed_estimator<T>("block-scales", layout, options, {.prior = {}, .scales = block_scales(layout)});
+EstimatorFamily block_scales_family() {
+  return estimator_family(
+      "block-scales", "tangents scaled to the gradient's norm in each block",
+      []<class T>(std::type_identity<T>, const EstimatorTarget& target, const EstimatorOptions& options) {
+        return informed_estimator<T>("block-scales", target.layout, options,
+                                     {.prior = {}, .scales = block_scales(target.layout)});
+      });
 }
-template <class T>
-std::unique_ptr<Estimator<T>> entry_scales_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  const double share = learning_share("entry-scales", layout, options, false);
-  return informed_estimator<T>("entry-scales", layout, options,
-                               {.prior = {}, .scales = entry_scales(layout.size, share)});
+EstimatorFamily entry_scales_family() {
+  return estimator_family(
+      "entry-scales", "tangents scaled to the running mean's entries",
+      []<class T>(std::type_identity<T>, const EstimatorTarget& target, const EstimatorOptions& options) {
+        const double share = learning_share("entry-scales", target.layout, options, false);
+        return informed_estimator<T>("entry-scales", target.layout, options,
+                                     {.prior = {}, .scales = entry_scales(target.layout.size, share)});
+      });
 }
 
-template std::unique_ptr<Estimator<float>> momentum_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> momentum_estimator<double>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> momentum_fitted_estimator<float>(const ParameterLayout&,
-                                                                            const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> momentum_fitted_estimator<double>(const ParameterLayout&,
-                                                                              const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> momentum_tangent_estimator<float>(const ParameterLayout&,
-                                                                             const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> momentum_tangent_estimator<double>(const ParameterLayout&,
-                                                                               const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> block_scales_estimator<float>(const ParameterLayout&,
-                                                                         const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> block_scales_estimator<double>(const ParameterLayout&,
-                                                                           const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> entry_scales_estimator<float>(const ParameterLayout&,
-                                                                         const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> entry_scales_estimator<double>(const ParameterLayout&,
-                                                                           const EstimatorOptions&);
-template std::unique_ptr<Estimator<float>> informed_estimator<float>(std::string_view, const ParameterLayout&,
+template std::unique_ptr<Estimator<float>> informed_estimator<float>(std::string, const ParameterLayout&,
                                                                      const EstimatorOptions&, Information);
-template std::unique_ptr<Estimator<double>> informed_estimator<double>(std::string_view, const ParameterLayout&,
+template std::unique_ptr<Estimator<double>> informed_estimator<double>(std::string, const ParameterLayout&,
                                                                        const EstimatorOptions&, Information);
 
 }  // namespace slopewise

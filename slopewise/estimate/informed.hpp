@@ -25,7 +25,7 @@ struct Information {
 // kMeasured once there is an m, and one more for each block where scales go by block. Throws ArgumentError for options
 // that do not fit, among them a prior_scale of kOne for running means that would diverge (prior.hpp).
 template <class T>
-std::unique_ptr<Estimator<T>> informed_estimator(std::string_view name, const ParameterLayout& layout,
+std::unique_ptr<Estimator<T>> informed_estimator(std::string name, const ParameterLayout& layout,
                                                  const EstimatorOptions& options, Information information);
 
 }  // namespace slopewise

@@ -40,12 +40,14 @@ class Mirror final : public ActivityPrior<T> {
   }
   std::string_view name() const override { return "mirror"; }
 
-  void begin(const Parameters<T>& theta, std::uint32_t step) override {
+  void begin(const Parameters<T>& theta) override {
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       const Layer& layer = layers_[l];
       follow(l, theta.values(layer.offset, layer.inputs * layer.outputs).data());
-      learn_pairs(l, step);
     }
+  }
+  void learn(std::span<const double>, std::uint32_t step) override {
+    for (std::size_t l = 0; l < layers_.size(); ++l) learn_pairs(l, step);
     ++this->steps_;
   }
 

@@ -15,16 +15,16 @@ namespace {
 template <class T>
 class Projection final : public Estimator<T> {
  public:
-  Projection(const ParameterLayout& layout, const EstimatorOptions& options) : source_(layout, options) {
+  Projection(const EstimatorTarget& target, const EstimatorOptions& options) : source_(target.layout, options) {
     if (!source_.probe().rotation_invariant()) {
       throw ArgumentError(fmt::format(
           "projection: expected a rotation-invariant law (gaussian, sphere, frame), found '{}'; the mean and "
           "variance of others' projections are not known",
           options.law));
     }
-    if (options.tangents > layout.size) {
+    if (options.tangents > target.layout.size) {
       throw ArgumentError(
-          fmt::format("projection: expected at most n = {} tangents, found {}", layout.size, options.tangents));
+          fmt::format("projection: expected at most n = {} tangents, found {}", target.layout.size, options.tangents));
     }
   }
   std::string_view name() const override { return "projection"; }
@@ -47,13 +47,18 @@ class Projection final : public Estimator<T> {
     return share() * (1 - share()) * gradient.squared_norm();
   }
 
+  double mean_cosine(const GradientView&) const override {
+    return detail::mean_cosine(source_.probe(), source_.count(), true);
+  }
+  Demand demand(Objective<T>& objective) const override { return source_.demand(objective); }
+
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override {
     const auto [draw, tangents] = source_.draw(step);
     Slopes found = objective.slopes(parameters, tangents);
     std::vector<double> coefficients = cholesky_solve(cholesky(gram_matrix(*draw), source_.count()), found.slopes);
     NoiseEstimate noise = estimate_noise(source_.probe(), found.slopes);
     noise.snr_low = noise.snr_high = 1 / (share() * (1 - share()));  // ‖∇‖² / tr V of this estimator
-    return {found.loss, std::move(found.slopes), std::move(coefficients), draw, noise};
+    return {std::move(found), std::move(coefficients), draw, noise};
   }
 
  private:
@@ -65,13 +70,8 @@ class Projection final : public Estimator<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Estimator<T>> projection_estimator(const ParameterLayout& layout, const EstimatorOptions& options) {
-  return std::make_unique<Projection<T>>(layout, options);
+EstimatorFamily projection_family() {
+  return estimator_family<Projection>("projection", "projection of the gradient on the span of K tangents (biased)");
 }
-
-template std::unique_ptr<Estimator<float>> projection_estimator<float>(const ParameterLayout&, const EstimatorOptions&);
-template std::unique_ptr<Estimator<double>> projection_estimator<double>(const ParameterLayout&,
-                                                                         const EstimatorOptions&);
 
 }  // namespace slopewise

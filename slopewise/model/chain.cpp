@@ -22,7 +22,7 @@ Layer dense(Index width) {
 
 Layer convolution(const NetworkSpec::Convolution& what) {
   return [what](const Node& x, double gain) {
-    const Node y = relu(conv2d(x, what.channels, 3, {.padding = 1}, gain));
+    const Node y = relu(conv2d(x, what.channels, 3, {.padding = what.padded ? 1 : 0}, gain));
     return what.pool ? max_pool(y, 2) : y;
   };
 }

@@ -13,14 +13,15 @@
 namespace slopewise {
 
 struct NetworkSpec {
-  // "logistic"; "mlp": linear layers of the widths `hidden`; "cnn": 3×3 convolutions to `channels`, padded, then
-  // `hidden`; "mixer": patches, each embedded in hidden[0] channels, then for each width a layer over the channels and
-  // one over the patches (Tolstikhin et al. 2021). Every layer ends in a ReLU.
+  // "logistic"; "mlp": linear layers of the widths `hidden`; "cnn": 3×3 convolutions, then `hidden`; "mixer": patches,
+  // each embedded in hidden[0] channels, then for each width a layer over the channels and one over the patches
+  // (Tolstikhin et al. 2021). Every layer ends in a ReLU.
   std::string family = "mlp";
   std::vector<Index> hidden = {256, 256};
   struct Convolution {
     Index channels = 32;
-    bool pool = false;  // 2×2 maximum after it
+    bool pool = false;   // 2×2 maximum after it
+    bool padded = true;  // by one pixel, so that the map keeps its size
   };
   std::vector<Convolution> convolutions = {};
   Index patch = 7;  // side of a mixer's patches

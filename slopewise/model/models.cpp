@@ -1,42 +1,63 @@
 #include "slopewise/model/models.hpp"
 
-#include <fmt/format.h>
-
-#include "slopewise/base/error.hpp"
-#include "slopewise/model/chain.hpp"
-#include "slopewise/program/ops.hpp"
+#include "slopewise/base/named.hpp"
 
 namespace slopewise {
 namespace {
 
-Model classifier(const Node& features, Index classes) {
-  if (classes < 2) throw ArgumentError(fmt::format("model: expected at least 2 classes, found {}", classes));
-  const Node logits = linear(features, classes);
-  return {.program = Program(cross_entropy(logits, Builder(logits).indices("label", {}))), .logits = logits.number()};
+struct Network {
+  std::string name, summary;
+  NetworkSpec spec;
+};
+
+const NamedTable<Network>& networks() {
+  static const NamedTable<Network> table(
+      "model",
+      {{"logistic", "multinomial logistic regression", {.family = "logistic", .hidden = {}}},
+       {"mlp", "two layers of 256 units", {.family = "mlp", .hidden = {256, 256}}},
+       {"mlp-256", "one layer of 256 units", {.family = "mlp", .hidden = {256}}},
+       {"mlp-1024", "two layers of 1024 units", {.family = "mlp", .hidden = {1024, 1024}}},
+       {"deep-64x512", "64 layers of 512 units", {.family = "mlp", .hidden = std::vector<Index>(64, 512)}},
+       {"cnn",
+        "PyTorch's MNIST example: convolutions to 32 and 64 channels, 128 units",
+        {.family = "cnn",
+         .hidden = {128},
+         .convolutions = {{.channels = 32, .padded = false}, {.channels = 64, .pool = true, .padded = false}}}},
+       {"baydin-cnn",
+        "four convolutions of 64 channels, 1024 units (Baydin et al. 2022)",
+        {.family = "cnn",
+         .hidden = {1024},
+         .convolutions = {{.channels = 64, .padded = false},
+                          {.channels = 64, .pool = true, .padded = false},
+                          {.channels = 64, .padded = false},
+                          {.channels = 64, .pool = true, .padded = false}}}},
+       {"mixer", "a small MLP-Mixer: patches of 7 pixels, 256 channels", {.family = "mixer", .hidden = {256, 256}}}});
+  return table;
 }
 
 }  // namespace
 
+const std::vector<std::string>& network_names() {
+  return networks().names();
+}
+std::string_view network_summary(std::string_view name) {
+  return networks().summary(name);
+}
+NetworkSpec named_network(std::string_view name) {
+  return networks().find(name).spec;
+}
+
+Model make_model(const NetworkSpec& spec, const Shape& image, Index classes) {
+  const ChainBlock whole = make_chain(spec, image, classes, false).front();
+  return {.program = *whole.program, .logits = whole.sites.logits, .sites = whole.sites};
+}
+
 Model logistic(Index inputs, Index classes) {
-  return mlp(inputs, {}, classes);
+  return make_model(named_network("logistic"), {inputs}, classes);
 }
 
 Model mlp(Index inputs, std::span<const Index> hidden, Index classes) {
-  const NetworkSpec spec{.family = "mlp", .hidden = {hidden.begin(), hidden.end()}};
-  const ChainBlock whole = make_chain(spec, {inputs}, classes, false).front();
-  return {.program = *whole.program, .logits = whole.sites.logits};
-}
-
-Model mnist_cnn(const Shape& image, Index classes) {
-  Node h = Builder().input("image", image);
-  for (const Index channels : {32, 64}) h = relu(conv2d(h, channels, 3));
-  return classifier(relu(linear(flatten(max_pool(h, 2)), 128)), classes);
-}
-
-Model baydin_cnn(const Shape& image, Index classes) {
-  Node h = Builder().input("image", image);
-  for (int stage = 0; stage < 2; ++stage) h = max_pool(relu(conv2d(relu(conv2d(h, 64, 3)), 64, 3)), 2);
-  return classifier(relu(linear(flatten(h), 1024)), classes);
+  return make_model({.family = "mlp", .hidden = {hidden.begin(), hidden.end()}}, {inputs}, classes);
 }
 
 }  // namespace slopewise

@@ -1,45 +1,49 @@
-// A program whose head, the layer after the last hidden activities, is differentiated exactly: what an estimator sees
-// is the rest of it, the body.
+// An objective whose head, the layer after the last hidden activities, is differentiated exactly: what an estimator
+// sees is the rest of it, the body.
 #pragma once
 
 #include <memory>
 
 #include "slopewise/objective/objective.hpp"
-#include "slopewise/program/runner.hpp"
+#include "slopewise/program/program.hpp"
 #include "slopewise/program/sites.hpp"
 
 namespace slopewise {
 
-// The objective's layout is that of the body's parameters, the first segments of the program's; θ is all of it. Slopes
-// come from the same pass as the head's gradient, (p − y) aᵀ, both factors of which are known on the way forward. Not
-// for central differences, which would move a θ of the body alone.
+// The layout is that of the body's parameters, the first segments of the program's; θ is all of it. Slopes come from
+// the same pass as the head's gradient, (p − y) aᵀ, both factors of which are known on the way forward. Not for central
+// differences, which would move a θ of the body alone.
 template <class T>
 class BodyObjective final : public Objective<T> {
  public:
-  // The program and the numbers that `batch` points to must outlive the objective. Throws ArgumentError where no
-  // parameters lie before the last site, or where body and head are not parted by it.
-  BodyObjective(const Program& program, const ActivitySites& sites, Precision precision);
+  // Throws ArgumentError where no parameters lie before the last site, or where body and head are not parted by it.
+  BodyObjective(const Program& program, const ActivitySites& sites);
+  // The objective of the whole program, which must outlive what is asked of this one.
+  void bind(Objective<T>& whole) { whole_ = &whole; }
 
   const ParameterLayout& layout() const override { return body_; }
-  double loss(const Parameters<T>& parameters) override;
+  double loss(const Parameters<T>& parameters) override { return whole_->loss(parameters); }
   Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
   double gradient(const Parameters<T>& parameters, std::span<T> out) override;
+  std::span<const T> output() const override { return whole_->output(); }
 
-  // Other examples.
-  void bind(Batch<T> batch) { batch_ = std::move(batch); }
-  // The head's gradient, entries [layout().size, n) of θ, at the θ of the last call of slopes() or gradient().
-  std::span<const T> head_gradient() const;
+  Demand loss_demand() const override { return whole_->loss_demand(); }
+  Demand slopes_demand(std::span<const TangentForm> forms, Index tangents, int order = 1) const override;
+  Demand gradient_demand() const override { return whole_->gradient_demand(); }
+
+  // The head's gradient, entries [layout().size, n) of θ, at the θ of the last call of slopes() or gradient(); given up
+  // by this object.
+  std::shared_ptr<const DenseGradient<T>> take_head_gradient() { return std::move(head_); }
 
  private:
-  Runner<T>& runner(std::unique_ptr<Runner<T>>& made, const Workload& workload);
+  GivenOptions options(std::span<const TangentForm> forms, Index tangents) const;
 
-  const Program& program_;
   Index cut_;
-  Precision precision_;
+  Index size_;            // n
+  std::size_t segments_;  // of the whole
   ParameterLayout body_;
-  Batch<T> batch_;
-  std::unique_ptr<Runner<T>> losses_, slopes_, exact_;
-  std::vector<T> gradient_;  // (n)
+  Objective<T>* whole_ = nullptr;
+  std::shared_ptr<DenseGradient<T>> head_;
 };
 
 }  // namespace slopewise

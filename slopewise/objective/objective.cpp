@@ -9,6 +9,29 @@
 namespace slopewise {
 
 template <class T>
+Slopes Objective<T>::curvatures(const Parameters<T>&, const Tangents<T>&) {
+  throw ArgumentError("curvatures: expected an objective that has second-order terms: a program's");
+}
+
+template <class T>
+RunResult<T> Objective<T>::given(const GivenOptions&, const Parameters<T>&, const Tangents<T>*, const Perturbation<T>&,
+                                 const Giver<T>&, std::span<T>) {
+  throw ArgumentError("given: expected an objective with activities: a program's");
+}
+
+template <class T>
+std::shared_ptr<DenseGradient<T>> Objective<T>::room(Index size) {
+  if (!room_ || room_.use_count() > 1 || room_->size() != size) {
+    room_.reset();
+    room_ = std::make_shared<DenseGradient<T>>(size);
+  }
+  return room_;
+}
+
+template class Objective<float>;
+template class Objective<double>;
+
+template <class T>
 Slopes central_differences(Objective<T>& objective, const Parameters<T>& parameters, const Tangents<T>& tangents,
                            double epsilon) {
   if (!(epsilon > 0))
@@ -17,7 +40,7 @@ Slopes central_differences(Objective<T>& objective, const Parameters<T>& paramet
     throw ShapeError(fmt::format("central differences: expected tangents of {} entries, found {}", objective.size(),
                                  tangents.layout().size));
   }
-  Slopes result{.loss = objective.loss(parameters), .slopes = {}};
+  Slopes result;
   Parameters<T> moved(objective.size());
   std::vector<T> direction(static_cast<std::size_t>(objective.size()));
   for (Index k = 0; k < tangents.count(); ++k) {
@@ -31,6 +54,7 @@ Slopes central_differences(Objective<T>& objective, const Parameters<T>& paramet
     const double ahead = loss_at(epsilon);
     result.slopes.push_back((ahead - loss_at(-epsilon)) / (2 * epsilon));
   }
+  result.loss = objective.loss(parameters);  // the last, so that the objective's output is that at θ
   return result;
 }
 

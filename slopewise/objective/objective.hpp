@@ -1,10 +1,13 @@
 // What an estimator sees: anything that gives a loss, and slopes along tangents, at θ.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "slopewise/program/given.hpp"
+#include "slopewise/tensor/gradient.hpp"
 #include "slopewise/tensor/parameters.hpp"
 #include "slopewise/tensor/tangents.hpp"
 
@@ -12,7 +15,23 @@ namespace slopewise {
 
 struct Slopes {
   double loss = 0;
-  std::vector<double> slopes;  // K: ∇·v_k
+  std::vector<double> slopes;           // K: ∇·v_k
+  std::vector<double> curvatures = {};  // K: v_kᵀHv_k, where they were asked for
+  // K: the mean over the batch of the squared slopes of its examples, and how many these are; empty and 0 where there
+  // are no examples.
+  std::vector<double> example_squares = {};
+  Index examples = 0;
+};
+
+// What a call needs beside θ and the batch: memory, which is kept for the next call, and multiply-adds, twice.
+struct Demand {
+  Index bytes = 0;
+  double flops = 0;
+  Demand& operator+=(const Demand& other) {
+    bytes += other.bytes;
+    flops += other.flops;
+    return *this;
+  }
 };
 
 template <class T>
@@ -26,9 +45,32 @@ class Objective {
   // infinite.
   virtual double loss(const Parameters<T>& parameters) = 0;
   virtual Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) = 0;
+  // The same with second-order terms. Throws ArgumentError where there are none.
+  virtual Slopes curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents);
   // Writes the exact gradient to `out` (n) and returns the loss. Throws ArgumentError where there is none.
   virtual double gradient(const Parameters<T>& parameters, std::span<T> out) = 0;
   virtual bool has_gradient() const { return true; }
+  // Loss, slopes and the gradient that follows from cotangents given at activities, as Runner::given has it
+  // (runner.hpp). Throws ArgumentError for what is no program.
+  virtual RunResult<T> given(const GivenOptions& options, const Parameters<T>& parameters, const Tangents<T>* tangents,
+                             const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out);
+  // What another part of a model reads of this one, (B, size), in the last call; empty where there is none.
+  virtual std::span<const T> output() const { return {}; }
+
+  // What the calls of these names need; nothing is known of functions that are no programs. `forms`: of the tangents.
+  virtual Demand loss_demand() const { return {}; }
+  virtual Demand slopes_demand(std::span<const TangentForm> /*forms*/, Index /*tangents*/, int /*order*/ = 1) const {
+    return {};
+  }
+  virtual Demand gradient_demand() const { return {}; }
+  virtual Demand given_demand(const GivenOptions&) const { return {}; }
+
+  // Room for `size` entries of a gradient: that of the last call, so that steps take no memory and estimators of one
+  // objective share it, unless somebody still holds it.
+  std::shared_ptr<DenseGradient<T>> room(Index size);
+
+ private:
+  std::shared_ptr<DenseGradient<T>> room_;
 };
 
 // Slopes by central differences, (L(θ + ε v) − L(θ − ε v)) / 2ε: 2 K losses, bias of order ε². The loss returned is

@@ -1,5 +1,7 @@
 #include "slopewise/objective/program_objective.hpp"
 
+#include <algorithm>
+
 namespace slopewise {
 
 template <class T>
@@ -7,16 +9,42 @@ ProgramObjective<T>::ProgramObjective(const Program& program, Batch<T> batch, Ob
     : program_(program), batch_(std::move(batch)), options_(options) {}
 
 template <class T>
-Runner<T>& ProgramObjective<T>::runner(const Workload& workload) {
-  for (auto& made : runners_) {
-    const Workload& has = made->workload();
-    const bool forms = workload.forms.empty() || has.forms == workload.forms;
-    if (has.mode != workload.mode || has.tangents != workload.tangents || has.order != workload.order || !forms)
-      continue;
-    if (has.batch < batch_.rows) *made = Runner<T>(program_, workload);
-    return *made;
+std::vector<Index> ProgramObjective<T>::outputs() const {
+  return options_.output >= 0 ? std::vector{options_.output} : std::vector<Index>{};
+}
+
+template <class T>
+ForwardOptions ProgramObjective<T>::forward_options(std::span<const TangentForm> forms, Index tangents,
+                                                    int order) const {
+  return {.tangents = tangents,
+          .order = order,
+          .forms = {forms.begin(), forms.end()},
+          .outputs = outputs(),
+          .precision = tangents > 0 ? options_.precision : of_values(options_.precision)};
+}
+
+template <class T>
+ExactOptions ProgramObjective<T>::exact_options() const {
+  return {.outputs = outputs(), .precision = of_values(options_.precision), .checkpointed = options_.checkpointed};
+}
+
+template <class T>
+GivenOptions ProgramObjective<T>::given_options(GivenOptions options) const {
+  options.outputs = outputs();
+  options.precision = options_.precision;
+  return options;
+}
+
+template <class T>
+template <class Pass, class Options>
+Pass& ProgramObjective<T>::pass(std::vector<Asked<Pass, Options>>& made, Options options) {
+  auto found = std::ranges::find(made, options, &Asked<Pass, Options>::options);
+  if (found == made.end()) {
+    auto fresh = std::make_unique<Pass>(program_, options);
+    found = made.insert(made.end(), {std::move(options), std::move(fresh)});
   }
-  return *runners_.emplace_back(std::make_unique<Runner<T>>(program_, workload));
+  last_ = found->pass.get();
+  return *found->pass;
 }
 
 template <class T>
@@ -26,41 +54,87 @@ void ProgramObjective<T>::bind(Batch<T> batch) {
 
 template <class T>
 double ProgramObjective<T>::loss(const Parameters<T>& parameters) {
-  return runner({.batch = batch_.rows, .precision = of_values(options_.precision)}).run(parameters, batch_).loss;
+  return pass(forward_, forward_options({}, 0, 1)).run(parameters, batch_).loss;
+}
+
+template <class T>
+Slopes ProgramObjective<T>::slopes(const Parameters<T>& parameters, const Tangents<T>& tangents, int order) {
+  RunResult<T> result =
+      pass(forward_, forward_options(tangents.forms(), tangents.count(), order)).run(parameters, batch_, &tangents);
+  Slopes found{.loss = result.loss,
+               .slopes = std::move(result.slopes),
+               .curvatures = std::move(result.curvatures),
+               .examples = batch_.rows};
+  for (Index k = 0; k < tangents.count(); ++k) {
+    double squares = 0;
+    for (const T slope : result.example_slopes.subspan(k * batch_.rows, batch_.rows))
+      squares += static_cast<double>(slope) * static_cast<double>(slope);
+    found.example_squares.push_back(squares / static_cast<double>(batch_.rows));
+  }
+  return found;
 }
 
 template <class T>
 Slopes ProgramObjective<T>::slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) {
-  RunResult<T> result = runner({.batch = batch_.rows,
-                                .tangents = tangents.count(),
-                                .forms = tangents.forms(),
-                                .precision = options_.precision})
-                            .run(parameters, batch_, &tangents);
-  return {.loss = result.loss, .slopes = std::move(result.slopes)};
+  return slopes(parameters, tangents, 1);
 }
 
 template <class T>
-RunResult<T> ProgramObjective<T>::curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) {
-  return runner({.batch = batch_.rows,
-                 .tangents = tangents.count(),
-                 .order = 2,
-                 .forms = tangents.forms(),
-                 .precision = options_.precision})
-      .run(parameters, batch_, &tangents);
+Slopes ProgramObjective<T>::curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) {
+  return slopes(parameters, tangents, 2);
 }
 
 template <class T>
 double ProgramObjective<T>::gradient(const Parameters<T>& parameters, std::span<T> out) {
-  return runner({.mode = Workload::Mode::kPullback, .batch = batch_.rows, .precision = of_values(options_.precision)})
-      .gradient(parameters, batch_, out)
-      .loss;
+  return pass(exact_, exact_options()).gradient(parameters, batch_, out).loss;
 }
 
 template <class T>
 double ProgramObjective<T>::descend(Parameters<T>& parameters, double rate) {
-  return runner({.mode = Workload::Mode::kDescent, .batch = batch_.rows, .precision = of_values(options_.precision)})
-      .descend(parameters, batch_, rate)
-      .loss;
+  return pass(descent_, exact_options()).descend(parameters, batch_, rate).loss;
+}
+
+template <class T>
+RunResult<T> ProgramObjective<T>::given(const GivenOptions& options, const Parameters<T>& parameters,
+                                        const Tangents<T>* tangents, const Perturbation<T>& perturbation,
+                                        const Giver<T>& giver, std::span<T> out) {
+  if (options.once)
+    return GivenPass<T>(program_, given_options(options)).given(parameters, batch_, tangents, perturbation, giver, out);
+  return pass(given_, given_options(options)).given(parameters, batch_, tangents, perturbation, giver, out);
+}
+
+template <class T>
+std::span<const T> ProgramObjective<T>::output() const {
+  return options_.output >= 0 && last_ ? last_->output(0) : std::span<const T>();
+}
+
+namespace {
+
+template <class T>
+Demand demand_of(const detail::PassOf<T>& pass, Index rows) {
+  return {.bytes = pass.memory(rows).total(), .flops = pass.cost(rows).flops()};
+}
+
+}  // namespace
+
+template <class T>
+Demand ProgramObjective<T>::loss_demand() const {
+  return demand_of<T>(ForwardPass<T>(program_, forward_options({}, 0, 1)), batch_.rows);
+}
+
+template <class T>
+Demand ProgramObjective<T>::slopes_demand(std::span<const TangentForm> forms, Index tangents, int order) const {
+  return demand_of<T>(ForwardPass<T>(program_, forward_options(forms, tangents, order)), batch_.rows);
+}
+
+template <class T>
+Demand ProgramObjective<T>::gradient_demand() const {
+  return demand_of<T>(ExactPass<T>(program_, exact_options()), batch_.rows);
+}
+
+template <class T>
+Demand ProgramObjective<T>::given_demand(const GivenOptions& options) const {
+  return demand_of<T>(GivenPass<T>(program_, given_options(options)), batch_.rows);
 }
 
 template <class T>

@@ -5,12 +5,14 @@
 
 #include "slopewise/data/dataset.hpp"
 #include "slopewise/objective/objective.hpp"
-#include "slopewise/program/runner.hpp"
+#include "slopewise/program/pass.hpp"
 
 namespace slopewise {
 
 struct ObjectiveOptions {
   Precision precision = Precision::kFloat32;
+  bool checkpointed = false;  // exact gradients keep the activations of about √(ops) ops and make the rest again
+  Index output = -1;          // the node that output() has the values of; −1: none
 };
 
 template <class T>
@@ -18,30 +20,57 @@ class ProgramObjective final : public Objective<T> {
  public:
   // The program and the numbers that `batch` points to must outlive the objective.
   ProgramObjective(const Program& program, Batch<T> batch, ObjectiveOptions options = {});
+  // The same with no memory taken yet, for another thread.
+  ProgramObjective another() const { return {program_, batch_, options_}; }
 
   const ParameterLayout& layout() const override { return program_.layout(); }
   double loss(const Parameters<T>& parameters) override;
   Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
+  Slopes curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
   double gradient(const Parameters<T>& parameters, std::span<T> out) override;
+  // The output node and the precision are the objective's.
+  RunResult<T> given(const GivenOptions& options, const Parameters<T>& parameters, const Tangents<T>* tangents,
+                     const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out) override;
+  std::span<const T> output() const override;
 
-  // Loss, slopes and second-order terms vᵀHv in one visit.
-  RunResult<T> curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents);
+  // For the batch that is bound, of which only the number of rows counts.
+  Demand loss_demand() const override;
+  Demand slopes_demand(std::span<const TangentForm> forms, Index tangents, int order = 1) const override;
+  Demand gradient_demand() const override;
+  Demand given_demand(const GivenOptions& options) const override;
 
-  // A step of gradient descent in place, θ −= rate ∇, as Runner::descend makes it; returns the loss before it.
+  // A step of gradient descent in place, θ −= rate ∇, as DescentPass makes it; returns the loss before it.
   double descend(Parameters<T>& parameters, double rate);
 
   // Other examples for the same program.
   void bind(Batch<T> batch);
+  const Batch<T>& batch() const { return batch_; }
   const Program& program() const { return program_; }
 
  private:
-  // The runner for a workload, made at its first use and again when a larger batch comes.
-  Runner<T>& runner(const Workload& workload);
+  // A pass and what was asked of it.
+  template <class Pass, class Options>
+  struct Asked {
+    Options options;
+    std::unique_ptr<Pass> pass;
+  };
+  std::vector<Index> outputs() const;
+  ForwardOptions forward_options(std::span<const TangentForm> forms, Index tangents, int order) const;
+  ExactOptions exact_options() const;
+  GivenOptions given_options(GivenOptions options) const;
+  // The pass of these options, made at its first use.
+  template <class Pass, class Options>
+  Pass& pass(std::vector<Asked<Pass, Options>>& made, Options options);
+  Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents, int order);
 
   const Program& program_;
   Batch<T> batch_;
   ObjectiveOptions options_;
-  std::vector<std::unique_ptr<Runner<T>>> runners_;
+  std::vector<Asked<ForwardPass<T>, ForwardOptions>> forward_;
+  std::vector<Asked<ExactPass<T>, ExactOptions>> exact_;
+  std::vector<Asked<DescentPass<T>, ExactOptions>> descent_;
+  std::vector<Asked<GivenPass<T>, GivenOptions>> given_;
+  const detail::PassOf<T>* last_ = nullptr;  // the one that ran last
 };
 
 // Labelled images as a batch that owns its numbers.

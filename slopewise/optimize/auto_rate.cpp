@@ -71,27 +71,24 @@ void AutoRate::watch_curvature(std::span<const double> slopes, std::span<const d
   move(curvature(kProductFast), product, seen, fast);
 }
 
-template <class T>
-void AutoRate::watch(std::span<const double> slopes, std::span<const T> example_slopes) {
+void AutoRate::watch(std::span<const double> slopes, std::span<const double> example_squares, Index examples) {
   const std::size_t count = slopes.size();
-  if (count == 0 || example_slopes.size() % count != 0) {
-    throw ShapeError(fmt::format("automatic rate: expected (K, B) slopes of examples beside K slopes, found {} and {}",
-                                 example_slopes.size(), count));
+  if (count == 0 || (!example_squares.empty() && example_squares.size() != count)) {
+    throw ShapeError(
+        fmt::format("automatic rate: expected a mean square of examples beside each of at least one slope, "
+                    "found {} and {}",
+                    example_squares.size(), count));
   }
   require_finite("slope", slopes);
-  const std::size_t batch = example_slopes.size() / count;
   double square = 0, signal = 0;
   for (std::size_t k = 0; k < count; ++k) {
     const double s = clipped(slopes[k]);
     square += s * s / static_cast<double>(count);
     double whole = slopes[k] * slopes[k];
-    if (batch > 1) {
+    if (!example_squares.empty() && examples > 1) {
       // Of Σ_b s_b = B s: the mean of s_b s_b′ over b ≠ b′.
-      const auto size = static_cast<double>(batch);
-      double squares = 0;
-      for (const T of_example : example_slopes.subspan(k * batch, batch))
-        squares += static_cast<double>(of_example) * static_cast<double>(of_example);
-      whole = (size * whole - squares / size) / (size - 1);
+      const auto size = static_cast<double>(examples);
+      whole = (size * whole - example_squares[k]) / (size - 1);
     }
     // Bounded on both sides: a factor that only long slopes have would take more from the positive products.
     signal += std::clamp(whole, -limit() * limit(), limit() * limit()) / static_cast<double>(count);
@@ -136,8 +133,5 @@ void AutoRate::restore(const StateView<double>& state) {
   detail::copy_state("automatic rate", state, memory_);
   steps_ = state.steps;
 }
-
-template void AutoRate::watch(std::span<const double>, std::span<const float>);
-template void AutoRate::watch(std::span<const double>, std::span<const double>);
 
 }  // namespace slopewise

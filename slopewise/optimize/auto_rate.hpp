@@ -4,7 +4,7 @@
 //   for each step:
 //     const auto found = objective.curvatures(theta, tangents);  // or slopes alone, most of the time
 //     rate.watch_curvature(found.slopes, found.curvatures);
-//     rate.watch(found.slopes, found.example_slopes);
+//     rate.watch(found.slopes, found.example_squares, found.examples);
 //     … θ −= rate.rate(K) g, with slopes beyond rate.limit() clipped
 #pragma once
 
@@ -40,11 +40,9 @@ class AutoRate {
   // Takes in the second-order terms of a step beside its slopes (K each). Slopes beyond limit() count as the limit,
   // here and in watch(). Throws ShapeError for other sizes, NumericError for numbers that are not finite.
   void watch_curvature(std::span<const double> slopes, std::span<const double> curvatures);
-  // Takes in the slopes (K) of a step and those of its examples, (K, B); none where the batch is all the data. After
-  // watch_curvature of the same step. Throws in the same way.
-  template <class T>
-  void watch(std::span<const double> slopes, std::span<const T> example_slopes);
-  void watch(std::span<const double> slopes) { watch(slopes, std::span<const double>{}); }
+  // Takes in the slopes (K) of a step and, for each tangent, the mean square of those of its B examples (K); none where
+  // the batch is all the data. After watch_curvature of the same step. Throws in the same way.
+  void watch(std::span<const double> slopes, std::span<const double> example_squares = {}, Index examples = 0);
 
   // The rate of the next step along K tangents. 0 before anything is known, and where curvature is nowhere positive.
   double rate(Index tangents) const;

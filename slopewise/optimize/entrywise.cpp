@@ -39,9 +39,12 @@ void EntrywiseOptimizer<T>::advance(Parameters<T>& theta, const Gradient& gradie
       detail::sum_over_pieces(this->size(), [&](Index first, Index count) { return sum_of_squares(g + first, count); });
   this->require_finite(std::isfinite(squared_norm));
   const auto clip = static_cast<T>(norm_factor(squared_norm, this->options().clip_norm));
-  T* entries = theta.edit().data();
-  detail::for_pieces(this->size(),
-                     [&](Index first, Index count) { update(first, count, entries + first, g + first, clip, rate); });
+  if (const T factor = shrink(rate); factor != T{1}) theta.scale(factor);
+  const T* entries = reads_parameters() ? theta.edit().data() : nullptr;
+  theta.add(0, this->size(), T{1}, [&](Index first, Index count, T* step) {
+    update(first, count, entries ? entries + first : nullptr, g + first, clip, rate, step);
+    return static_cast<const T*>(step);
+  });
 }
 
 template class EntrywiseOptimizer<float>;

@@ -13,8 +13,13 @@ class EntrywiseOptimizer : public Optimizer<T> {
 
  private:
   void advance(Parameters<T>& theta, const Gradient& gradient, double rate) final;
-  // Step number steps() + 1 of entries [first, first + count): θ there, at `theta`, by the gradient there times `clip`.
-  virtual void update(Index first, Index count, T* theta, const T* gradient, T clip, double rate) = 0;
+  // What θ is multiplied by before the step.
+  virtual T shrink(double /*rate*/) const { return 1; }
+  // Whether update() reads θ, which then is written out as a flat vector.
+  virtual bool reads_parameters() const = 0;
+  // Step number steps() + 1 of entries [first, first + count): writes what is added to θ there to `step`, by the
+  // gradient there times `clip`. `theta`: θ there; null unless it is read.
+  virtual void update(Index first, Index count, const T* theta, const T* gradient, T clip, double rate, T* step) = 0;
 
   std::vector<T> gradient_;  // of gradients that are not written out
 };

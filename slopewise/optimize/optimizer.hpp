@@ -65,12 +65,14 @@ class Optimizer {
 };
 
 // With g the gradient, after clipping and with λθ; η the rate; t = 1, 2, … the step:
-// "sgd": θ −= ηg. g is never written out, and without weight decay packed matrices are changed as they are.
+// "sgd": θ −= ηg. g is never written out.
 // "momentum": u = μu + g, θ −= ηu (Polyak 1964).
 // "nesterov": u = μu + g, θ −= η(g + μu) (Nesterov 1983, in the form of Sutskever et al. 2013).
 // "adam": m = β₁m + (1 − β₁)g, v = β₂v + (1 − β₂)g², θ −= η m̂ / (√v̂ + ε), with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)
 // (Kingma & Ba 2015). "adamw": the same, with θ = (1 − ηλ)θ before it in place of λθ in g (Loshchilov & Hutter 2019).
-// All but "sgd" write g, where it is implicit, to a buffer that serves every step, and change θ as a flat vector.
+// All but "sgd" write g, where it is implicit, to a buffer that serves every step. All change packed matrices as they
+// are, but for those that add λθ to g and therefore need θ as a flat vector: "momentum", "nesterov" and "adam" with λ >
+// 0.
 const std::vector<std::string>& optimizer_names();
 std::string_view optimizer_summary(std::string_view name);
 // For a θ of `size` entries. Throws ArgumentError for an unknown name or options out of range.

@@ -3,7 +3,6 @@
 
 #include "slopewise/optimize/clip.hpp"
 #include "slopewise/optimize/families.hpp"
-#include "slopewise/optimize/pieces.hpp"
 
 namespace slopewise {
 namespace {
@@ -24,15 +23,8 @@ class Sgd final : public Optimizer<T> {
       this->require_finite(std::isfinite(squared_norm));
       factor *= norm_factor(squared_norm, clip_norm);
     }
-    if (weight_decay > 0) shrink(theta, static_cast<T>(1 - rate * weight_decay));
+    if (weight_decay > 0) theta.scale(static_cast<T>(1 - rate * weight_decay));
     gradient.add_to(theta, factor);
-  }
-
-  void shrink(Parameters<T>& theta, T by) {
-    T* entries = theta.edit().data();
-    detail::for_pieces(this->size(), [&](Index first, Index count) {
-      for (Index i = first; i < first + count; ++i) entries[i] *= by;
-    });
   }
 };
 

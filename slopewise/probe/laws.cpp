@@ -55,6 +55,7 @@ class IndependentProbe final : public Probe {
     return {snr, snr};
   }
   bool rotation_invariant() const override { return law_ == Entries::kGaussian; }
+  bool gaussian() const override { return law_ == Entries::kGaussian; }
 
  private:
   double kurtosis() const { return entries_kurtosis(law_); }

@@ -104,8 +104,8 @@ void Draw::write(Tangents<double>& out) const {
   write_dense(out);
 }
 void Draw::require_sizes(std::size_t coefficients, std::size_t parameters) const {
-  if (static_cast<Index>(coefficients) != count_ || static_cast<Index>(parameters) != layout_.size) {
-    throw ShapeError(fmt::format("add_to: expected {} coefficients and {} parameters, found {} and {}", count_,
+  if (static_cast<Index>(coefficients) != count_ || static_cast<Index>(parameters) < layout_.size) {
+    throw ShapeError(fmt::format("add_to: expected {} coefficients and at least {} parameters, found {} and {}", count_,
                                  layout_.size, coefficients, parameters));
   }
 }

@@ -58,7 +58,7 @@ class Draw {
   virtual void write(Tangents<float>& out) const;
   virtual void write(Tangents<double>& out) const;
   // θ += Σ_k coefficients[k] v_k, without ever holding a tangent; packed matrices are changed as they are.
-  // Throws ShapeError for other numbers of coefficients or parameters.
+  // θ may have more entries, after those of the layout. Throws ShapeError for fewer, or other numbers of coefficients.
   void add_to(std::span<const double> coefficients, Parameters<float>& theta) const;
   void add_to(std::span<const double> coefficients, Parameters<double>& theta) const;
   void add_to(std::span<const double> coefficients, std::span<float> theta) const;
@@ -129,6 +129,8 @@ class Probe {
   // The largest kurtosis that a slope ∇·v can have under the law, whatever ∇ is: 3 for normal slopes, infinite where ∇
   // may lie on one entry that is seldom probed.
   virtual double slope_kurtosis() const { return 3; }
+  // Whether the entries are independent standard normal numbers.
+  virtual bool gaussian() const { return false; }
   // Whether the K tangents of a step are orthogonal, so that Σ s_k² / n is ‖P∇‖².
   virtual bool orthogonal() const { return false; }
 

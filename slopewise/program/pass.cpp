@@ -28,6 +28,7 @@ Workload given_workload(const Program& program, GivenOptions options) {
           .outputs = std::move(options.outputs),
           .cuts = std::move(options.cuts),
           .error = options.error,
+          .gradient_first = options.gradient_first,
           .spare = options.spare,
           .precision = options.precision};
 }
@@ -47,10 +48,10 @@ Runner<T>& PassOf<T>::runner(Index rows) {
 }
 
 template <class T>
-MemoryReport PassOf<T>::memory(Index batch) const {
+MemoryReport PassOf<T>::memory(Index batch, int threads) const {
   Workload workload = workload_;
   workload.batch = batch;
-  return program_.memory(workload, sizeof(T));
+  return program_.memory(workload, sizeof(T), threads);
 }
 
 template <class T>

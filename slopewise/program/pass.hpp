@@ -15,8 +15,8 @@ namespace slopewise {
 
 // Loss and, where there are tangents, K slopes.
 struct ForwardOptions {
-  Index tangents = 0;               // K
-  int order = 1;                    // 2: also the second-order terms vᵀHv
+  Index tangents = 0;                   // K
+  int order = 1;                        // 2: also the second-order terms vᵀHv
   std::vector<TangentForm> forms = {};  // of each segment's tangents; empty: dense where there are tangents
   std::vector<Index> perturbed = {};    // nodes at which tangents enter for each example
   std::vector<Index> outputs = {};      // nodes whose values are wanted beside the loss
@@ -32,27 +32,14 @@ struct ExactOptions {
   bool operator==(const ExactOptions&) const = default;
 };
 
-// Loss, K slopes, and the gradient that follows from cotangents given at the cuts. Fields as Workload's.
-struct GivenOptions {
-  Index tangents = 0;
-  std::vector<TangentForm> forms = {};  // empty: none
-  std::vector<Index> perturbed = {};
-  std::vector<Index> cuts = {};
-  Index error = -1;
-  bool spare = false;
-  std::vector<Index> outputs = {};
-  Precision precision = Precision::kFloat32;
-  bool operator==(const GivenOptions&) const = default;
-};
-
 namespace detail {
 
 template <class T>
 class PassOf {
  public:
   const Program& program() const { return program_; }
-  // What a run on so many examples needs and costs, as it is planned.
-  MemoryReport memory(Index batch) const;
+  // What a run on so many examples needs and costs, as it is planned. `threads`: 0 is thread_count().
+  MemoryReport memory(Index batch, int threads = 0) const;
   CostReport cost(Index batch) const;
   // Examples of the largest batch so far, for which there is memory; 0 before the first run.
   Index room() const { return runner_ ? workload_.batch : 0; }

@@ -150,6 +150,13 @@ class Planner {
     if (!given() && (!workload.cuts.empty() || workload.error >= 0)) {
       throw ArgumentError("cuts: expected none but where cotangents are given");
     }
+    if (workload.gradient_first != 0 &&
+        (!given() || workload.gradient_first < 0 || workload.gradient_first > program_.size())) {
+      throw ArgumentError(
+          fmt::format("gradient: expected it whole, or from an entry up to {} on where cotangents are "
+                      "given, found entry {}",
+                      program_.size(), workload.gradient_first));
+    }
     if (workload.order == 2 && pulls()) throw ArgumentError("order: expected 1 in a pullback, found 2");
     for (const Index i : workload.perturbed) check_node(i, "perturbed");
     for (const Index i : workload.outputs) check_node(i, "output");
@@ -193,7 +200,8 @@ class Planner {
     NodePlan& own = plan(i);
     const TangentForm form = plan_.workload.forms[static_cast<std::size_t>(node(i).slot)];
     own.tangent = plan_.workload.tangents > 0 && form != TangentForm::kNone;
-    own.differentiated = pulls() && !own.tangent;
+    const Index offset = program_.layout().segments[static_cast<std::size_t>(node(i).slot)].offset;
+    own.differentiated = pulls() && !own.tangent && offset >= plan_.workload.gradient_first;
     bool all_rank_one = true, all_drawn = true, all_packed = true;
     for (Index c = 0; c < count_; ++c) {
       if (!program_.used(c) || !node(c).op) continue;
@@ -283,18 +291,11 @@ class Planner {
     const auto offset = [&](Index i) {
       return program_.layout().segments[static_cast<std::size_t>(node(i).slot)].offset;
     };
-    if (whole) {
-      plan_.gradient_first = program_.size();
-      for (Index i = 0; i < count_; ++i) {
-        if (node(i).kind == GraphNode::Kind::kParameter && plan(i).differentiated)
-          plan_.gradient_first = std::min(plan_.gradient_first, offset(i));
-      }
-      plan_.gradient = program_.size() - plan_.gradient_first;
-    }
+    if (whole) plan_.gradient = program_.size() - plan_.workload.gradient_first;
     for (Index i = 0; i < count_; ++i) {
       if (node(i).kind != GraphNode::Kind::kParameter || !plan(i).used) continue;
       if (whole) {
-        plan(i).cotangent_offset = offset(i) - plan_.gradient_first;
+        plan(i).cotangent_offset = offset(i) - plan_.workload.gradient_first;
         continue;
       }
       if (consumers(i).size() == 1 && plan_.tiles == 1) {

@@ -46,7 +46,6 @@ struct Plan {
   Index scratches = 1;         // threads that use one at once
   Index arenas = 1;            // tiles in flight at once: one a thread
   Index gradient = 0;          // entries of gradient held; in a descent those that are not added to θ at once
-  Index gradient_first = 0;    // entries of θ before the first parameter that gets a gradient
   Index spare = 0;             // entries of the giver's spare memory: those of the cuts in one tile
 };
 

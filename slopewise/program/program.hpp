@@ -30,6 +30,8 @@ struct Workload {
   std::vector<Index> cuts;
   // kGiven: a node after all cuts, whose exact cotangent the giver may read and change (the logits); −1: none.
   Index error = -1;
+  // kGiven: parameters before this entry of θ get no gradient.
+  Index gradient_first = 0;
   // kGiven: the giver gets memory of the cuts' sizes to calculate in.
   bool spare = false;
   Precision precision = Precision::kFloat32;

@@ -37,12 +37,12 @@ RunResult<T> Pullback<T>::gradient(T* gradient, const Giver<T>& giver) {
     const GraphNode& node = execution_.node(i);
     if (node.kind != GraphNode::Kind::kParameter || execution_.plan(i).differentiated) continue;
     const Segment& segment = execution_.program().layout().segments[static_cast<std::size_t>(node.slot)];
-    const Index at = segment.offset - execution_.plan().gradient_first;
+    const Index at = segment.offset - execution_.plan().workload.gradient_first;
     if (at >= 0) std::fill_n(gradient + at, segment.size(), T{0});
   }
   run(T{1});
   RunResult<T> result = execution_.finish();
-  execution_.require_finite_segments(gradient, execution_.plan().gradient_first,
+  execution_.require_finite_segments(gradient, execution_.plan().workload.gradient_first,
                                      "the gradient of parameter '{}' is not finite although the loss is");
   return result;
 }

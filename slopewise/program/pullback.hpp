@@ -13,7 +13,7 @@ class Pullback {
   // Of an execution whose workload is exact.
   explicit Pullback(Execution<T>& execution);
 
-  // Forward and back through what the execution is bound to. Writes ∇ to `gradient`, from Plan::gradient_first on.
+  // Forward and back through what the execution is bound to. Writes ∇ to `gradient`, from Workload::gradient_first on.
   // `giver` fills the cotangents of cuts.
   RunResult<T> gradient(T* gradient, const Giver<T>& giver = {});
   // θ −= rate ∇; `parameters` are those the execution is bound to. θ is as it was where this throws.

@@ -5,8 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "slopewise/program/given.hpp"
 #include "slopewise/program/program.hpp"
-#include "slopewise/program/run.hpp"
 #include "slopewise/tensor/parameters.hpp"
 
 namespace slopewise {
@@ -32,8 +32,8 @@ class Runner {
   // Loss and exact gradient ∇ (n entries, overwritten). The workload's mode must be kPullback.
   RunResult<T> gradient(const Parameters<T>& parameters, const Batch<T>& batch, std::span<T> out);
   // Loss, slopes and the gradient that follows from the cotangents that `giver` fills in at the workload's cuts: `out`
-  // takes the entries of θ from the first parameter without tangents on, 0 for those with tangents among them. The
-  // workload's mode must be kGiven. Throws as run and gradient do.
+  // takes the entries of θ from Workload::gradient_first on, 0 for parameters with tangents. The workload's mode must
+  // be kGiven. Throws as run and gradient do.
   RunResult<T> given(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
                      const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out);
   // One step of gradient descent, θ −= rate ∇, each parameter's part as soon as it is known; the loss is that before

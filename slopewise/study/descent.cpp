@@ -48,12 +48,17 @@ DescentStep forward_descent(const Subject& subject, std::uint64_t seed) {
 
 DescentStep learned_prior_descent(const Subject& subject, std::uint64_t seed) {
   constexpr double kPace = 0.15;
-  const ActivityOptions options{.tangents = 2, .seed = seed, .prior = "feedback", .correction = Correction::kGated};
-  const auto estimator = std::make_shared<ActivityEstimator<float>>(subject.program(), hidden_sites(subject), options);
-  return [=, &subject](Parameters<float>& theta, std::uint32_t step, double rate) {
-    const ActivityGradient<float>& estimate = estimator->estimate(theta, subject.batch().batch(), step, kPace);
+  const EstimatorOptions options{.law = "rademacher",
+                                 .tangents = 2,
+                                 .seed = seed,
+                                 .activity = {.prior = "feedback", .correction = Correction::kGated, .pace = kPace}};
+  const auto objective = std::make_shared<ProgramObjective<float>>(subject.objective());
+  const std::shared_ptr<Estimator<float>> estimator = activity_estimator(subject, options);
+  return [=](Parameters<float>& theta, std::uint32_t step, double rate) {
+    const GradientEstimate estimate = estimator->estimate(*objective, theta, step);
+    estimator->learn(estimate);
     estimate.add_to(theta, -rate);
-    return estimate.loss;
+    return estimate.loss();
   };
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "slopewise/base/error.hpp"
@@ -22,6 +23,13 @@ double DenseGradient<T>::squared_norm() const {
 }
 
 template <class T>
+double DenseGradient<T>::entry(Index i) const {
+  if (i < 0 || i >= size())
+    throw ArgumentError(fmt::format("dense gradient: entry {}: expected 0 to {}", i, size() - 1));
+  return static_cast<double>(values_[static_cast<std::size_t>(i)]);
+}
+
+template <class T>
 template <class U>
 void DenseGradient<T>::require_size(std::span<U> numbers) const {
   if (numbers.size() != values_.size())
@@ -37,12 +45,50 @@ void DenseGradient<T>::add(std::span<U> numbers, double factor) const {
 }
 
 template <class T>
+void DenseGradient<T>::add_to(std::span<float> numbers, double factor) const {
+  add(numbers, factor);
+}
+template <class T>
+void DenseGradient<T>::add_to(std::span<double> numbers, double factor) const {
+  add(numbers, factor);
+}
+
+namespace {
+
+// θ[first + i] += factor values[i].
+template <class U, class T>
+void add_entries(Parameters<U>& theta, Index first, double factor, std::span<const T> values) {
+  if (first + static_cast<Index>(values.size()) > theta.size()) {
+    throw ShapeError(fmt::format("dense gradient: expected {} parameters from entry {} on, found {}", values.size(),
+                                 first, theta.size() - first));
+  }
+  theta.add(first, static_cast<Index>(values.size()), static_cast<U>(factor), [&](Index at, Index count, U* scratch) {
+    const T* from = values.data() + at - first;
+    if constexpr (std::is_same_v<T, U>) return from;
+    std::transform(from, from + count, scratch, [](T value) { return static_cast<U>(value); });
+    return static_cast<const U*>(scratch);
+  });
+}
+
+}  // namespace
+
+template <class T>
+void DenseGradient<T>::add_to(Parameters<float>& theta, Index first, double factor) const {
+  add_entries<float, T>(theta, first, factor, values_);
+}
+template <class T>
+void DenseGradient<T>::add_to(Parameters<double>& theta, Index first, double factor) const {
+  add_entries<double, T>(theta, first, factor, values_);
+}
+template <class T>
 void DenseGradient<T>::add_to(Parameters<float>& theta, double factor) const {
-  add(theta.edit(), factor);
+  if (theta.size() != size()) require_size(theta.edit());
+  add_to(theta, 0, factor);
 }
 template <class T>
 void DenseGradient<T>::add_to(Parameters<double>& theta, double factor) const {
-  add(theta.edit(), factor);
+  if (theta.size() != size()) require_size(theta.edit());
+  add_to(theta, 0, factor);
 }
 template <class T>
 void DenseGradient<T>::materialize(std::span<float> out) const {

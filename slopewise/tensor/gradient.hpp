@@ -17,9 +17,14 @@ class Gradient {
   virtual bool finite() const = 0;
   // ‖g‖².
   virtual double squared_norm() const = 0;
-  // θ += factor g. Throws ShapeError for a θ of another size.
+  // g_i for one entry, without the others. Throws ArgumentError for an entry there is not.
+  virtual double entry(Index i) const = 0;
+  // θ += factor g; packed matrices are changed as they are. Throws ShapeError for a θ of another size.
   virtual void add_to(Parameters<float>& theta, double factor) const = 0;
   virtual void add_to(Parameters<double>& theta, double factor) const = 0;
+  // The same for numbers that are not parameters of a program.
+  virtual void add_to(std::span<float> numbers, double factor) const = 0;
+  virtual void add_to(std::span<double> numbers, double factor) const = 0;
   // Writes g to `out` (n).
   virtual void materialize(std::span<float> out) const = 0;
   virtual void materialize(std::span<double> out) const = 0;
@@ -37,17 +42,24 @@ class Gradient {
 
 // A gradient written out.
 template <class T>
-class DenseGradient : public Gradient {
+class DenseGradient final : public Gradient {
  public:
   explicit DenseGradient(Index size) : values_(static_cast<std::size_t>(size)) {}
+  explicit DenseGradient(std::vector<T> values) : values_(std::move(values)) {}
   std::span<const T> values() const { return values_; }
   std::span<T> edit() { return values_; }
 
   Index size() const override { return static_cast<Index>(values_.size()); }
   bool finite() const override;
   double squared_norm() const override;
+  double entry(Index i) const override;
   void add_to(Parameters<float>& theta, double factor) const override;
   void add_to(Parameters<double>& theta, double factor) const override;
+  void add_to(std::span<float> numbers, double factor) const override;
+  void add_to(std::span<double> numbers, double factor) const override;
+  // Adds to the entries of θ from `first` on. Throws ShapeError where there are too few.
+  void add_to(Parameters<float>& theta, Index first, double factor) const;
+  void add_to(Parameters<double>& theta, Index first, double factor) const;
   void materialize(std::span<float> out) const override;
   void materialize(std::span<double> out) const override;
 

@@ -3,11 +3,26 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
+#include "slopewise/base/threads.hpp"
+#include "slopewise/tensor/vector.hpp"
+
 namespace slopewise {
 namespace {
+
+// Entries that one thread changes at a time.
+constexpr Index kPiece = 8192;
+
+// Calls body(first, count) for the pieces of [first, first + count), which are the same in every step and come to the
+// same threads.
+template <class Body>
+void for_pieces(Index first, Index count, Body body) {
+  parallel_for((count + kPiece - 1) / kPiece,
+               [&](Index p) { body(first + p * kPiece, std::min(kPiece, count - p * kPiece)); }, LoopSchedule::kStatic);
+}
 
 // Gives the whole pages within [data, data + bytes) back to the system; they read as zeros from then on.
 void release_pages(void* data, std::size_t bytes) {
@@ -48,6 +63,53 @@ std::span<T> Parameters<T>::edit(Index offset, Index count) {
     if (place.meets(offset, count)) entry.state = State::kStale;
   }
   return std::span<T>(values_).subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(count));
+}
+
+template <class T>
+template <class Matrix, class Flat>
+void Parameters<T>::visit(Index first, Index count, Matrix matrix, Flat flat) {
+  Index at = first;
+  if constexpr (std::is_same_v<T, float>) {
+    for (auto& [place, entry] : packed_) {
+      const Index size = place.rows * place.columns;
+      if (entry.state == State::kStale || place.offset < at || place.offset + size > first + count) continue;
+      if (place.offset > at) flat(at, place.offset - at);
+      matrix(place, *edit_packed(place.offset, place.rows, place.columns));
+      at = place.offset + size;
+    }
+  }
+  if (at < first + count) flat(at, first + count - at);
+}
+
+template <class T>
+void Parameters<T>::add(Index first, Index count, T factor, const EntrySource<T>& x) {
+  visit(
+      first, count,
+      [&](const Place& place, auto& matrix) {
+        const float factors[] = {static_cast<float>(factor)};
+        matrix.add(factors, [&](Index, Index row, Index rows, auto* scratch) {
+          return x(place.offset + row * place.columns, rows * place.columns, scratch);
+        });
+      },
+      [&](Index from, Index entries) {
+        T* theta = edit(from, entries).data() - from;
+        for_pieces(from, entries, [&](Index begin, Index size) {
+          thread_local std::vector<T> scratch(kPiece);
+          axpy(factor, x(begin, size, scratch.data()), theta + begin, size);
+        });
+      });
+}
+
+template <class T>
+void Parameters<T>::scale(T factor) {
+  visit(
+      0, size(), [&](const Place&, auto& matrix) { matrix.scale(static_cast<float>(factor)); },
+      [&](Index from, Index entries) {
+        T* theta = edit(from, entries).data() - from;
+        for_pieces(from, entries, [&](Index begin, Index size) {
+          for (Index i = begin; i < begin + size; ++i) theta[i] *= factor;
+        });
+      });
 }
 
 template <class T>

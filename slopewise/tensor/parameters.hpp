@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <concepts>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -12,6 +13,11 @@
 #include "slopewise/tensor/products/weight_product.hpp"
 
 namespace slopewise {
+
+// Entries [first, first + count) of a vector as they are needed, either where they are or written to `scratch`. Called
+// from several threads.
+template <class T>
+using EntrySource = std::function<const T*(Index first, Index count, T* scratch)>;
 
 template <class T>
 class Parameters {
@@ -34,6 +40,12 @@ class Parameters {
   // The same to write to.
   std::span<T> edit() { return edit(0, size()); }
   std::span<T> edit(Index offset, Index count);
+
+  // θ += factor x, x the entries [first, first + count) and 0 elsewhere; each is asked for once. Matrices that are
+  // packed are changed as they are.
+  void add(Index first, Index count, T factor, const EntrySource<T>& x);
+  // θ *= factor, likewise.
+  void scale(T factor);
 
   // The matrix (rows, columns) at `offset`, packed; `bfloat16`: with its copy of half the width.
   const WeightProduct& packed(Index offset, Index rows, Index columns,
@@ -59,6 +71,11 @@ class Parameters {
     std::unique_ptr<WeightProduct> matrix;
     State state = State::kStale;
   };
+
+  // Calls matrix(place, packed) for the packed matrices within [first, first + count) that are up to date, and
+  // flat(first, count) for the entries between them.
+  template <class Matrix, class Flat>
+  void visit(Index first, Index count, Matrix matrix, Flat flat);
 
   // Two programs may read the same entries by different shapes: of matrices that overlap, at most one is ahead.
   mutable std::vector<T> values_;

@@ -7,7 +7,19 @@
 
 #include "slopewise/base/error.hpp"
 
-namespace slopewise::detail {
+namespace slopewise {
+
+Index StatePart::bytes() const {
+  return std::visit(
+      []<class T>(const StateView<T>& view) {
+        std::size_t bytes = 0;
+        for (const auto& vector : view.vectors) bytes += vector.values.size_bytes();
+        return static_cast<Index>(bytes);
+      },
+      state);
+}
+
+namespace detail {
 namespace {
 
 template <class T>
@@ -26,6 +38,14 @@ std::span<const T> values_of(const StateView<T>& state, std::string_view name) {
 }
 
 }  // namespace
+
+template <class T>
+const StateView<T>& part_of(std::string_view owner, const std::vector<StatePart>& parts, std::string_view name) {
+  const auto found = std::ranges::find(parts, name, &StatePart::name);
+  const auto* state = found == parts.end() ? nullptr : std::get_if<StateView<T>>(&found->state);
+  if (!state) throw ArgumentError(fmt::format("{}: state: expected a part '{}', found none", owner, name));
+  return *state;
+}
 
 template <class T>
 void check_state(std::string_view owner, const StateView<T>& state, const StateView<T>& expected) {
@@ -51,9 +71,12 @@ void copy_state(std::string_view owner, const StateView<T>& state, std::vector<N
   for (auto& vector : vectors) std::ranges::copy(values_of(state, vector.name), vector.values.begin());
 }
 
+template const StateView<float>& part_of(std::string_view, const std::vector<StatePart>&, std::string_view);
+template const StateView<double>& part_of(std::string_view, const std::vector<StatePart>&, std::string_view);
 template void check_state(std::string_view, const StateView<float>&, const StateView<float>&);
 template void check_state(std::string_view, const StateView<double>&, const StateView<double>&);
 template void copy_state(std::string_view, const StateView<float>&, std::vector<NamedVector<float>>&);
 template void copy_state(std::string_view, const StateView<double>&, std::vector<NamedVector<double>>&);
 
-}  // namespace slopewise::detail
+}  // namespace detail
+}  // namespace slopewise

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "slopewise/base/shape.hpp"
@@ -27,7 +28,19 @@ struct StateView {
   std::vector<Vector> vectors;
 };
 
+// One of the states of an owner that has several.
+struct StatePart {
+  std::string name;
+  std::variant<StateView<float>, StateView<double>> state;
+  // Of the vectors.
+  Index bytes() const;
+};
+
 namespace detail {
+
+// The part of that name. Throws ArgumentError, in the name of `owner`, where there is none or its numbers are not Ts.
+template <class T>
+const StateView<T>& part_of(std::string_view owner, const std::vector<StatePart>& parts, std::string_view name);
 
 template <class T>
 StateView<T> view_of(Index steps, const std::vector<NamedVector<T>>& vectors) {

@@ -59,6 +59,10 @@ void CheckpointWriter::add(const std::string& name, const StateView<T>& state) {
   }
 }
 
+void CheckpointWriter::add(const std::string& name, const StatePart& part) {
+  std::visit([&](const auto& state) { add(name, state); }, part.state);
+}
+
 void CheckpointWriter::save(const std::filesystem::path& path) {
   std::ranges::sort(tensors_, {}, &SafetensorView::name);
   Checksum sum(metadata_);
@@ -98,6 +102,10 @@ StateView<T> CheckpointReader::state(const std::string& name, const StateView<T>
     }
   }
   return found;
+}
+
+StatePart CheckpointReader::part(const std::string& name, const StatePart& like) {
+  return std::visit([&](const auto& state) { return StatePart{like.name, this->state(name, state)}; }, like.state);
 }
 
 std::string CheckpointReader::get(const std::string& name) const {

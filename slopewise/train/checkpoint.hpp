@@ -23,6 +23,7 @@ class CheckpointWriter {
   void add(const std::string& prefix, const ParameterLayout& layout, std::span<const float> theta);
   template <class T>
   void add(const std::string& name, const StateView<T>& state);
+  void add(const std::string& name, const StatePart& part);
   // A number or word of the run.
   void set(const std::string& name, std::string value) { metadata_[name] = std::move(value); }
   // Throws FileError as save_safetensors does.
@@ -44,6 +45,7 @@ class CheckpointReader {
   // The state under `name`, whose vectors have the names and sizes of `like`; valid as long as the reader.
   template <class T>
   StateView<T> state(const std::string& name, const StateView<T>& like);
+  StatePart part(const std::string& name, const StatePart& like);
   std::string get(const std::string& name) const;
   std::int64_t get_integer(const std::string& name) const;
 

@@ -1,10 +1,8 @@
 // Everything that decides a training run, but for its data.
 #pragma once
 
-#include <limits>
 #include <string>
 
-#include "slopewise/estimate/activity.hpp"
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/chain.hpp"
 #include "slopewise/optimize/optimizer.hpp"
@@ -14,18 +12,13 @@ namespace slopewise {
 
 // How gradients are made, in every block of the chain alike.
 struct MethodSettings {
-  // "exact": backprop, within each block. "weights": an estimator along tangents of the weights. "zeroth-order": the
-  // same with slopes by differences of losses. "activities": activity perturbation.
-  std::string name = "activities";
-  ActivityOptions activity;                   // of "activities"; its seed is set from the run's
-  double pace = 0.15;                         // γ of the prior, times the learning rate over the largest
-  std::string estimator = "forward";          // of "weights"
-  EstimatorOptions estimate;                  // of "weights" and "zeroth-order"; its seed likewise
+  std::string estimator = "activities";              // by name (estimator.hpp)
+  EstimatorOptions options = {.law = "rademacher"};  // its seed is set from the run's, and its head as below
+  // The last layer's gradient is exact where the estimator can have that: not by differences, nor without hidden
+  // layers.
+  bool exact_head = true;
   bool checkpointed = false;                  // of "exact": keep the activations of about √(layers) layers
   Precision precision = Precision::kFloat32;  // of a step; what is evaluated are the weights, in float
-  double clip_slope = std::numeric_limits<double>::infinity();  // of "weights": largest |s_k|
-  bool auto_rate = false;    // of "weights" by SGD: the learning rate from slopes and second-order terms (AutoRate)
-  double clip_quantile = 1;  // of "weights": share of slopes that are not clipped; 1: all
 };
 
 struct TrainSettings {

@@ -9,7 +9,9 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/philox.hpp"
+#include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/initialize.hpp"
+#include "slopewise/objective/program_objective.hpp"
 #include "slopewise/train/checkpoint.hpp"
 
 namespace slopewise {
@@ -52,12 +54,9 @@ Schedule make_schedule(const TrainSettings& settings, Index steps_per_epoch) {
 
 void check(const TrainSettings& settings) {
   if (settings.epochs < 1) throw ArgumentError(fmt::format("epochs: expected at least 1, found {}", settings.epochs));
-  if (!(settings.method.pace >= 0)) throw ArgumentError("prior pace: expected at least 0");
   if (settings.method.precision != Precision::kFloat32 && !has_bfloat16())
     throw ArgumentError("precision bf16: this processor does not multiply bfloat16 numbers (AVX512_BF16)");
-  const bool differences = settings.method.name == "zeroth-order" ||
-                           (settings.method.name == "weights" && settings.method.estimator == "central");
-  if (differences && settings.method.precision == Precision::kBfloat16)
+  if (settings.method.estimator == "central" && settings.method.precision == Precision::kBfloat16)
     throw ArgumentError("precision bf16: expected slopes; rounding hides differences of losses");
   if (!(settings.average >= 0 && settings.average <= 1))
     throw ArgumentError(fmt::format("average: expected a decay in [0, 1], found {}", settings.average));
@@ -68,26 +67,43 @@ void check(const TrainSettings& settings) {
 
 // One block's parameters and all that changes them.
 struct Trainer::Block {
+  // `objective`: of the block's program, which blocks of that program share.
   Block(const TrainSettings& settings, const ChainBlock& trained, const ChainBlock& evaluated, std::size_t number,
-        Block* like)
+        std::shared_ptr<ProgramObjective<float>> of_program)
       : training(trained),
         evaluating(evaluated),
         prefix(fmt::format("block{}.", number + 1)),
+        objective(std::move(of_program)),
         theta(initialize<float>(trained.program->layout(), derive_seed(settings.seed, kBlockSeed + number))),
-        learner(make_learner(settings.method, trained, derive_seed(settings.seed, kBlockSeed + (number << 8) + 1),
-                             like ? like->learner.get() : nullptr)),
-        optimizer(make_optimizer<float>(settings.optimizer, theta.size(), settings.optimizer_options)) {
+        estimator(make_estimator<float>(
+            settings.method.estimator, EstimatorTarget(*trained.program, trained.sites),
+            options(settings.method, trained, derive_seed(settings.seed, kBlockSeed + (number << 8) + 1)))),
+        optimizer(make_optimizer<float>(settings.optimizer, theta.size(), settings.optimizer_options)),
+        evaluator(*evaluated.program, {.outputs = {evaluated.output}}) {
     if (settings.average > 0) average.emplace(theta.size(), settings.average);
   }
+
+  static EstimatorOptions options(const MethodSettings& method, const ChainBlock& block, std::uint64_t seed) {
+    EstimatorOptions options = method.options;
+    options.seed = seed;
+    options.exact_head = method.exact_head;
+    const bool at_weights = method.estimator != "activities";
+    if (at_weights && (block.sites.nodes.empty() || method.estimator == "central" || method.estimator == "exact" ||
+                       options.auto_rate))
+      options.exact_head = false;
+    return options;
+  }
+  std::string part_name(const StatePart& part) const { return fmt::format("{}estimator.{}", prefix, part.name); }
 
   const ChainBlock& training;
   const ChainBlock& evaluating;
   std::string prefix;
+  std::shared_ptr<ProgramObjective<float>> objective;
   Parameters<float> theta;
-  std::unique_ptr<Learner> learner;
+  std::unique_ptr<Estimator<float>> estimator;
   std::unique_ptr<Optimizer<float>> optimizer;
   std::optional<WeightAverage<float>> average;
-  std::optional<Runner<float>> evaluator, exact;
+  ForwardPass<float> evaluator;
 };
 
 Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
@@ -102,11 +118,20 @@ Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
   training_ = make_chain(settings.network, train_.image_shape, train_.classes, true);
   evaluating_ = make_chain(settings.network, train_.image_shape, train_.classes, false);
   for (std::size_t i = 0; i < training_.size(); ++i) {
-    Block* like = nullptr;
+    std::shared_ptr<ProgramObjective<float>> objective;
     for (const auto& block : blocks_) {
-      if (block->training.program == training_[i].program) like = block.get();
+      if (block->training.program == training_[i].program) objective = block->objective;
     }
-    blocks_.push_back(std::make_unique<Block>(settings_, training_[i], evaluating_[i], i, like));
+    if (!objective) {
+      const MethodSettings& method = settings_.method;
+      const bool read = training_[i].output != training_[i].sites.logits;
+      objective = std::make_shared<ProgramObjective<float>>(
+          *training_[i].program, Batch<float>{.rows = settings_.batch, .inputs = {}},
+          ObjectiveOptions{.precision = method.precision,
+                           .checkpointed = method.checkpointed,
+                           .output = read ? training_[i].output : -1});
+    }
+    blocks_.push_back(std::make_unique<Block>(settings_, training_[i], evaluating_[i], i, std::move(objective)));
   }
 }
 
@@ -119,16 +144,27 @@ Index Trainer::parameters() const {
 }
 
 Index Trainer::step_bytes() const {
-  Index most = 0;
-  for (const auto& block : blocks_) most = std::max(most, block->learner->step_bytes(settings_.batch));
-  return most;
+  const Index image = train_.image_shape.size();
+  Index widest = 0, passes = 0;
+  std::vector<const ProgramObjective<float>*> counted;
+  for (const auto& block : blocks_) {
+    if (&block != &blocks_.back())
+      widest = std::max(widest, block->training.program->node(block->training.output).shape.size());
+    Index remembered = 0;
+    for (const StatePart& part : block->estimator->state()) remembered += part.bytes();
+    // What blocks of one program share is counted once, what each remembers for each.
+    const bool first = std::ranges::find(counted, block->objective.get()) == counted.end();
+    passes += first ? block->estimator->demand(*block->objective).bytes : remembered;
+    counted.push_back(block->objective.get());
+  }
+  return passes + settings_.batch * ((image + widest) * Index{sizeof(float)} + 2 * Index{sizeof(std::int32_t)});
 }
 
 double Trainer::forwards() const {
   double step = 0, forward = 0;
   for (const auto& block : blocks_) {
-    step += block->learner->step_flops(settings_.batch);
-    forward += block->evaluating.program->cost({.batch = settings_.batch}).flops();
+    step += block->estimator->demand(*block->objective).flops;
+    forward += block->evaluator.cost(settings_.batch).flops();
   }
   return step / forward;
 }
@@ -139,7 +175,7 @@ Index Trainer::steps() const {
 
 Index Trainer::slopes() const {
   Index total = 0;
-  for (const auto& block : blocks_) total += block->learner->slopes();
+  for (const auto& block : blocks_) total += block->estimator->slopes();
   return total;
 }
 
@@ -189,17 +225,19 @@ void Trainer::through_blocks(Index step, Visit visit) {
 TrainStep Trainer::advance() {
   TrainStep result{.rate = schedule_.rate(step_)};
   const double share = result.rate / settings_.rate;  // of the largest rate
-  const double pace = settings_.method.pace * share;
   through_blocks(step_, [&](Block& block, const Batch<float>& batch) {
-    const Gradient& gradient = block.learner->gradient(block.theta, batch, static_cast<std::uint32_t>(step_), pace);
-    if (const auto own = block.learner->rate()) result.rate = share * *own;
-    result.clipped += block.learner->clipped();
-    block.optimizer->step(block.theta, gradient, result.rate);
+    block.objective->bind(batch);
+    const GradientEstimate estimate =
+        block.estimator->estimate(*block.objective, block.theta, static_cast<std::uint32_t>(step_));
+    block.estimator->learn(estimate, share);
+    if (const auto own = block.estimator->rate()) result.rate = share * *own;
+    block.optimizer->step(block.theta, estimate, result.rate);
     if (block.average) block.average->watch(block.theta);
-    return block.learner->output();
+    result.loss = estimate.loss();
+    result.slope = estimate.slope();
+    result.clipped += estimate.clipped();
+    return block.objective->output();
   });
-  result.loss = blocks_.back()->learner->loss();
-  result.slope = blocks_.back()->learner->slope();
   ++step_;
   return result;
 }
@@ -223,14 +261,10 @@ Evaluation Trainer::evaluate() {
     gather_labels(test_, rows, labels);
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       Block& block = *blocks_[i];
-      if (!block.evaluator) {
-        block.evaluator.emplace(*block.evaluating.program,
-                                Workload{.batch = std::min(kEvaluated, count), .outputs = {block.evaluating.output}});
-      }
       const Batch<float> batch{.rows = static_cast<Index>(rows.size()),
                                .inputs = {std::span<const float>(values), std::span<const std::int32_t>(labels)}};
-      const RunResult<float> result = block.evaluator->run(block.theta, batch);
-      const std::span<const float> made = block.evaluator->output(0);
+      const RunResult<float> result = block.evaluator.run(block.theta, batch);
+      const std::span<const float> made = block.evaluator.output(0);
       if (i + 1 < blocks_.size()) {
         values.assign(made.begin(), made.end());
         continue;
@@ -254,24 +288,21 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
     auto to = found.begin();
     const auto number = static_cast<std::uint32_t>(2 * (step_ + batch) + draw) | kLookingDraw;
     through_blocks(step_ + batch, [&](Block& block, const Batch<float>& examples) {
-      block.learner->gradient(block.theta, examples, number, std::nullopt)
+      block.objective->bind(examples);
+      block.estimator->estimate(*block.objective, block.theta, number)
           .materialize(std::span<float>(to, to + block.theta.size()));
       to += block.theta.size();
-      return block.learner->output();
+      return block.objective->output();
     });
     return found;
   };
   const auto exact = [&](Index batch) -> std::span<const float> {
     auto to = truth.begin();
     through_blocks(step_ + batch, [&](Block& block, const Batch<float>& examples) {
-      if (!block.exact) {
-        block.exact.emplace(
-            *block.training.program,
-            Workload{.mode = Workload::Mode::kPullback, .batch = settings_.batch, .outputs = {block.training.output}});
-      }
-      block.exact->gradient(block.theta, examples, std::span<float>(to, to + block.theta.size()));
+      block.objective->bind(examples);
+      block.objective->gradient(block.theta, std::span<float>(to, to + block.theta.size()));
       to += block.theta.size();
-      return block.exact->output(0);
+      return block.objective->output();
     });
     return truth;
   };
@@ -281,13 +312,14 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
   std::size_t site = 0;
   const std::uint32_t draw = kLookingDraw | static_cast<std::uint32_t>(step_);
   through_blocks(step_, [&](Block& block, const Batch<float>& examples) {
+    block.objective->bind(examples);
     const std::size_t first = site;
-    for (const double share : block.learner->residuals(block.theta, examples, draw))
+    for (const double share : block.estimator->residuals(*block.objective, block.theta, draw))
       noise.residuals.emplace_back(fmt::format("h{}", ++site), share);
     site = first + block.training.sites.nodes.size();
     if (&block == blocks_.back().get()) return std::span<const float>();
-    block.learner->gradient(block.theta, examples, draw, std::nullopt);  // for its output
-    return block.learner->output();
+    block.objective->loss(block.theta);  // for its output
+    return block.objective->output();
   });
   return noise;
 }
@@ -311,7 +343,7 @@ void Trainer::save(const std::filesystem::path& path, const std::map<std::string
     file.add(block->prefix, block->training.program->layout(), block->theta.values());
     file.add(block->prefix + "optimizer", block->optimizer->state());
     if (block->average) file.add(block->prefix + "average", block->average->state());
-    block->learner->save(file, block->prefix + "learner.");
+    for (const StatePart& part : block->estimator->state()) file.add(block->part_name(part), part);
   }
   file.save(path);
 }
@@ -321,7 +353,9 @@ void Trainer::restore(CheckpointReader& file) {
     read_weights(file.file(), block->prefix, block->training.program->layout(), block->theta.edit());
     block->optimizer->restore(file.state(block->prefix + "optimizer", block->optimizer->state()));
     if (block->average) block->average->restore(file.state(block->prefix + "average", block->average->state()));
-    block->learner->restore(file, block->prefix + "learner.");
+    std::vector<StatePart> parts = block->estimator->state();
+    for (StatePart& part : parts) part = file.part(block->part_name(part), part);
+    block->estimator->restore(parts);
   }
   step_ = file.get_integer("step");
   if (step_ < 0 || step_ > steps())

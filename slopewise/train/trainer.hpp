@@ -1,4 +1,4 @@
-// Training, step by step; apps/train.cpp is the loop around it.
+// Training, step by step; loop.hpp is the loop around it.
 #pragma once
 
 #include <filesystem>
@@ -13,8 +13,8 @@
 #include "slopewise/optimize/average.hpp"
 #include "slopewise/optimize/optimizer.hpp"
 #include "slopewise/train/checkpoint.hpp"
-#include "slopewise/train/learner.hpp"
 #include "slopewise/train/noise.hpp"
+#include "slopewise/train/settings.hpp"
 
 namespace slopewise {
 
@@ -22,7 +22,7 @@ struct TrainStep {
   double loss = 0;  // of the batch before the step: the last block's, with dropout and label smoothing
   double rate = 0;
   std::optional<double> slope;  // root mean square of the last block's slopes
-  Index clipped = 0;            // slopes that an automatic learning rate has clipped
+  Index clipped = 0;            // slopes that were clipped
 };
 
 struct Evaluation {
@@ -33,7 +33,7 @@ struct Evaluation {
 // What is measured at one θ beside training; nothing of the run depends on it.
 struct TrainNoise {
   GradientNoise gradient;                                 // all blocks together
-  std::vector<std::pair<std::string, double>> residuals;  // Learner::residuals by site, "h1", "h2", …
+  std::vector<std::pair<std::string, double>> residuals;  // Estimator::residuals by site, "h1", "h2", …
 };
 
 class Trainer {
@@ -50,8 +50,8 @@ class Trainer {
   Index steps() const;
   // Steps taken so far.
   Index step() const { return step_; }
-  // Bytes of the widest block's step beside θ, optimizer and batch, as planned; its activations alone are what grows or
-  // does not grow with depth.
+  // Bytes of a step beside θ, optimizer and data, as planned: passes, tangents, gradients, what estimators remember,
+  // the batch and what blocks hand on. Blocks of one program share a pass, so that they do not add up with depth.
   Index step_bytes() const;
   // Work of one step's passes, in forward passes of the whole network on the batch.
   double forwards() const;

@@ -99,7 +99,7 @@ class GradientTest(unittest.TestCase):
         self.assertLess(after, 0.8 * before)
 
     def test_every_model(self):
-        for model, size in (("mlp", 1863690), ("cnn", 1199882), ("baydin-cnn", 1171274)):
+        for model, size in (("mlp-1024", 1863690), ("cnn", 1199882), ("baydin-cnn", 1171274)):
             with self.subTest(model):
                 result = self.gradient("--model", model, "--batch", 1, "--samples", 1)
                 self.assertEqual(result["gradient"].size, size)
@@ -179,7 +179,7 @@ class GradientTest(unittest.TestCase):
         done = self.run_verb("--help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         examples = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("  slopewise ")]
-        self.assertEqual(len(examples), 2)
+        self.assertEqual(len(examples), 3)
         for example in examples:
             with self.subTest(example):
                 done = subprocess.run([SLOPEWISE, *example], cwd=self.directory, capture_output=True, text=True)
@@ -210,9 +210,26 @@ class GradientTest(unittest.TestCase):
             # Where values are rounded too, a rectifier near 0 may switch.
             self.assertLess(error, 0.02 if precision == "--tangent-precision" else 0.2)
 
+    def test_activities_and_wrapped_estimators_hold_to_their_predictions(self):
+        small = ["gradient", "--model", "mlp", "--hidden", "12,8", "--batch", "8", "--samples", "300", "--json", "--quiet"]
+        for options in (["--estimator", "activities"],
+                        ["--estimator", "activities", "--estimated-head", "--law", "gaussian"],
+                        ["--estimator", "activities", "--prior", "feedback", "--learn", "50", "--one-by-one"],
+                        ["--exact-head", "--law", "rank-one"],
+                        ["--clip-slope", "0.5"]):
+            done = subprocess.run([SLOPEWISE, *small, *options], cwd=self.directory, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for key in ("component", "total_variance"):
+                figure = json.loads(done.stdout)["figures"][key]
+                low, high = figure["interval"]
+                self.assertTrue(low <= figure["expected"] <= high, f"{options}: {key}: {figure}")
+
     # --- what it refuses
 
     def test_wrong_usage(self):
+        self.refused(2, "only with --estimator activities", "--prior", "feedback")
+        self.refused(2, "along tangents of weights", "--estimator", "activities", "--clip-slope", 1)
+        self.refused(2, "independent entries", "--estimator", "activities", "--law", "sphere")
         for option, names in (("--law", "rank-one"), ("--model", "baydin-cnn"), ("--estimator", "projection"),
                               ("--precision", "float64"), ("--tangent-precision", "bf16"), ("--tangent-storage", "drawn")):
             self.refused(2, names, option, "nonsense")
@@ -227,7 +244,7 @@ class GradientTest(unittest.TestCase):
         self.refused(2, "--precision bf16: expected an estimator that takes slopes", "--estimator", "central",
                      "--precision", "bf16")
         self.refused(2, "only with --precision float32", "--precision", "float64", "--tangent-precision", "bf16")
-        self.refused(2, "only with --model mlp", "--model", "cnn", "--hidden", 16)
+        self.refused(2, "a model with hidden layers", "--model", "logistic", "--hidden", 16)
         self.refused(2, "only with --estimator central", "--epsilon", 0.1)
         self.refused(2, "--law: expected only with", "--estimator", "frame", "--law", "gaussian")
         self.refused(2, "--tangents: expected only with", "--estimator", "exact", "--tangents", 2)

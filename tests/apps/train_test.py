@@ -456,7 +456,7 @@ class TrainTest(unittest.TestCase):
                                  ("--channels: expected numbers", ["--model", "cnn", "--channels", "4x"]),
                                  ("--tangents: expected at least 1", ["--method", "weights", "--tangents", 0]),
                                  ("warm-up", ["--epochs", 1, "--warm-up", 1]),
-                                 ("at least one convolution", ["--model", "cnn"])):
+                                 ("expected --model cnn", ["--model", "mlp", "--channels", "4"])):
             self.refused(2, message, "--data", "data.npz", *options)
         self.refused(2, "batch is 301", "--data", "data.npz", "--batch", 301)
 

@@ -12,6 +12,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/objective/program_objective.hpp"
 #include "slopewise/program/ops.hpp"
 #include "tests/support.hpp"
 
@@ -35,6 +36,54 @@ struct Net {
   Program program{cross_entropy(logits, Builder(x).indices("label", {}))};
   ActivitySites sites{.nodes = {first.number(), second.number()}, .logits = logits.number()};
 };
+
+// An estimator with an objective of its own, which is asked at a pace γ; none: it only looks.
+class Perturbing {
+ public:
+  Perturbing(const Program& program, const ActivitySites& sites, EstimatorOptions options)
+      : objective_(program, {}), estimator_(EstimatorTarget(program, sites), at_full_pace(options)) {}
+
+  struct Found {
+    std::vector<double> gradient;
+    std::vector<ActivityNoise> noise;
+    double variance;
+    std::span<const double> values() const { return gradient; }
+  };
+  Found estimate(const Parameters<double>& theta, const Batch<double>& batch, std::uint32_t step,
+                 std::optional<double> pace) {
+    objective_.bind(batch);
+    const GradientEstimate estimate = estimator_.estimate(objective_, theta, step);
+    if (pace) estimator_.learn(estimate, *pace);
+    Found found{std::vector<double>(static_cast<std::size_t>(estimate.size())), estimate.activities(),
+                estimate.activity_variance()};
+    estimate.materialize(std::span(found.gradient));
+    return found;
+  }
+  std::vector<double> residuals(const Parameters<double>& theta, const Batch<double>& batch, std::uint32_t step) {
+    objective_.bind(batch);
+    return estimator_.residuals(objective_, theta, step);
+  }
+  std::shared_ptr<const Prediction> prediction(const Parameters<double>& theta, const Batch<double>& batch) {
+    objective_.bind(batch);
+    return estimator_.prediction(objective_, theta);
+  }
+  std::vector<StatePart> state() const { return estimator_.state(); }
+  void restore(const std::vector<StatePart>& state) { estimator_.restore(state); }
+  const ActivityPrior<double>& prior() const { return estimator_.prior(); }
+
+ private:
+  static EstimatorOptions& at_full_pace(EstimatorOptions& options) {
+    options.activity.pace = 1;
+    return options;
+  }
+
+  ProgramObjective<double> objective_;
+  ActivityEstimator<double> estimator_;
+};
+
+EstimatorOptions rademacher(Index tangents, std::uint64_t seed, ActivityOptions activity = {}) {
+  return {.law = "rademacher", .tangents = tangents, .seed = seed, .activity = std::move(activity)};
+}
 
 class Activity : public testing::Test {
  protected:
@@ -120,27 +169,18 @@ TEST_P(ActivityLaws, MeanAndVarianceAreAsPredicted) {
   const auto [law, prior, together, exact_head] = GetParam();
   constexpr Index kTangents = 2;
   constexpr int kPasses = 400;
-  ActivityEstimator<double> estimator(
-      net_.program, net_.sites,
-      {.law = law, .tangents = kTangents, .seed = 11, .prior = prior, .together = together, .exact_head = exact_head});
+  Perturbing estimator(net_.program, net_.sites,
+                       {.law = law,
+                        .tangents = kTangents,
+                        .seed = 11,
+                        .activity = {.prior = prior, .together = together},
+                        .exact_head = exact_head});
   for (std::uint32_t step = 0; step < 5; ++step) estimator.estimate(theta_, batch(), 1000 + step, 0.1);
-
-  // What the prior says, from an estimator that adds nothing to it.
-  ActivityEstimator<double> alone(net_.program, net_.sites,
-                                  {.law = law,
-                                   .tangents = kTangents,
-                                   .seed = 11,
-                                   .prior = prior,
-                                   .correction = Correction::kNone,
-                                   .together = together,
-                                   .exact_head = exact_head});
-  alone.restore(estimator.state());
-  const auto prior_made = copied(alone.estimate(theta_, batch(), 0, std::nullopt).values());
 
   const auto n = static_cast<std::size_t>(net_.program.size());
   std::vector<double> sum(n), squares(n);
   for (std::uint32_t step = 0; step < kPasses; ++step) {
-    const std::span<const double> g = estimator.estimate(theta_, batch(), step, std::nullopt).values();
+    const std::vector<double> g = estimator.estimate(theta_, batch(), step, std::nullopt).gradient;
     for (std::size_t i = 0; i < n; ++i) {
       sum[i] += g[i];
       squares[i] += g[i] * g[i];
@@ -154,8 +194,14 @@ TEST_P(ActivityLaws, MeanAndVarianceAreAsPredicted) {
     EXPECT_NEAR(mean, truth[i], 6.5 * std::sqrt(variance[i] / kPasses) + 1e-12) << "entry " << i;
   }
 
-  // m from the bias's part of the prior's gradient would mix the examples, so V is predicted where the prior is known
-  // for each: none. For the others it is bounded below in Priors below.
+  // What the estimator predicts for itself, whatever the prior knows. Rows that repeat an example are independent, so
+  // means of so many are nearly normal, and their sample variance has the relative error √(2/N).
+  const GradientView view(net_.program.layout(), truth);
+  const std::vector<double> expected = estimator.prediction(theta_, batch())->entry_variances(view);
+  for (std::size_t i = 0; i < n; ++i)
+    EXPECT_NEAR(variance[i], expected[i], 7 * std::sqrt(2.0 / kPasses) * expected[i] + 1e-15) << "V of entry " << i;
+
+  // The same by plain loops, where the prior is known for each example: none.
   if (prior != "none") return;
   const double kurtosis = entries_kurtosis(entries_named(law));
   const ParameterLayout& layout = net_.program.layout();
@@ -200,14 +246,14 @@ INSTANTIATE_TEST_SUITE_P(All, ActivityLaws,
 
 // The noise that an estimate reports for itself is the one that its activity gradients have.
 TEST_F(Activity, ReportedNoiseIsThatOfTheEstimate) {
-  ActivityEstimator<double> estimator(net_.program, net_.sites, {.tangents = 2, .seed = 3, .prior = "random-feedback"});
+  Perturbing estimator(net_.program, net_.sites, rademacher(2, 3, {.prior = "random-feedback"}));
   const ParameterLayout& layout = net_.program.layout();
   double reported = 0, found = 0;
   constexpr int kPasses = 300;
   // The biases' gradients are the means of the activity gradients: their variance is that of δ over B.
   std::vector<double> sum(static_cast<std::size_t>(net_.program.size())), squares(sum.size());
   for (std::uint32_t step = 0; step < kPasses; ++step) {
-    const ActivityGradient<double>& g = estimator.estimate(theta_, batch(), step, std::nullopt);
+    const auto g = estimator.estimate(theta_, batch(), step, std::nullopt);
     reported += g.variance / kPasses;
     for (std::size_t i = 0; i < sum.size(); ++i) {
       sum[i] += g.values()[i];
@@ -229,15 +275,12 @@ TEST_F(Activity, ReportedNoiseIsThatOfTheEstimate) {
 // Learnt from the slopes alone, feedback explains the top site, and the mirror all of them.
 TEST_F(Activity, PriorsLearn) {
   const auto residuals_after = [&](const std::string& prior, int passes, double pace) {
-    ActivityEstimator<double> estimator(net_.program, net_.sites, {.tangents = 4, .seed = 7, .prior = prior});
+    Perturbing estimator(net_.program, net_.sites, rademacher(4, 7, {.prior = prior}));
     for (int step = 0; step < passes; ++step)
       estimator.estimate(theta_, batch(), static_cast<std::uint32_t>(step), pace);
-    std::vector<double> shares;
-    for (const ActivityNoise& noise : estimator.residuals(theta_, batch(), 99))
-      shares.push_back(noise.residual / noise.signal);
-    return shares;
+    return estimator.residuals(theta_, batch(), 99);
   };
-  for (const double share : residuals_after("none", 3, 0.1)) EXPECT_DOUBLE_EQ(share, 1);
+  EXPECT_TRUE(residuals_after("none", 3, 0.1).empty());
   EXPECT_LT(residuals_after("feedback", 300, 0.3)[1], 0.01);
   for (const double share : residuals_after("mirror", 200, 0)) EXPECT_LT(share, 1e-6);
   EXPECT_GT(residuals_after("random-feedback", 100, 0.3)[1], 0.2);
@@ -245,8 +288,8 @@ TEST_F(Activity, PriorsLearn) {
 
 // The mirror follows the weights' changes, and so stays what it has become.
 TEST_F(Activity, TheMirrorFollowsTheWeights) {
-  ActivityEstimator<double> estimator(net_.program, net_.sites,
-                                      {.tangents = 1, .seed = 7, .prior = "mirror", .correction = Correction::kNone});
+  Perturbing estimator(net_.program, net_.sites,
+                       rademacher(1, 7, {.prior = "mirror", .correction = Correction::kNone}));
   for (std::uint32_t step = 0; step < 300; ++step) estimator.estimate(theta_, batch(), step, 0.0);
   for (double& w : theta_.edit()) w += 0.3 * std::sin(1000 * w);
   const auto found = copied(estimator.estimate(theta_, batch(), 300, 0.0).values());
@@ -255,23 +298,23 @@ TEST_F(Activity, TheMirrorFollowsTheWeights) {
 
 // Gated corrections are shrunk to the noise that is allowed, and the first pass, which knows nothing, adds none.
 TEST_F(Activity, TheGateKeepsNoiseBearable) {
-  const ActivityOptions options{.tangents = 1, .seed = 2, .correction = Correction::kGated, .gate = 0.05};
-  ActivityEstimator<double> gated(net_.program, net_.sites, options);
-  const ActivityGradient<double>& first = gated.estimate(theta_, batch(), 0, 0.0);
+  const EstimatorOptions options = rademacher(1, 2, {.correction = Correction::kGated, .gate = 0.05});
+  Perturbing gated(net_.program, net_.sites, options);
+  const auto first = gated.estimate(theta_, batch(), 0, 0.0);
   EXPECT_EQ(first.variance, 0);
   for (std::uint32_t step = 1; step < 50; ++step) gated.estimate(theta_, batch(), step, 0.0);
-  const ActivityGradient<double>& later = gated.estimate(theta_, batch(), 50, 0.0);
+  const auto later = gated.estimate(theta_, batch(), 50, 0.0);
   // Each of two sites may have τ of the signal.
   EXPECT_NEAR(later.variance / later.noise[0].signal, 2 * 0.05, 0.01);
   // Of what all of the slopes would say, the gate lets α through: α² n = τ at a site of n active units where m = 0.
-  ActivityOptions all = options;
-  all.correction = Correction::kFull;
-  ActivityEstimator<double> open(net_.program, net_.sites, all);
-  const ActivityGradient<double>& full = open.estimate(theta_, batch(), 50, std::nullopt);
+  EstimatorOptions all = options;
+  all.activity.correction = Correction::kFull;
+  Perturbing open(net_.program, net_.sites, all);
+  const auto full = open.estimate(theta_, batch(), 50, std::nullopt);
   double inverse_squares = 0;
   for (const std::size_t weight : {0u, 2u}) {
     const Segment& segment = net_.program.layout().segments[weight];
-    const auto part = [&](const ActivityGradient<double>& estimate) {
+    const auto part = [&](const Perturbing::Found& estimate) {
       return estimate.values().subspan(static_cast<std::size_t>(segment.offset),
                                        static_cast<std::size_t>(segment.size()));
     };
@@ -282,9 +325,9 @@ TEST_F(Activity, TheGateKeepsNoiseBearable) {
     inverse_squares += 1 / (alpha * alpha);
   }
   EXPECT_NEAR(inverse_squares * 0.05 / (full.variance / full.noise[0].residual), 1, 1e-9);
-  ActivityOptions none = options;
-  none.correction = Correction::kNone;
-  ActivityEstimator<double> frozen(net_.program, net_.sites, none);
+  EstimatorOptions none = options;
+  none.activity.correction = Correction::kNone;
+  Perturbing frozen(net_.program, net_.sites, none);
   const auto g = copied(frozen.estimate(theta_, batch(), 0, 0.0).values());
   const auto head = static_cast<std::size_t>(net_.program.layout().segments[4].offset);
   const auto truth = exact();
@@ -293,8 +336,8 @@ TEST_F(Activity, TheGateKeepsNoiseBearable) {
 
 TEST_F(Activity, LookingChangesNothing) {
   for (const std::string prior : {"feedback", "mirror"}) {
-    ActivityEstimator<double> looked(net_.program, net_.sites, {.seed = 4, .prior = prior});
-    ActivityEstimator<double> plain(net_.program, net_.sites, {.seed = 4, .prior = prior});
+    Perturbing looked(net_.program, net_.sites, rademacher(1, 4, {.prior = prior}));
+    Perturbing plain(net_.program, net_.sites, rademacher(1, 4, {.prior = prior}));
     for (std::uint32_t step = 0; step < 6; ++step) {
       looked.estimate(theta_, batch(), 77, std::nullopt);
       looked.residuals(theta_, batch(), 78);
@@ -306,8 +349,8 @@ TEST_F(Activity, LookingChangesNothing) {
 
 TEST_F(Activity, GoesOnFromItsState) {
   for (const std::string prior : {"none", "feedback", "mirror"}) {
-    const ActivityOptions options{.seed = 4, .prior = prior, .correction = Correction::kGated};
-    ActivityEstimator<double> whole(net_.program, net_.sites, options), later(net_.program, net_.sites, options);
+    const EstimatorOptions options = rademacher(1, 4, {.prior = prior, .correction = Correction::kGated});
+    Perturbing whole(net_.program, net_.sites, options), later(net_.program, net_.sites, options);
     for (std::uint32_t step = 0; step < 4; ++step) whole.estimate(theta_, batch(), step, 0.1);
     later.restore(whole.state());
     for (std::uint32_t step = 4; step < 7; ++step) {
@@ -321,7 +364,7 @@ TEST_F(Activity, SameBitsAtAnyNumberOfThreads) {
   for (const std::string prior : {"feedback", "mirror"}) {
     const auto with = [&](int threads) {
       const ThreadScope scope(threads);
-      ActivityEstimator<double> estimator(net_.program, net_.sites, {.tangents = 3, .seed = 4, .prior = prior});
+      Perturbing estimator(net_.program, net_.sites, rademacher(3, 4, {.prior = prior}));
       for (std::uint32_t step = 0; step < 3; ++step) estimator.estimate(theta_, batch(), step, 0.1);
       return copied(estimator.estimate(theta_, batch(), 3, 0.1).values());
     };
@@ -329,15 +372,20 @@ TEST_F(Activity, SameBitsAtAnyNumberOfThreads) {
   }
 }
 
-// Two estimators that share the memory of a pass say what each says alone.
+// Two estimators of one objective, which share the memory of its pass, say what each says alone.
 TEST_F(Activity, MemoryMayBeShared) {
-  const ActivityOptions options{.seed = 4, .prior = "feedback"};
-  ActivityEstimator<double> one(net_.program, net_.sites, options), other(net_.program, net_.sites, options, &one);
-  ActivityEstimator<double> alone(net_.program, net_.sites, options);
+  EstimatorOptions options = rademacher(1, 4, {.prior = "feedback", .pace = 0.1});
+  const EstimatorTarget target(net_.program, net_.sites);
+  ActivityEstimator<double> one(target, options), other(target, options), alone(target, options);
+  ProgramObjective<double> shared(net_.program, {}), own(net_.program, batch());
   for (std::uint32_t step = 0; step < 3; ++step) {
-    one.estimate(theta_, batch(17), step, 0.1);
-    EXPECT_EQ(copied(other.estimate(theta_, batch(), step, 0.1).values()),
-              copied(alone.estimate(theta_, batch(), step, 0.1).values()));
+    shared.bind(batch(17));
+    one.learn(one.estimate(shared, theta_, step), 1);
+    shared.bind(batch());
+    const GradientEstimate found = other.estimate(shared, theta_, step), expected = alone.estimate(own, theta_, step);
+    other.learn(found, 1);
+    alone.learn(expected, 1);
+    EXPECT_EQ(copied(found.held<double>()), copied(expected.held<double>()));
   }
 }
 
@@ -345,8 +393,8 @@ TEST_F(Activity, MemoryMayBeShared) {
 // γ r_i e / (mask_i |e|² + ½ the share of active units · |e|²).
 TEST_F(Activity, FeedbackLearnsByNormalisedLeastMeanSquares) {
   constexpr double kPace = 0.01;
-  ActivityEstimator<double> estimator(net_.program, net_.sites, {.seed = 4, .prior = "feedback"});
-  const ActivityGradient<double>& found = estimator.estimate(theta_, batch(1), 0, kPace);
+  Perturbing estimator(net_.program, net_.sites, rademacher(1, 4, {.prior = "feedback"}));
+  const auto found = estimator.estimate(theta_, batch(1), 0, kPace);
   const auto bias = [&](Index segment) {
     return found.values().subspan(
         static_cast<std::size_t>(net_.program.layout().segments[static_cast<std::size_t>(segment)].offset));
@@ -383,8 +431,8 @@ TEST_F(TracedActivity, PaceIsBoundedByTheExamplesThatErr) {
   ASSERT_LT(erring, 0.9 * kExamples);
   for (const bool together : {true, false}) {
     const auto learnt = [&](double pace) {
-      ActivityEstimator<double> estimator(
-          net_.program, net_.sites, {.tangents = kTangents, .seed = 4, .prior = "feedback", .together = together});
+      Perturbing estimator(net_.program, net_.sites,
+                           rademacher(kTangents, 4, {.prior = "feedback", .together = together}));
       estimator.estimate(theta_, batch(kExamples), 0, pace);
       return copied(estimator.prior().state().vectors[0].values);
     };
@@ -402,14 +450,14 @@ TEST(ActivityPace, FeedbackSettlesInAWideLayer) {
   const Node wide = relu(linear(Builder().input("x", {6}), 300));
   const Node logits = linear(wide, 3);
   const Program program(cross_entropy(logits, Builder(wide).indices("label", {})));
-  ActivityEstimator<double> estimator(program, {.nodes = {wide.number()}, .logits = logits.number()},
-                                      {.tangents = 1, .prior = "feedback"});
+  Perturbing estimator(program, {.nodes = {wide.number()}, .logits = logits.number()},
+                       rademacher(1, 1, {.prior = "feedback"}));
   const Parameters<double> theta(random_vector<double>(program.size(), 2));
   const std::vector<std::int32_t> labels{0, 1, 2, 0, 1, 2, 0, 1};
   double left = 1;
   for (std::uint32_t step = 0; step < 1000; ++step) {
     const std::vector<double> x = random_vector<double>(6 * 8, 100 + step);
-    const auto& found = estimator.estimate(
+    const auto found = estimator.estimate(
         theta, {.rows = 8, .inputs = {std::span<const double>(x), std::span<const std::int32_t>(labels)}}, step, 0.15);
     left += 0.05 * (found.noise[0].residual / found.noise[0].signal - left);
   }
@@ -417,23 +465,25 @@ TEST(ActivityPace, FeedbackSettlesInAWideLayer) {
 }
 
 TEST_F(Activity, RefusesWhatDoesNotFit) {
-  const auto make = [&](const ActivityOptions& options) {
-    ActivityEstimator<double>(net_.program, net_.sites, options);
-  };
+  const EstimatorTarget target(net_.program, net_.sites);
+  const auto make = [&](const EstimatorOptions& options) { ActivityEstimator<double>(target, options); };
   EXPECT_THROW(make({.law = "sphere"}), ArgumentError);
   EXPECT_THROW(make({.tangents = 0}), ArgumentError);
   EXPECT_THROW(make({.tangents = -1}), ArgumentError);
-  EXPECT_THROW(make({.prior = "oracle"}), ArgumentError);
-  EXPECT_THROW(make({.gate = 0}), ArgumentError);
+  EXPECT_THROW(make({.activity = {.prior = "oracle"}}), ArgumentError);
+  EXPECT_THROW(make({.activity = {.gate = 0}}), ArgumentError);
+  EXPECT_THROW(make({.activity = {.pace = -1}}), ArgumentError);
+  EXPECT_THROW(ActivityEstimator<double>(EstimatorTarget(net_.program.layout()), {}), ArgumentError);
   // Without a hidden layer there is nothing to estimate but the head.
   const auto alone = [&](bool exact_head) {
     const Node scores = linear(Builder().input("x", {4}), 3);
     const Program logistic(cross_entropy(scores, Builder(scores).indices("label", {})));
-    ActivityEstimator<double>(logistic, {.nodes = {}, .logits = scores.number()}, {.exact_head = exact_head});
+    ActivityEstimator<double>(EstimatorTarget(logistic, {.nodes = {}, .logits = scores.number()}),
+                              {.exact_head = exact_head});
   };
   EXPECT_THROW(alone(true), ArgumentError);
   EXPECT_NO_THROW(alone(false));
-  EXPECT_NO_THROW(make({.tangents = 0, .prior = "mirror", .correction = Correction::kNone}));
+  EXPECT_NO_THROW(make({.tangents = 0, .activity = {.prior = "mirror", .correction = Correction::kNone}}));
   // A residual stream: the sites do not feed one layer each.
   Node h = linear(Builder().input("x", {4}), 4);
   const Node branch = relu(linear(h, 4));
@@ -441,7 +491,8 @@ TEST_F(Activity, RefusesWhatDoesNotFit) {
   const Node logits = linear(h, 3);
   const Program residual(cross_entropy(logits, Builder(h).indices("label", {})));
   EXPECT_THROW(
-      ActivityEstimator<double>(residual, {.nodes = {branch.number()}, .logits = logits.number()}, {.prior = "mirror"}),
+      ActivityEstimator<double>(EstimatorTarget(residual, {.nodes = {branch.number()}, .logits = logits.number()}),
+                                {.activity = {.prior = "mirror"}}),
       ArgumentError);
 }
 

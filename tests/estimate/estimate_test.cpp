@@ -21,11 +21,19 @@ std::vector<GradientEstimate> estimates() {
     for (const Index count : {1, 3}) {
       std::vector<double> coefficients{0.5, -1.5, 2};
       coefficients.resize(static_cast<std::size_t>(count));
-      all.emplace_back(0.25, std::vector<double>(coefficients.size(), 1.0), coefficients,
+      all.emplace_back(Slopes{.loss = 0.25, .slopes = std::vector<double>(coefficients.size(), 1.0)}, coefficients,
                        make_probe(law, layout, 3)->draw(4, count), NoiseEstimate{});
     }
   }
-  all.emplace_back(0.25, random_vector<double>(layout.size, 6));
+  const auto dense = [](Index size) {
+    return std::make_shared<const DenseGradient<double>>(random_vector<double>(size, 6));
+  };
+  all.emplace_back(0.25, dense(layout.size));
+  // A part along tangents and one that is dense.
+  const ParameterLayout body = layout.first(2);
+  all.emplace_back(Slopes{.loss = 0.25, .slopes = {1}}, std::vector<double>{0.5},
+                   make_probe("rank-one", body, 3)->draw(4, 1), NoiseEstimate{});
+  all.back().append(dense(layout.size - body.size));
   return all;
 }
 
@@ -70,7 +78,7 @@ TEST(GradientEstimate, AThetaOfAnotherSizeIsRefused) {
 }
 
 TEST(GradientEstimate, ADenseOneIsExact) {
-  const GradientEstimate estimate(1, std::vector<double>{3, -4});
+  const GradientEstimate estimate(1, std::make_shared<const DenseGradient<double>>(std::vector<double>{3, -4}));
   EXPECT_EQ(estimate.noise().squared_norm, 25);
   EXPECT_EQ(estimate.noise().squared_norm_low, 25);
   EXPECT_EQ(estimate.noise().squared_norm_high, 25);

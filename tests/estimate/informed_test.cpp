@@ -128,7 +128,7 @@ TEST(Momentum, ComesToAConstantGradientWithinItsLimit) {
   for (std::uint32_t step = 0; step < 400; ++step)
     estimator->learn(estimator->estimate(problem.objective(), problem.theta(), step));
   EXPECT_LT(estimator->total_variance(GradientView(problem.layout(), gradient)), 1e-3 * plain);
-  EXPECT_EQ(estimator->state().steps, 400);
+  EXPECT_EQ(std::get<StateView<double>>(estimator->state()[0].state).steps, 400);
 
   const double limit = 2.0 * (2.0 / 30) / (1 + 2.0 / 30);  // SNR = K/(n − 1), n = 31
   EstimatorOptions fast = options;
@@ -187,7 +187,7 @@ TEST(Guided, PutsMoreOfItsTangentsWhereEstimatesLay) {
   const GradientView view(problem.layout(), gradient);
   const auto estimator = make_estimator<double>("guided", problem.layout(), {.isotropic_share = 0.25, .subspace = 1});
   EXPECT_NEAR(estimator->mean_factor(view), 1, 1e-12);
-  estimator->learn(GradientEstimate(0, gradient));
+  estimator->learn(GradientEstimate(0, std::make_shared<const DenseGradient<double>>(gradient)));
   EXPECT_NEAR(estimator->mean_factor(view), 0.25 + 0.75 * 31, 1e-9);
   for (const EstimatorOptions& bad :
        {EstimatorOptions{.isotropic_share = 0}, EstimatorOptions{.isotropic_share = 1.5},

@@ -26,9 +26,9 @@ class Net {
       : block_(make_chain(spec, kImage, 3, false).front()),
         images_(random_vector<double>(kRows * kImage.size(), 4)),
         whole_(program(), batch()),
-        body_(program(), block_.sites, Precision::kFloat32),
+        body_(program(), block_.sites),
         theta_(initialize<double>(program().layout(), 2)) {
-    body_.bind(batch());
+    body_.bind(whole_);
   }
 
   const Program& program() const { return *block_.program; }
@@ -60,7 +60,6 @@ TEST(BodyObjective, SeesTheParametersBeforeTheHead) {
   Net net(kSpecs[1]);
   EXPECT_EQ(net.body_.size(), net.program().size() - (4 * 3 + 3));
   EXPECT_EQ(net.body_.layout().segments.size(), 4u);
-  EXPECT_EQ(net.body_.head_gradient().size(), 15u);
 }
 
 TEST(BodyObjective, SlopesAndHeadGradientAreThoseOfTheWholeProgram) {
@@ -87,7 +86,8 @@ TEST(BodyObjective, SlopesAndHeadGradientAreThoseOfTheWholeProgram) {
     EXPECT_NEAR(found.loss, net.whole_.loss(net.theta_), 1e-13);
     EXPECT_NEAR(net.body_.loss(net.theta_), found.loss, 1e-13);
     for (std::size_t k = 0; k < expected.size(); ++k) EXPECT_NEAR(found.slopes[k], expected[k], 1e-12);
-    const auto head = net.body_.head_gradient();
+    const auto taken = net.body_.take_head_gradient();
+    const std::span<const double> head = taken->values();
     ASSERT_EQ(net.body_.size() + static_cast<Index>(head.size()), net.program().size());
     for (std::size_t i = 0; i < head.size(); ++i)
       EXPECT_NEAR(head[i], gradient[gradient.size() - head.size() + i], 1e-13);
@@ -101,7 +101,8 @@ TEST(BodyObjective, ExactGradientIsTheWholeProgramsFirstPart) {
     std::vector<double> found(static_cast<std::size_t>(net.body_.size()));
     EXPECT_NEAR(net.body_.gradient(net.theta_, found), net.whole_.loss(net.theta_), 1e-13);
     for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], gradient[i], 1e-13);
-    const auto head = net.body_.head_gradient();
+    const auto taken = net.body_.take_head_gradient();
+    const std::span<const double> head = taken->values();
     for (std::size_t i = 0; i < head.size(); ++i) EXPECT_NEAR(head[i], gradient[found.size() + i], 1e-13);
   }
 }
@@ -110,6 +111,7 @@ TEST(BodyObjective, ExactGradientIsTheWholeProgramsFirstPart) {
 TEST(BodyObjective, RegisteredEstimatorsHaveTheirMeansOnIt) {
   const ThreadScope alone(1);
   for (const std::string& name : estimator_names()) {
+    if (name == "activities") continue;  // of whole programs
     Net net({.hidden = {4}});
     std::vector<double> gradient(static_cast<std::size_t>(net.body_.size()));
     net.body_.gradient(net.theta_, gradient);
@@ -136,7 +138,6 @@ TEST(BodyObjective, TakesBatchesOfAnySize) {
   for (std::size_t s = 0; s < dense.size(); ++s)
     std::fill_n(tangents.dense(static_cast<Index>(s)), net.body_.layout().segments[s].size(), 1.0);
   for (const Index rows : {Index{2}, kRows, Index{3}}) {
-    net.body_.bind(net.batch(rows));
     net.whole_.bind(net.batch(rows));
     const std::vector<double> gradient = net.gradient();
     double slope = 0;
@@ -148,7 +149,7 @@ TEST(BodyObjective, TakesBatchesOfAnySize) {
 
 TEST(BodyObjective, WhatDoesNotFitIsRefused) {
   const auto logistic = make_chain({.family = "logistic"}, kImage, 3, false);
-  EXPECT_THROW(BodyObjective<double>(*logistic[0].program, logistic[0].sites, Precision::kFloat32), ArgumentError);
+  EXPECT_THROW(BodyObjective<double>(*logistic[0].program, logistic[0].sites), ArgumentError);
   Net net(kSpecs[0]);
   std::vector<double> out(static_cast<std::size_t>(net.program().size()));
   EXPECT_THROW(net.body_.gradient(net.theta_, out), ShapeError);

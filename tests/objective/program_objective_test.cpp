@@ -101,7 +101,7 @@ TEST(ProgramObjective, CurvaturesComeWithTheSlopes) {
   const auto theta = initialize<double>(program.layout(), 1);
   const auto tangents = random_tangents<double>(program.layout(), 2, TangentForm::kDense);
   const Slopes first = objective.slopes(theta, tangents);
-  const RunResult<double> found = objective.curvatures(theta, tangents);
+  const Slopes found = objective.curvatures(theta, tangents);
   ASSERT_EQ(found.curvatures.size(), 2u);
   EXPECT_NEAR(found.loss, first.loss, 1e-14);
   std::vector<double> v(static_cast<std::size_t>(program.size()));
@@ -129,7 +129,7 @@ TEST(ProgramObjective, BindTakesSmallerAndLargerBatches) {
     all.push_back(objective.loss(theta));
     const Slopes found = objective.slopes(theta, tangents);
     all.insert(all.end(), found.slopes.begin(), found.slopes.end());
-    const RunResult<double> second = objective.curvatures(theta, tangents);
+    const Slopes second = objective.curvatures(theta, tangents);
     all.insert(all.end(), second.curvatures.begin(), second.curvatures.end());
     return all;
   };

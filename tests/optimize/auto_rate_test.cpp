@@ -34,17 +34,18 @@ struct Noisy {
         for (double& entry : example) entry += noise * random.uniform(-1, 1);
       }
       const auto draw = probe->draw(step, static_cast<Index>(count));
-      Vector slopes(count), curvatures(count), of_examples(count * kExamples), v(kGradientSize);
+      Vector slopes(count), curvatures(count), squares(count), v(kGradientSize);
       for (std::size_t k = 0; k < count; ++k) {
         draw->fill(static_cast<Index>(k), 0, std::span(v));
         for (std::size_t b = 0; b < kExamples; ++b) {
-          of_examples[k * kExamples + b] = inner_product<double>(v, examples[b]);
-          slopes[k] += of_examples[k * kExamples + b] / static_cast<double>(kExamples);
+          const double of_example = inner_product<double>(v, examples[b]);
+          slopes[k] += of_example / static_cast<double>(kExamples);
+          squares[k] += of_example * of_example / static_cast<double>(kExamples);
         }
         for (std::size_t i = 0; i < kGradientSize; ++i) curvatures[k] += diagonal[i] * v[i] * v[i];
       }
       rate.watch_curvature(slopes, curvatures);
-      rate.watch(slopes, std::span<const double>(of_examples));
+      rate.watch(slopes, squares, static_cast<Index>(kExamples));
     }
   }
   // η = ‖∇‖²/E[gᵀHg]: equation (4) of docs/theory.md for the batch's gradient, K tangents.
@@ -161,7 +162,7 @@ TEST(AutoRate, SaysWhatIsWrong) {
     EXPECT_THROW(AutoRate{bad}, ArgumentError);
   AutoRate rate;
   EXPECT_THROW(rate.watch(Vector{}), ShapeError);
-  EXPECT_THROW(rate.watch(Vector{1, 2}, std::span<const double>(Vector{1, 2, 3})), ShapeError);
+  EXPECT_THROW(rate.watch(Vector{1, 2}, Vector{1, 2, 3}, 4), ShapeError);
   EXPECT_THROW(rate.watch_curvature(Vector{1, 2}, Vector{1}), ShapeError);
   EXPECT_THROW(rate.watch(Vector{kNaN}), NumericError);
   EXPECT_THROW(rate.watch_curvature(Vector{1}, Vector{kInfinity}), NumericError);

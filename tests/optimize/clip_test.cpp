@@ -39,7 +39,7 @@ TEST(SlopeFactors, ShrinkTheMeanByTheShareOfSlopesWithinTheLimit) {
     const auto draw = probe->draw(step, 1);
     draw->fill(0, 0, std::span(v));
     const std::vector<double> slopes{inner_product<double>(v, gradient)};
-    GradientEstimate estimate(0, slopes, slopes, draw, {});
+    GradientEstimate estimate({.loss = 0, .slopes = slopes}, slopes, draw, {});
     estimate.scale_coefficients(slope_factors(estimate.slopes(), limit));
     estimate.materialize(std::span(g));
     for (std::size_t i = 0; i < 4; ++i) entries[i].add(g[i]);
@@ -50,7 +50,8 @@ TEST(SlopeFactors, ShrinkTheMeanByTheShareOfSlopesWithinTheLimit) {
 
 TEST(ScaleCoefficients, WantsAFactorForEachTangent) {
   const auto draw = make_probe("gaussian", ParameterLayout::vector(4), 11)->draw(0, 2);
-  GradientEstimate estimate(0, {1, 2}, {1, 2}, draw, {}), dense(0, {1, 2});
+  GradientEstimate estimate({.loss = 0, .slopes = {1, 2}}, {1, 2}, draw, {});
+  GradientEstimate dense(0, std::make_shared<const DenseGradient<double>>(std::vector<double>{1, 2}));
   EXPECT_THROW(estimate.scale_coefficients(std::vector<double>{1}), ShapeError);
   EXPECT_THROW(dense.scale_coefficients(std::vector<double>{1, 1}), ShapeError);
 }

@@ -25,7 +25,7 @@ using testing::ThrowsMessage;
 constexpr Index kSize = 50003;
 
 GradientEstimate dense(std::vector<double> gradient) {
-  return {0, std::move(gradient)};
+  return {0, std::make_shared<const DenseGradient<double>>(std::move(gradient))};
 }
 
 // Steps of `optimizer` on random gradients, each a function of the optimizer's count of steps.
@@ -138,6 +138,9 @@ class Unwritable final : public Gradient {
   double squared_norm() const override { return gradient_.squared_norm(); }
   void add_to(Parameters<float>& theta, double factor) const override { gradient_.add_to(theta, factor); }
   void add_to(Parameters<double>& theta, double factor) const override { gradient_.add_to(theta, factor); }
+  void add_to(std::span<float> numbers, double factor) const override { gradient_.add_to(numbers, factor); }
+  void add_to(std::span<double> numbers, double factor) const override { gradient_.add_to(numbers, factor); }
+  double entry(Index i) const override { return gradient_.entry(i); }
   void materialize(std::span<float>) const override { FAIL() << "the gradient was written out"; }
   void materialize(std::span<double>) const override { FAIL() << "the gradient was written out"; }
 
@@ -156,7 +159,7 @@ ParameterLayout matrix_layout() {
 GradientEstimate along_tangents(std::vector<double> coefficients) {
   static const auto probe = make_probe("rank-one", matrix_layout(), 7);
   const auto count = static_cast<Index>(coefficients.size());
-  return {0, coefficients, coefficients, probe->draw(0, count), {}};
+  return {Slopes{.loss = 0, .slopes = coefficients}, coefficients, probe->draw(0, count), {}};
 }
 
 TEST(Sgd, NeverWritesTheGradientOutAndLeavesPackedMatricesPacked) {

@@ -161,6 +161,11 @@ TEST(Given, ParametersWithTangentsGetNoGradient) {
     for (Index i = 0; i < kTangents * layers.program.layout().segments[static_cast<std::size_t>(s)].size(); ++i)
       v[i] = std::sin(static_cast<double>(i + 7 * s));
   }
+  for (const Index first : {Index{-1}, layers.program.size() + 1}) {
+    Workload wrong = workload;
+    wrong.gradient_first = first;
+    EXPECT_THROW(Runner<double>(layers.program, wrong), ArgumentError);
+  }
   Workload forward = workload;
   forward.mode = Workload::Mode::kForward;
   forward.cuts.clear();
@@ -174,6 +179,13 @@ TEST(Given, ParametersWithTangentsGetNoGradient) {
   const auto exact = exact_gradient(layers.program, theta, examples.batch());
   const auto head = static_cast<std::size_t>(layers.program.layout().segments[4].offset);
   for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], i < head ? 0.0 : exact[i], 1e-14);
+
+  workload.gradient_first = static_cast<Index>(head);
+  Runner<double> of_the_rest(layers.program, workload);
+  std::vector<double> rest(found.size() - head, 7);
+  of_the_rest.given(theta, examples.batch(), &tangents, no_perturbation(), never, rest);
+  for (std::size_t i = 0; i < rest.size(); ++i) EXPECT_EQ(rest[i], found[head + i]);
+  EXPECT_THROW(of_the_rest.given(theta, examples.batch(), &tangents, no_perturbation(), never, found), ShapeError);
 }
 
 TEST(Given, RefusesWhatDoesNotFit) {

@@ -10,6 +10,7 @@
 
 #include "slopewise/base/threads.hpp"
 #include "slopewise/data/digits.hpp"
+#include "slopewise/estimate/activity_prior.hpp"
 
 #include "tests/data/support.hpp"
 
@@ -29,7 +30,7 @@ TrainSettings small_settings() {
   settings.network.hidden = {24, 24};
   settings.batch = 64;
   settings.epochs = 2;
-  settings.method.name = "exact";
+  settings.method.estimator = "exact";
   return settings;
 }
 
@@ -42,13 +43,13 @@ void PrintTo(const Case& which, std::ostream* out) {
 }
 
 void activities(TrainSettings& settings, const std::string& prior) {
-  settings.method.name = "activities";
-  settings.method.activity.prior = prior;
-  settings.method.activity.tangents = 2;
+  settings.method.estimator = "activities";
+  settings.method.options.activity.prior = prior;
+  settings.method.options.tangents = 2;
 }
 void weights(TrainSettings& settings) {
-  settings.method.name = "weights";
-  settings.method.estimate = {.law = "rank-one", .tangents = 4};
+  settings.method.estimator = "forward";
+  settings.method.options = {.law = "rank-one", .tangents = 4};
 }
 
 // Everything a run may have to remember.
@@ -68,25 +69,25 @@ std::vector<Case> cases() {
       {"weights_clip_quantile",
        [](TrainSettings& s) {
          weights(s);
-         s.method.clip_quantile = 0.5;
+         s.method.options.clip_quantile = 0.5;
        }},
       {"weights_auto_rate",
        [](TrainSettings& s) {
          weights(s);
-         s.method.auto_rate = true;
+         s.method.options.auto_rate = true;
          s.optimizer = "sgd";
        }},
       {"weights_clip_slope",
        [](TrainSettings& s) {
          weights(s);
-         s.method.clip_slope = 0.1;
+         s.method.options.clip_slope = 0.1;
        }},
       {"weights_estimated_head_projection",
        [](TrainSettings& s) {
          weights(s);
          s.method.estimator = "projection";
-         s.method.estimate.law = "gaussian";
-         s.method.activity.exact_head = false;
+         s.method.options.law = "gaussian";
+         s.method.exact_head = false;
        }},
       {"weights_local",
        [](TrainSettings& s) {
@@ -96,23 +97,23 @@ std::vector<Case> cases() {
       {"zeroth_order",
        [](TrainSettings& s) {
          weights(s);
-         s.method.name = "zeroth-order";
+         s.method.estimator = "central";
        }},
       {"activities_estimated_head",
        [](TrainSettings& s) {
          activities(s, "none");
-         s.method.activity.exact_head = false;
+         s.method.exact_head = false;
        }},
       {"activities_gated_one_by_one",
        [](TrainSettings& s) {
          activities(s, "feedback");
-         s.method.activity.correction = Correction::kGated;
-         s.method.activity.together = false;
+         s.method.options.activity.correction = Correction::kGated;
+         s.method.options.activity.together = false;
        }},
       {"activities_prior_alone",
        [](TrainSettings& s) {
          activities(s, "feedback");
-         s.method.activity.correction = Correction::kNone;
+         s.method.options.activity.correction = Correction::kNone;
        }},
       {"local_feedback",
        [](TrainSettings& s) {
@@ -141,10 +142,11 @@ std::vector<Case> cases() {
   for (const std::string& prior : activity_prior_names())
     all.push_back({"activities_" + prior, [prior](TrainSettings& s) { activities(s, prior); }});
   for (const std::string& estimator : estimator_names()) {
+    if (estimator == "activities" || estimator == "exact") continue;  // above
     all.push_back({"estimator_" + estimator, [estimator](TrainSettings& s) {
                      weights(s);
                      s.method.estimator = estimator;
-                     s.method.estimate.law = "gaussian";
+                     s.method.options.law = "gaussian";
                      s.network.hidden = {4};
                    }});
   }
@@ -247,7 +249,7 @@ TEST_F(TrainerTest, EveryMethodLearns) {
     while (trainer.step() < trainer.steps()) trainer.advance();
     return trainer.evaluate().error;
   };
-  EXPECT_LT(error([](TrainSettings& s) { s.method.name = "exact"; }, 3), 0.25);
+  EXPECT_LT(error([](TrainSettings& s) { s.method.estimator = "exact"; }, 3), 0.25);
   EXPECT_LT(error([](TrainSettings& s) { activities(s, "feedback"); }, 3), 0.35);
   EXPECT_LT(error([](TrainSettings& s) { activities(s, "none"); }, 3), 0.4);
   const auto local = [](TrainSettings& s) {
@@ -259,8 +261,8 @@ TEST_F(TrainerTest, EveryMethodLearns) {
   EXPECT_LT(error([](TrainSettings& s) { weights(s); }, 4), 0.6);
   const auto differences = [](TrainSettings& s) {
     weights(s);
-    s.method.name = "zeroth-order";
-    s.method.estimate.tangents = 8;
+    s.method.estimator = "central";
+    s.method.options.tangents = 8;
     s.network.family = "logistic";
     s.rate = 0.01;
   };
@@ -399,12 +401,12 @@ TEST_F(TrainerTest, ACheckpointOfOtherSettingsIsRefused) {
   EXPECT_THAT(error([](TrainSettings& s) { s.network.block_layers = 1; }), HasSubstr("block1.linear2.weight"));
   EXPECT_THAT(error([](TrainSettings& s) { s.optimizer = "momentum"; }), HasSubstr("velocity"));
   EXPECT_THAT(error([](TrainSettings& s) { s.average = 0.5; }), HasSubstr("average"));
-  EXPECT_THAT(error([](TrainSettings& s) { activities(s, "feedback"); }), HasSubstr("learner"));
+  EXPECT_THAT(error([](TrainSettings& s) { activities(s, "feedback"); }), HasSubstr("estimator.means"));
   EXPECT_THAT(error([](TrainSettings& s) {
                 weights(s);
-                s.method.clip_quantile = 0.9;
+                s.method.options.clip_quantile = 0.9;
               }),
-              HasSubstr("learner.estimator"));
+              HasSubstr("estimator.clip"));
 }
 
 TEST_F(TrainerTest, AStepBeyondTheRunIsRefused) {
@@ -436,8 +438,12 @@ TEST_F(TrainerTest, SettingsThatDoNotFitAreRefused) {
   EXPECT_THAT(refused([](TrainSettings& s) { s.warm_up = 2; }), HasSubstr("warm-up: expected 0 to less than 2 epochs"));
   EXPECT_THAT(refused([](TrainSettings& s) { s.optimizer = "lion"; }), HasSubstr("lion"));
   EXPECT_THAT(refused([](TrainSettings& s) { s.schedule = "steps"; }), HasSubstr("steps"));
-  EXPECT_THAT(refused([](TrainSettings& s) { s.method.name = "magic"; }), HasSubstr("method 'magic'"));
-  EXPECT_THAT(refused([](TrainSettings& s) { s.method.pace = -1; }), HasSubstr("pace"));
+  EXPECT_THAT(refused([](TrainSettings& s) { s.method.estimator = "magic"; }), HasSubstr("estimator 'magic'"));
+  EXPECT_THAT(refused([](TrainSettings& s) {
+                activities(s, "feedback");
+                s.method.options.activity.pace = -1;
+              }),
+              HasSubstr("pace"));
 }
 
 }  // namespace

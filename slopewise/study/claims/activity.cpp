@@ -22,12 +22,9 @@ ClaimResult measure_activity(StudyContext& context) {
   const std::size_t layers = subject.layout().blocks.size();
   const Index tests = static_cast<Index>(layers) + 1;
   const auto make = [&] {
-    return std::make_unique<ActivityEstimator<float>>(
-        subject.program(), hidden_sites(subject),
-        ActivityOptions{.law = "gaussian", .seed = context.seed("activity"), .exact_head = false});
+    return activity_estimator(subject, {.law = "gaussian", .seed = context.seed("activity"), .exact_head = false});
   };
-  const std::vector<double> predicted =
-      ActivityResiduals(subject).variances(layers, entries_kurtosis(entries_named("gaussian")), 1, true);
+  const std::vector<double> predicted = layer_variances(subject, *make());
 
   // ‖g − ∇‖² of every layer; in the last column ‖g‖² of forward gradients along tangents of the weights, each the mean
   // of several.

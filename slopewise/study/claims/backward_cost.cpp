@@ -63,7 +63,7 @@ Times measure(const Subject& subject, double budget, std::uint64_t seed) {
 
 // Operations of the pullback over those of the value.
 double predicted_ratio(const Subject& subject, Index batch) {
-  const CostReport cost = subject.program().cost({.mode = Workload::Mode::kPullback, .batch = batch});
+  const CostReport cost = ExactPass<float>(subject.program()).cost(batch);
   return cost.pullback_flops / cost.value_flops;
 }
 

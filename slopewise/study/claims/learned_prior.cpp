@@ -21,38 +21,40 @@ constexpr Index kPasses = 400, kVarianceSamples = 240;
 
 ClaimResult measure_learned_prior(StudyContext& context) {
   const Subject& subject = context.subject();
-  const ActivitySites sites = hidden_sites(subject);
-  const std::size_t layers = sites.nodes.size();
+  const std::size_t layers = hidden_sites(subject).nodes.size();
   // For each layer its residual, by slopes, and its variance; for all layers the variance and the mean along ∇.
   const Index tests = 2 * static_cast<Index>(layers) + 2;
   // Each layer has slopes of its own, so that its variance shows its own residual.
-  const ActivityOptions plain{.tangents = kTangents, .seed = context.seed("learned-prior"), .together = false};
-  ActivityOptions corrected = plain, alone = plain;
-  corrected.prior = alone.prior = "feedback";
-  alone.correction = Correction::kNone;
+  const EstimatorOptions plain{.law = "rademacher",
+                               .tangents = kTangents,
+                               .seed = context.seed("learned-prior"),
+                               .activity = {.pace = kPace, .together = false}};
+  EstimatorOptions corrected = plain;
+  corrected.activity.prior = "feedback";
 
   const Index passes = context.samples(kPasses, 100);
-  ActivityEstimator<float> learner(subject.program(), sites, corrected);
+  const auto learner = activity_estimator(subject, corrected);
   {
     const ThreadScope one_thread(1);  // passes this short are not worth sharing
+    ProgramObjective<float> objective = subject.objective();
     const Batches batches(context.train().count(), context.options().batch, context.seed("learned-prior batches"));
     for (Index pass = 0; pass < passes; ++pass) {
       check_interrupted("learning a prior");
       const ImageBatch<float> batch(context.train(), batches.indices(pass));
-      learner.estimate(subject.parameters(), batch.batch(), static_cast<std::uint32_t>(pass), kPace);
+      objective.bind(batch.batch());
+      learner->learn(learner->estimate(objective, subject.parameters(), static_cast<std::uint32_t>(pass)), 1);
     }
   }
-  const auto make = [&](const ActivityOptions& options) {
-    auto made = std::make_unique<ActivityEstimator<float>>(subject.program(), sites, options);
-    if (options.prior == corrected.prior) made->restore(learner.state());
+  const auto make = [&](const EstimatorOptions& options) {
+    auto made = activity_estimator(subject, options);
+    if (options.activity.prior == corrected.activity.prior) made->restore(learner->state());
     return made;
   };
 
-  const ActivityResiduals before(subject);
-  const ActivityResiduals after = before.after(subject, *make(alone));
-  const double kurtosis = entries_kurtosis(entries_named(plain.law));
-  const std::vector<double> predicted_plain = before.variances(layers, kurtosis, kTangents, false);
-  const std::vector<double> predicted = after.variances(layers, kurtosis, kTangents, false);
+  const std::vector<double> before = squared_residuals(subject, *make(plain));
+  const std::vector<double> after = squared_residuals(subject, *make(corrected));
+  const std::vector<double> predicted_plain = layer_variances(subject, *make(plain));
+  const std::vector<double> predicted = layer_variances(subject, *make(corrected));
 
   // ‖g − ∇‖² of each layer, corrected and plain; of the corrected also mean (s − u·m)² of each layer and g·∇/‖∇‖².
   const Index count = context.samples(kVarianceSamples, 64);
@@ -60,17 +62,17 @@ ClaimResult measure_learned_prior(StudyContext& context) {
   const GradientView& gradient = subject.gradient();
   std::vector<std::vector<double>> residuals(layers, std::vector<double>(static_cast<std::size_t>(count)));
   std::vector<double> along(static_cast<std::size_t>(count));
-  const auto see = [&](std::size_t j, const ActivityGradient<float>& estimate) {
-    for (std::size_t layer = 0; layer < layers; ++layer) residuals[layer][j] = estimate.noise[layer].residual;
+  const auto see = [&](std::size_t j, const GradientEstimate& estimate) {
+    for (std::size_t layer = 0; layer < layers; ++layer) residuals[layer][j] = estimate.activities()[layer].residual;
+    const std::span<const float> found = estimate.held<float>();
     for (Index i = 0; i < gradient.size(); ++i)
-      along[j] += gradient[i] * double{estimate.values()[static_cast<std::size_t>(i)]} / gradient.squared_norm();
+      along[j] += gradient[i] * double{found[static_cast<std::size_t>(i)]} / gradient.squared_norm();
   };
   std::vector<std::vector<double>> errors = squared_errors(
       subject, [&] { return make(corrected); }, first, count, see);
   std::vector<std::vector<double>> plain_errors = squared_errors(
       subject, [&] { return make(plain); }, first, count);
-  errors.resize(layers);  // the last layer's gradient is exact
-  plain_errors.resize(layers);
+  for (auto* of_layers : {&errors, &plain_errors}) of_layers->resize(layers);  // the last layer's gradient is exact
   std::vector<std::vector<double>> columns = errors;
   columns.insert(columns.end(), plain_errors.begin(), plain_errors.end());
 
@@ -95,15 +97,14 @@ ClaimResult measure_learned_prior(StudyContext& context) {
       .columns = {"residual", "residual from slopes", "predicted variance / plain", "measured", "standard error"},
       .rows = {}};
   for (std::size_t layer = 0; layer < layers; ++layer) {
-    const double norm = before.squared_norm(layer);
+    const double norm = before[layer];
     const Measured residual = mean_of(residuals[layer]);
-    agrees(residual, after.squared_norm(layer));
+    agrees(residual, after[layer]);
     const std::vector<std::vector<double>> pair = {errors[layer], plain_errors[layer]};
     const Measured factor = function_of_means(pair, [](std::span<const double> means) { return means[0] / means[1]; });
     const double expected = predicted[layer] / predicted_plain[layer];
     agrees(factor, expected);
-    series.rows.push_back(
-        {after.squared_norm(layer) / norm, residual.value / norm, expected, factor.value, factor.error});
+    series.rows.push_back({after[layer] / norm, residual.value / norm, expected, factor.value, factor.error});
     series.labels.push_back(fmt::format("layer {}", layer + 1));
   }
   result.condition = fmt::format(

@@ -26,12 +26,12 @@ ClaimResult measure_memory(StudyContext& context) {
       const std::vector<TangentForm> forms = make_probe("rank-one", model.program.layout(), 1)->forms();
       // What a run on one thread allocates beside θ, the gradient or the tangents' factors: values, tangents,
       // cotangents, scratch.
-      const auto bytes = [&](const Workload& workload) {
-        const MemoryReport memory = model.program.memory(workload, sizeof(float), 1);
+      const auto bytes = [&](const auto& pass) {
+        const MemoryReport memory = pass.memory(batch, 1);
         return static_cast<double>(memory.activations + memory.shared + memory.scratch);
       };
-      const double slope = bytes({.batch = batch, .tangents = 1, .forms = forms});
-      const double gradient = bytes({.mode = Workload::Mode::kPullback, .batch = batch});
+      const double slope = bytes(ForwardPass<float>(model.program, {.tangents = 1, .forms = forms}));
+      const double gradient = bytes(ExactPass<float>(model.program));
       series.rows.push_back({static_cast<double>(layers), static_cast<double>(batch), slope, gradient});
       if (batch != kBatches[std::size(kBatches) - 1]) continue;
       depth.push_back(std::log(static_cast<double>(layers)));

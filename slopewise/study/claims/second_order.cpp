@@ -61,7 +61,7 @@ ClaimResult measure_second_order(StudyContext& context) {
     const auto at = static_cast<std::size_t>(j);
     const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
     draw->write(own.tangents);
-    const RunResult<float> found = own.objective.curvatures(subject.parameters(), own.tangents);
+    const Slopes found = own.objective.curvatures(subject.parameters(), own.tangents);
     const double slope = found.slopes[0];
     curvatures[at] = found.curvatures[0];
     const auto fall = [&](double rate) {

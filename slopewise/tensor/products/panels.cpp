@@ -229,6 +229,14 @@ class PanelWeights final : public WeightProduct {
     });
   }
 
+  void scale(float factor) override {
+    each_panel([&](Index p) {
+      for (Index i = 0; i < panel_; ++i) at(p)[i] *= factor;
+      refresh(p, 0, columns());
+    });
+    for (Index i = 0; i < waiting_ * rows(); ++i) left_[i] *= factor;
+  }
+
  private:
   static bool waits(Index rows, Index columns) {
     return rows * columns >= kFewestEntriesToWait && std::min(rows, columns) >= kShortestSideToWait;

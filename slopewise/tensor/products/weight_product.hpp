@@ -60,8 +60,10 @@ class WeightProduct {
   virtual void add_rank_one(Index count, RankOne<float> factors) = 0;
   // W += yᵀ x: y (count, rows), x (count, columns).
   virtual void add_product(Index count, const float* y, const float* x) = 0;
-  // W += Σ_k factors[k] A_k.
+  // W += Σ_k factors[k] A_k; every row of each A_k is asked for once.
   virtual void add(std::span<const float> factors, const RowSource& a) = 0;
+  // W *= factor.
+  virtual void scale(float factor) = 0;
 
  private:
   Index rows_, columns_;

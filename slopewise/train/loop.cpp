@@ -1,4 +1,4 @@
-#include "apps/train/run.hpp"
+#include "slopewise/train/loop.hpp"
 
 #include <fmt/format.h>
 
@@ -27,7 +27,7 @@ constexpr Index kMeasured = 4;
 constexpr double kHopeless = 20;
 
 std::string remedy(const TrainSettings& settings) {
-  if (settings.method.name == "weights" || settings.method.name == "zeroth-order")
+  if (settings.method.estimator != "exact" && settings.method.estimator != "activities")
     return "lower --rate, raise --tangents, or bound the slopes with --clip-slope or --clip-quantile";
   return "lower --rate, or bound the gradient with --clip-norm";
 }
@@ -192,7 +192,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
       const TrainSums& sums = outcome.logged;
       Json line{{"step", trainer.step()},        {"epoch", epoch},    {"seconds", outcome.seconds},
                 {"loss", mean(sums.loss, sums)}, {"rate", step.rate}, {"step_ms", 1e3 * mean(sums.seconds, sums)}};
-      if (trainer.settings().method.auto_rate) line["clipped_slopes"] = sums.clipped;
+      if (trainer.settings().method.options.auto_rate) line["clipped_slopes"] = sums.clipped;
       if (step.slope) line["slope_rms"] = std::sqrt(mean(sums.squared_slope, sums));
       if (measure || checked) {
         try {

@@ -1,4 +1,4 @@
-// What goes into a run of a program and what comes out of it.
+// What goes into a run of a program and what comes out of it; with cotangents given at some of its nodes among it.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "slopewise/base/shape.hpp"
+#include "slopewise/program/precision.hpp"
+#include "slopewise/tensor/tangents.hpp"
 
 namespace slopewise {
 
@@ -24,6 +25,22 @@ struct Batch {
 // arguments.
 template <class T>
 using Perturbation = std::function<void(std::size_t i, Index example, std::span<const T> value, std::span<T> out)>;
+
+// What is asked of a pass with given cotangents: loss, K slopes, and the gradient that follows. Fields as Workload's
+// (program.hpp).
+struct GivenOptions {
+  Index tangents = 0;
+  std::vector<TangentForm> forms = {};  // empty: none
+  std::vector<Index> perturbed = {};
+  std::vector<Index> cuts = {};
+  Index error = -1;
+  Index gradient_first = 0;
+  bool spare = false;
+  bool once = false;  // the memory is given back after the run
+  std::vector<Index> outputs = {};
+  Precision precision = Precision::kFloat32;
+  bool operator==(const GivenOptions&) const = default;
+};
 
 // What one who gives cotangents sees and fills, for examples [first, first + rows) of the batch. A cotangent is the
 // derivative of the batch's mean loss, so that of one example carries the factor 1/B.

@@ -1,0 +1,254 @@
+// What wraps an estimator, and activity perturbation by name, on a network with hidden layers: each against its own
+// prediction, at θ.
+#include "slopewise/estimate/wrappers.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/model/chain.hpp"
+#include "slopewise/model/initialize.hpp"
+#include "slopewise/objective/program_objective.hpp"
+#include "slopewise/statistics/moments.hpp"
+#include "tests/support.hpp"
+
+namespace slopewise {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+constexpr Index kRows = 6;
+const Shape kImage{2, 3, 1};
+
+class Net {
+ public:
+  explicit Net(const NetworkSpec& spec = {.hidden = {5, 4}})
+      : block_(make_chain(spec, kImage, 3, false).front()),
+        images_(random_vector<double>(kRows * kImage.size(), 1)),
+        objective_(program(), {.rows = kRows,
+                               .inputs = {std::span<const double>(images_), std::span<const std::int32_t>(labels_)}}),
+        theta_(initialize<double>(program().layout(), 5)) {}
+
+  const Program& program() const { return *block_.program; }
+  EstimatorTarget target() const { return {program(), block_.sites}; }
+  std::unique_ptr<Estimator<double>> make(const std::string& name, const EstimatorOptions& options) const {
+    return make_estimator<double>(name, target(), options);
+  }
+  std::vector<double> exact() {
+    std::vector<double> gradient(static_cast<std::size_t>(program().size()));
+    objective_.gradient(theta_, gradient);
+    return gradient;
+  }
+  std::vector<double> written(Estimator<double>& estimator, std::uint32_t step) {
+    std::vector<double> out(static_cast<std::size_t>(program().size()));
+    estimator.estimate(objective_, theta_, step).materialize(std::span(out));
+    return out;
+  }
+  static constexpr std::size_t kHead = 4 * 3 + 3;
+
+  ChainBlock block_;
+  std::vector<double> images_;
+  const std::vector<std::int32_t> labels_{0, 1, 2, 1, 0, 2};
+  ProgramObjective<double> objective_;
+  Parameters<double> theta_;
+};
+
+struct Case {
+  std::string title, name;
+  EstimatorOptions options;
+};
+void PrintTo(const Case& which, std::ostream* out) {
+  *out << which.title;
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const std::string& name : estimator_names()) {
+    if (name == "central" || name == "activities" || name == "exact") continue;
+    all.push_back({"exact_head_" + name, name, {.tangents = 2, .seed = 3, .exact_head = true}});
+  }
+  all.push_back({"clipped", "forward", {.tangents = 1, .seed = 4, .clip_slope = 0.5}});
+  all.push_back({"clipped_of_three", "forward", {.tangents = 3, .seed = 4, .clip_slope = 1.5}});
+  all.push_back({"clipped_exact_head", "forward", {.tangents = 2, .seed = 4, .exact_head = true, .clip_slope = 0.3}});
+  all.push_back({"auto_rate", "forward", {.tangents = 2, .seed = 5, .auto_rate = true}});
+  for (const std::string& law : {"rademacher", "gaussian", "uniform"}) {
+    for (const bool head : {true, false}) {
+      for (const bool together : {true, false}) {
+        all.push_back({"activities_" + law + (head ? "" : "_estimated_head") + (together ? "" : "_one_by_one"),
+                       "activities",
+                       {.law = law, .tangents = 2, .seed = 6, .activity = {.together = together}, .exact_head = head}});
+      }
+    }
+  }
+  for (const std::string& prior : {"feedback", "random-feedback", "mirror"}) {
+    for (const Correction correction : {Correction::kFull, Correction::kGated, Correction::kNone}) {
+      all.push_back(
+          {"activities_" + prior + "_" + std::to_string(static_cast<int>(correction)),
+           "activities",
+           {.law = "rademacher", .tangents = 2, .seed = 6, .activity = {.prior = prior, .correction = correction}}});
+    }
+  }
+  for (Case& which : all) std::replace(which.title.begin(), which.title.end(), '-', '_');
+  return all;
+}
+
+class Wrapped : public testing::TestWithParam<Case> {};
+
+INSTANTIATE_TEST_SUITE_P(Every, Wrapped, testing::ValuesIn(cases()),
+                         [](const auto& chosen) { return chosen.param.title; });
+
+// About 160 comparisons for each of 35 cases, each at 8e-11: false alarm rate 5e-7 altogether, as far as means of so
+// many estimates are normal.
+TEST_P(Wrapped, HasTheMeanAndVarianceItPredicts) {
+  const ThreadScope one(1);
+  Net net;
+  const std::vector<double> gradient = net.exact();
+  const GradientView view(net.program().layout(), gradient);
+  const auto estimator = net.make(GetParam().name, GetParam().options);
+  if (GetParam().title != "auto_rate") {  // of which the few clipped slopes are left out of account
+    for (std::uint32_t step = 0; step < 12; ++step)
+      estimator->learn(estimator->estimate(net.objective_, net.theta_, 1'000'000 + step));
+  }
+  const auto prediction = estimator->prediction(net.objective_, net.theta_);
+  const std::vector<double> mean = prediction->mean(view), variances = prediction->entry_variances(view);
+  MomentsArray estimates(gradient.size(), 4);
+  Moments errors;
+  for (std::uint32_t step = 0; step < 10'000; ++step) {
+    const std::vector<double> g = net.written(*estimator, step);
+    estimates.add(g);
+    double error = 0;
+    for (std::size_t i = 0; i < g.size(); ++i) error += (g[i] - mean[i]) * (g[i] - mean[i]);
+    errors.add(error);
+  }
+  const double rounding = 1e-9 * std::sqrt(view.squared_norm());
+  for (std::size_t i = 0; i < gradient.size(); ++i) {
+    const CentralMoments entry = estimates.entry(i);
+    EXPECT_TRUE(agrees(entry.mean, mean[i], entry.mean_error(), rounding)) << "E g_" << i;
+    EXPECT_TRUE(agrees(entry.variance(), variances[i], entry.variance_error(), rounding * rounding)) << "V g_" << i;
+  }
+  EXPECT_TRUE(agrees(errors.mean(), prediction->total_variance(view), errors.mean_error(), rounding * rounding));
+}
+
+// What was learned goes over whole, and the estimates that follow are the same.
+TEST_P(Wrapped, GoesOnFromItsState) {
+  Net net;
+  EstimatorOptions options = GetParam().options;
+  if (options.clip_slope < 1e9) options.clip_quantile = 0.5;
+  const auto whole = net.make(GetParam().name, options), resumed = net.make(GetParam().name, options);
+  const auto learn = [&](Estimator<double>& estimator, std::uint32_t step) {
+    estimator.learn(estimator.estimate(net.objective_, net.theta_, step));
+  };
+  for (std::uint32_t step = 0; step < 5; ++step) learn(*whole, step);
+  resumed->restore(whole->state());
+  for (std::uint32_t step = 5; step < 8; ++step) {
+    learn(*whole, step);
+    learn(*resumed, step);
+  }
+  EXPECT_EQ(net.written(*resumed, 9), net.written(*whole, 9));
+  EXPECT_EQ(resumed->rate(), whole->rate());
+}
+
+// A dense gradient and its tail: the head's is exact, whatever the body's is.
+TEST(ExactHead, GivesTheLastLayersGradient) {
+  Net net;
+  const std::vector<double> truth = net.exact();
+  const auto furthest = [&](bool exact_head, std::size_t first, std::size_t last) {
+    const auto estimator = net.make("forward", {.law = "rademacher", .tangents = 2, .exact_head = exact_head});
+    const std::vector<double> found = net.written(*estimator, 0);
+    double most = 0;
+    for (std::size_t i = first; i < last; ++i) most = std::max(most, std::abs(found[i] - truth[i]));
+    return most;
+  };
+  const std::size_t body = truth.size() - Net::kHead;
+  EXPECT_GT(furthest(true, 0, body), 1e-3);
+  EXPECT_LT(furthest(true, body, truth.size()), 1e-12);
+  EXPECT_GT(furthest(false, body, truth.size()), 1e-3);
+}
+
+// The clipped estimate is each tangent's with min(1, c/|s|); a limit that no slope meets changes nothing.
+TEST(Clipped, ALongSlopeCountsForItsLimit) {
+  Net net;
+  EstimatorOptions options{.law = "rademacher", .seed = 2, .exact_head = true};
+  const auto plain = net.make("forward", options);
+  const std::vector<double> free = net.written(*plain, 3);
+  const double slope = *plain->estimate(net.objective_, net.theta_, 3).slope();
+  options.clip_slope = slope / 4;
+  const auto tight = net.make("forward", options);
+  const std::vector<double> clipped = net.written(*tight, 3);
+  EXPECT_EQ(tight->estimate(net.objective_, net.theta_, 3).clipped(), 1);
+  options.clip_slope = slope * 1.01;
+  EXPECT_EQ(net.written(*net.make("forward", options), 3), free);
+  const std::size_t body = free.size() - Net::kHead;
+  for (std::size_t i = 0; i < body; ++i) EXPECT_NEAR(clipped[i], free[i] / 4, 1e-14) << i;
+  for (std::size_t i = body; i < free.size(); ++i) EXPECT_EQ(clipped[i], free[i]);
+}
+
+TEST(AutoRated, TakesSecondOrderTermsInItsFirstStepsAndThenSeldom) {
+  Net net;
+  const auto estimator = net.make("forward", {.auto_rate = true});
+  Index curved = 0;
+  for (std::uint32_t step = 0; step < 100; ++step) {
+    const GradientEstimate estimate = estimator->estimate(net.objective_, net.theta_, step);
+    curved += estimate.measured().curvatures.empty() ? 0 : 1;
+    EXPECT_EQ(estimate.measured().example_squares.size(), 1u);
+    estimator->learn(estimate);
+  }
+  EXPECT_EQ(curved, 50 + 5);
+  EXPECT_GT(*estimator->rate(), 0);
+  EXPECT_EQ(net.make("forward", {})->rate(), std::nullopt);
+}
+
+TEST(Wrappers, WhatDoesNotFitIsRefused) {
+  Net net, logistic(NetworkSpec{.family = "logistic"});
+  const auto refused = [](const Net& on, const std::string& name, const EstimatorOptions& options) {
+    return [&on, name, options] { on.make(name, options); };
+  };
+  EXPECT_THAT(refused(net, "central", {.exact_head = true}), ThrowsMessage<ArgumentError>(HasSubstr("differences")));
+  EXPECT_THROW(logistic.make("forward", {.exact_head = true}), ArgumentError);
+  EXPECT_THAT(refused(net, "projection", {.auto_rate = true}), ThrowsMessage<ArgumentError>(HasSubstr("projection")));
+  EXPECT_THAT(refused(net, "forward", {.clip_slope = 1, .auto_rate = true}),
+              ThrowsMessage<ArgumentError>(HasSubstr("clipping")));
+  EXPECT_THAT(refused(net, "activities", {.clip_slope = 1}), ThrowsMessage<ArgumentError>(HasSubstr("activities")));
+  EXPECT_THROW(net.make("exact", {.clip_slope = 1}), ArgumentError);
+  EXPECT_THROW(net.make("forward", {.clip_slope = -1}), ArgumentError);
+  EXPECT_THROW(make_estimator<double>("forward", net.program().layout(), {.exact_head = true}), ArgumentError);
+  EXPECT_THROW(make_estimator<double>("activities", net.program().layout(), {}), ArgumentError);
+}
+
+// What the prediction cannot know it does not claim.
+TEST(Wrappers, UnknownPredictionsAreNaN) {
+  Net net(NetworkSpec{.family = "cnn", .hidden = {4}, .convolutions = {{.channels = 2}}});
+  const std::vector<double> gradient = net.exact();
+  const GradientView view(net.program().layout(), gradient);
+  const auto at_convolutions = net.make("activities", {.law = "rademacher"});
+  EXPECT_TRUE(std::isnan(at_convolutions->prediction(net.objective_, net.theta_)->total_variance(view)));
+  const auto clipped = net.make("forward", {.law = "rademacher", .clip_slope = 1});
+  EXPECT_TRUE(std::isnan(clipped->prediction(net.objective_, net.theta_)->total_variance(view)));
+  EXPECT_TRUE(std::isnan(clipped->mean_factor(view)));
+}
+
+// Names from outside the library take their place among the others, once.
+TEST(Registration, AnEstimatorFromOutsideIsKnownByName) {
+  const auto negative = [] {
+    return estimator_family(
+        "test-forward", "as forward",
+        []<class T>(std::type_identity<T>, const EstimatorTarget& target, const EstimatorOptions& options) {
+          return make_estimator<T>("forward", target.layout, options);
+        });
+  };
+  register_estimator(negative());
+  EXPECT_THAT(estimator_names(), testing::Contains("test-forward"));
+  EXPECT_EQ(estimator_summary("test-forward"), "as forward");
+  Net net;
+  EXPECT_EQ(net.written(*net.make("test-forward", {.seed = 8}), 2), net.written(*net.make("forward", {.seed = 8}), 2));
+  EXPECT_THROW(register_estimator(negative()), ArgumentError);
+  EXPECT_THAT([&] { net.make("forwards", {}); }, ThrowsMessage<ArgumentError>(HasSubstr("did you mean forward?")));
+}
+
+}  // namespace
+}  // namespace slopewise
