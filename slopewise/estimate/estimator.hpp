@@ -24,7 +24,8 @@ namespace slopewise {
 class Prediction {
  public:
   virtual ~Prediction() = default;
-  // E[g] (n); ∇ where the estimator is unbiased.
+  // E[g] (n); ∇ where the estimator is unbiased. Leaves out the bias of central differences, which the gradient does
+  // not tell.
   virtual std::vector<double> mean(const GradientView& gradient) const;
   // c in E[g] = c ∇ + (something orthogonal to ∇): 1 where the estimator is unbiased.
   double mean_factor(const GradientView& gradient) const;
@@ -115,7 +116,8 @@ struct EstimatorTarget {
 // mean squared error; biased. "projection": V (VᵀV)⁻¹ s, the part of ∇ in the tangents' span (Flügel et al. 2024, arXiv
 // 2410.17764), biased by K/n; for the rotation-invariant laws. "frame": the forward gradient along K orthogonal
 // tangents, (n/K) P∇. "central": the same as "forward" with slopes by central differences of the loss (SPSA, Spall
-// 1992; MeZO, Malladi et al. 2023). "exact": the pullback.
+// 1992; MeZO, Malladi et al. 2023), biased by ε² where the loss is smooth and by √ε in rectified networks. "exact": the
+// pullback.
 //
 // With m the running mean of past estimates, all unbiased: "momentum": m + (1/K) Σ (s_k − m·v_k) v_k.
 // "momentum-fitted": the same with a m, a fitted to the slopes of earlier steps. "momentum-tangent": the same with a

@@ -1,7 +1,14 @@
 // The forward gradient, g = (1/K) Σ_k s_k v_k, with slopes from one forward pass ("forward"), or from losses alone
-// ("central"). E[g] = ∇ as E[v vᵀ] = I; its variance is the law's (probe/laws.cpp, probe/rank_one.cpp). Central
-// differences add a bias of order ε² and rounding of order 1/ε. "shrunk" is c g with c = SNR/(1 + SNR), where
-// E‖c g − ∇‖² = c² tr V + (1 − c)² ‖∇‖² is least, (1 − c) ‖∇‖²; 1/(n + κ − 1) for one tangent of independent entries.
+// ("central"). E[g] = ∇ as E[v vᵀ] = I; its variance is the law's (probe/laws.cpp, probe/rank_one.cpp). "shrunk" is c g
+// with c = SNR/(1 + SNR), where E‖c g − ∇‖² = c² tr V + (1 − c)² ‖∇‖² is least, (1 − c) ‖∇‖²; 1/(n + κ − 1) for one
+// tangent of independent entries.
+//
+// Central differences add rounding of order 1/ε and a bias. For Gaussian v their mean is, by Stein's lemma, the
+// gradient of the smoothed loss E L(θ + εv): where L is smooth ∇ + O(ε²), but for each rectified unit of an example, a
+// = ∂L/∂h, −sgn(z) Φ(−|z| / ε‖∂z/∂θ‖) a ∂z/∂θ more. Such units are a share of order ε of all and their signs are mixed,
+// so that the bias falls as √ε, until none is left: on networks of two rectified layers of 8 and 32 units and 64 digits
+// it is .29 ‖∇‖ at ε = 1e-2 and about .1 ‖∇‖ at 1e-3, with tanh .02 and .0002. The prediction knows L by its gradient
+// alone and leaves the bias out.
 #include <fmt/format.h>
 
 #include <cmath>

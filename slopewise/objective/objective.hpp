@@ -73,8 +73,9 @@ class Objective {
   std::shared_ptr<DenseGradient<T>> room_;
 };
 
-// Slopes by central differences, (L(θ + ε v) − L(θ − ε v)) / 2ε: 2 K losses, bias of order ε². The loss returned is
-// L(θ), one more.
+// Slopes by central differences, (L(θ + ε v) − L(θ − ε v)) / 2ε: 2 K losses. The loss returned is L(θ), one more. They
+// err by ε²/6 D³L(v, v, v) where L is smooth, and more where it has kinks: each rectified unit of an example that
+// changes its sign on the way, |z| < ε|ż|, adds up to half of its share of the slope.
 template <class T>
 Slopes central_differences(Objective<T>& objective, const Parameters<T>& parameters, const Tangents<T>& tangents,
                            double epsilon);

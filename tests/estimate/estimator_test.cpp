@@ -9,6 +9,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/objective/function_objective.hpp"
 #include "slopewise/statistics/moments.hpp"
 #include "tests/estimate/support.hpp"
 
@@ -258,6 +259,32 @@ TEST(Central, ErrsFromForwardByTheSquareOfTheStep) {
   for (std::size_t k = 0; k < exact.size(); ++k) {
     EXPECT_NE(fine[k], exact[k]);
     EXPECT_NEAR((coarse[k] - exact[k]) / (fine[k] - exact[k]), 4, 0.02);
+  }
+}
+
+struct AbsoluteValue {
+  template <class S>
+  S operator()(std::span<const S> theta) const {
+    using std::abs;
+    return abs(theta[0]);
+  }
+};
+
+// L = |θ|, smoothed by a normal of deviation ε, has the gradient 2Φ(θ/ε) − 1: not 1, however small ε is, half an ε away
+// from the kink; and g = (|θ + εv| − |θ − εv|) v/2ε lies between 0 and v².
+TEST(Central, IsTheGradientOfTheSmoothedLossAtAKink) {
+  for (const double epsilon : {1e-2, 1e-5}) {
+    const Parameters<double> theta(std::vector<double>{epsilon / 2});
+    FunctionObjective<AbsoluteValue> objective({}, 1);
+    const auto estimator = make_estimator<double>("central", objective.layout(), {.epsilon = epsilon});
+    Moments moments;
+    std::vector<double> g(1);
+    for (std::uint32_t step = 0; step < 20'000; ++step) {
+      estimator->estimate(objective, theta, step).materialize(std::span(g));
+      moments.add(g[0]);
+    }
+    EXPECT_NEAR(moments.mean(), std::erf(0.5 / std::sqrt(2)), 5 * moments.mean_error()) << epsilon;
+    EXPECT_LT(moments.mean_error(), 0.01);
   }
 }
 
