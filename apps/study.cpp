@@ -47,8 +47,8 @@ std::string table(const std::vector<ClaimOutcome>& outcomes) {
   Table table({"claim", "what is measured", "predicted", "measured", "interval", "verdict"});
   for (const ClaimOutcome& outcome : outcomes) {
     const ClaimResult& result = outcome.result;
-    table.add_row({outcome.claim.id, result.quantity, format_number(result.predicted), format_number(result.measured),
-                   format_interval(result.low, result.high), to_string(result.verdict)},
+    table.add_row({outcome.claim.id, result.quantity, format_range(result.predicted.low, result.predicted.high),
+                   format_number(result.measured), format_interval(result.low, result.high), to_string(result.verdict)},
                   ink(result.verdict));
   }
   return table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1));
@@ -104,8 +104,13 @@ int run(const Options& options, const CLI::App& command) {
     if (!outcome.result.condition.empty())
       std::cout << fmt::format("{}: {}\n", outcome.claim.id, outcome.result.condition);
   }
-  std::cout << fmt::format("\nIntervals cover {} %. Every figure and its series: {}\n", 100 * kClaimConfidence,
-                           results.string());
+  std::vector<std::string> observed;
+  for (const ClaimOutcome& outcome : outcomes) {
+    if (outcome.result.confidence == kObservedConfidence) observed.push_back(outcome.claim.id);
+  }
+  std::cout << fmt::format("\nIntervals cover {} %", 100 * kClaimConfidence);
+  if (!observed.empty()) std::cout << fmt::format(", of {} {} %", fmt::join(observed, ", "), 100 * kObservedConfidence);
+  std::cout << fmt::format(". Every figure and its series: {}\n", results.string());
   if (!options.no_report) std::cout << fmt::format("Charts: {}\n", report.string());
   return 0;
 }

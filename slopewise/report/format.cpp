@@ -48,6 +48,13 @@ std::string format_interval(double low, double high) {
   return fmt::format("[{}, {}]", with_digits(low, digits), with_digits(high, digits));
 }
 
+std::string format_range(double low, double high) {
+  if (!(low < high)) return format_number(low);
+  if (std::isinf(high)) return "above " + format_number(low);
+  if (std::isinf(low)) return "below " + format_number(high);
+  return fmt::format("{} to {}", format_number(low), format_number(high));
+}
+
 std::string format_bytes(std::int64_t bytes) {
   if (bytes > -1024 && bytes < 1024) return fmt::format("{} B", bytes);
   constexpr std::array<const char*, 6> kUnits{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

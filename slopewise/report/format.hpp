@@ -13,6 +13,9 @@ std::string format_number(double x);
 // "[0.9876, 1.013]": with the digits it takes to show the width of a narrow interval, "[0.123412, 0.123455]".
 std::string format_interval(double low, double high);
 
+// A number, "2 to 4", "above 1" or "below 1": the range between two numbers, which may be equal or infinite.
+std::string format_range(double low, double high);
+
 // "512 B", "1.5 KiB", "79 MiB": four significant digits, powers of 1024.
 std::string format_bytes(std::int64_t bytes);
 

@@ -11,7 +11,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kStudy = "slopewise.study/1";
+constexpr const char* kOldStudy = "slopewise.study/1";
+constexpr const char* kStudy = "slopewise.study/2";
 constexpr const char* kTraining = "slopewise.train/1";
 
 Json read_json(const std::filesystem::path& path) {
@@ -42,16 +43,16 @@ std::vector<Json> read_lines(const std::filesystem::path& path) {
 }  // namespace
 
 bool RunFiles::is_study() const {
-  return results["schema"] == kStudy;
+  return results["schema"] == kStudy || results["schema"] == kOldStudy;
 }
 
 RunFiles read_run(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "results.json";
   RunFiles run{.directory = directory, .results = read_json(path)};
-  const std::string schema = run.results.is_object() ? run.results.value("schema", Json()).dump() : "nothing";
-  if (schema != Json(kStudy).dump() && schema != Json(kTraining).dump()) {
-    throw FileError(
-        fmt::format("{}: expected the schema \"{}\" or \"{}\", found {}", path.string(), kStudy, kTraining, schema));
+  const Json schema = run.results.is_object() ? run.results.value("schema", Json()) : Json("nothing");
+  if (schema != kStudy && schema != kOldStudy && schema != kTraining) {
+    throw FileError(fmt::format("{}: expected the schema \"{}\" or \"{}\", found {}", path.string(), kStudy, kTraining,
+                                schema.dump()));
   }
   run.metrics = read_lines(directory / "metrics.jsonl");
   return run;

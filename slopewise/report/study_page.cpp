@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "slopewise/report/charts.hpp"
@@ -55,15 +56,37 @@ ChartData joined_data(const Json& claim) {
   return joined;
 }
 
+// What a claim predicts. Schema 1 had numbers alone, and null stands for an end that is infinite.
+std::pair<double, double> predicted_range(const Json& claim) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  if (claim.at("predicted").is_number() || !claim.contains("predicted_low")) {
+    return {number(claim.at("predicted")), number(claim.at("predicted"))};
+  }
+  const Json &low = claim["predicted_low"], &high = claim["predicted_high"];
+  if (low.is_null() && high.is_null()) return {number(low), number(high)};
+  return {low.is_null() ? -kInfinite : number(low), high.is_null() ? kInfinite : number(high)};
+}
+
+std::string predicted_text(const Json& claim) {
+  const auto [low, high] = predicted_range(claim);
+  return format_range(low, high);
+}
+
+Json finite(double x) {
+  return std::isfinite(x) ? Json(x) : Json();
+}
+
 // "ID/SERIES" is a series, "ID" all of them, "ID/figures" the claim's prediction and measurement.
 std::optional<ChartData> find_data(const Json& claims, const std::string& name) {
   for (const Json& claim : claims) {
     const std::string id = claim.at("id").get<std::string>();
     if (name == id) return joined_data(claim);
     if (name == id + "/figures" && claim.at("measured").is_number()) {
-      return ChartData{.columns = {"quantity", "predicted", "measured", "low", "high"},
-                       .rows = Json::array({Json::array({claim.at("quantity"), claim.at("predicted"),
-                                                         claim.at("measured"), claim.at("low"), claim.at("high")})})};
+      const auto [low, high] = predicted_range(claim);
+      return ChartData{
+          .columns = {"quantity", "predicted", "predicted_low", "predicted_high", "measured", "low", "high"},
+          .rows = Json::array({Json::array({claim.at("quantity"), claim.at("predicted"), finite(low), finite(high),
+                                            claim.at("measured"), claim.at("low"), claim.at("high")})})};
     }
     for (const Json& series : claim.at("series")) {
       if (name == id + "/" + text(series.at("name"))) return series_data(series);
@@ -80,7 +103,11 @@ const Json* find_claim(const Json& claims, std::string_view id) {
 }
 
 std::string verdict_mark(const std::string& verdict) {
-  const char* sign = verdict == "holds" ? "✓" : verdict == "fails" ? "✗" : verdict == "differs" ? "≠" : "–";
+  const char* sign = verdict == "holds"       ? "✓"
+                     : verdict == "fails"     ? "✗"
+                     : verdict == "differs"   ? "≠"
+                     : verdict == "undecided" ? "?"
+                                              : "–";
   return fmt::format("<span class=\"verdict {0}\"><span aria-hidden=\"true\">{1}</span> {0}</span>",
                      escape_html(verdict), sign);
 }
@@ -136,7 +163,8 @@ std::string answer(const Json& results) {
   };
   parts.push_back(fmt::format("{} of the {} claims measured hold{}{}", count("holds"), claims.size(),
                               count("differs") > 0 ? fmt::format(", {} under a condition", count("differs")) : "",
-                              count("fails") > 0 ? fmt::format(", {} not at all", count("fails")) : ""));
+                              count("fails") > 0 ? fmt::format(", {} not at all", count("fails")) : "") +
+                  (count("undecided") > 0 ? fmt::format(", {} undecided", count("undecided")) : ""));
   std::string sentence = !scaling                            ? ""
                          : scaling->at("verdict") == "holds" ? "As noisy as the note says: "
                                                              : "Not as the note says: ";
@@ -152,7 +180,7 @@ std::string claims_table(const Json& claims) {
   for (const Json& claim : claims) {
     const std::string id = escape_html(text(claim.at("id")));
     rows.push_back({fmt::format("<a href=\"#{}\">{}</a>", id, escape_html(text(claim.at("statement")))),
-                    format_number(number(claim.at("predicted"))), format_number(number(claim.at("measured"))),
+                    predicted_text(claim), format_number(number(claim.at("measured"))),
                     format_interval(number(claim.at("low")), number(claim.at("high"))),
                     verdict_mark(text(claim.at("verdict")))});
   }
@@ -182,8 +210,8 @@ std::string section(const Json& claim, Figures& figures) {
       "<section id=\"{}\">\n<h2>{} {}</h2>\n<p>{}{}: predicted {}, measured {}, interval {}.</p>\n", escape_html(id),
       escape_html(text(claim.at("statement"))), verdict_mark(text(claim.at("verdict"))),
       equation.empty() ? "" : fmt::format("Equation {} of the note. ", escape_html(equation)),
-      escape_html(text(claim.at("quantity"))), format_number(number(claim.at("predicted"))),
-      format_number(number(claim.at("measured"))), format_interval(number(claim.at("low")), number(claim.at("high"))));
+      escape_html(text(claim.at("quantity"))), predicted_text(claim), format_number(number(claim.at("measured"))),
+      format_interval(number(claim.at("low")), number(claim.at("high"))));
   if (const std::string condition = text(claim.at("condition")); !condition.empty()) {
     html += fmt::format("<p class=\"condition\">{}</p>\n", escape_html(condition));
   }

@@ -21,41 +21,46 @@ std::string to_string(Verdict verdict) {
       return "unmeasured";
     case Verdict::kDiffers:
       return "differs";
+    case Verdict::kUndecided:
+      return "undecided";
   }
   return "";
 }
 
 ClaimResult judge(std::string quantity, double predicted, const Measured& measured, Index tests) {
-  const Interval interval = measured.interval(share_of_confidence(tests));
-  return {.predicted = predicted,
-          .measured = measured.value,
+  return judge(std::move(quantity), predicted, measured.value, measured.interval(share_of_confidence(tests)));
+}
+
+ClaimResult judge(std::string quantity, double predicted, double measured, const Interval& interval) {
+  return {.predicted = {predicted, predicted},
+          .measured = measured,
           .low = interval.low,
           .high = interval.high,
           .quantity = std::move(quantity),
           .verdict = interval.contains(predicted) ? Verdict::kHolds : Verdict::kFails};
 }
 
+ClaimResult judge_range(std::string quantity, const Interval& range, double measured, const Interval& interval) {
+  const bool within = range.low <= interval.low && interval.high <= range.high;
+  const bool clear = interval.high < range.low || range.high < interval.low;
+  return {.predicted = range,
+          .measured = measured,
+          .low = interval.low,
+          .high = interval.high,
+          .confidence = kObservedConfidence,
+          .quantity = std::move(quantity),
+          .verdict = within  ? Verdict::kHolds
+                     : clear ? Verdict::kFails
+                             : Verdict::kUndecided};
+}
+
 const std::vector<Claim>& all_claims() {
   static const std::vector<Claim> claims = {
-      unbiased_claim(),
-      variance_law_claim(),
-      mean_variance_claim(),
-      uncorrelated_terms_claim(),
-      snr_scaling_claim(),
-      alignment_claim(),
-      minibatch_claim(),
-      heavy_tails_claim(),
-      norm_skew_claim(),
-      learning_rate_claim(),
-      backward_cost_claim(),
-      crossover_claim(),
-      memory_claim(),
-      distributions_claim(),
-      prior_claim(),
-      activity_claim(),
-      learned_prior_claim(),
-      clipping_claim(),
-      special_optimizer_claim(),
+      unbiased_claim(),     variance_law_claim(),  mean_variance_claim(), uncorrelated_terms_claim(),
+      snr_scaling_claim(),  alignment_claim(),     minibatch_claim(),     slowdown_claim(),
+      heavy_tails_claim(),  norm_skew_claim(),     learning_rate_claim(), backward_cost_claim(),
+      crossover_claim(),    memory_claim(),        distributions_claim(), prior_claim(),
+      activity_claim(),     learned_prior_claim(), clipping_claim(),      special_optimizer_claim(),
       second_order_claim(),
   };
   return claims;

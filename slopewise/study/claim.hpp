@@ -12,20 +12,24 @@ namespace slopewise {
 
 // Decided from prediction and interval, never written down beforehand.
 enum class Verdict {
-  kHolds,       // the prediction lies within what was measured
+  kHolds,       // what is predicted agrees with what was measured
   kFails,       // it does not
+  kDiffers,     // it does not, but under the stated condition, which was tested as well, it does
+  kUndecided,   // the interval is neither within the predicted range nor clear of it
   kUnmeasured,  // a NaN kept it from being measured
-  kDiffers,     // the statement holds only under the stated condition
 };
 std::string to_string(Verdict verdict);
 
-// Two-sided coverage of a claim's interval: a true prediction misses it once in ten thousand runs.
-inline constexpr double kClaimConfidence = 0.9999;
+// Two-sided coverage of a claim's interval: a true prediction misses it once in a million runs, so that all of theory's
+// claims together raise a false alarm in one of some 60,000 studies.
+inline constexpr double kClaimConfidence = 1 - 1e-6;
+// The same where no theory is at stake, and steps or seconds of a few runs are all there is.
+inline constexpr double kObservedConfidence = 0.999;
 
-// The confidence each of several tests of one claim has to pass at, so that all together keep kClaimConfidence
+// The confidence each of several tests of one claim has to pass at, so that all together keep that of the claim
 // (Bonferroni).
-constexpr double share_of_confidence(Index tests) {
-  return 1 - (1 - kClaimConfidence) / static_cast<double>(tests);
+constexpr double share_of_confidence(Index tests, double confidence = kClaimConfidence) {
+  return 1 - (1 - confidence) / static_cast<double>(tests);
 }
 
 // Numbers behind a claim, for charts and for checking: named columns of equal meaning in every row.
@@ -37,10 +41,11 @@ struct Series {
 };
 
 struct ClaimResult {
-  double predicted = 0;
+  Interval predicted = {0, 0};  // a range where the statement gives one; its ends may be infinite
   double measured = 0;
   double low = 0, high = 0;  // interval of `measured`
-  std::string quantity;      // what the three are
+  double confidence = kClaimConfidence;
+  std::string quantity;  // what these are
   Verdict verdict = Verdict::kFails;
   std::string condition;  // under what the statement holds, by how much it is off; may be empty
   std::vector<Series> series;
@@ -59,6 +64,10 @@ struct Claim {
 
 // A result whose verdict is whether the prediction lies in the measurement's interval, one of the claim's `tests`.
 ClaimResult judge(std::string quantity, double predicted, const Measured& measured, Index tests = 1);
+ClaimResult judge(std::string quantity, double predicted, double measured, const Interval& interval);
+// Of a statement that gives a range, at kObservedConfidence: it holds if the interval lies within the range, fails if
+// it is clear of it, and else is undecided.
+ClaimResult judge_range(std::string quantity, const Interval& range, double measured, const Interval& interval);
 
 // All claims, in the order of the study.
 const std::vector<Claim>& all_claims();

@@ -11,8 +11,8 @@
 #include "slopewise/base/philox.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/estimate/estimator.hpp"
+#include "slopewise/statistics/moments.hpp"
 #include "slopewise/study/activities.hpp"
-#include "slopewise/study/timing.hpp"
 
 namespace slopewise {
 namespace {
@@ -27,6 +27,15 @@ constexpr double kWorse = 4;
 constexpr std::uint32_t kStepsALook = 64;
 // Powers of 2 searched on either side of where the search starts.
 constexpr int kPowers = 6;
+
+// steps_to_half of each run, spread over the threads.
+std::vector<double> steps_of_runs(const Subject& subject, double rate, double most, Index runs,
+                                  const std::function<DescentStep(Index run)>& descent) {
+  std::vector<double> each(static_cast<std::size_t>(runs));
+  parallel_for(
+      runs, [&](Index run) { each[static_cast<std::size_t>(run)] = steps_to_half(subject, descent(run), rate, most); });
+  return each;
+}
 
 }  // namespace
 
@@ -99,6 +108,13 @@ double steps_to_half(const Subject& subject, const DescentStep& step, double rat
   return kNever;
 }
 
+Ratio steps_ratio(const TunedDescent& tuned, double steps, double confidence) {
+  Moments logarithms;
+  for (const double each : tuned.each) logarithms.add(std::log(std::min(each, kWorse * tuned.steps) / steps));
+  const Interval interval = mean_interval(logarithms.central(), confidence);
+  return {.value = std::exp(logarithms.mean()), .interval = {std::exp(interval.low), std::exp(interval.high)}};
+}
+
 TunedDescent tune_descent(double start, double most,
                           const std::function<std::vector<double>(double rate, double most)>& runs) {
   TunedDescent best;
@@ -121,13 +137,19 @@ TunedDescent tune_descent(double start, double most,
 
 TunedDescent tune_descent(const Subject& subject, double start, double most, Index runs,
                           const std::function<DescentStep(Index run)>& descent) {
-  return tune_descent(start, most, [&](double rate, double most_now) {
-    std::vector<double> each(static_cast<std::size_t>(runs));
-    parallel_for(runs, [&](Index run) {
-      each[static_cast<std::size_t>(run)] = steps_to_half(subject, descent(run), rate, most_now);
-    });
-    return each;
-  });
+  return tune_descent(
+      start, most, [&](double rate, double most_now) { return steps_of_runs(subject, rate, most_now, runs, descent); });
+}
+
+TunedDescent repeat_descent(const Subject& subject, const TunedDescent& tuned, Index runs,
+                            const std::function<DescentStep(Index run)>& descent) {
+  TunedDescent repeated{.rate = 2 * tuned.rate};
+  for (int power = 0; power <= kPowers && !std::isfinite(repeated.steps); ++power) {
+    repeated.rate /= 2;
+    repeated.each = steps_of_runs(subject, repeated.rate, kWorse * tuned.steps, runs, descent);
+    repeated.steps = median(repeated.each);
+  }
+  return repeated;
 }
 
 }  // namespace slopewise

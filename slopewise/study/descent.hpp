@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "slopewise/study/context.hpp"
+#include "slopewise/study/timing.hpp"
 
 namespace slopewise {
 
@@ -44,5 +45,12 @@ TunedDescent tune_descent(double start, double most,
 // The same with steps_to_half of so many runs, spread over the threads; `descent` makes the step of each.
 TunedDescent tune_descent(const Subject& subject, double start, double most, Index runs,
                           const std::function<DescentStep(Index run)>& descent);
+// Other runs at the rate that was found, which did not choose it, of at most four times as many steps each; at half the
+// rate, and so on, if most of them do not arrive.
+TunedDescent repeat_descent(const Subject& subject, const TunedDescent& tuned, Index runs,
+                            const std::function<DescentStep(Index run)>& descent);
+// The geometric mean over the runs of a method's steps over `steps`, with the interval of Student's t on their
+// logarithms. A run that did not arrive counts as the most it was given, four times the median.
+Ratio steps_ratio(const TunedDescent& tuned, double steps, double confidence);
 
 }  // namespace slopewise

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -21,18 +22,27 @@ Json to_json(const Series& series) {
   return json;
 }
 
+// JSON has no infinity: null stands for it, as for NaN.
+Json finite(double x) {
+  return std::isfinite(x) ? Json(x) : Json();
+}
+
 Json to_json(const ClaimOutcome& outcome) {
   const ClaimResult& result = outcome.result;
+  const Interval& predicted = result.predicted;
   Json series = Json::array();
   for (const Series& each : result.series) series.push_back(to_json(each));
   return {{"id", outcome.claim.id},
           {"statement", outcome.claim.statement},
           {"equation", outcome.claim.equation},
           {"quantity", result.quantity},
-          {"predicted", result.predicted},
+          {"predicted", predicted.low == predicted.high ? finite(predicted.low) : Json()},
+          {"predicted_low", finite(predicted.low)},
+          {"predicted_high", finite(predicted.high)},
           {"measured", result.measured},
           {"low", result.low},
           {"high", result.high},
+          {"confidence", result.confidence},
           {"verdict", to_string(result.verdict)},
           {"condition", result.condition},
           {"timed", outcome.claim.timed},
@@ -71,7 +81,7 @@ ClaimResult measure(StudyContext& context, const Claim& claim, const StudyObserv
     return claim.run(context);
   } catch (const NumericError& error) {
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-    return {.predicted = kNone,
+    return {.predicted = {kNone, kNone},
             .measured = kNone,
             .low = kNone,
             .high = kNone,
@@ -100,7 +110,7 @@ std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Cla
 nlohmann::ordered_json study_document(StudyContext& context, const std::vector<ClaimOutcome>& outcomes) {
   Json claims = Json::array();
   for (const ClaimOutcome& outcome : outcomes) claims.push_back(to_json(outcome));
-  return {{"schema", "slopewise.study/1"},    {"version", version()},
+  return {{"schema", "slopewise.study/2"},    {"version", version()},
           {"seed", context.options().seed},   {"data", context.train().name},
           {"model", context.model_name()},    {"parameters", context.subject().size()},
           {"batch", context.options().batch}, {"quick", context.options().quick},

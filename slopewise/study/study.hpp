@@ -27,7 +27,7 @@ struct StudyObserver {
 std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Claim>& claims,
                                     const StudyObserver& observer = {});
 
-// "slopewise.study/1", documented in docs/study.md.
+// "slopewise.study/2", documented in docs/study.md.
 nlohmann::ordered_json study_document(StudyContext& context, const std::vector<ClaimOutcome>& outcomes);
 
 }  // namespace slopewise

@@ -30,6 +30,12 @@ std::vector<std::vector<double>> interleaved_seconds(std::span<const std::functi
   return seconds;
 }
 
+Ratio seconds_ratio(std::span<const double> seconds, std::span<const double> over, double confidence, double subtract) {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < seconds.size(); ++i) ratios.push_back(seconds[i] / over[i] - subtract);
+  return {.value = median(ratios), .interval = median_interval(ratios, confidence)};
+}
+
 double median(std::vector<double> values) {
   if (values.empty()) throw ArgumentError("median: expected at least 1 value, found none");
   std::sort(values.begin(), values.end());

@@ -11,7 +11,7 @@
 
 namespace slopewise {
 
-// The least number of rounds: enough for a median_interval of confidence 0.9999 that is not the whole range.
+// The least number of rounds: enough for a median_interval of confidence 0.999 that is not the whole range.
 inline constexpr Index kLeastRounds = 31;
 
 // Seconds of each task in each round, (tasks, rounds). The tasks run in turn, round by round, after one round that is
@@ -19,6 +19,16 @@ inline constexpr Index kLeastRounds = 31;
 // with `doing`, between rounds, and what a task throws.
 std::vector<std::vector<double>> interleaved_seconds(std::span<const std::function<void()>> tasks, Index rounds,
                                                      double budget, const char* doing);
+
+// A ratio with its interval.
+struct Ratio {
+  double value;
+  Interval interval;
+};
+
+// Of the times of two tasks, less `subtract`: the median over rounds, each compared within itself.
+Ratio seconds_ratio(std::span<const double> seconds, std::span<const double> over, double confidence,
+                    double subtract = 0);
 
 // The middle value, or the mean of the two middle ones. Throws ArgumentError for no values.
 double median(std::vector<double> values);

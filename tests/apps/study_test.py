@@ -12,7 +12,8 @@ from pathlib import Path
 
 SLOPEWISE = ""
 QUICK = ["--quick", "--hidden", "16", "--batch", "16"]
-CLAIM_KEYS = ["id", "statement", "equation", "quantity", "predicted", "measured", "low", "high", "verdict", "condition",
+CLAIM_KEYS = ["id", "statement", "equation", "quantity", "predicted", "predicted_low", "predicted_high", "measured",
+              "low", "high", "confidence", "verdict", "condition",
               "timed", "seconds", "series"]
 
 
@@ -36,7 +37,7 @@ class StudyTest(unittest.TestCase):
         done = self.study(*QUICK, "--claims", "prior,memory", "--out", "here")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         document = json.loads((self.directory / "here/results.json").read_text())
-        self.assertEqual(document["schema"], "slopewise.study/1")
+        self.assertEqual(document["schema"], "slopewise.study/2")
         self.assertEqual((document["data"], document["model"]), ("built-in digits", "mlp 784-16-10"))
         self.assertEqual((document["parameters"], document["batch"], document["quick"]), (12730, 16, True))
         self.assertEqual([claim["id"] for claim in document["claims"]], ["memory", "prior"])
@@ -52,10 +53,10 @@ class StudyTest(unittest.TestCase):
         done = self.study(*QUICK, "--json", "--quiet")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         document = json.loads(done.stdout)
-        self.assertEqual(len(document["claims"]), 20)
+        self.assertEqual(len(document["claims"]), 21)
         self.assertEqual(document, json.loads((self.directory / "runs/study/results.json").read_text()))
         for claim in document["claims"]:
-            self.assertIn(claim["verdict"], ["holds", "fails", "differs"], claim["id"])
+            self.assertIn(claim["verdict"], ["holds", "fails", "differs", "undecided"], claim["id"])
 
     def test_quiet_prints_nothing(self):
         done = self.study(*QUICK, "--claims", "memory", "--quiet")

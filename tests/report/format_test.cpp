@@ -57,6 +57,15 @@ TEST(FormatInterval, ShowsTheWidth) {
   EXPECT_EQ(format_interval(kNan, 3), "[nan, 3]");
 }
 
+TEST(FormatRange, NamesItsEnds) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(format_range(2, 4), "2 to 4");
+  EXPECT_EQ(format_range(0.98765, 0.98765), "0.9877");
+  EXPECT_EQ(format_range(1, kInfinite), "above 1");
+  EXPECT_EQ(format_range(-kInfinite, 1), "below 1");
+  EXPECT_EQ(format_range(std::numeric_limits<double>::quiet_NaN(), 1), "nan");
+}
+
 TEST(FormatBytes, PowersOf1024) {
   EXPECT_EQ(format_bytes(0), "0 B");
   EXPECT_EQ(format_bytes(1023), "1023 B");

@@ -1,6 +1,7 @@
 // The pages of report.html, from results made by hand.
 #include "slopewise/report/page.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -90,6 +91,24 @@ TEST(StudyPage, AClaimThatFailsIsNotSaidToHold) {
   const std::string page = study_page(study(Json::array({failed})));
   EXPECT_THAT(page, HasSubstr("Not as the note says: "));
   EXPECT_THAT(page, HasSubstr("0 of the 1 claims measured hold, 1 not at all"));
+}
+
+TEST(StudyPage, ShowsRangesAndWhatCouldNotBeDecided) {
+  Json range = claim("backward-cost", Json::array());
+  range["predicted"] = nullptr;
+  range["predicted_low"] = 2;
+  range["predicted_high"] = 4;
+  range["verdict"] = "undecided";
+  Json above = claim("crossover", Json::array());
+  above["predicted"] = nullptr;
+  above["predicted_low"] = 1;
+  above["predicted_high"] = nullptr;
+  RunFiles run = study(Json::array({range, above}));
+  run.results["schema"] = "slopewise.study/2";
+  const std::string page = report_page(std::vector{run});
+  EXPECT_THAT(page, HasSubstr("predicted 2 to 4, measured"));
+  EXPECT_THAT(page, HasSubstr("predicted above 1, measured"));
+  EXPECT_THAT(page, HasSubstr("1 of the 2 claims measured hold, 1 undecided"));
 }
 
 TEST(StudyPage, HoldsTheDataOfItsChartsToTheLastBit) {
@@ -203,6 +222,10 @@ TEST_F(RunDirectory, ReadsResultsAndMetrics) {
   write("metrics.jsonl", "{\"step\": 0}\n{\"step\": 1}\n{\"step\": 2, \"lo");
   const RunFiles run = read_run(directory_);
   EXPECT_FALSE(run.is_study());
+  for (const char* schema : {"slopewise.study/1", "slopewise.study/2"}) {
+    write("results.json", fmt::format(R"({{"schema": "{}"}})", schema));
+    EXPECT_TRUE(read_run(directory_).is_study()) << schema;
+  }
   ASSERT_EQ(run.metrics.size(), 2u);  // the third line was cut off
   EXPECT_EQ(run.metrics[1]["step"], 1);
 }

@@ -35,6 +35,16 @@ TEST(TuneDescent, SaysWhatWasNeverReached) {
   EXPECT_TRUE(std::isinf(tuned(1024, 1, 1e6).steps));  // too far off for the search
 }
 
+// Logarithms 3, 4 and 5 of base 2 over a 2: their mean is 3, their error 1/√3 and t of two degrees 9.925 at 99 %.
+TEST(StepsRatio, IsTheGeometricMeanWithStudentsInterval) {
+  const Ratio ratio = steps_ratio({.steps = 16, .each = {8, 16, 32}}, 2, 0.99);
+  EXPECT_NEAR(ratio.value, 8, 1e-12);
+  EXPECT_NEAR(std::log2(ratio.interval.high), 3 + 9.925 / std::sqrt(3), 1e-3);
+  EXPECT_NEAR(std::log2(ratio.interval.low), 3 - 9.925 / std::sqrt(3), 1e-3);
+  const double never = std::numeric_limits<double>::infinity();
+  EXPECT_NEAR(steps_ratio({.steps = 16, .each = {16, 16, never}}, 1, 0.9).value, std::cbrt(16.0 * 16 * 64), 1e-9);
+}
+
 class Descent : public testing::Test {
  protected:
   static Subject subject_of(const Dataset& data) {
@@ -74,6 +84,24 @@ TEST_F(Descent, MiniBatchesTakeMoreSteps) {
   // It tells the loss of all examples, whatever its batch.
   Parameters<float> theta = subject_.parameters();
   EXPECT_EQ(minibatch_descent(subject_, data_, all, 4, 1)(theta, 0, 0), subject_.objective().loss(theta));
+}
+
+TEST_F(Descent, RepeatedRunsAreOthersAtTheSameRate) {
+  const double rate = curvature_.highest_rate() / 2;
+  const auto descent = [&](std::uint64_t first) {
+    return [this, first](Index run) { return forward_descent(subject_, first + static_cast<std::uint64_t>(run)); };
+  };
+  const TunedDescent chosen = tune_descent(subject_, rate, 40'000, 3, descent(0));
+  const TunedDescent repeated = repeat_descent(subject_, chosen, 5, descent(3));
+  EXPECT_EQ(repeated.rate, chosen.rate);
+  ASSERT_EQ(repeated.each.size(), 5u);
+  EXPECT_EQ(repeated.each[0], steps_to_half(subject_, forward_descent(subject_, 3), chosen.rate, 4 * chosen.steps));
+  EXPECT_EQ(repeated.steps, median(repeated.each));
+  // A rate that runs chose by luck and at which the others diverge is halved until they arrive.
+  const TunedDescent lucky{.rate = 64 * chosen.rate, .steps = chosen.steps, .each = {}};
+  const TunedDescent mended = repeat_descent(subject_, lucky, 5, descent(3));
+  EXPECT_LT(mended.rate, lucky.rate);
+  EXPECT_TRUE(std::isfinite(mended.steps));
 }
 
 // 3000 draws of 2 of 3 numbers: each number 2000 times, with a standard deviation of 37.

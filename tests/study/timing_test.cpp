@@ -39,6 +39,19 @@ TEST(MedianInterval, CoversAsOftenAsItSays) {
   EXPECT_LE(hits, 3817);
 }
 
+// Round by round the second task takes 4 times as long, however fast the rounds are.
+TEST(SecondsRatio, ComparesWithinRounds) {
+  std::vector<double> first, second;
+  for (int round = 1; round <= 31; ++round) {
+    first.push_back(round);
+    second.push_back(4.0 * round);
+  }
+  const Ratio ratio = seconds_ratio(second, first, 0.999, 1);
+  EXPECT_EQ(ratio.value, 3);
+  EXPECT_EQ(ratio.interval.low, 3);
+  EXPECT_EQ(ratio.interval.high, 3);
+}
+
 TEST(InterleavedSeconds, RunsTheTasksInTurn) {
   std::string order;
   const std::function<void()> tasks[] = {[&] { order += 'a'; }, [&] { order += 'b'; }};

@@ -12,6 +12,7 @@ Claim uncorrelated_terms_claim();
 Claim snr_scaling_claim();
 Claim alignment_claim();
 Claim minibatch_claim();
+Claim slowdown_claim();
 Claim heavy_tails_claim();
 Claim norm_skew_claim();
 Claim learning_rate_claim();

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
-#include "slopewise/statistics/fit.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
 #include "slopewise/study/curvature.hpp"
@@ -21,16 +21,25 @@ namespace {
 
 // A run may take this many times the steps predicted for it.
 constexpr double kPatience = 8;
+// Runs that choose a rate, and runs at the chosen one.
+constexpr Index kChoosingRuns = 3, kCrossoverRuns = 9;
 
 struct Point {
   double size;  // n
   Curvature curvature;
   TunedDescent forward, remedied, exact;
   double forward_seconds, remedied_seconds, exact_seconds;  // of a step
+  Ratio forward_time, remedied_time;                        // of a step over an exact one, in seconds
 
-  double slowdown() const { return forward.steps / exact.steps; }
-  double time_ratio() const { return forward_seconds / exact_seconds; }
-  double remedied_wall_ratio() const { return remedied.steps * remedied_seconds / (exact.steps * exact_seconds); }
+  double slowdown() const { return steps_ratio(forward, exact.steps, kObservedConfidence).value; }
+  // Of the whole way: steps and seconds, each at its share of the confidence.
+  Ratio wall_ratio(const TunedDescent& tuned, const Ratio& time) const {
+    const Ratio steps = steps_ratio(tuned, exact.steps, share_of_confidence(2, kObservedConfidence));
+    return {.value = steps.value * time.value,
+            .interval = {steps.interval.low * time.interval.low, steps.interval.high * time.interval.high}};
+  }
+  Ratio forward_wall_ratio() const { return wall_ratio(forward, forward_time); }
+  Ratio remedied_wall_ratio() const { return wall_ratio(remedied, remedied_time); }
   bool reached() const { return std::isfinite(forward.steps) && std::isfinite(exact.steps); }
 };
 
@@ -52,9 +61,14 @@ Point measure(StudyContext& context, Index hidden) {
   const double most_forward =
       kPatience * curvature.slowdown() * std::min(point.exact.steps, static_cast<double>(most_exact));
   const auto tuned = [&](double start, std::uint64_t stream, DescentStep (*descent)(const Subject&, std::uint64_t)) {
-    return tune_descent(subject, start, most_forward, quick ? 3 : 5, [&](Index run) {
-      return descent(subject, derive_seed(seed, stream + static_cast<std::uint64_t>(run)));
-    });
+    const auto run_from = [&, stream, descent](Index first) {
+      return [&, stream, descent, first](Index run) {
+        return descent(subject, derive_seed(seed, stream + static_cast<std::uint64_t>(first + run)));
+      };
+    };
+    const TunedDescent chosen = tune_descent(subject, start, most_forward, kChoosingRuns, run_from(0));
+    return std::isfinite(chosen.steps) ? repeat_descent(subject, chosen, kCrossoverRuns, run_from(kChoosingRuns))
+                                       : chosen;
   };
   point.forward = tuned(curvature.highest_rate() / 2, 1, forward_descent);
   point.remedied = tuned(curvature.highest_exact_rate() / 2, 100, learned_prior_descent);
@@ -71,22 +85,19 @@ Point measure(StudyContext& context, Index hidden) {
   point.forward_seconds = median(seconds[0]);
   point.remedied_seconds = median(seconds[1]);
   point.exact_seconds = median(seconds[2]);
+  const double confidence = share_of_confidence(2, kObservedConfidence);
+  point.forward_time = seconds_ratio(seconds[0], seconds[2], confidence);
+  point.remedied_time = seconds_ratio(seconds[1], seconds[2], confidence);
   return point;
 }
 
-// The n from which ratios stay at 1 or above, on a line in log n and log ratio between the sizes around it. Below the
-// least size tested nothing is known but n ≥ 1; if the last ratio is below 1, the answer is that size.
-struct Crossing {
-  double value, low, high;
-};
-
-Crossing crossing(const std::vector<double>& sizes, const std::vector<double>& ratios) {
+// From which size on the ratios stay above 1, in words.
+std::string winning_sizes(const std::vector<double>& sizes, const std::vector<double>& ratios) {
   std::size_t first = sizes.size();
-  while (first > 0 && ratios[first - 1] >= 1) --first;
-  if (first == 0) return {sizes.front(), 1, sizes.front()};
-  if (first == sizes.size()) return {sizes.back(), sizes.back(), sizes.back()};
-  const double share = std::log(ratios[first - 1]) / std::log(ratios[first - 1] / ratios[first]);
-  return {sizes[first - 1] * std::pow(sizes[first] / sizes[first - 1], share), sizes[first - 1], sizes[first]};
+  while (first > 0 && ratios[first - 1] > 1) --first;
+  if (first == 0) return "backprop wins at every size tested";
+  if (first == sizes.size()) return "forward gradients win at the largest size tested";
+  return fmt::format("backprop wins from a size between {:.0f} and {:.0f} on", sizes[first - 1], sizes[first]);
 }
 
 ClaimResult measure_crossover(StudyContext& context) {
@@ -103,54 +114,35 @@ ClaimResult measure_crossover(StudyContext& context) {
   }
 
   Series series{.name = "time to half the initial loss",
-                .columns = {"n", "steps, forward", "steps, exact", "measured slowdown", "predicted slowdown",
-                            "forward step (ms)", "exact step (ms)", "wall-time ratio", "predicted wall-time ratio",
-                            "rate, forward", "rate, exact", "tr H", "curvature along the gradient"}};
+                .columns = {"n", "steps, forward", "steps, exact", "slowdown", "(tr H + 2 lambda)/lambda",
+                            "forward step (ms)", "exact step (ms)", "wall-time ratio", "rate, forward", "rate, exact",
+                            "tr H", "curvature along the gradient"}};
   Series remedied{
       .name = "with a learned prior", .columns = {"n", "steps", "step (ms)", "wall-time ratio", "rate"}, .rows = {}};
-  std::vector<double> sizes, measured, predicted, log_size, log_ratio;
+  std::vector<double> sizes, measured;
   for (const Point& point : points) {
     sizes.push_back(point.size);
-    measured.push_back(point.slowdown() * point.time_ratio());
-    predicted.push_back(point.curvature.slowdown() * point.time_ratio());
-    log_size.push_back(std::log(point.size));
-    log_ratio.push_back(std::log(measured.back()));
+    measured.push_back(point.forward_wall_ratio().value);
     series.rows.push_back({point.size, point.forward.steps, point.exact.steps, point.slowdown(),
                            point.curvature.slowdown(), 1e3 * point.forward_seconds, 1e3 * point.exact_seconds,
-                           measured.back(), predicted.back(), point.forward.rate, point.exact.rate,
-                           point.curvature.trace, point.curvature.along_gradient});
+                           measured.back(), point.forward.rate, point.exact.rate, point.curvature.trace,
+                           point.curvature.along_gradient});
     if (std::isfinite(point.remedied.steps))
       remedied.rows.push_back({point.size, point.remedied.steps, 1e3 * point.remedied_seconds,
-                               point.remedied_wall_ratio(), point.remedied.rate});
+                               point.remedied_wall_ratio().value, point.remedied.rate});
   }
 
-  const Crossing found = crossing(sizes, measured);
-  const double growth = fit_line(log_size, log_ratio).slope;
-  // Of the seeds at the largest size; one that never came to the target counts as a win of backprop.
+  const double growth = std::log(measured.back() / measured.front()) / std::log(sizes.back() / sizes.front());
   const Point& largest = points.back();
-  const auto wins = std::count_if(largest.forward.each.begin(), largest.forward.each.end(),
-                                  [&](double steps) { return steps / largest.exact.steps * largest.time_ratio() > 1; });
-  ClaimResult result{.predicted = crossing(sizes, predicted).value,
-                     .measured = found.value,
-                     .low = found.low,
-                     .high = found.high,
-                     .quantity = "n from which backprop wins in wall time"};
-  const auto seeds = static_cast<std::ptrdiff_t>(largest.forward.each.size());
-  result.verdict = wins == seeds ? Verdict::kHolds : wins > 0 ? Verdict::kDiffers : Verdict::kFails;
-
-  const std::string where =
-      found.low < sizes.front() ? "backprop wins at every size tested"
-      : found.low < found.high
-          ? fmt::format("backprop wins from a size between {:.0f} and {:.0f} on", found.low, found.high)
-          : "forward gradients win at the largest size tested";
+  const Ratio found = largest.forward_wall_ratio();
+  ClaimResult result =
+      judge_range(fmt::format("wall time to half the loss / that of backprop, n = {:.0f}", largest.size),
+                  {1, std::numeric_limits<double>::infinity()}, found.value, found.interval);
   result.condition = fmt::format(
-      "{}, for {} of {} seeds at the largest; the ratio of wall times is {:.1f} at n = {:.0f} and {:.1f} at n = "
-      "{:.0f}, "
-      "where a forward step takes {:.2f} of the time of an exact one and {:.0f} times as many are needed; over the "
-      "sizes "
-      "the ratio goes as n^{:.2f}",
-      where, wins, seeds, measured.front(), sizes.front(), measured.back(), sizes.back(), largest.time_ratio(),
-      largest.slowdown(), growth);
+      "{}; the ratio of wall times is {:.1f} at n = {:.0f} and {:.1f} at n = {:.0f}, where a forward step takes {:.2f} "
+      "of the time of an exact one and {:.0f} times as many are needed; over the sizes the ratio goes as n^{:.2f}",
+      winning_sizes(sizes, measured), measured.front(), sizes.front(), measured.back(), sizes.back(),
+      largest.forward_time.value, largest.slowdown(), growth);
   if (!remedied.rows.empty()) {
     const std::vector<double>&first = remedied.rows.front(), &last = remedied.rows.back();
     result.condition += fmt::format(

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <functional>
+#include <limits>
 
 #include "slopewise/statistics/distributions.hpp"
 #include "slopewise/statistics/fit.hpp"
@@ -25,6 +27,21 @@ double predicted_kurtosis(double a, double squared_norm) {
   return (fourth - 4 * a * third + 6 * a * a * second - 3 * a * a * a * a) / (variance * variance);
 }
 
+// Standard error of the kurtosis over the entries, from the law it is tested against: few samples hold the large values
+// that say how uncertain a kurtosis is. With entries z v_e of one z, the sums over e of (z v_e)² and (z v_e)⁴ have
+// moments that follow from E z², z⁴, z⁶, z⁸ = 1, 3, 15, 105. Most of the error is z's, and the kurtosis of N normals
+// has the skewness √(216/N) (Fisher 1930).
+double kurtosis_error(double entries, double count, const std::function<double(std::span<const double>)>& kurtosis) {
+  const double others = entries - 1;
+  const double means[] = {entries, 9 * entries};
+  const double second = 3 * entries * (3 + others);          // E (Σ z² v²)²
+  const double mixed = 15 * entries * (15 + 3 * others);     // E (Σ z² v²)(Σ z⁴ v⁴)
+  const double fourth = 105 * entries * (105 + 9 * others);  // E (Σ z⁴ v⁴)²
+  const double across = mixed - means[0] * means[1];
+  const double covariances[] = {second - means[0] * means[0], across, across, fourth - means[1] * means[1]};
+  return error_in_theory(means, covariances, count, kurtosis);
+}
+
 ClaimResult measure_heavy_tails(StudyContext& context) {
   const GradientView& gradient = context.subject().gradient();
   const Samples& pool = context.pool();
@@ -41,11 +58,20 @@ ClaimResult measure_heavy_tails(StudyContext& context) {
       powers[0][at] += centred * centred;
       powers[1][at] += centred * centred * centred * centred;
     }
-    singles.push_back(pool.gradient_entry(j, at % pool.tracked.size()) / norm);
+    // s v_i less ∇_i v_i² is exactly a product: of v_i and of what the other entries add to s.
+    const std::size_t t = at % pool.tracked.size();
+    const double own = gradient[pool.tracked[t]];
+    const double v = double{pool.entries[at * pool.tracked.size() + t]};
+    singles.push_back((pool.gradient_entry(j, t) - own * v * v) / std::sqrt(gradient.squared_norm() - own * own));
   }
   const auto entries = static_cast<double>(pool.tracked.size());
-  const Measured kurtosis = function_of_means(
-      powers, [entries](std::span<const double> mean) { return mean[1] * entries / (mean[0] * mean[0]); });
+  const auto kurtosis_of = [entries](std::span<const double> mean) { return mean[1] * entries / (mean[0] * mean[0]); };
+  const auto count = static_cast<double>(pool.count());
+  const double means[] = {mean_of(powers[0]).value, mean_of(powers[1]).value};
+  const Measured kurtosis{.value = kurtosis_of(means),
+                          .error = kurtosis_error(entries, count, kurtosis_of),
+                          .degrees = std::numeric_limits<double>::infinity(),
+                          .skewness = std::sqrt(216 / count)};
   ClaimResult result = judge("kurtosis of an entry", predicted, kurtosis, 2);
 
   const FitTest fit = kolmogorov_smirnov_test(singles, product_normal_cdf);

@@ -57,7 +57,7 @@ ClaimResult measure_learned_prior(StudyContext& context) {
   const std::vector<double> predicted = layer_variances(subject, *make(corrected));
 
   // ‖g − ∇‖² of each layer, corrected and plain; of the corrected also mean (s − u·m)² of each layer and g·∇/‖∇‖².
-  const Index count = context.samples(kVarianceSamples, 64);
+  const Index count = context.samples(kVarianceSamples, 128);
   const auto first = static_cast<std::uint32_t>(passes);
   const GradientView& gradient = subject.gradient();
   std::vector<std::vector<double>> residuals(layers, std::vector<double>(static_cast<std::size_t>(count)));

@@ -43,7 +43,7 @@ ClaimResult measure_memory(StudyContext& context) {
   const double exact_exponent = fit_line(depth, exact).slope;
   const std::vector<double>& deepest = series.rows.back();
   // Counted from the plan that a run allocates, so there is nothing to average over.
-  return {.predicted = 0,
+  return {.predicted = {0, 0},
           .measured = forward_exponent,
           .low = forward_exponent,
           .high = forward_exponent,

@@ -15,6 +15,26 @@ namespace {
 constexpr double kNormWidth = 4;
 constexpr std::size_t kNormBins = 80;
 
+// From E x, E x², E x³.
+double skewness_of(std::span<const double> m) {
+  const double variance = m[1] - m[0] * m[0];
+  return (m[2] - 3 * m[0] * m[1] + 2 * m[0] * m[0] * m[0]) / (variance * std::sqrt(variance));
+}
+
+// Standard error of the logarithm of N half-normals' skewness, from the law it is tested against, which says more of it
+// than the few largest samples do. Simulated for N = 2000, an interval of 99.99 % misses 2 times in 10,000.
+double log_skewness_error(double samples) {
+  // E |z|^p, p = 1, …, 6, and the covariances of |z|, z², |z|³.
+  const double m = kHalfNormalMean;
+  const double moments[] = {m, 1, 2 * m, 3, 8 * m, 15};
+  std::vector<double> covariances;
+  for (std::size_t p = 1; p <= 3; ++p) {
+    for (std::size_t q = 1; q <= 3; ++q) covariances.push_back(moments[p + q - 1] - moments[p - 1] * moments[q - 1]);
+  }
+  return error_in_theory(std::span(moments, 3), covariances, samples,
+                         [](std::span<const double> means) { return std::log(skewness_of(means)); });
+}
+
 ClaimResult measure_norm_skew(StudyContext& context) {
   const double scale =
       std::sqrt(context.subject().gradient().squared_norm() * static_cast<double>(context.subject().size()));
@@ -28,11 +48,14 @@ ClaimResult measure_norm_skew(StudyContext& context) {
     powers[2].push_back(norm * norm * norm);
     histogram.add(norm);
   }
-  const Measured skewness = function_of_means(powers, [](std::span<const double> m) {
-    const double variance = m[1] - m[0] * m[0];
-    return (m[2] - 3 * m[0] * m[1] + 2 * m[0] * m[0] * m[0]) / (variance * std::sqrt(variance));
-  });
-  ClaimResult result = judge("skewness of ‖g‖", kHalfNormalSkewness, skewness, 2);
+  double means[3];
+  for (std::size_t p = 0; p < powers.size(); ++p) means[p] = mean_of(powers[p]).value;
+  const double skewness = skewness_of(means);
+  // On a logarithmic scale, where it is nearly normal; one that is not positive is as far off as can be.
+  const double width =
+      normal_interval(0, log_skewness_error(static_cast<double>(norms.size())), share_of_confidence(2)).high;
+  ClaimResult result = judge("skewness of ‖g‖", kHalfNormalSkewness, skewness,
+                             {skewness * std::exp(-width), skewness * std::exp(width)});
   const FitTest fit = kolmogorov_smirnov_test(norms, [](double x) { return half_normal_cdf(x); });
   if (fit.p_value < 1 - share_of_confidence(2)) result.verdict = Verdict::kFails;
   result.condition = fmt::format(

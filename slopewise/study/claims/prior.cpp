@@ -70,8 +70,10 @@ ClaimResult measure_prior(StudyContext& context) {
       all = all && std::abs(measured.value) < kRounding;
       continue;
     }
-    const Measured ratio{
-        .value = measured.value / predicted, .error = measured.error / predicted, .degrees = measured.degrees};
+    const Measured ratio{.value = measured.value / predicted,
+                         .error = measured.error / predicted,
+                         .degrees = measured.degrees,
+                         .skewness = measured.skewness};
     all = all && ratio.interval(share_of_confidence(std::size(kCosines))).contains(1);
     if (std::abs(ratio.value - 1) / ratio.error <= furthest) continue;
     furthest = std::abs(ratio.value - 1) / ratio.error;

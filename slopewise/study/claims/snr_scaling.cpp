@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "slopewise/statistics/fit.hpp"
 #include "slopewise/study/claims/claims.hpp"
@@ -44,8 +45,11 @@ ClaimResult measure_snr_scaling(StudyContext& context) {
     series.rows.push_back({n, 1 / (n + 1), snr.value, snr.error, static_cast<double>(count)});
   }
   const LineFit line = fit_line(x, y, weights);
-  ClaimResult result =
-      judge("exponent of snr over n", -1, {.value = line.slope, .error = line.slope_error, .degrees = line.degrees});
+  // The weights are inverse variances, so a y of weight 1 scatters by 1, whatever the few points show.
+  ClaimResult result = judge("exponent of snr over n", -1,
+                             {.value = line.slope,
+                              .error = line.slope_error / line.scatter,
+                              .degrees = std::numeric_limits<double>::infinity()});
   result.condition =
       fmt::format("n from {:.0f} to {:.3g}; snr n at the smallest {:.3f}, at the largest {:.3f}",
                   series.rows.front()[0], series.rows.back()[0], series.rows.front()[0] * series.rows.front()[2],

@@ -17,9 +17,22 @@ namespace slopewise {
 namespace {
 
 constexpr double kMomenta[] = {0, 0.5, 0.9, 0.95};
-// Steps of a run, in memories 1/(1 − β): the average has settled. Runs, from no memory each.
+// Steps of a run, in memories 1/(1 − β): the average has settled. Runs, from no memory each, are as many as have so
+// many degrees of freedom together.
 constexpr double kMemories = 6;
-constexpr Index kRuns = 256;
+constexpr Index kDegrees = 2000, kLeastDegrees = 500;
+
+// ‖Σ w_t g_t − ∇‖² with w_t ∝ βᵗ is nearly n Σ w_t² s_t², s_t normal, and so nearly a multiple of a χ² with
+// (Σ w²)²/Σ w⁴ degrees of freedom (Satterthwaite 1946).
+double degrees_of_run(double momentum, Index steps) {
+  double squares = 0, fourths = 0;
+  for (Index t = 0; t < steps; ++t) {
+    const double square = std::pow(momentum, 2 * static_cast<double>(t));
+    squares += square;
+    fourths += square * square;
+  }
+  return squares * squares / fourths;
+}
 
 // ‖(1 − β)u / (1 − βᵗ) − ∇‖² after t steps of the optimizer "momentum" that leave θ where it is, one number a run.
 std::vector<double> squared_errors(const Subject& subject, double momentum, Index steps, Index runs,
@@ -59,7 +72,6 @@ ClaimResult measure_special_optimizer(StudyContext& context) {
   const Subject subject = context.small();
   const auto n = static_cast<double>(subject.size());
   const double plain = (n + 1) * subject.gradient().squared_norm();
-  const Index runs = context.samples(kRuns, 64);
   const auto tests = static_cast<Index>(std::size(kMomenta));
   Series series{.name = "momenta",
                 .columns = {"momentum", "steps averaged", "predicted SNR / plain", "measured", "low", "high"},
@@ -70,10 +82,16 @@ ClaimResult measure_special_optimizer(StudyContext& context) {
     const auto steps = static_cast<Index>(std::ceil(kMemories / (1 - momentum)));
     const double left = std::pow(momentum, static_cast<double>(steps));
     const double predicted = (1 + momentum) * (1 - left) / ((1 - momentum) * (1 + left));
-    const std::vector<std::vector<double>> errors = {squared_errors(
-        subject, momentum, steps, runs, context.seed(fmt::format("special-optimizer, momentum {}", momentum)))};
-    result = judge(fmt::format("signal-to-noise ratio with momentum {} / without", momentum), predicted,
-                   function_of_means(errors, [&](std::span<const double> mean) { return plain / mean[0]; }), tests);
+    const double each = degrees_of_run(momentum, steps);
+    const auto runs =
+        static_cast<Index>(std::ceil(static_cast<double>(context.samples(kDegrees, kLeastDegrees)) / each));
+    const double degrees = each * static_cast<double>(runs);
+    const double error = mean_of(squared_errors(subject, momentum, steps, runs,
+                                                context.seed(fmt::format("special-optimizer, momentum {}", momentum))))
+                             .value;
+    const Interval errors = scale_interval(degrees * error, degrees, share_of_confidence(tests));
+    result = judge(fmt::format("signal-to-noise ratio with momentum {} / without", momentum), predicted, plain / error,
+                   {plain / errors.high, plain / errors.low});
     all = all && result.verdict == Verdict::kHolds;
     series.rows.push_back(
         {momentum, (1 + momentum) / (1 - momentum), predicted, result.measured, result.low, result.high});

@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-#include "slopewise/statistics/distributions.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
 
@@ -13,12 +12,14 @@ namespace {
 ClaimResult measure_unbiased(StudyContext& context) {
   const GradientView& gradient = context.subject().gradient();
   const Samples& pool = context.pool();
-  // ⟨mean g, ∇⟩ / ‖∇‖²: of all entries at once, as g·∇ = s².
-  std::vector<double> along;
-  for (const double slope : pool.slopes) along.push_back(slope * slope / gradient.squared_norm());
-  ClaimResult result = judge("⟨mean g, ∇⟩ / ‖∇‖²", 1, mean_of(along), 2);
+  const auto count = static_cast<double>(pool.count());
+  // ⟨mean g, ∇⟩ / ‖∇‖²: of all entries at once, as g·∇ = s². With Gaussian v it is χ²(N)/N, exactly.
+  double along = 0;
+  for (const double slope : pool.slopes) along += slope * slope / gradient.squared_norm();
+  ClaimResult result =
+      judge("⟨mean g, ∇⟩ / ‖∇‖²", 1, along / count, scale_interval(along, count, share_of_confidence(2)));
 
-  // Entry by entry: z = (mean g_i − ∇_i) / standard error, the largest of which has to pass for them all.
+  // Entry by entry: (mean g_i − ∇_i) / standard error, the largest of which has to pass for them all.
   Series entries{.name = "entries", .columns = {"index", "gradient", "mean", "standard error"}, .rows = {}};
   double largest = 0;
   for (std::size_t t = 0; t < pool.tracked.size(); ++t) {
@@ -28,8 +29,7 @@ ClaimResult measure_unbiased(StudyContext& context) {
     largest = std::max(largest, std::abs(moments.mean() - expected) / moments.mean_error());
     entries.rows.push_back({static_cast<double>(pool.tracked[t]), expected, moments.mean(), moments.mean_error()});
   }
-  const double allowed =
-      normal_quantile(1 - (1 - share_of_confidence(2 * static_cast<Index>(pool.tracked.size()))) / 2);
+  const double allowed = self_normalized_limit(1 - share_of_confidence(2 * static_cast<Index>(pool.tracked.size())));
   if (largest > allowed) result.verdict = Verdict::kFails;
   result.condition = fmt::format(
       "over {} forward gradients; of {} entries the mean is at most {:.2f} standard errors off (allowed {:.2f})",

@@ -65,7 +65,9 @@ ClaimResult measure_variance_law(StudyContext& context) {
                             moments.variance(), moments.variance_error()});
   }
   const auto ratio = [&](std::size_t c) {
-    return function_of_means(columns, [&, c](std::span<const double> means) { return means[c] - offsets[c]; });
+    Measured found = mean_of(columns[c]);
+    found.value -= offsets[c];
+    return found;
   };
   ClaimResult result = judge("measured / predicted variance, mean over entries", 1, ratio(std::size(kGroups)), kTests);
   for (std::size_t c = 0; c < std::size(kGroups); ++c) {

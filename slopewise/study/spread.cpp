@@ -1,0 +1,36 @@
+#include "slopewise/study/spread.hpp"
+
+#include <numeric>
+#include <vector>
+
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/threads.hpp"
+
+namespace slopewise {
+namespace {
+
+double squared_gradient_norm(ProgramObjective<float> objective, const Parameters<float>& theta) {
+  std::vector<float> gradient(static_cast<std::size_t>(theta.size()));
+  objective.gradient(theta, gradient);
+  double total = 0;
+  for (const float g : gradient) total += double{g} * g;
+  return total;
+}
+
+}  // namespace
+
+Spread measure_spread(const Dataset& data, const Subject& subject, const Parameters<float>& theta,
+                      std::span<const Index> examples) {
+  std::vector<double> squares(examples.size());
+  subject.objective().loss(theta);  // packs the weights before threads read them
+  const double squared_mean = squared_gradient_norm(subject.objective(), theta);
+  parallel_for(static_cast<Index>(examples.size()), [&](Index e) {
+    check_interrupted("measuring example gradients");
+    const ImageBatch<float> one(data, examples.subspan(static_cast<std::size_t>(e), 1));
+    squares[static_cast<std::size_t>(e)] = squared_gradient_norm({subject.program(), one.batch()}, theta);
+  });
+  const double mean = std::accumulate(squares.begin(), squares.end(), 0.0) / static_cast<double>(squares.size());
+  return {.squared_mean = squared_mean, .covariance = mean - squared_mean};
+}
+
+}  // namespace slopewise
