@@ -21,7 +21,8 @@
 //
 // Comparisons look at values only, so a branch is taken as it is for double, and std::min, std::max, std::clamp and
 // std::sort work as they are (a tie takes the argument that they take). A built-in number used beside a dual is a
-// constant: its tangents are zero and are not computed with.
+// constant: its tangents are zero and are not computed with. What does not vary has no slope: a zero tangent adds
+// nothing, products with infinities and quotients by zero included.
 #pragma once
 
 #include <compare>
@@ -86,6 +87,15 @@ struct Innermost<Dual<T, K>> : Innermost<T> {};
 template <class T>
 using InnermostOf = typename Innermost<T>::Type;
 
+template <class T>
+constexpr InnermostOf<T> innermost(const T& a) {
+  if constexpr (kIsDual<T>) {
+    return innermost(a.value);
+  } else {
+    return a;
+  }
+}
+
 // A constant in the cheapest type that can stand beside a T: the built-in number, when it is one, even if T is a dual.
 template <class T, class S>
 constexpr auto constant(const S& s) {
@@ -102,6 +112,64 @@ constexpr Dual<T, K> with_tangents(const T& value, F tangent_of) {
   Dual<T, K> result(value);
   for (int k = 0; k < K; ++k) result.tangent[k] = tangent_of(k);
   return result;
+}
+
+// True if a number and all its tangents are zero.
+template <class T>
+constexpr bool is_zero(const T& a) {
+  if constexpr (kIsDual<T>) {
+    bool zero = is_zero(a.value);
+    for (const auto& h : a.tangent) zero = zero && is_zero(h);
+    return zero;
+  } else {
+    return a == T(0);
+  }
+}
+
+// slope · h, which is zero for a zero h even where the slope is infinite or NaN. The product comes first, so that what
+// follows is a selection and no jump.
+template <class S, class T>
+constexpr T scaled(const S& slope, const T& h) {
+  const T product = slope * h;
+  return is_zero(h) ? T(0) : product;
+}
+
+// True if no part of a number is infinite or NaN.
+template <class T>
+constexpr bool bounded(const T& a) {
+  if constexpr (kIsDual<T>) {
+    bool all = bounded(a.value);
+    for (const auto& h : a.tangent) all = all && bounded(h);
+    return all;
+  } else {
+    return a - a == T(0);
+  }
+}
+
+// Whether K tangents are multiplied as they are once their slope is known to be bounded: one look at it is cheaper than
+// many selections. Under -ffast-math, which promises that there are no infinities, it costs nothing at all.
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+template <int K>
+inline constexpr bool kLooksFirst = true;
+#else
+template <int K>
+inline constexpr bool kLooksFirst = K > 1;
+#endif
+
+// The dual with this value whose tangents are slope · h.
+template <int K, class T, class S>
+constexpr Dual<T, K> along(const T& value, const S& slope, const T (&h)[K]) {
+  if (kLooksFirst<K> && bounded(slope)) return with_tangents<K>(value, [&](int k) { return T(h[k] * slope); });
+  return with_tangents<K>(value, [&](int k) { return scaled(slope, h[k]); });
+}
+
+// The dual with this value whose tangents are slope_g · g + slope_h · h.
+template <int K, class T>
+constexpr Dual<T, K> along(const T& value, const T& slope_g, const T (&g)[K], const T& slope_h, const T (&h)[K]) {
+  if (kLooksFirst<K> && bounded(T(slope_g + slope_h))) {
+    return with_tangents<K>(value, [&](int k) { return T(slope_h * h[k] + g[k] * slope_g); });
+  }
+  return with_tangents<K>(value, [&](int k) { return T(scaled(slope_h, h[k]) + scaled(slope_g, g[k])); });
 }
 
 }  // namespace detail
@@ -155,15 +223,14 @@ constexpr Dual<T, K> operator-(const S& s, const Dual<T, K>& b) {
 // (a + g)(b + h) ~= a b + (a h + g b)
 template <class T, int K>
 constexpr Dual<T, K> operator*(const Dual<T, K>& a, const Dual<T, K>& b) {
-  return detail::with_tangents<K>(T(a.value * b.value),
-                                  [&](int k) { return a.value * b.tangent[k] + a.tangent[k] * b.value; });
+  return detail::along(T(a.value * b.value), b.value, a.tangent, a.value, b.tangent);
 }
 
 // (a + g) s = a s + g s
 template <class T, int K, ConstantOf<T> S>
 constexpr Dual<T, K> operator*(const Dual<T, K>& a, const S& s) {
   const auto c = detail::constant<T>(s);
-  return detail::with_tangents<K>(T(a.value * c), [&](int k) { return a.tangent[k] * c; });
+  return detail::along(T(a.value * c), c, a.tangent);
 }
 
 template <class T, int K, ConstantOf<T> S>
@@ -177,14 +244,24 @@ template <class T, int K>
 constexpr Dual<T, K> operator/(const Dual<T, K>& a, const Dual<T, K>& b) {
   const T quotient = a.value / b.value;
   const T inverse = T(1) / b.value;
-  return detail::with_tangents<K>(quotient, [&](int k) { return (a.tangent[k] - quotient * b.tangent[k]) * inverse; });
+  if (detail::bounded(quotient) && detail::bounded(inverse)) {
+    return detail::with_tangents<K>(quotient,
+                                    [&](int k) { return (a.tangent[k] - quotient * b.tangent[k]) * inverse; });
+  }
+  return detail::with_tangents<K>(quotient, [&](int k) {
+    const T rise = a.tangent[k] - detail::scaled(quotient, b.tangent[k]);
+    return detail::is_zero(rise) ? T(0) : T(rise / b.value);
+  });
 }
 
 // (a + g) / s = a / s + g / s
 template <class T, int K, ConstantOf<T> S>
 constexpr Dual<T, K> operator/(const Dual<T, K>& a, const S& s) {
   const auto c = detail::constant<T>(s);
-  return detail::with_tangents<K>(T(a.value / c), [&](int k) { return a.tangent[k] / c; });
+  const T quotient = a.value / c;
+  if (detail::bounded(quotient)) return detail::with_tangents<K>(quotient, [&](int k) { return a.tangent[k] / c; });
+  return detail::with_tangents<K>(quotient,
+                                  [&](int k) { return detail::is_zero(a.tangent[k]) ? T(0) : T(a.tangent[k] / c); });
 }
 
 // s / (b + h) ~= q − (q / b) h,  q = s / b
@@ -192,7 +269,7 @@ template <class T, int K, ConstantOf<T> S>
 constexpr Dual<T, K> operator/(const S& s, const Dual<T, K>& b) {
   const T quotient = detail::constant<T>(s) / b.value;
   const T slope = -quotient / b.value;
-  return detail::with_tangents<K>(quotient, [&](int k) { return slope * b.tangent[k]; });
+  return detail::along(quotient, slope, b.tangent);
 }
 
 // "3 + (1, 0)h"

@@ -3,10 +3,16 @@
 //
 // In the formulas a is a value, h its tangent; f(a + h) ~= f(a) + f'(a) h. The value is what <cmath> gives for the
 // value, NaN and infinities included. Where a slope is infinite or undefined the tangent is inf or NaN, except that a
-// zero tangent always stays zero: what does not vary has no slope, so sqrt of a constant 0 is a constant.
+// zero tangent always stays zero: what does not vary has no slope, so sqrt of a constant 0 is a constant. A zero of
+// either sign is the same singular point, and where the value is NaN so is the slope.
+//
+// Slopes are written so that neither they nor their own tangents, which a nested dual takes from the same expression,
+// overflow or cancel before their result does: within a few units in the last place over the whole range of the type.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <utility>
 
@@ -15,36 +21,54 @@
 namespace slopewise {
 namespace detail {
 
-// True if a number and all its tangents are zero.
-template <class T>
-constexpr bool is_zero(const T& a) {
-  if constexpr (kIsDual<T>) {
-    bool zero = is_zero(a.value);
-    for (const auto& h : a.tangent) zero = zero && is_zero(h);
-    return zero;
-  } else {
-    return a == T(0);
-  }
-}
-
-// slope · h, which is zero for a zero h even where the slope is infinite or NaN.
-template <class T>
-constexpr T scaled(const T& slope, const T& h) {
-  return is_zero(h) ? T(0) : T(slope * h);
-}
-
 // f(a + h) ~= value + slope h
 template <class T, int K>
 constexpr Dual<T, K> chain(const Dual<T, K>& a, const T& value, const T& slope) {
-  return with_tangents<K>(value, [&](int k) { return scaled(slope, a.tangent[k]); });
+  using std::isnan;
+  return along(value, isnan(value) ? value : slope, a.tangent);
 }
 
 // f(a + g, b + h) ~= value + slope_a g + slope_b h
 template <class T, int K>
 constexpr Dual<T, K> chain(const Dual<T, K>& a, const Dual<T, K>& b, const T& value, const T& slope_a,
                            const T& slope_b) {
-  return with_tangents<K>(value,
-                          [&](int k) { return T(scaled(slope_a, a.tangent[k]) + scaled(slope_b, b.tangent[k])); });
+  return along(value, slope_a, a.tangent, slope_b, b.tangent);
+}
+
+// exp(−a²).  exp turns the rounding of a² into a relative error as large, so it is made up for.
+template <class T>
+T gaussian(const T& a) {
+  using std::exp;
+  using std::fma;
+  const T square = a * a;
+  if (square > 2 * std::numeric_limits<InnermostOf<T>>::max_exponent) return T(0);
+  return exp(-square) * (1 - fma(a, a, -square));
+}
+
+// The largest magnitude among the arguments.
+template <class T, class... More>
+T largest(const T& a, const More&... more) {
+  using std::abs;
+  T most = abs(a);
+  ((most = abs(more) > most ? T(abs(more)) : most), ...);
+  return most;
+}
+
+// A power of two times which the larger of |a| and |b| has a square that neither overflows nor is subnormal.
+template <class T>
+InnermostOf<T> scale_to_square(const T& a, const T& b) {
+  using Inner = InnermostOf<T>;
+  constexpr int kMost = std::numeric_limits<Inner>::max_exponent;
+  int exponent = 0;
+  std::frexp(innermost(largest(a, b)), &exponent);
+  return std::abs(exponent) < kMost / 3 ? Inner(1) : std::ldexp(Inner(1), std::min(-exponent, kMost - 1));
+}
+
+// a / m, where m is the largest magnitude among a and others.
+template <class T>
+T share(const T& a, const T& m) {
+  using std::isinf;
+  return isinf(a) ? T(a > 0 ? 1 : -1) : T(a / m);
 }
 
 // The dual type that a sum of such arguments has; no type if none of them is a dual.
@@ -110,12 +134,12 @@ Dual<T, K> trunc(const Dual<T, K>& a) {
   return trunc(a.value);
 }
 
-// sqrt(a + h) ~= sqrt(a) + h / (2 sqrt(a)).  At 0 the slope is +inf.
+// sqrt(a + h) ~= sqrt(a) + h / (2 sqrt(a)).  At 0 the slope is +inf; adding 0 takes the sign from −0, here and below.
 template <class T, int K>
 Dual<T, K> sqrt(const Dual<T, K>& a) {
   using std::sqrt;
   const T root = sqrt(a.value);
-  return detail::chain(a, root, T(0.5 / root));
+  return detail::chain(a, root, T(0.5 / (root + 0)));
 }
 
 // cbrt(a + h) ~= cbrt(a) + h / (3 cbrt(a)²).  At 0 the slope is +inf.
@@ -154,21 +178,21 @@ Dual<T, K> expm1(const Dual<T, K>& a) {
 template <class T, int K>
 Dual<T, K> log(const Dual<T, K>& a) {
   using std::log;
-  return detail::chain(a, T(log(a.value)), T(1 / a.value));
+  return detail::chain(a, T(log(a.value)), T(1 / (a.value + 0)));
 }
 
 // log2(a + h) ~= log2(a) + h / (a log 2)
 template <class T, int K>
 Dual<T, K> log2(const Dual<T, K>& a) {
   using std::log2;
-  return detail::chain(a, T(log2(a.value)), T(std::numbers::log2e_v<detail::InnermostOf<T>> / a.value));
+  return detail::chain(a, T(log2(a.value)), T(std::numbers::log2e_v<detail::InnermostOf<T>> / (a.value + 0)));
 }
 
 // log10(a + h) ~= log10(a) + h / (a log 10)
 template <class T, int K>
 Dual<T, K> log10(const Dual<T, K>& a) {
   using std::log10;
-  return detail::chain(a, T(log10(a.value)), T(std::numbers::log10e_v<detail::InnermostOf<T>> / a.value));
+  return detail::chain(a, T(log10(a.value)), T(std::numbers::log10e_v<detail::InnermostOf<T>> / (a.value + 0)));
 }
 
 // log1p(a + h) ~= log1p(a) + h / (1 + a)
@@ -202,27 +226,31 @@ Dual<T, K> tan(const Dual<T, K>& a) {
   return detail::chain(a, t, T(1 + t * t));
 }
 
-// asin(a + h) ~= asin(a) + h / sqrt(1 − a²).  At ±1 the slope is +inf.
+// asin(a + h) ~= asin(a) + h / sqrt(1 − a²).  At ±1 the slope is +inf.  fma rounds 1 − a² once, however near 1 a is.
 template <class T, int K>
 Dual<T, K> asin(const Dual<T, K>& a) {
   using std::asin;
+  using std::fma;
   using std::sqrt;
-  return detail::chain(a, T(asin(a.value)), T(1 / sqrt((1 - a.value) * (1 + a.value))));
+  return detail::chain(a, T(asin(a.value)), T(1 / sqrt(fma(-a.value, a.value, T(1)))));
 }
 
 // acos(a + h) ~= acos(a) − h / sqrt(1 − a²).  At ±1 the slope is −inf.
 template <class T, int K>
 Dual<T, K> acos(const Dual<T, K>& a) {
   using std::acos;
+  using std::fma;
   using std::sqrt;
-  return detail::chain(a, T(acos(a.value)), T(-1 / sqrt((1 - a.value) * (1 + a.value))));
+  return detail::chain(a, T(acos(a.value)), T(-1 / sqrt(fma(-a.value, a.value, T(1)))));
 }
 
-// atan(a + h) ~= atan(a) + h / (1 + a²)
+// atan(a + h) ~= atan(a) + h / r²,  r = hypot(1, a)
 template <class T, int K>
 Dual<T, K> atan(const Dual<T, K>& a) {
   using std::atan;
-  return detail::chain(a, T(atan(a.value)), T(1 / (1 + a.value * a.value)));
+  using std::hypot;
+  const T r = hypot(T(1), a.value);
+  return detail::chain(a, T(atan(a.value)), T(1 / r / r));
 }
 
 // sinh(a + h) ~= sinh(a) + cosh(a) h
@@ -241,20 +269,22 @@ Dual<T, K> cosh(const Dual<T, K>& a) {
   return detail::chain(a, T(cosh(a.value)), T(sinh(a.value)));
 }
 
-// tanh(a + h) ~= t + (1 − t²) h,  t = tanh(a)
+// tanh(a + h) ~= tanh(a) + h / cosh(a)².  The slope is not 1 − tanh(a)², which loses its digits as tanh(a) nears ±1.
 template <class T, int K>
 Dual<T, K> tanh(const Dual<T, K>& a) {
+  using std::cosh;
+  using std::isinf;
   using std::tanh;
-  const T t = tanh(a.value);
-  return detail::chain(a, t, T(1 - t * t));
+  const T c = cosh(a.value);
+  return detail::chain(a, T(tanh(a.value)), isinf(c) ? T(0) : T(1 / c / c));
 }
 
-// asinh(a + h) ~= asinh(a) + h / sqrt(1 + a²)
+// asinh(a + h) ~= asinh(a) + h / hypot(1, a)
 template <class T, int K>
 Dual<T, K> asinh(const Dual<T, K>& a) {
   using std::asinh;
-  using std::sqrt;
-  return detail::chain(a, T(asinh(a.value)), T(1 / sqrt(1 + a.value * a.value)));
+  using std::hypot;
+  return detail::chain(a, T(asinh(a.value)), T(1 / hypot(T(1), a.value)));
 }
 
 // acosh(a + h) ~= acosh(a) + h / sqrt(a² − 1).  At 1 the slope is +inf.
@@ -262,32 +292,31 @@ template <class T, int K>
 Dual<T, K> acosh(const Dual<T, K>& a) {
   using std::acosh;
   using std::sqrt;
-  return detail::chain(a, T(acosh(a.value)), T(1 / sqrt((a.value - 1) * (a.value + 1))));
+  return detail::chain(a, T(acosh(a.value)), T(1 / (sqrt(a.value - 1) * sqrt(a.value + 1))));
 }
 
 // atanh(a + h) ~= atanh(a) + h / (1 − a²).  At ±1 the slope is +inf.
 template <class T, int K>
 Dual<T, K> atanh(const Dual<T, K>& a) {
   using std::atanh;
-  return detail::chain(a, T(atanh(a.value)), T(1 / ((1 - a.value) * (1 + a.value))));
+  using std::fma;
+  return detail::chain(a, T(atanh(a.value)), T(1 / fma(-a.value, a.value, T(1))));
 }
 
 // erf(a + h) ~= erf(a) + 2/sqrt(π) exp(−a²) h
 template <class T, int K>
 Dual<T, K> erf(const Dual<T, K>& a) {
   using std::erf;
-  using std::exp;
   const auto c = 2 * std::numbers::inv_sqrtpi_v<detail::InnermostOf<T>>;
-  return detail::chain(a, T(erf(a.value)), T(c * exp(-a.value * a.value)));
+  return detail::chain(a, T(erf(a.value)), T(c * detail::gaussian(a.value)));
 }
 
 // erfc(a + h) ~= erfc(a) − 2/sqrt(π) exp(−a²) h
 template <class T, int K>
 Dual<T, K> erfc(const Dual<T, K>& a) {
   using std::erfc;
-  using std::exp;
   const auto c = -2 * std::numbers::inv_sqrtpi_v<detail::InnermostOf<T>>;
-  return detail::chain(a, T(erfc(a.value)), T(c * exp(-a.value * a.value)));
+  return detail::chain(a, T(erfc(a.value)), T(c * detail::gaussian(a.value)));
 }
 
 // (a + g)^(p + h) ~= a^p + p a^(p−1) g + a^p log(a) h, each term only where a or p is a dual.
@@ -299,13 +328,25 @@ D pow(const A& base, const P& exponent) {
   using std::log;
   using std::pow;
   using T = typename D::Number;
-  const auto along_base = [](const auto& a, const auto& p) { return a == 0 && p == 0 ? T(0) : T(p * pow(a, p - 1)); };
+  const auto along_base = [](const auto& a, const auto& p, const T& value) {
+    using std::abs;
+    using std::isinf;
+    if (a == 0 && p == 0) return T(0);
+    const auto less = p - 1;
+    const T slope = p * pow(a, less);
+    if (!(a > 0)) return slope;
+    if (isinf(slope) && !isinf(value)) return T(p * value / a);  // a^(p−1) alone may have overflowed
+    if (isinf(slope) || slope == 0) return slope;
+    const auto lost = abs(p) > 1 ? (p - less) - 1 : p - (less + 1);  // of p − 1 to rounding
+    return lost == 0 ? slope : T(slope * (1 + lost * log(a)));
+  };
   const auto along_exponent = [](const auto& a, const auto& p, const T& value) {
     return a == 0 && p > 0 ? T(0) : T(value * log(a));
   };
   if constexpr (!std::same_as<P, D>) {
     const auto p = detail::constant<T>(exponent);
-    return detail::chain(base, T(pow(base.value, p)), along_base(base.value, p));
+    const T value = pow(base.value, p);
+    return detail::chain(base, value, along_base(base.value, p, value));
   } else if constexpr (!std::same_as<A, D>) {
     const auto a = detail::constant<T>(base);
     const T value = pow(a, exponent.value);
@@ -314,42 +355,54 @@ D pow(const A& base, const P& exponent) {
     const T& a = base.value;
     const T& p = exponent.value;
     const T value = pow(a, p);
-    return detail::chain(base, exponent, value, along_base(a, p), along_exponent(a, p, value));
+    return detail::chain(base, exponent, value, along_base(a, p, value), along_exponent(a, p, value));
   }
 }
 
-// atan2(b + h, a + g) ~= atan2(b, a) + (a h − b g) / r²,  r² = a² + b², divided by r twice so that nothing overflows.
-// At the origin the angle has no slope: NaN.
+// atan2(b + h, a + g) ~= atan2(b, a) + (a h − b g) / r²,  r² = a² + b².  At the origin the angle has no slope: NaN.
 template <class B, class A, class D = detail::Promoted<B, A>>
 D atan2(const B& y, const A& x) {
   using std::atan2;
-  using std::hypot;
+  using std::isinf;
   using T = typename D::Number;
   const D b(y), a(x);
-  const T r = hypot(a.value, b.value);
-  return detail::chain(b, a, T(atan2(b.value, a.value)), T(a.value / r / r), T(-b.value / r / r));
+  const T angle = atan2(b.value, a.value);
+  if (isinf(a) || isinf(b)) return angle;
+  const auto scale = detail::scale_to_square(a.value, b.value);
+  const T u = a.value * scale, v = b.value * scale;
+  const T square = u * u + v * v;
+  return detail::chain(b, a, angle, T(u / square * scale), T(-v / square * scale));
 }
 
 // hypot(a + g, b + h) ~= r + (a g + b h) / r,  r = hypot(a, b).  At the origin the slopes are 0, as for abs.
+// The slopes are made from a / m and b / m, m the larger of |a| and |b|: r may overflow, or have few digits.
 template <class A, class B, class D = detail::Promoted<A, B>>
 D hypot(const A& x, const B& y) {
   using std::hypot;
+  using std::sqrt;
   using T = typename D::Number;
   const D a(x), b(y);
   const T r = hypot(a.value, b.value);
   if (r == 0) return r;
-  return detail::chain(a, b, r, T(a.value / r), T(b.value / r));
+  const T m = detail::largest(a.value, b.value);
+  const T u = detail::share(a.value, m), v = detail::share(b.value, m);
+  const T length = sqrt(u * u + v * v);
+  return detail::chain(a, b, r, T(u / length), T(v / length));
 }
 
-// hypot(a + f, b + g, c + h) ~= r + (a f + b g + c h) / r,  r = hypot(a, b, c)
+// hypot(a + f, b + g, c + h) ~= r + (a f + b g + c h) / r,  r = hypot(a, b, c), likewise.
 template <class A, class B, class C, class D = detail::Promoted<A, B, C>>
 D hypot(const A& x, const B& y, const C& z) {
   using std::hypot;
+  using std::sqrt;
   using T = typename D::Number;
   const D a(x), b(y), c(z);
   const T r = hypot(a.value, b.value, c.value);
   if (r == 0) return r;
-  return detail::chain(a, b, r, T(a.value / r), T(b.value / r)) + detail::chain(c, T(0), T(c.value / r));
+  const T m = detail::largest(a.value, b.value, c.value);
+  const T u = detail::share(a.value, m), v = detail::share(b.value, m), w = detail::share(c.value, m);
+  const T length = sqrt(u * u + v * v + w * w);
+  return detail::chain(a, b, r, T(u / length), T(v / length)) + detail::chain(c, T(0), T(w / length));
 }
 
 // fmin, fmax: the argument chosen, with its tangents. A tie takes the first, as std::min and std::max do; of a number
@@ -391,9 +444,9 @@ D fma(const A& x, const B& y, const C& z) {
   using std::fma;
   using T = typename D::Number;
   const D a(x), b(y), c(z);
-  return detail::with_tangents<D::kTangents>(T(fma(a.value, b.value, c.value)), [&](int k) {
-    return T(a.value * b.tangent[k] + b.value * a.tangent[k] + c.tangent[k]);
-  });
+  const D rest = detail::along(T(0), b.value, a.tangent, a.value, b.tangent);
+  return detail::with_tangents<D::kTangents>(T(fma(a.value, b.value, c.value)),
+                                             [&](int k) { return T(rest.tangent[k] + c.tangent[k]); });
 }
 
 }  // namespace slopewise

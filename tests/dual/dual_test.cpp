@@ -41,6 +41,32 @@ static_assert(sizeof(Dual<float, 7>) == 8 * sizeof(float), "no padding");
 static_assert(std::is_trivially_copyable_v<D2>);
 static_assert(!std::convertible_to<D1, double>, "a dual must not lose its tangents silently");
 
+// What does not vary has no slope, be it beside an infinity or over a zero; what does vary keeps its own.
+TEST(Dual, AZeroTangentAddsNothing) {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  const D2 x(2.0, 1.0, 0.0), infinite(kInf, 0.0, 0.0);
+  const auto expect = [](const D2& found, double value, double first, double second) {
+    EXPECT_TRUE(same(found, D2(value, first, second))) << found;
+  };
+  expect(infinite * x, kInf, kInf, 0);
+  expect(x * infinite, kInf, kInf, 0);
+  expect(x * kInf, kInf, kInf, 0);
+  expect(infinite / x, kInf, -kInf, 0);
+  expect(kInf / x, kInf, -kInf, 0);
+  expect(x / 0, kInf, kInf, 0);
+  expect(x / D2(0), kInf, kInf, 0);
+  expect(x / 5e-324, kInf, kInf, 0);
+  expect(D2(0.0, 1e-310, 0.0) / D2(4e-310), 0, 0.25, 0);
+  expect(2 / D2(0.0, 1.0, 0.0), kInf, -kInf, 0);
+  const D1 one = D1(kInf, 0.0) * D1(2.0, 0.0);
+  EXPECT_TRUE(same(one, D1(kInf, 0.0)));
+  // One level down: the product's slope along the outer tangent is inf, and does not vary.
+  const DD nested = DD(D1(kInf)) * DD(D1(2.0), D1(1.0));
+  EXPECT_EQ(nested.tangent[0].value, kInf);
+  EXPECT_EQ(nested.tangent[0].tangent[0], 0.0);
+  EXPECT_TRUE(std::isnan((D2(0.0, 1.0, 0.0) * D2(1.0, kInf, 0.0)).tangent[0])) << "0 · inf of what varies stays open";
+}
+
 TEST(Dual, DefaultAndConstantsHaveZeroTangents) {
   EXPECT_TRUE(same(D2(), D2(0.0, 0.0, 0.0)));
   const D2 three = 3;

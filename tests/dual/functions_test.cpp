@@ -277,6 +277,21 @@ TEST(SingularPoints, InfiniteSlopes) {
   EXPECT_EQ(atanh(minus_one).tangent[0], kInf);
 }
 
+// −0 is 0 seen from the other side, where these functions have no slope.
+TEST(SingularPoints, MinusZeroIsZero) {
+  const D1 zero = D1::variable(-0.0);
+  EXPECT_EQ(sqrt(zero).tangent[0], kInf);
+  EXPECT_EQ(log(zero).tangent[0], kInf);
+  EXPECT_EQ(log2(zero).tangent[0], kInf);
+  EXPECT_EQ(log10(zero).tangent[0], kInf);
+}
+
+TEST(SingularPoints, NoValueNoSlope) {
+  EXPECT_TRUE(std::isnan(log(D1::variable(-1)).tangent[0]));
+  EXPECT_TRUE(std::isnan(acosh(D1::variable(-2)).tangent[0]));
+  EXPECT_TRUE(std::isnan(atanh(D1::variable(2)).tangent[0]));
+}
+
 TEST(SingularPoints, ZeroTangentsStayZero) {
   const D2 zero(0.0, 1.0, 0.0);
   EXPECT_EQ(sqrt(zero).tangent[0], kInf);
@@ -287,6 +302,9 @@ TEST(SingularPoints, ZeroTangentsStayZero) {
   EXPECT_EQ(pow(D1(-2), D1(2)).tangent[0], 0.0);
   EXPECT_EQ(atan2(D1(0), D1(0)).tangent[0], 0.0);
   EXPECT_EQ(sqrt(DD(0)).tangent[0].tangent[0], 0.0);
+  EXPECT_EQ(fma(D1(kInf), D1(2), D1(0.0, 1.0)).tangent[0], 1.0);
+  // The slope itself is inf or NaN, and is not looked at.
+  EXPECT_EQ(log(DD(D1(0.0, 1.0), D1(1.0, 0.0))).tangent[0].tangent[0], -kInf);
 }
 
 TEST(SingularPoints, KinksTakeTheMiddle) {
