@@ -16,16 +16,17 @@ namespace slopewise {
 
 __extension__ typedef __float128 Quad;
 
-// |found − exact| in units in the last place of T at `exact`, which for subnormals are their spacing. A number too
-// large for T is infinite in it; where `exact` is NaN, only NaN is right.
+// |found − exact| in units in the last place of T at `exact`, which for subnormals are their spacing; at `term`,
+// where that is larger: a sum whose terms cancel has their digits. A number too large for T is infinite in it; where
+// `exact` is NaN, only NaN is right.
 template <class T>
-double ulps_off(T found, Quad exact) {
+double ulps_off(T found, Quad exact, Quad term = 0) {
   constexpr double kWrong = std::numeric_limits<double>::infinity();
   if (isnanq(exact)) return std::isnan(found) ? 0 : kWrong;
   const auto nearest = static_cast<T>(exact);
   if (found == nearest) return 0;
   if (!std::isfinite(found) || !std::isfinite(nearest)) return kWrong;
-  const int exponent = std::max(ilogbq(exact) + 1, std::numeric_limits<T>::min_exponent);
+  const int exponent = std::max(ilogbq(fmaxq(fabsq(exact), fabsq(term))) + 1, std::numeric_limits<T>::min_exponent);
   return static_cast<double>(fabsq(found - exact) * scalbnq(1, std::numeric_limits<T>::digits - exponent));
 }
 
@@ -33,8 +34,8 @@ double ulps_off(T found, Quad exact) {
 class Worst {
  public:
   template <class T>
-  void take(T x, T found, Quad exact) {
-    const double off = ulps_off(found, exact);
+  void take(T x, T found, Quad exact, Quad term = 0) {
+    const double off = ulps_off(found, exact, term);
     if (off <= off_) return;
     off_ = off;
     x_ = static_cast<double>(x);

@@ -58,6 +58,21 @@ struct Jet {
   }
 };
 
+// Slope times tangent. What does not vary has no slope: a zero tangent gives 0 where the slope is infinite or NaN.
+// Where the tangent varies, 0 · inf stays NaN. Here and below, a selection after the product can be vectorised.
+template <class T>
+T push_through(T slope, T tangent) {
+  const T product = slope * tangent;
+  return tangent == T{0} ? T{0} : product;
+}
+// Slope times cotangent, or tangent times tangent: 0 where either is, as a path through a slope of 0 brings the loss no
+// tangent.
+template <class T>
+T pull_through(T slope, T cotangent) {
+  const T product = slope * cotangent;
+  return (slope == T{0}) | (cotangent == T{0}) ? T{0} : product;
+}
+
 class Op;
 
 // One visit forward: fills every part of `out` that is not null.

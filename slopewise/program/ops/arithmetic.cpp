@@ -97,7 +97,7 @@ class Sum final : public BinaryOp<Sum<Sign>> {
   }
 };
 
-// mul: y = a b.  ẏ = ȧ b + a ḃ,  ÿ = ä b + 2 ȧ ḃ + a b̈.
+// mul: y = a b.  ẏ = ȧ b + a ḃ,  ÿ = ä b + 2 ȧ ḃ + a b̈.  A zero tangent adds nothing, beside an infinity too.
 class Mul final : public BinaryOp<Mul> {
  public:
   static constexpr std::string_view kName = "mul";
@@ -118,13 +118,23 @@ class Mul final : public BinaryOp<Mul> {
     for (Index k = 0; k < visit.tangents; ++k) {
       const auto of_a = [&](const T* data) { return data ? data + k * a.plane : nullptr; };
       const auto of_b = [&](const T* data) { return data ? data + k * b.plane : nullptr; };
-      if (y.tangent)
-        products(y, y.tangent, k, a, b, {{{of_a(a.tangent), b.value, T{1}}, {a.value, of_b(b.tangent), T{1}}}});
+      // to += through(u, v) for all entries u and v, where there are any.
+      const auto add = [&](T* to, const T* u_data, const T* v_data, auto through) {
+        if (!u_data || !v_data) return;
+        combine(y, to + k * y.plane, a, u_data, b, v_data, [=](T sum, T u, T v) { return sum + through(u, v); });
+      };
+      const auto a_varies = [](T u, T v) { return push_through(v, u); };
+      const auto b_varies = [](T u, T v) { return push_through(u, v); };
+      if (y.tangent) {
+        std::fill_n(y.tangent + k * y.plane, y.rows * y.size, T{0});
+        add(y.tangent, of_a(a.tangent), b.value, a_varies);
+        add(y.tangent, a.value, of_b(b.tangent), b_varies);
+      }
       if (y.second) {
-        products(y, y.second, k, a, b,
-                 {{{of_a(a.second), b.value, T{1}},
-                   {of_a(a.tangent), of_b(b.tangent), T{2}},
-                   {a.value, of_b(b.second), T{1}}}});
+        std::fill_n(y.second + k * y.plane, y.rows * y.size, T{0});
+        add(y.second, of_a(a.second), b.value, a_varies);
+        add(y.second, of_a(a.tangent), of_b(b.tangent), [](T u, T v) { return T{2} * pull_through(u, v); });
+        add(y.second, a.value, of_b(b.second), b_varies);
       }
     }
   }
@@ -133,26 +143,8 @@ class Mul final : public BinaryOp<Mul> {
   void pullback(const Pull<T>& visit) const {
     const Jet<T>& a = visit.in[0];
     const Jet<T>& b = visit.in[1];
-    gather_cotangent(visit, 0, [&](Index r, Index i, T c) { return c * b.value_row(r)[i % b.size]; });
-    gather_cotangent(visit, 1, [&](Index r, Index i, T c) { return c * a.value_row(r)[i]; });
-  }
-
- private:
-  template <class T>
-  struct Term {
-    const T* a = nullptr;
-    const T* b = nullptr;
-    T factor{};
-  };
-  // to_k = Σ factor a b over the terms with both parts present.
-  template <class T>
-  static void products(const Jet<T>& y, T* to, Index k, const Jet<T>& a, const Jet<T>& b,
-                       std::array<Term<T>, 3> terms) {
-    T* out = to + k * y.plane;
-    std::fill_n(out, y.rows * y.size, T{0});
-    for (const auto& [p, q, factor] : terms) {
-      if (p && q) combine(y, out, a, p, b, q, [factor = factor](T sum, T u, T v) { return sum + factor * u * v; });
-    }
+    gather_cotangent(visit, 0, [&](Index r, Index i, T c) { return pull_through(b.value_row(r)[i % b.size], c); });
+    gather_cotangent(visit, 1, [&](Index r, Index i, T c) { return pull_through(a.value_row(r)[i], c); });
   }
 };
 

@@ -1,4 +1,5 @@
-// dropout: y = x ∘ mask, where the mask is drawn, not stored, wherever it is needed.
+// dropout: y = x ∘ mask, where the mask is drawn, not stored, wherever it is needed. The tangents of an entry that is
+// dropped are 0, were they infinite.
 #include <fmt/format.h>
 
 #include <numbers>
@@ -45,9 +46,9 @@ class Dropout final : public OpRules<Dropout> {
     for (Index r = 0; r < y.rows; ++r) {
       const T* mask = draw(visit.in[1], r, y.size, visit.scratch);
       const auto through = [&](const T* from, T* to) {
-        for (Index j = 0; j < y.size; ++j) to[j] = mask[j] * from[j];
+        for (Index j = 0; j < y.size; ++j) to[j] = pull_through(mask[j], from[j]);
       };
-      through(x.value_row(r), y.value_row(r));
+      for (Index j = 0; j < y.size; ++j) y.value_row(r)[j] = mask[j] * x.value_row(r)[j];
       for (Index k = 0; k < visit.tangents; ++k) {
         if (y.tangent) through(x.tangent_row(k, r), y.tangent_row(k, r));
         if (y.second) through(x.second_row(k, r), y.second_row(k, r));
@@ -64,7 +65,7 @@ class Dropout final : public OpRules<Dropout> {
       const T* mask = draw(visit.in[1], r, size, visit.scratch);
       T* to = target.data + r * size;
       const T* from = visit.cotangent + r * size;
-      for (Index j = 0; j < size; ++j) to[j] = (target.accumulate ? to[j] : T{0}) + mask[j] * from[j];
+      for (Index j = 0; j < size; ++j) to[j] = (target.accumulate ? to[j] : T{0}) + pull_through(mask[j], from[j]);
     }
   }
 

@@ -34,6 +34,41 @@ struct LeakyRelu {
   }
 };
 
+// A number as the sum of two, of which the second is what rounding took from the first. exp and the like turn the
+// rounding of a large argument into a relative error as large; the second part makes up for it.
+template <class V>
+struct Parts {
+  V high, low;
+};
+
+template <class V>
+Parts<V> product(V a, V b) {
+  const V high = a * b;
+  return {high, std::fma(a, b, -high)};
+}
+template <class V>
+Parts<V> times(Parts<V> a, V b) {
+  const V high = a.high * b;
+  return {high, std::fma(a.high, b, -high) + a.low * b};
+}
+template <class V>
+Parts<V> sum(Parts<V> a, Parts<V> b) {
+  const V high = a.high + b.high;
+  const V taken = high - a.high;
+  return {high, (a.high - (high - taken)) + (b.high - taken) + (a.low + b.low)};
+}
+// A constant that is known to more digits than V has.
+template <class V>
+constexpr Parts<V> parts(long double constant) {
+  return {static_cast<V>(constant), static_cast<V>(constant - static_cast<V>(constant))};
+}
+// e^−x.
+template <class V>
+V exp_minus(Parts<V> x) {
+  const V power = std::exp(-x.high);
+  return power - power * x.low;
+}
+
 // Beyond this the normal distribution is 0 or 1 to the last bit, and powers of x may overflow.
 template <class V>
 constexpr V kSaturated = V{50};
@@ -42,68 +77,92 @@ constexpr V kSaturated = V{50};
 // At −inf the value is −inf · 0, taken as 0; at +inf it is +inf with slope 1.
 struct Gelu {
   static constexpr std::string_view kName = "gelu";
+  static constexpr bool kBoundedSlope = true;
   template <class V>
   Local<V> local(V x) const {
     if (std::abs(x) > kSaturated<V>) {
       return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
     }
-    const V cumulative = std::erfc(-x * static_cast<V>(std::numbers::sqrt2 / 2)) / V{2};
-    const V density = std::exp(-x * x / V{2}) * static_cast<V>(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
-    return {.value = x * cumulative, .slope = cumulative + x * density, .curvature = density * (V{2} - x * x)};
+    const Parts<V> square = product(x, x);
+    const V bell = exp_minus(Parts<V>{square.high / V{2}, square.low / V{2}});  // √(2π) φ
+    const V density = bell * static_cast<V>(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
+    const Parts<V> z = times(parts<V>(std::numbers::sqrt2_v<long double> / 2), x);
+    V cumulative = std::erfc(-z.high) / V{2};
+    if (x < V{-1}) cumulative += z.low * bell * static_cast<V>(std::numbers::inv_sqrtpi);
+    return {.value = x * cumulative, .slope = cumulative + x * density, .curvature = density * (V{2} - square.high)};
   }
 };
 
-// gelu, tanh form: y = x (1 + t) / 2, t = tanh(g), g = √(2/π) (x + 0.044715 x³).
-// y′ = (1 + t) / 2 + x d g′ / 2,  y″ = d g′ + x (d g″ − 2 t d g′²) / 2,  d = 1 − t².  At ±inf as gelu.
+// gelu, tanh form: y = x (1 + tanh(g / 2)) / 2 = x s with s = sigmoid(g), g = √(8/π) (x + 0.044715 x³).
+// y′ = s + x s′ g′,  y″ = 2 s′ g′ + x (s″ g′² + s′ g″).  At ±inf as gelu.
 struct GeluTanh {
   static constexpr std::string_view kName = "gelu_tanh";
+  static constexpr bool kBoundedSlope = true;
   template <class V>
   Local<V> local(V x) const {
     if (std::abs(x) > kSaturated<V>) {
       return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
     }
-    const V root = static_cast<V>(std::numbers::sqrt2 * std::numbers::inv_sqrtpi);
-    const V cubic = static_cast<V>(0.044715);
-    const V t = std::tanh(root * x * (V{1} + cubic * x * x));
-    const V d = V{1} - t * t;
-    const V inner = root * (V{1} + V{3} * cubic * x * x);
-    const V inner_slope = root * V{6} * cubic * x;
-    return {.value = x * (V{1} + t) / V{2},
-            .slope = (V{1} + t + x * d * inner) / V{2},
-            .curvature = d * inner + x * (d * inner_slope - V{2} * t * d * inner * inner) / V{2}};
+    constexpr long double kLinear = 2 * std::numbers::sqrt2_v<long double> * std::numbers::inv_sqrtpi_v<long double>;
+    constexpr Parts<V> linear = parts<V>(kLinear), cubic = parts<V>(kLinear * 0.044715L);
+    const V square = x * x;
+    const V size = std::abs(x);
+    // |g| = |x| (linear + cubic |x| |x|)
+    const V e = exp_minus(times(sum(linear, times(times(cubic, size), size)), size));
+    const V gate = (x < V{0} ? e : V{1}) / (V{1} + e);
+    const V gate_slope = e / ((V{1} + e) * (V{1} + e));
+    const V gate_curvature = gate_slope * (x < V{0} ? V{1} - e : e - V{1}) / (V{1} + e);
+    const V inner_slope = linear.high + V{3} * cubic.high * square;
+    const V inner_curvature = V{6} * cubic.high * x;
+    return {.value = x * gate,
+            .slope = gate + x * gate_slope * inner_slope,
+            .curvature = V{2} * gate_slope * inner_slope +
+                         x * (gate_curvature * inner_slope * inner_slope + gate_slope * inner_curvature)};
   }
 };
 
 // tanh: y′ = 1 − y²,  y″ = −2 y (1 − y²).  At ±inf the value is ±1 and the slope 0.
+// As y nears ±1 the slope is made from e = e^−2|x|, as 4 e / (1 + e)²; a pullback, which has y alone, knows it as well
+// as y does.
 struct Tanh {
   static constexpr std::string_view kName = "tanh";
+  static constexpr bool kBoundedSlope = true;
   template <class V>
   Local<V> local(V x) const {
-    const V y = std::tanh(x);
-    const V slope = slope_at_output(y);
+    if (std::abs(x) < V{0.5}) {
+      const V y = std::tanh(x);
+      const V slope = slope_at_output(y);
+      return {.value = y, .slope = slope, .curvature = V{-2} * y * slope};
+    }
+    const V e = std::exp(V{-2} * std::abs(x));
+    const V y = std::copysign((V{1} - e) / (V{1} + e), x);
+    const V slope = V{4} * e / ((V{1} + e) * (V{1} + e));
     return {.value = y, .slope = slope, .curvature = V{-2} * y * slope};
   }
   template <class V>
   V slope_at_output(V y) const {
-    return V{1} - y * y;
+    return (V{1} - y) * (V{1} + y);
   }
 };
 
 // sigmoid: y = 1 / (1 + e^−x).  y′ = y (1 − y),  y″ = y′ (1 − 2 y).
 struct Sigmoid {
   static constexpr std::string_view kName = "sigmoid";
+  static constexpr bool kBoundedSlope = true;
   template <class V>
   Local<V> local(V x) const {
     const V e = std::exp(-std::abs(x));  // never overflows
     const V y = (x < V{0} ? e : V{1}) / (V{1} + e);
-    const V slope = e / ((V{1} + e) * (V{1} + e));  // y (1 − y), without cancellation for large x
-    return {.value = y, .slope = slope, .curvature = slope * (V{1} - V{2} * y)};
+    const V slope = e / ((V{1} + e) * (V{1} + e));         // y (1 − y), without cancellation for large x
+    const V tilt = std::expm1(-std::abs(x)) / (V{1} + e);  // −|1 − 2 y|, without cancellation for small x
+    return {.value = y, .slope = slope, .curvature = slope * std::copysign(tilt, -x)};
   }
 };
 
 // softplus: y = log(1 + e^x).  y′ = sigmoid(x),  y″ = y′ (1 − y′).
 struct Softplus {
   static constexpr std::string_view kName = "softplus";
+  static constexpr bool kBoundedSlope = true;
   template <class V>
   Local<V> local(V x) const {
     const Local<V> gate = Sigmoid{}.local(x);
@@ -126,13 +185,14 @@ struct Exp {
   }
 };
 
-// log: y′ = 1 / x,  y″ = −1 / x².  At 0 the value is −inf and the slope +inf; below 0 all are NaN.
+// log: y′ = 1 / x,  y″ = −1 / x².  At 0 the value is −inf and the slope +inf; below 0 all are NaN. Adding 0 takes the
+// sign from −0, here and below.
 struct Log {
   static constexpr std::string_view kName = "log";
   template <class V>
   Local<V> local(V x) const {
     const V y = std::log(x);
-    const V slope = x < V{0} ? y : V{1} / x;
+    const V slope = x < V{0} ? y : V{1} / (x + V{0});
     return {.value = y, .slope = slope, .curvature = -slope * slope};
   }
 };
@@ -144,11 +204,11 @@ struct Sqrt {
   Local<V> local(V x) const {
     const V y = std::sqrt(x);
     const V slope = slope_at_output(y);
-    return {.value = y, .slope = slope, .curvature = -slope / (V{2} * x)};
+    return {.value = y, .slope = slope, .curvature = -slope / (V{2} * (x + V{0}))};
   }
   template <class V>
   V slope_at_output(V y) const {
-    return V{0.5} / y;
+    return V{0.5} / (y + V{0});
   }
 };
 

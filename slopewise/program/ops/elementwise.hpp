@@ -7,6 +7,8 @@
 //   Node y = unary(x, Softsign{});
 #pragma once
 
+#include <type_traits>
+
 #include "slopewise/program/graph.hpp"
 
 namespace slopewise {
@@ -29,6 +31,13 @@ constexpr bool kPiecewiseLinear = requires {
   requires Rule::kPiecewiseLinear;
 };
 
+// A rule whose slope is finite wherever its value is says so by `static constexpr bool kBoundedSlope = true`: its
+// products with tangents are then made without asking whether these are zero.
+template <class Rule>
+constexpr bool kBoundedSlope = kPiecewiseLinear<Rule> || requires {
+  requires Rule::kBoundedSlope;
+};
+
 template <class Rule>
 class UnaryOp final : public OpRules<UnaryOp<Rule>> {
  public:
@@ -44,7 +53,8 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
   bool curves(std::span<const InputInfo>) const override { return !kPiecewiseLinear<Rule>; }
   bool elementwise() const override { return true; }
 
-  // y = f(x), ẏ_k = f′ ẋ_k, ÿ_k = f″ ẋ_k² + f′ ẍ_k.
+  // y = f(x), ẏ_k = f′ ẋ_k, ÿ_k = f″ ẋ_k² + f′ ẍ_k.  An entry of ẋ or ẍ that is zero adds nothing, whatever f′ and f″
+  // are.
   template <class T>
   void pushforward(const Push<T>& visit) const {
     const Jet<T>& x = visit.in[0];
@@ -59,12 +69,15 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
     T slope[kPiece], curvature[kPiece];
     for (Index first = 0; first < count; first += kPiece) {
       const Index piece = std::min(kPiece, count - first);
-      for (Index i = 0; i < piece; ++i) {
-        const Local<T> at = rule_.local(x.value[first + i]);
-        y.value[first + i] = at.value;
-        slope[i] = at.slope;
-        curvature[i] = at.curvature;
-      }
+      const auto make = [&](auto second) {
+        for (Index i = 0; i < piece; ++i) {
+          const Local<T> at = rule_.local(x.value[first + i]);
+          y.value[first + i] = at.value;
+          slope[i] = at.slope;
+          if constexpr (second) curvature[i] = at.curvature;
+        }
+      };
+      y.second && !kPiecewiseLinear<Rule> ? make(std::true_type{}) : make(std::false_type{});
       for (Index k = 0; k < visit.tangents; ++k) {
         const T* x_dot = x.tangent + k * x.plane + first;
         T* y_dot = y.tangent + k * y.plane + first;
@@ -72,16 +85,16 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
           const T* x_second = x.second ? x.second + k * x.plane + first : nullptr;
           T* y_second = y.second + k * y.plane + first;
           for (Index i = 0; i < piece; ++i) {
-            const T bend = kPiecewiseLinear<Rule> ? T{0} : curvature[i] * x_dot[i] * x_dot[i];
-            y_second[i] = x_second ? bend + slope[i] * x_second[i] : bend;
+            const T bend = kPiecewiseLinear<Rule> ? T{0} : push_through(push_through(curvature[i], x_dot[i]), x_dot[i]);
+            y_second[i] = x_second ? bend + push(slope[i], x_second[i]) : bend;
           }
         }
-        for (Index i = 0; i < piece; ++i) y_dot[i] = slope[i] * x_dot[i];
+        for (Index i = 0; i < piece; ++i) y_dot[i] = push(slope[i], x_dot[i]);
       }
     }
   }
 
-  // x̄ = f′ ȳ.
+  // x̄ = f′ ȳ, 0 where either is.
   template <class T>
   void pullback(const Pull<T>& visit) const {
     const Cotangent<T>& target = visit.in_cotangents[0];
@@ -95,13 +108,18 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
       }
     };
     if (target.accumulate) {
-      for (Index i = 0; i < count; ++i) target.data[i] += slope(i) * visit.cotangent[i];
+      for (Index i = 0; i < count; ++i) target.data[i] += pull_through(slope(i), visit.cotangent[i]);
     } else {
-      for (Index i = 0; i < count; ++i) target.data[i] = slope(i) * visit.cotangent[i];
+      for (Index i = 0; i < count; ++i) target.data[i] = pull_through(slope(i), visit.cotangent[i]);
     }
   }
 
  private:
+  template <class T>
+  static T push(T slope, T tangent) {
+    return kBoundedSlope<Rule> ? slope * tangent : push_through(slope, tangent);
+  }
+
   Rule rule_;
 };
 

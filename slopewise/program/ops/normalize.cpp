@@ -1,9 +1,12 @@
-// normalize over the last axis: with c = x − mean(x), v = mean(c²) + ε and r = v^(−1/2), y = c r.
-//   v̇ = 2 mean(c ċ),  ṙ = −½ r³ v̇,              ẏ = ċ r + c ṙ
-//   v̈ = 2 mean(ċ² + c c̈),  r̈ = ¾ r⁵ v̇² − ½ r³ v̈,  ÿ = c̈ r + 2 ċ ṙ + c r̈
+// normalize over the last axis: with c = x − mean(x), r = (mean(c²) + ε)^(−1/2) and y = c r, and for a tangent d = r ċ
+// and a = mean(y d),
+//   ẏ = d − a y                                      as ṙ = −a r
+//   ÿ = r c̈ − 2 a d + y (3 a² − mean(d²) − mean(y r c̈))
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
@@ -21,6 +24,17 @@ T mean_of(const T* x, Index n) {
 template <class T>
 T covariance(const T* a, T a_mean, const T* b, T b_mean, Index n) {
   return sum_over<T>(n, [=]<class V>(Index i) { return (load<V>(a + i) - a_mean) * (load<V>(b + i) - b_mean); }) /
+         static_cast<T>(n);
+}
+
+// mean((r (a − a_mean))²).
+template <class T>
+T mean_square(T r, const T* a, T a_mean, Index n) {
+  return sum_over<T>(n,
+                     [=]<class V>(Index i) {
+                       const V d = r * (load<V>(a + i) - a_mean);
+                       return d * d;
+                     }) /
          static_cast<T>(n);
 }
 
@@ -49,26 +63,26 @@ class Normalize final : public OpRules<Normalize> {
     const Index rows = y.rows * y.size / n_;
     for (Index row = 0; row < rows; ++row) {
       const T* value = x.value + row * n_;
+      T* out = y.value + row * n_;
       const T mean = mean_of(value, n_);
-      const T r = T{1} / std::sqrt(covariance(value, mean, value, mean, n_) + static_cast<T>(epsilon_));
-      for (Index i = 0; i < n_; ++i) y.value[row * n_ + i] = (value[i] - mean) * r;
+      const T r = inverse_deviation(value, mean);
+      for (Index i = 0; i < n_; ++i) out[i] = (value[i] - mean) * r;
       for (Index k = 0; k < visit.tangents; ++k) {
         const Index at = k * y.plane + row * n_;
         const T* dot = x.tangent + at;
         const T dot_mean = mean_of(dot, n_);
-        const T v_dot = T{2} * covariance(value, mean, dot, dot_mean, n_);
-        const T r_dot = T{-0.5} * r * r * r * v_dot;
-        for (Index i = 0; i < n_; ++i) y.tangent[at + i] = (dot[i] - dot_mean) * r + (value[i] - mean) * r_dot;
-        if (!y.second) continue;
-        const T* second = x.second ? x.second + at : nullptr;
-        const T second_mean = second ? mean_of(second, n_) : T{0};
-        const T v_second = T{2} * (covariance(dot, dot_mean, dot, dot_mean, n_) +
-                                   (second ? covariance(value, mean, second, second_mean, n_) : T{0}));
-        const T r_second = T{0.75} * r * r * r * r * r * v_dot * v_dot - T{0.5} * r * r * r * v_second;
-        for (Index i = 0; i < n_; ++i) {
-          y.second[at + i] = (second ? (second[i] - second_mean) * r : T{0}) + T{2} * (dot[i] - dot_mean) * r_dot +
-                             (value[i] - mean) * r_second;
+        const T a = r * covariance(out, T{0}, dot, dot_mean, n_);
+        if (y.second) {
+          const T* second = x.second ? x.second + at : nullptr;
+          const T second_mean = second ? mean_of(second, n_) : T{0};
+          const T bend = T{3} * a * a - mean_square(r, dot, dot_mean, n_) -
+                         (second ? r * covariance(out, T{0}, second, second_mean, n_) : T{0});
+          for (Index i = 0; i < n_; ++i) {
+            y.second[at + i] =
+                (second ? r * (second[i] - second_mean) : T{0}) - T{2} * a * r * (dot[i] - dot_mean) + out[i] * bend;
+          }
         }
+        for (Index i = 0; i < n_; ++i) y.tangent[at + i] = r * (dot[i] - dot_mean) - a * out[i];
       }
     }
   }
@@ -85,16 +99,33 @@ class Normalize final : public OpRules<Normalize> {
       T* to = target.data + row * n_;
       const T mean = mean_of(value, n_);
       const T c_mean = mean_of(c, n_);
-      const T r = T{1} / std::sqrt(covariance(value, mean, value, mean, n_) + static_cast<T>(epsilon_));
-      const T slope = covariance(value, mean, c, c_mean, n_) * r * r;  // mean(y ȳ) r, as c ⟂ constants after centring
+      const T r = inverse_deviation(value, mean);
+      const T slope = r * covariance(value, mean, c, c_mean, n_);  // mean(y ȳ), as c ⟂ constants after centring
       for (Index i = 0; i < n_; ++i) {
-        const T piece = r * (c[i] - c_mean - (value[i] - mean) * slope);
+        const T piece = r * (c[i] - c_mean - (value[i] - mean) * r * slope);
         to[i] = target.accumulate ? to[i] + piece : piece;
       }
     }
   }
 
  private:
+  // r, also where squares overflow or, beside a small ε, underflow.
+  template <class T>
+  T inverse_deviation(const T* x, T mean) const {
+    using Range = std::numeric_limits<T>;
+    const T variance = covariance(x, mean, x, mean, n_);
+    const auto epsilon = static_cast<T>(epsilon_);
+    if (variance + epsilon >= Range::min() / Range::epsilon() && variance <= Range::max()) {
+      return T{1} / std::sqrt(variance + epsilon);
+    }
+    T size{0};
+    for (Index i = 0; i < n_; ++i) size = std::max(size, std::abs(x[i] - mean));
+    if (size == T{0}) return T{1} / std::sqrt(epsilon);
+    T square{0};
+    for (Index i = 0; i < n_; ++i) square += (x[i] - mean) / size * ((x[i] - mean) / size);
+    return T{1} / std::sqrt(square / static_cast<T>(n_) + epsilon / size / size) / size;
+  }
+
   double epsilon_;
   Index n_ = 1;
 };

@@ -2,9 +2,10 @@
 //   p:      ṗ = p (ẋ − ⟨p, ẋ⟩)         p̈ = ṗ (ẋ − ⟨p, ẋ⟩) + p (ẍ − ⟨ṗ, ẋ⟩ − ⟨p, ẍ⟩)
 //   log p:  ẋ − ⟨p, ẋ⟩                 ẍ − ⟨ṗ, ẋ⟩ − ⟨p, ẍ⟩
 //   −log p[label]: the last row at the label, negated.
-// A row with +inf or NaN gives NaN; −inf has probability 0.
+// A row with +inf or NaN gives NaN; −inf has probability 0. Differences from 1 − p are made from the other p.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "slopewise/base/error.hpp"
@@ -18,6 +19,7 @@ namespace {
 template <class T>
 struct LogTotal {
   T largest, rest;
+  Index at;  // of the largest
 };
 
 // Writes softmax(x) to p.
@@ -28,18 +30,39 @@ LogTotal<T> softmax_row(const T* x, T* p, Index n) {
   const T largest = x[at];
   T others{0};  // beside the largest, whose term is 1
   for (Index i = 0; i < n; ++i) {
-    p[i] = std::exp(x[i] - largest);
+    // The rounding of a large difference would be as large a relative error of its exponential.
+    const T gap = x[i] - largest;
+    const T taken = gap - x[i];
+    const T lost = (x[i] - (gap - taken)) - (largest + taken);
+    const T power = std::exp(gap);
+    p[i] = power == T{0} ? T{0} : power + power * lost;
     others += i == at ? p[i] - T{1} : p[i];
   }
   for (Index i = 0; i < n; ++i) p[i] /= T{1} + others;
-  return {largest, std::log1p(others)};
+  return {largest, std::log1p(others), at};
 }
+
+// h − ⟨p, h⟩: for the entry with the largest p, which may be next to all of it, as Σ p (h[at] − h).
+template <class T>
+class Centred {
+ public:
+  Centred(const T* p, const T* h, Index n, Index at) : h_(h), at_(at), mean_(dot(p, h, n)) {
+    const T most = h[at];
+    rise_ = sum_over<T>(n, [=]<class V>(Index i) { return load<V>(p + i) * (most - load<V>(h + i)); });
+  }
+  T operator[](Index i) const { return i == at_ ? rise_ : h_[i] - mean_; }
+
+ private:
+  const T* h_;
+  Index at_;
+  T mean_, rise_;
+};
 
 // ⟨ṗ, ẋ⟩ = ⟨p, ẋ²⟩ − ⟨p, ẋ⟩², the variance of ẋ under p.
 template <class T>
-T variance_under(const T* p, const T* x_dot, T mean, Index n) {
+T variance_under(const T* p, const Centred<T>& x_dot, Index n) {
   T total{0};
-  for (Index i = 0; i < n; ++i) total += p[i] * (x_dot[i] - mean) * (x_dot[i] - mean);
+  for (Index i = 0; i < n; ++i) total += p[i] * x_dot[i] * x_dot[i];
   return total;
 }
 
@@ -80,13 +103,13 @@ class Softmax final : public OpRules<Softmax<Log>> {
       }
       for (Index k = 0; k < visit.tangents; ++k) {
         const Index at = k * y.plane + r * n_;
-        push_row(p, x.tangent + at, x.second ? x.second + at : nullptr, y.tangent + at,
+        push_row(p, total.at, x.tangent + at, x.second ? x.second + at : nullptr, y.tangent + at,
                  y.second ? y.second + at : nullptr);
       }
     }
   }
 
-  // softmax: x̄ = p (ȳ − ⟨p, ȳ⟩); log softmax: x̄ = ȳ − p Σ ȳ.
+  // softmax: x̄ = p (ȳ − ⟨p, ȳ⟩); log softmax: x̄ = ȳ − p Σ ȳ.  Where p is 0, so is softmax's x̄, even for an infinite ȳ.
   template <class T>
   void pullback(const Pull<T>& visit) const {
     const Cotangent<T>& target = visit.in_cotangents[0];
@@ -96,25 +119,47 @@ class Softmax final : public OpRules<Softmax<Log>> {
       const T* y = visit.out.value + r * n_;
       const T* c = visit.cotangent + r * n_;
       T* to = target.data + r * n_;
-      T total{0};
-      for (Index i = 0; i < n_; ++i) total += Log ? c[i] : y[i] * c[i];
-      for (Index i = 0; i < n_; ++i) {
-        const T value = Log ? c[i] - std::exp(y[i]) * total : y[i] * (c[i] - total);
-        to[i] = target.accumulate ? to[i] + value : value;
+      const auto give = [&](Index i, T value) { to[i] = target.accumulate ? to[i] + value : value; };
+      const Index at = std::max_element(y, y + n_) - y;
+      if (Log) {
+        T others{0}, total{0};  // Σ p and Σ ȳ beside the largest p
+        for (Index i = 0; i < n_; ++i) {
+          if (i != at) others += std::exp(y[i]);
+          if (i != at) total += c[i];
+        }
+        for (Index i = 0; i < n_; ++i) {
+          const T p = std::exp(y[i]);
+          give(i, i == at ? c[at] * others - p * total : c[i] - p * (total + c[at]));
+        }
+      } else {
+        T mean{0}, rise{0};
+        for (Index i = 0; i < n_; ++i) {
+          mean += pull_through(y[i], c[i]);
+          rise += pull_through(y[i], c[at] - c[i]);
+        }
+        for (Index i = 0; i < n_; ++i) give(i, pull_through(y[i], i == at ? rise : c[i] - mean));
       }
     }
   }
 
  private:
   template <class T>
-  void push_row(const T* p, const T* x_dot, const T* x_second, T* y_dot, T* y_second) const {
-    const T mean = dot(p, x_dot, n_);
-    for (Index i = 0; i < n_; ++i) y_dot[i] = (Log ? T{1} : p[i]) * (x_dot[i] - mean);
+  void push_row(const T* p, Index at, const T* x_dot, const T* x_second, T* y_dot, T* y_second) const {
+    const Centred<T> first(p, x_dot, n_, at);
+    for (Index i = 0; i < n_; ++i) y_dot[i] = (Log ? T{1} : p[i]) * first[i];
     if (!y_second) return;
-    const T shift = variance_under(p, x_dot, mean, n_) + (x_second ? dot(p, x_second, n_) : T{0});
-    for (Index i = 0; i < n_; ++i) {
-      const T inner = (x_second ? x_second[i] : T{0}) - shift;
-      y_second[i] = Log ? inner : y_dot[i] * (x_dot[i] - mean) + p[i] * inner;
+    const T shift = variance_under(p, first, n_);
+    const auto set = [&](auto second) {
+      for (Index i = 0; i < n_; ++i) {
+        const T inner = second(i) - shift;
+        y_second[i] = Log ? inner : y_dot[i] * first[i] + p[i] * inner;
+      }
+    };
+    if (x_second) {
+      const Centred<T> second(p, x_second, n_, at);
+      set([&](Index i) { return second[i]; });
+    } else {
+      set([](Index) { return T{0}; });
     }
   }
 
@@ -167,7 +212,7 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
         const T* x_dot = x.tangent_row(k, r);
         *y.tangent_row(k, r) = dot(d, x_dot, n);
         if (!y.second) continue;
-        T second = variance_under(p, x_dot, dot(p, x_dot, n), n);
+        T second = variance_under(p, Centred<T>(p, x_dot, n, total.at), n);
         if (x.second) second += dot(d, x.second_row(k, r), n);
         *y.second_row(k, r) = second;
       }
