@@ -30,6 +30,7 @@ class ActivityEstimator final : public Estimator<T> {
   // Of each example.
   Index slopes() const override { return planes(together_); }
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override;
+  bool dense() const override { return true; }
   Demand demand(Objective<T>& objective) const override;
   // Where sites are rectified outputs of linear layers that read vectors; NaN elsewhere.
   std::shared_ptr<const Prediction> prediction(Objective<T>& objective, const Parameters<T>& parameters) override;

@@ -34,17 +34,14 @@ class TangentSource {
 
   const Probe& probe() const { return *probe_; }
   Index count() const { return count_; }
-  // What the slopes along one step's tangents need, these among it. Rank-one ones are held by their draw as well.
+  // What the slopes along one step's tangents need, these among it.
   Demand demand(const Objective<T>& objective, int order = 1) const {
     Demand demand = objective.slopes_demand(forms_, count_, order);
-    for (const Block& block : probe_->layout().blocks) {
-      if (forms_[static_cast<std::size_t>(block.weight)] == TangentForm::kRankOne)
-        demand.bytes += count_ * (block.rows + block.columns) * static_cast<Index>(sizeof(float));
-    }
+    demand.bytes += bytes();
     return demand;
   }
 
-  // Bytes of one step's tangents.
+  // Bytes of one step's tangents; rank-one ones are held by their draw as well.
   Index bytes() const {
     Index entries = 0;
     for (const Block& block : probe_->layout().blocks) {

@@ -12,11 +12,11 @@ namespace {
 constexpr Index kFirst = 50;
 constexpr Index kEvery = 10;
 
-// An objective whose slopes come with second-order terms.
+// An objective whose slopes come with second-order terms. Without `order` it only lends its layout.
 template <class T>
 class Curved final : public Objective<T> {
  public:
-  explicit Curved(Objective<T>& flat) : flat_(flat) {}
+  explicit Curved(Objective<T>& flat, int order = 2) : flat_(flat), order_(order) {}
   const ParameterLayout& layout() const override { return flat_.layout(); }
   double loss(const Parameters<T>& parameters) override { return flat_.loss(parameters); }
   Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) override {
@@ -26,11 +26,12 @@ class Curved final : public Objective<T> {
     return flat_.gradient(parameters, out);
   }
   Demand slopes_demand(std::span<const TangentForm> forms, Index tangents, int = 1) const override {
-    return flat_.slopes_demand(forms, tangents, 2);
+    return order_ > 0 ? flat_.slopes_demand(forms, tangents, order_) : Demand{};
   }
 
  private:
   Objective<T>& flat_;
+  int order_;
 };
 
 template <class T>
@@ -54,9 +55,9 @@ class AutoRated final : public Estimator<T> {
   }
   Demand demand(Objective<T>& objective) const override {
     Demand plain = inner_->demand(objective);
-    Curved<T> with_curvatures(objective);
+    Curved<T> with_curvatures(objective), no_pass(objective, 0);
     const Demand curved = inner_->demand(with_curvatures);
-    plain.bytes += curved.bytes;
+    plain.bytes += curved.bytes - inner_->demand(no_pass).bytes;  // the tangents serve both passes
     plain.flops += (curved.flops - plain.flops) / static_cast<double>(kEvery);
     return plain;
   }

@@ -30,10 +30,11 @@ Demand Estimator<T>::demand(Objective<T>& objective) const {
   if (slopes() > 0) {
     const std::vector<TangentForm> dense(objective.layout().segments.size(), TangentForm::kDense);
     demand += objective.slopes_demand(dense, slopes());
+    demand.bytes += slopes() * objective.size() * static_cast<Index>(sizeof(T));
   }
   if (losses() > 0) {
     const Demand loss = objective.loss_demand();
-    demand += {.bytes = loss.bytes, .flops = static_cast<double>(losses()) * loss.flops};
+    demand += {.bytes = loss.bytes, .flops = static_cast<double>(losses()) * loss.flops, .packed = loss.packed};
   }
   for (const StatePart& part : state()) demand.bytes += part.bytes();
   return demand;

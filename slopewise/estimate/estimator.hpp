@@ -50,6 +50,8 @@ class Estimator : public Prediction {
   virtual GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) = 0;
   // What an estimate needs, tangents and what is remembered among it; the objective's batch is that of the steps.
   virtual Demand demand(Objective<T>& objective) const;
+  // Whether its estimates are vectors of Ts in memory, so that an optimizer that needs one makes no copy.
+  virtual bool dense() const { return false; }
   // Whether g = (1/K) Σ s_k v_k along independent standard normal tangents, so that what clipping does follows.
   virtual bool slopes_are_gaussian() const { return false; }
   // The prediction at θ, where more than ∇ decides it; this estimator's own otherwise. Valid until the next learn(),

@@ -10,6 +10,7 @@ class Exact final : public Estimator<T> {
   Exact(const EstimatorTarget&, const EstimatorOptions&) {}
   std::string_view name() const override { return "exact"; }
   Index slopes() const override { return 0; }
+  bool dense() const override { return true; }
   std::vector<double> entry_variances(const GradientView& gradient) const override {
     return std::vector<double>(static_cast<std::size_t>(gradient.size()), 0.0);
   }

@@ -108,8 +108,8 @@ class Central final : public Forward<T> {
   bool slopes_are_gaussian() const override { return false; }
   Demand demand(Objective<T>& objective) const override {
     Demand demand = Estimator<T>::demand(objective);
-    // The tangents, one of them written out, and θ moved along it.
-    demand.bytes += Forward<T>::tangent_bytes() + 2 * objective.size() * static_cast<Index>(sizeof(T));
+    // The tangents, one of them written out, and θ moved along it, packed once more.
+    demand.bytes += Forward<T>::tangent_bytes() + 2 * objective.size() * static_cast<Index>(sizeof(T)) + demand.packed;
     return demand;
   }
 

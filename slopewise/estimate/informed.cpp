@@ -109,6 +109,7 @@ class Informed final : public Estimator<T> {
     if (known_.prior_scale == PriorScale::kMeasured) {
       const std::vector<TangentForm> dense(layout_.segments.size(), TangentForm::kDense);
       demand += objective.slopes_demand(dense, 1);
+      demand.bytes += objective.size() * static_cast<Index>(sizeof(T));
     }
     if (blocks_) demand += blocks_->demand(objective);
     return demand;

@@ -25,11 +25,13 @@ struct Slopes {
 
 // What a call needs beside θ and the batch: memory, which is kept for the next call, and multiply-adds, twice.
 struct Demand {
-  Index bytes = 0;
+  Index bytes = 0;  // all but packed weights
   double flops = 0;
+  Index packed = 0;  // bytes of weights in the layout of the products, which all calls at one θ share
   Demand& operator+=(const Demand& other) {
     bytes += other.bytes;
     flops += other.flops;
+    packed = packed > other.packed ? packed : other.packed;
     return *this;
   }
 };
@@ -57,7 +59,8 @@ class Objective {
   // What another part of a model reads of this one, (B, size), in the last call; empty where there is none.
   virtual std::span<const T> output() const { return {}; }
 
-  // What the calls of these names need; nothing is known of functions that are no programs. `forms`: of the tangents.
+  // What the calls of these names need beside the tangents they are given; nothing is known of functions that are no
+  // programs. `forms`: of the tangents.
   virtual Demand loss_demand() const { return {}; }
   virtual Demand slopes_demand(std::span<const TangentForm> /*forms*/, Index /*tangents*/, int /*order*/ = 1) const {
     return {};

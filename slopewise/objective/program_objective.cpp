@@ -112,7 +112,10 @@ namespace {
 
 template <class T>
 Demand demand_of(const detail::PassOf<T>& pass, Index rows) {
-  return {.bytes = pass.memory(rows).total(), .flops = pass.cost(rows).flops()};
+  const MemoryReport memory = pass.memory(rows);
+  return {.bytes = memory.total() - memory.packed - memory.tangents,
+          .flops = pass.cost(rows).flops(),
+          .packed = memory.packed};
 }
 
 }  // namespace

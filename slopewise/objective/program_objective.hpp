@@ -42,6 +42,11 @@ class ProgramObjective final : public Objective<T> {
   // A step of gradient descent in place, θ −= rate ∇, as DescentPass makes it; returns the loss before it.
   double descend(Parameters<T>& parameters, double rate);
 
+  // Keeps θ in memory once: PassOf::compact for the products of the pass that ran last.
+  void compact(Parameters<T>& parameters) {
+    if (last_) last_->compact(parameters);
+  }
+
   // Other examples for the same program.
   void bind(Batch<T> batch);
   const Batch<T>& batch() const { return batch_; }
@@ -70,7 +75,7 @@ class ProgramObjective final : public Objective<T> {
   std::vector<Asked<ExactPass<T>, ExactOptions>> exact_;
   std::vector<Asked<DescentPass<T>, ExactOptions>> descent_;
   std::vector<Asked<GivenPass<T>, GivenOptions>> given_;
-  const detail::PassOf<T>* last_ = nullptr;  // the one that ran last
+  detail::PassOf<T>* last_ = nullptr;  // the one that ran last
 };
 
 // Labelled images as a batch that owns its numbers.

@@ -11,6 +11,10 @@ class EntrywiseOptimizer : public Optimizer<T> {
   EntrywiseOptimizer(Index size, const OptimizerOptions& options, std::initializer_list<std::string_view> memory)
       : Optimizer<T>(size, options, memory) {}
 
+ public:
+  bool flattens() const final { return reads_parameters(); }
+  Index step_bytes() const final { return this->size() * static_cast<Index>(sizeof(T)); }
+
  private:
   void advance(Parameters<T>& theta, const Gradient& gradient, double rate) final;
   // What θ is multiplied by before the step.

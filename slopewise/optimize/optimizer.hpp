@@ -34,6 +34,10 @@ class Optimizer {
   Index size() const { return size_; }
   // Steps taken so far.
   Index steps() const { return steps_; }
+  // Whether a step reads and writes θ as a flat vector; else packed matrices are changed as they are.
+  virtual bool flattens() const { return false; }
+  // Bytes that a step needs beside the state, where the gradient is not held as Ts already.
+  virtual Index step_bytes() const { return 0; }
 
   // One step of learning rate η = `rate` down the gradient. Throws, before θ or the state is touched, ArgumentError for
   // a rate that is negative or not finite, ShapeError for sizes other than size(), and NumericError for a gradient with

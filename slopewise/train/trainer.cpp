@@ -78,8 +78,7 @@ struct Trainer::Block {
         estimator(make_estimator<float>(
             settings.method.estimator, EstimatorTarget(*trained.program, trained.sites),
             options(settings.method, trained, derive_seed(settings.seed, kBlockSeed + (number << 8) + 1)))),
-        optimizer(make_optimizer<float>(settings.optimizer, theta.size(), settings.optimizer_options)),
-        evaluator(*evaluated.program, {.outputs = {evaluated.output}}) {
+        optimizer(make_optimizer<float>(settings.optimizer, theta.size(), settings.optimizer_options)) {
     if (settings.average > 0) average.emplace(theta.size(), settings.average);
   }
 
@@ -103,7 +102,11 @@ struct Trainer::Block {
   std::unique_ptr<Estimator<float>> estimator;
   std::unique_ptr<Optimizer<float>> optimizer;
   std::optional<WeightAverage<float>> average;
-  ForwardPass<float> evaluator;
+  std::shared_ptr<ForwardPass<float>> evaluator;  // of the block's program, which blocks of that program share
+  bool compacted = false;                         // θ is in memory once
+
+  // Whether nothing in a step asks for θ as a flat vector.
+  bool stays_packed() const { return !average && !optimizer->flattens(); }
 };
 
 Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
@@ -131,7 +134,15 @@ Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
                            .checkpointed = method.checkpointed,
                            .output = read ? training_[i].output : -1});
     }
-    blocks_.push_back(std::make_unique<Block>(settings_, training_[i], evaluating_[i], i, std::move(objective)));
+    auto block = std::make_unique<Block>(settings_, training_[i], evaluating_[i], i, std::move(objective));
+    for (const auto& before : blocks_) {
+      if (before->evaluating.program == block->evaluating.program) block->evaluator = before->evaluator;
+    }
+    if (!block->evaluator) {
+      block->evaluator = std::make_shared<ForwardPass<float>>(*block->evaluating.program,
+                                                              ForwardOptions{.outputs = {block->evaluating.output}});
+    }
+    blocks_.push_back(std::move(block));
   }
 }
 
@@ -152,9 +163,12 @@ Index Trainer::step_bytes() const {
       widest = std::max(widest, block->training.program->node(block->training.output).shape.size());
     Index remembered = 0;
     for (const StatePart& part : block->estimator->state()) remembered += part.bytes();
-    // What blocks of one program share is counted once, what each remembers for each.
+    // What blocks of one program share is counted once; for each what it remembers, its packed weights where they are a
+    // second copy, and room for the gradient where the optimizer needs it written out.
     const bool first = std::ranges::find(counted, block->objective.get()) == counted.end();
-    passes += first ? block->estimator->demand(*block->objective).bytes : remembered;
+    const Demand demand = block->estimator->demand(*block->objective);
+    passes += (first ? demand.bytes : remembered) + (block->stays_packed() ? 0 : demand.packed);
+    if (!block->estimator->dense()) passes += block->optimizer->step_bytes();
     counted.push_back(block->objective.get());
   }
   return passes + settings_.batch * ((image + widest) * Index{sizeof(float)} + 2 * Index{sizeof(std::int32_t)});
@@ -164,7 +178,7 @@ double Trainer::forwards() const {
   double step = 0, forward = 0;
   for (const auto& block : blocks_) {
     step += block->estimator->demand(*block->objective).flops;
-    forward += block->evaluator.cost(settings_.batch).flops();
+    forward += block->evaluator->cost(settings_.batch).flops();
   }
   return step / forward;
 }
@@ -233,6 +247,8 @@ TrainStep Trainer::advance() {
     if (const auto own = block.estimator->rate()) result.rate = share * *own;
     block.optimizer->step(block.theta, estimate, result.rate);
     if (block.average) block.average->watch(block.theta);
+    if (!block.compacted && block.stays_packed()) block.objective->compact(block.theta);
+    block.compacted = true;
     result.loss = estimate.loss();
     result.slope = estimate.slope();
     result.clipped += estimate.clipped();
@@ -263,8 +279,8 @@ Evaluation Trainer::evaluate() {
       Block& block = *blocks_[i];
       const Batch<float> batch{.rows = static_cast<Index>(rows.size()),
                                .inputs = {std::span<const float>(values), std::span<const std::int32_t>(labels)}};
-      const RunResult<float> result = block.evaluator.run(block.theta, batch);
-      const std::span<const float> made = block.evaluator.output(0);
+      const RunResult<float> result = block.evaluator->run(block.theta, batch);
+      const std::span<const float> made = block.evaluator->output(0);
       if (i + 1 < blocks_.size()) {
         values.assign(made.begin(), made.end());
         continue;
@@ -331,6 +347,7 @@ void Trainer::save_weights(const std::filesystem::path& path) {
     Block& block = *blocks_[i];
     if (block.average && block.average->steps() > 0) averaged[i].emplace(*block.average, block.theta);
     file.add(block.prefix, block.training.program->layout(), block.theta.values());
+    block.compacted = false;
   }
   file.save(path);
 }
@@ -341,6 +358,7 @@ void Trainer::save(const std::filesystem::path& path, const std::map<std::string
   file.set("step", std::to_string(step_));
   for (const auto& block : blocks_) {
     file.add(block->prefix, block->training.program->layout(), block->theta.values());
+    block->compacted = false;
     file.add(block->prefix + "optimizer", block->optimizer->state());
     if (block->average) file.add(block->prefix + "average", block->average->state());
     for (const StatePart& part : block->estimator->state()) file.add(block->part_name(part), part);

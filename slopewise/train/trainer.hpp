@@ -51,7 +51,8 @@ class Trainer {
   // Steps taken so far.
   Index step() const { return step_; }
   // Bytes of a step beside θ, optimizer and data, as planned: passes, tangents, gradients, what estimators remember,
-  // the batch and what blocks hand on. Blocks of one program share a pass, so that they do not add up with depth.
+  // the batch and what blocks hand on; with a second copy of packed weights where an average or weight decay needs the
+  // first. Blocks of one program share a pass, so that passes do not add up with depth.
   Index step_bytes() const;
   // Work of one step's passes, in forward passes of the whole network on the batch.
   double forwards() const;
