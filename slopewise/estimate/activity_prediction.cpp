@@ -97,17 +97,18 @@ std::shared_ptr<const Prediction> ActivityEstimator<T>::prediction(Objective<T>&
   Index batch = 0;
   std::vector<Index> cuts = inputs;
   cuts.insert(cuts.end(), sites_.nodes.begin(), sites_.nodes.end());
+  const std::size_t count = layers.size();
   objective.given(
       {.cuts = cuts, .error = sites_.logits, .once = true}, parameters, nullptr, {},
       [&](const GivenView<T>& view) {
         batch = view.batch;
         for (const auto& cut : view.cuts) std::fill(cut.cotangent.begin(), cut.cotangent.end(), T{0});
-        for (std::size_t site = 0; site < layers.size(); ++site) {
+        for (std::size_t site = 0; site < count; ++site) {
           const std::span<const T> x = view.cuts[site].value;
           read[site].insert(read[site].end(), x.begin(), x.end());
           const Index entries = view.rows * sizes_[site];
           for (Index i = 0; i < entries; ++i) {
-            active[site].push_back(!masked(site) || view.cuts[layers.size() + site].value[i] != T{0});
+            active[site].push_back(!masked(site) || view.cuts[count + site].value[i] != T{0});
           }
         }
       },

@@ -137,9 +137,9 @@ TEST_P(EveryEstimator, GoesOnFromItsState) {
   learn_some(*whole, problem);
   learn_some(*resumed, problem);
   const auto steps = [](const Estimator<double>& estimator) {
-    Index steps = 0;
-    for (const StatePart& part : estimator.state()) steps += std::get<StateView<double>>(part.state).steps;
-    return steps;
+    Index taken = 0;
+    for (const StatePart& part : estimator.state()) taken += std::get<StateView<double>>(part.state).steps;
+    return taken;
   };
   EXPECT_EQ(steps(*whole), steps(*resumed));
   std::vector<double> expected(static_cast<std::size_t>(problem.layout().size)), found(expected.size());

@@ -76,7 +76,7 @@ std::vector<Case> cases() {
   all.push_back({"clipped_of_three", "forward", {.tangents = 3, .seed = 4, .clip_slope = 1.5}});
   all.push_back({"clipped_exact_head", "forward", {.tangents = 2, .seed = 4, .exact_head = true, .clip_slope = 0.3}});
   all.push_back({"auto_rate", "forward", {.tangents = 2, .seed = 5, .auto_rate = true}});
-  for (const std::string& law : {"rademacher", "gaussian", "uniform"}) {
+  for (const std::string law : {"rademacher", "gaussian", "uniform"}) {
     for (const bool head : {true, false}) {
       for (const bool together : {true, false}) {
         all.push_back({"activities_" + law + (head ? "" : "_estimated_head") + (together ? "" : "_one_by_one"),
@@ -85,7 +85,7 @@ std::vector<Case> cases() {
       }
     }
   }
-  for (const std::string& prior : {"feedback", "random-feedback", "mirror"}) {
+  for (const std::string prior : {"feedback", "random-feedback", "mirror"}) {
     for (const Correction correction : {Correction::kFull, Correction::kGated, Correction::kNone}) {
       all.push_back(
           {"activities_" + prior + "_" + std::to_string(static_cast<int>(correction)),
