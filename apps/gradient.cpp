@@ -356,7 +356,6 @@ Verb add_gradient(CLI::App& app) {
           "--precision bf16: expected an estimator that takes slopes; rounding hides differences of losses");
     require_unused_unless(!exact && options->estimator != "central" && options->precision == "float32",
                           *tangent_precision, "--precision float32 and an estimator that takes slopes");
-    require_unused_unless(!exact, *storage, "an estimator that takes tangents");
     require_unused_unless(!exact && options->estimator != "frame", *law, "an estimator that leaves the law open");
     const bool activities = options->estimator == "activities";
     for (const CLI::Option* option : of_activities)
@@ -364,7 +363,7 @@ Verb add_gradient(CLI::App& app) {
     require_unused_unless(!exact && !activities && options->estimator != "central", *exact_head,
                           "an estimator along tangents of weights");
     require_unused_unless(!exact && !activities, *clip_slope, "an estimator along tangents of weights");
-    require_unused_unless(!activities, *storage, "an estimator along tangents of weights");
+    require_unused_unless(!exact && !activities, *storage, "an estimator along tangents of weights");
     options->estimate.law = options->estimator == "frame" ? "frame"
                             : !options->law.empty()       ? options->law
                             : activities                  ? "rademacher"

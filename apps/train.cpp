@@ -134,9 +134,9 @@ int run(TrainOptions& options, CLI::App& command) {
          .checkpoint_every = options.checkpoint_every},
         std::move(so_far),
         {.advanced =
-             [&](double steps, const std::string& note) {
-               progress.note(note);
-               progress.advance(steps);
+             [&](const TrainNews& news) {
+               progress.note(note_of(news));
+               progress.advance();
              },
          .metrics = [&](const Json& line) { metrics.add(line); },
          .checkpoint = save});

@@ -1,5 +1,5 @@
 // Rosenbrock's function of 1000 variables: the value alone, and value and slope by Dual<double, 1>; with K = 8 the
-// value and eight slopes. Built with -ffast-math, as a user's own numerical code may be.
+// value and eight slopes. Built with -ffast-math and without.
 #include <benchmark/benchmark.h>
 
 #include <vector>

@@ -60,9 +60,9 @@ Json train_row(Row& row, const RowRun& run, const DataSplit& data,
                     .log_every = row.options().log_every},
                    {},
                    {.advanced =
-                        [&](double steps, const std::string& note) {
+                        [&](const TrainNews& news) {
                           if (!choosing && trainer.step() == middle) look();
-                          advanced(steps / static_cast<double>(trainer.steps_per_epoch()), note);
+                          advanced(1 / static_cast<double>(trainer.steps_per_epoch()), note_of(news));
                         },
                     .metrics = [&](const Json& line) { metrics.add(line); },
                     .checkpoint = {}});

@@ -17,6 +17,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/base/version.hpp"
+#include "slopewise/report/format.hpp"
 
 namespace slopewise {
 namespace {
@@ -82,6 +83,15 @@ Json train_document(const TrainOptions& options, const CLI::App& command, const 
           {"step_bytes", trainer.step_bytes()},
           {"forwards_per_step", trainer.forwards()},
           {"curve", std::move(curve)}};
+}
+
+std::string note_of(const TrainNews& news) {
+  std::string note = fmt::format("loss {}", format_number(news.loss));
+  if (news.error) note += fmt::format(", error {} %", format_number(100 * *news.error));
+  if (!news.noise) return note;
+  const auto number = [&](const char* name) { return format_number(news.noise->at(name).get<double>()); };
+  if (news.noise->contains("snr")) note += fmt::format(", SNR {}", number("snr"));
+  return note + fmt::format(", |gradient| {} to {}", number("gradient_norm_low"), number("gradient_norm_high"));
 }
 
 MetricsFile::MetricsFile(const Path& path, Index step) : path_(path) {

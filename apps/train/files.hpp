@@ -1,4 +1,4 @@
-// What a training run leaves in its directory: results.json and metrics.jsonl.
+// What a training run tells: results.json and metrics.jsonl in its directory, and the note beside its progress.
 #pragma once
 
 #include <filesystem>
@@ -17,6 +17,9 @@ namespace slopewise {
 // The document of results.json, "slopewise.train/1". `command`: the options, all of which it lists.
 nlohmann::ordered_json train_document(const TrainOptions& options, const CLI::App& command, const Trainer& trainer,
                                       const TrainOutcome& outcome);
+
+// "loss 0.21, error 3 %, SNR 0.01, |gradient| 0.2 to 0.4".
+std::string note_of(const TrainNews& news);
 
 // metrics.jsonl: the lines of a run's progress, which go on where they were when a run is resumed.
 class MetricsFile {

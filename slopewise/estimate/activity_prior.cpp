@@ -1,12 +1,12 @@
 #include "slopewise/estimate/activity_prior.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
-#include "slopewise/base/error.hpp"
+#include "slopewise/base/named.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/estimate/mirror.hpp"
 #include "slopewise/tensor/matmul.hpp"
@@ -142,44 +142,55 @@ class LearnedFeedback final : public Feedback<T> {
 };
 
 struct Entry {
+  template <class T>
+  using Make = std::unique_ptr<ActivityPrior<T>> (*)(const Program&, const ActivitySites&, std::uint64_t seed);
   std::string_view name, summary;
+  Make<float> make_float;
+  Make<double> make_double;
 };
-constexpr Entry kPriors[] = {
-    {"none", "no prior: the slopes alone"},
-    {"feedback", "a linear map of the output error, learnt from residual slopes"},
-    {"random-feedback", "a fixed random map of the output error (direct feedback alignment)"},
-    {"mirror", "transposed weights learnt from pairs (x, W x); once learnt, backprop"},
-};
+
+template <class T>
+std::unique_ptr<ActivityPrior<T>> no_prior(const Program&, const ActivitySites&, std::uint64_t) {
+  return std::make_unique<NoPrior<T>>();
+}
+template <class T>
+std::unique_ptr<ActivityPrior<T>> feedback_prior(const Program& program, const ActivitySites& sites, std::uint64_t) {
+  return std::make_unique<LearnedFeedback<T>>(program, sites);
+}
+template <class T>
+std::unique_ptr<ActivityPrior<T>> random_feedback_prior(const Program& program, const ActivitySites& sites,
+                                                        std::uint64_t seed) {
+  return std::make_unique<RandomFeedback<T>>(program, sites, seed);
+}
+
+const NamedTable<Entry>& priors() {
+  static const NamedTable<Entry> table(
+      "activity prior", {{"none", "no prior: the slopes alone", no_prior<float>, no_prior<double>},
+                         {"feedback", "a linear map of the output error, learnt from residual slopes",
+                          feedback_prior<float>, feedback_prior<double>},
+                         {"random-feedback", "a fixed random map of the output error (direct feedback alignment)",
+                          random_feedback_prior<float>, random_feedback_prior<double>},
+                         {"mirror", "transposed weights learnt from pairs (x, W x); once learnt, backprop",
+                          mirror_prior<float>, mirror_prior<double>}});
+  return table;
+}
 
 }  // namespace
 
 const std::vector<std::string>& activity_prior_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> all;
-    for (const Entry& entry : kPriors) all.emplace_back(entry.name);
-    return all;
-  }();
-  return names;
+  return priors().names();
 }
 
 std::string_view activity_prior_summary(std::string_view name) {
-  const auto* entry =
-      std::find_if(std::begin(kPriors), std::end(kPriors), [&](const Entry& e) { return e.name == name; });
-  if (entry == std::end(kPriors)) {
-    throw ArgumentError(
-        fmt::format("activity prior '{}': expected one of {}", name, fmt::join(activity_prior_names(), ", ")));
-  }
-  return entry->summary;
+  return priors().summary(name);
 }
 
 template <class T>
 std::unique_ptr<ActivityPrior<T>> make_activity_prior(std::string_view name, const Program& program,
                                                       const ActivitySites& sites, std::uint64_t seed) {
-  activity_prior_summary(name);  // throws for an unknown one
-  if (name == "feedback") return std::make_unique<LearnedFeedback<T>>(program, sites);
-  if (name == "random-feedback") return std::make_unique<RandomFeedback<T>>(program, sites, seed);
-  if (name == "mirror") return mirror_prior<T>(program, sites, seed);
-  return std::make_unique<NoPrior<T>>();
+  const Entry& entry = priors().find(name);
+  if constexpr (std::is_same_v<T, float>) return entry.make_float(program, sites, seed);
+  if constexpr (std::is_same_v<T, double>) return entry.make_double(program, sites, seed);
 }
 
 template class ActivityPrior<float>;

@@ -46,7 +46,7 @@ class Estimator : public Prediction {
   virtual Index slopes() const = 0;
   virtual Index losses() const { return 0; }
   // The estimate at θ; `step` picks the tangents. A function of these and of what was learned. Throws what the
-  // objective throws. An estimate may share memory with the objective: it is valid until the objective's next gradient.
+  // objective throws.
   virtual GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) = 0;
   // What an estimate needs, tangents and what is remembered among it; the objective's batch is that of the steps.
   virtual Demand demand(Objective<T>& objective) const;

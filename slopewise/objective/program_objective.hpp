@@ -20,8 +20,6 @@ class ProgramObjective final : public Objective<T> {
  public:
   // The program and the numbers that `batch` points to must outlive the objective.
   ProgramObjective(const Program& program, Batch<T> batch, ObjectiveOptions options = {});
-  // The same with no memory taken yet, for another thread.
-  ProgramObjective another() const { return {program_, batch_, options_}; }
 
   const ParameterLayout& layout() const override { return program_.layout(); }
   double loss(const Parameters<T>& parameters) override;
@@ -49,7 +47,6 @@ class ProgramObjective final : public Objective<T> {
 
   // Other examples for the same program.
   void bind(Batch<T> batch);
-  const Batch<T>& batch() const { return batch_; }
   const Program& program() const { return program_; }
 
  private:

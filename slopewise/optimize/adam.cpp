@@ -14,30 +14,22 @@ enum class Decay { kInGradient, kDecoupled };
 
 template <class T, Decay kDecay>
 class Adam final : public EntrywiseOptimizer<T> {
+  static constexpr bool kDecoupled = kDecay == Decay::kDecoupled;
+
  public:
   Adam(Index size, const OptimizerOptions& options)
       : EntrywiseOptimizer<T>(size, options, {"first_moment", "second_moment"}) {}
-  std::string_view name() const override { return kDecay == Decay::kDecoupled ? "adamw" : "adam"; }
+  bool flattens() const override { return !kDecoupled && EntrywiseOptimizer<T>::flattens(); }
+  std::string_view name() const override { return kDecoupled ? "adamw" : "adam"; }
 
  private:
   // 1 − βᵗ at this step, what zeros at the start leave of a mean; without cancellation where β is near 1.
   double weight(double beta) const { return -std::expm1(static_cast<double>(this->steps() + 1) * std::log(beta)); }
 
-  static constexpr bool kDecoupled = kDecay == Decay::kDecoupled;
-  bool reads_parameters() const override { return !kDecoupled && this->options().weight_decay > 0; }
   T shrink(double rate) const override {
     return kDecoupled ? static_cast<T>(1 - rate * this->options().weight_decay) : T{1};
   }
-  void update(Index first, Index count, const T* theta, const T* gradient, T clip, double rate, T* step) override {
-    if (theta) {
-      const auto decay = static_cast<T>(this->options().weight_decay);
-      move(first, count, rate, step, [&](Index i) { return clip * gradient[i] + decay * theta[i]; });
-    } else {
-      move(first, count, rate, step, [&](Index i) { return clip * gradient[i]; });
-    }
-  }
-  template <class G>
-  void move(Index first, Index count, double rate, T* __restrict step, G gradient) {
+  void update(Index first, Index count, double rate, T* __restrict step) override {
     const OptimizerOptions& options = this->options();
     const auto beta1 = static_cast<T>(options.beta1), beta2 = static_cast<T>(options.beta2);
     const auto rest1 = static_cast<T>(1 - options.beta1), rest2 = static_cast<T>(1 - options.beta2);
@@ -47,7 +39,7 @@ class Adam final : public EntrywiseOptimizer<T> {
     T* __restrict m = this->memory(0) + first;
     T* __restrict v = this->memory(1) + first;
     for (Index i = 0; i < count; ++i) {
-      const T g = gradient(i);
+      const T g = step[i];
       m[i] = beta1 * m[i] + rest1 * g;
       v[i] = beta2 * v[i] + rest2 * g * g;
       step[i] = -eta * m[i] / (std::sqrt(v[i]) * root_scale + epsilon);

@@ -4,6 +4,7 @@
 
 #include "slopewise/optimize/clip.hpp"
 #include "slopewise/optimize/pieces.hpp"
+#include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
@@ -40,9 +41,12 @@ void EntrywiseOptimizer<T>::advance(Parameters<T>& theta, const Gradient& gradie
   this->require_finite(std::isfinite(squared_norm));
   const auto clip = static_cast<T>(norm_factor(squared_norm, this->options().clip_norm));
   if (const T factor = shrink(rate); factor != T{1}) theta.scale(factor);
-  const T* entries = reads_parameters() ? theta.edit().data() : nullptr;
+  const T* entries = this->flattens() ? theta.edit().data() : nullptr;
+  const auto decay = static_cast<T>(this->options().weight_decay);
   theta.add(0, this->size(), T{1}, [&](Index first, Index count, T* step) {
-    update(first, count, entries ? entries + first : nullptr, g + first, clip, rate, step);
+    for (Index i = 0; i < count; ++i) step[i] = clip * g[first + i];
+    if (entries) axpy(decay, entries + first, step, count);
+    update(first, count, rate, step);
     return static_cast<const T*>(step);
   });
 }

@@ -12,18 +12,17 @@ class EntrywiseOptimizer : public Optimizer<T> {
       : Optimizer<T>(size, options, memory) {}
 
  public:
-  bool flattens() const final { return reads_parameters(); }
+  // Where λθ is added to the gradient.
+  bool flattens() const override { return this->options().weight_decay > 0; }
   Index step_bytes() const final { return this->size() * static_cast<Index>(sizeof(T)); }
 
  private:
   void advance(Parameters<T>& theta, const Gradient& gradient, double rate) final;
   // What θ is multiplied by before the step.
   virtual T shrink(double /*rate*/) const { return 1; }
-  // Whether update() reads θ, which then is written out as a flat vector.
-  virtual bool reads_parameters() const = 0;
-  // Step number steps() + 1 of entries [first, first + count): writes what is added to θ there to `step`, by the
-  // gradient there times `clip`. `theta`: θ there; null unless it is read.
-  virtual void update(Index first, Index count, const T* theta, const T* gradient, T clip, double rate, T* step) = 0;
+  // Step number steps() + 1 of entries [first, first + count): takes the gradient there, clipped and with λθ, from
+  // `step` and writes what is added to θ in its place.
+  virtual void update(Index first, Index count, double rate, T* step) = 0;
 
   std::vector<T> gradient_;  // of gradients that are not written out
 };

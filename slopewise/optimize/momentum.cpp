@@ -15,22 +15,12 @@ class Momentum final : public EntrywiseOptimizer<T> {
   std::string_view name() const override { return kLookahead == Lookahead::kYes ? "nesterov" : "momentum"; }
 
  private:
-  bool reads_parameters() const override { return this->options().weight_decay > 0; }
-  void update(Index first, Index count, const T* theta, const T* gradient, T clip, double rate, T* step) override {
-    if (theta) {
-      const auto decay = static_cast<T>(this->options().weight_decay);
-      move(first, count, rate, step, [&](Index i) { return clip * gradient[i] + decay * theta[i]; });
-    } else {
-      move(first, count, rate, step, [&](Index i) { return clip * gradient[i]; });
-    }
-  }
-  template <class G>
-  void move(Index first, Index count, double rate, T* __restrict step, G gradient) {
+  void update(Index first, Index count, double rate, T* __restrict step) override {
     const auto momentum = static_cast<T>(this->options().momentum);
     const auto eta = static_cast<T>(rate);
     T* __restrict velocity = this->memory(0) + first;
     for (Index i = 0; i < count; ++i) {
-      const T g = gradient(i);
+      const T g = step[i];
       velocity[i] = momentum * velocity[i] + g;
       step[i] = -eta * (kLookahead == Lookahead::kYes ? g + momentum * velocity[i] : velocity[i]);
     }

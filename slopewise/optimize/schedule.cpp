@@ -1,13 +1,12 @@
 #include "slopewise/optimize/schedule.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
-#include "slopewise/base/error.hpp"
+#include "slopewise/base/named.hpp"
 
 namespace slopewise {
 namespace {
@@ -18,28 +17,25 @@ struct Entry {
   double (*shape)(double x, const ScheduleOptions& options);
 };
 
-constexpr Entry kSchedules[] = {
-    {"constant", "the same rate at every step", [](double, const ScheduleOptions& o) { return o.rate; }},
-    {"exponential", "from rate to final rate by the same factor every step",
-     [](double x, const ScheduleOptions& o) { return o.rate * std::pow(o.final_rate / o.rate, x); }},
-    {"cosine", "from rate to final rate along half a cosine",
-     [](double x, const ScheduleOptions& o) {
-       return o.final_rate + (o.rate - o.final_rate) * (1 + std::cos(std::numbers::pi * x)) / 2;
-     }},
-};
-
-const Entry& find(std::string_view name) {
-  const auto* entry = std::find_if(std::begin(kSchedules), std::end(kSchedules),
-                                   [&](const Entry& known) { return known.name == name; });
-  if (entry == std::end(kSchedules))
-    throw ArgumentError(fmt::format("schedule '{}': expected one of {}", name, fmt::join(schedule_names(), ", ")));
-  return *entry;
+const NamedTable<Entry>& schedules() {
+  static const NamedTable<Entry> table(
+      "schedule",
+      {
+          {"constant", "the same rate at every step", [](double, const ScheduleOptions& o) { return o.rate; }},
+          {"exponential", "from rate to final rate by the same factor every step",
+           [](double x, const ScheduleOptions& o) { return o.rate * std::pow(o.final_rate / o.rate, x); }},
+          {"cosine", "from rate to final rate along half a cosine",
+           [](double x, const ScheduleOptions& o) {
+             return o.final_rate + (o.rate - o.final_rate) * (1 + std::cos(std::numbers::pi * x)) / 2;
+           }},
+      });
+  return table;
 }
 
 }  // namespace
 
 Schedule::Schedule(std::string_view name, const ScheduleOptions& options)
-    : shape_(find(name).shape), options_(options) {
+    : shape_(schedules().find(name).shape), options_(options) {
   const auto require = [&](bool holds, std::string_view option, std::string_view expected, auto found) {
     if (!holds)
       throw ArgumentError(fmt::format("schedule '{}': {}: expected {}, found {}", name, option, expected, found));
@@ -65,16 +61,11 @@ double Schedule::rate(Index step) const {
 }
 
 const std::vector<std::string>& schedule_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> all;
-    for (const Entry& entry : kSchedules) all.emplace_back(entry.name);
-    return all;
-  }();
-  return names;
+  return schedules().names();
 }
 
 std::string_view schedule_summary(std::string_view name) {
-  return find(name).summary;
+  return schedules().summary(name);
 }
 
 }  // namespace slopewise

@@ -2,6 +2,7 @@
 // gradient; what they differ in is variance and cost.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -146,5 +147,14 @@ const std::vector<std::string>& probe_names();
 std::string_view probe_summary(std::string_view name);
 // Throws ArgumentError, listing the names, for an unknown one.
 std::shared_ptr<const Probe> make_probe(std::string_view name, const ParameterLayout& layout, std::uint64_t seed);
+
+// A law by name.
+struct ProbeFamily {
+  std::string name, summary;
+  std::function<std::shared_ptr<const Probe>(const ParameterLayout&, std::uint64_t seed)> make;
+};
+// Makes it known to make_probe and probe_names, and so to every estimator. Throws ArgumentError for a name that is
+// taken. Before other threads make probes.
+void register_probe(ProbeFamily family);
 
 }  // namespace slopewise

@@ -41,8 +41,6 @@ class PassOf {
   // What a run on so many examples needs and costs, as it is planned. `threads`: 0 is thread_count().
   MemoryReport memory(Index batch, int threads = 0) const;
   CostReport cost(Index batch) const;
-  // Examples of the largest batch so far, for which there is memory; 0 before the first run.
-  Index room() const { return runner_ ? workload_.batch : 0; }
   // Values (B, size) of the i-th output in the last run, valid until the next.
   std::span<const T> output(std::size_t i) const { return runner_->output(i); }
   // Runner::compact for the products of this pass.

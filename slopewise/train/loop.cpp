@@ -8,7 +8,6 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
-#include "slopewise/report/format.hpp"
 #include "slopewise/statistics/intervals.hpp"
 
 namespace slopewise {
@@ -53,13 +52,6 @@ CurvePoint curve_point(const Json& json) {
           .seconds = json.at("seconds"),
           .train_loss = json.at("train_loss"),
           .test = {.loss = json.at("test_loss"), .error = json.at("test_error")}};
-}
-
-// What was measured last, for the line of progress.
-std::string noise_text(const Json& line) {
-  const auto number = [&](const char* name) { return format_number(line.at(name).get<double>()); };
-  const std::string snr = line.contains("snr") ? fmt::format(", SNR {}", number("snr")) : "";
-  return fmt::format("{}, |gradient| {} to {}", snr, number("gradient_norm_low"), number("gradient_norm_high"));
 }
 
 }  // namespace
@@ -141,7 +133,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
   const auto mean = [](double sum, const TrainSums& sums) { return sum / static_cast<double>(sums.steps); };
   if (!outcome.running_loss) outcome.running_loss = guessing;
   double& recent = *outcome.running_loss;
-  std::string noise;
+  std::optional<Json> noise;
   auto saved = Clock::now();
   const auto every = [&](Index steps) { return steps > 0 && trainer.step() % steps == 0; };
   const auto keep = [&] {
@@ -182,8 +174,8 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
     recent += 0.02 * (step.loss - recent);
     if (recent > kHopeless * guessing) {
       outcome.status = "diverged";
-      outcome.message = fmt::format("step {}: the loss is {} on the average of the last steps; {}", trainer.step(),
-                                    format_number(recent), remedy(trainer.settings()));
+      outcome.message = fmt::format("step {}: the loss is {:.4g} on the average of the last steps; {}", trainer.step(),
+                                    recent, remedy(trainer.settings()));
       return outcome;
     }
     const double epoch = static_cast<double>(trainer.step()) / per_epoch;
@@ -200,12 +192,11 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
         } catch (const NumericError& error) {  // the step before has led there
           return diverged(trainer.step(), error);
         }
-        noise = noise_text(line);
+        noise = line;
       }
       if (watcher.metrics) watcher.metrics(line);
       outcome.logged = {};
     }
-    std::string note = fmt::format("loss {}", format_number(recent));
     if (trainer.step() == evaluation_at(evaluations)) {
       const Evaluation test = trainer.evaluate();
       outcome.curve.push_back({.step = trainer.step(),
@@ -222,10 +213,11 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
         return outcome;
       }
     }
-    if (!outcome.curve.empty())
-      note += fmt::format(", error {} %", format_number(100 * outcome.curve.back().test.error));
-    note += noise;
-    if (watcher.advanced) watcher.advanced(1, note);
+    if (watcher.advanced) {
+      watcher.advanced({.loss = recent,
+                        .error = outcome.curve.empty() ? std::nullopt : std::optional(outcome.curve.back().test.error),
+                        .noise = noise ? &*noise : nullptr});
+    }
     if (since(saved) >= limits.checkpoint_every) keep();
   }
   outcome.status = reached() ? "reached" : "finished";

@@ -51,9 +51,17 @@ nlohmann::ordered_json to_json(const CurvePoint& point);
 std::string progress_text(const TrainOutcome& outcome);
 TrainOutcome progress_from(const std::string& text, const std::string& source);
 
+// How a run stands.
+struct TrainNews {
+  double loss = 0;                                // a mean over about the last 50 steps
+  std::optional<double> error;                    // of the last evaluation
+  const nlohmann::ordered_json* noise = nullptr;  // the last line of metrics.jsonl with a measurement; null: none yet
+};
+
 // What a loop tells those who watch it; any may be empty.
 struct TrainWatcher {
-  std::function<void(double steps, const std::string& note)> advanced;
+  // After every step.
+  std::function<void(const TrainNews&)> advanced;
   // Gets every line of metrics.jsonl, and each measurement.
   std::function<void(const nlohmann::ordered_json&)> metrics;
   // Has the trainer's state kept, and what progress_text says of the outcome.

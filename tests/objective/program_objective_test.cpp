@@ -119,6 +119,38 @@ TEST(ProgramObjective, CurvaturesComeWithTheSlopes) {
 }
 
 // What an objective says of a batch does not depend on the batches it was bound to before.
+// The mean of squares of the examples' own slopes; the values of the output node in whatever ran last.
+TEST(ProgramObjective, SlopesOfExamplesAndTheOutputComeAlong) {
+  const Program program = perceptron(7);
+  const Examples<double> examples(11);
+  const Index output = program.node(program.loss()).inputs[0];  // the logits
+  ProgramObjective<double> objective(program, examples.batch(), {.output = output});
+  EXPECT_TRUE(objective.output().empty());
+  const auto theta = initialize<double>(program.layout(), 1);
+  const auto tangents = random_tangents<double>(program.layout(), 2, TangentForm::kDense);
+  const Slopes found = objective.slopes(theta, tangents);
+  Runner<double> runner(program, {.batch = 11, .tangents = 2, .outputs = {output}});
+  const RunResult<double> run = runner.run(theta, examples.batch(), &tangents);
+  EXPECT_EQ(found.examples, 11);
+  for (std::size_t k = 0; k < 2; ++k) {
+    double squares = 0;
+    for (std::size_t b = 0; b < 11; ++b) squares += std::pow(run.example_slopes[k * 11 + b], 2) / 11;
+    EXPECT_NEAR(found.example_squares[k], squares, 1e-12 * squares);
+  }
+  const std::vector<double> made(runner.output(0).begin(), runner.output(0).end());
+  const auto expect_output = [&] {
+    EXPECT_THAT(std::vector<double>(objective.output().begin(), objective.output().end()),
+                testing::Pointwise(testing::DoubleNear(1e-14), made));
+  };
+  expect_output();
+  std::vector<double> gradient(static_cast<std::size_t>(program.size()));
+  objective.gradient(theta, gradient);
+  expect_output();
+  // Differences of losses move θ; the last of them does not.
+  central_differences<double>(objective, theta, tangents, 1e-2);
+  expect_output();
+}
+
 TEST(ProgramObjective, BindTakesSmallerAndLargerBatches) {
   const Program program = perceptron(9);
   const auto theta = initialize<double>(program.layout(), 1);

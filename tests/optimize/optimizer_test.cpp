@@ -193,6 +193,24 @@ TEST_P(EveryOptimizer, TakesAnImplicitGradientAsItsDenseForm) {
   EXPECT_THAT(copy_of(one), testing::Pointwise(testing::FloatNear(2e-6f), copy_of(other)));
 }
 
+// Packed matrices stay packed but where λθ is added to the gradient.
+TEST_P(EveryOptimizer, ChangesPackedMatricesAsTheyAre) {
+  const GradientEstimate gradient = along_tangents({0.5, -2});
+  for (const double decay : {0.0, 0.1}) {
+    const auto optimizer = make_optimizer<float>(GetParam(), gradient.size(), {.weight_decay = decay});
+    Parameters<float> theta(random_vector<float>(gradient.size(), 1)), flat = theta;
+    theta.packed(0, 40, 30);
+    const auto beside = make_optimizer<float>(GetParam(), gradient.size(), {.weight_decay = decay});
+    for (int i = 0; i < 3; ++i) {
+      optimizer->step(theta, gradient, 0.05);
+      beside->step(flat, gradient, 0.05);
+    }
+    EXPECT_EQ(theta.edit_packed(0, 40, 30) == nullptr, optimizer->flattens()) << decay;
+    EXPECT_EQ(optimizer->flattens(), decay > 0 && GetParam() != "sgd" && GetParam() != "adamw");
+    EXPECT_THAT(copy_of(theta), testing::Pointwise(testing::FloatNear(2e-6f), copy_of(flat)));
+  }
+}
+
 template <class T>
 void expect_resumes(const std::string& name) {
   const OptimizerOptions options{.weight_decay = 0.01, .clip_norm = 50};

@@ -86,6 +86,43 @@ TEST(Parameters, MatricesThatOverlapFollowEachOther) {
   EXPECT_EQ(numbers(theta.values()), after);
 }
 
+// Entries in front of a packed matrix, the matrix, entries between, another matrix that is stale, and what follows.
+TEST(Parameters, AddAndScaleChangePackedMatricesWhereTheyLie) {
+  constexpr Index kSecond = kOffset + kRows * kColumns + 3;
+  const Numbers before = random_vector<float>(kSecond + 90, 1), change = random_vector<float>(kSecond + 90, 2);
+  const auto n = static_cast<Index>(before.size());
+  const auto source = [&](std::vector<int>& asked) {
+    return [&](Index first, Index count, float* scratch) {
+      for (Index i = first; i < first + count; ++i) ++asked[static_cast<std::size_t>(i)];
+      return std::copy_n(change.data() + first, count, scratch) - count;
+    };
+  };
+  // From everything, from within the first matrix, and up to within the second.
+  for (const auto& [first, end] : {std::pair<Index, Index>{0, n}, {kOffset + 5, n}, {0, kSecond + 7}}) {
+    Parameters<float> theta(before);
+    theta.packed(kOffset, kRows, kColumns);
+    theta.packed(kSecond, 18, 5);
+    theta.edit(kSecond, 1);
+    std::vector<int> asked(before.size());
+    theta.add(first, end - first, -0.5f, source(asked));
+    Numbers expected = before;
+    for (Index i = 0; i < n; ++i) {
+      const bool within = i >= first && i < end;
+      EXPECT_EQ(asked[static_cast<std::size_t>(i)], within ? 1 : 0) << i;
+      if (within) expected[static_cast<std::size_t>(i)] += -0.5f * change[static_cast<std::size_t>(i)];
+    }
+    EXPECT_EQ(theta.edit_packed(kOffset, kRows, kColumns) != nullptr, first == 0) << "whether it is packed still";
+    const Numbers found = numbers(theta.values());
+    for (std::size_t i = 0; i < found.size(); ++i) EXPECT_FLOAT_EQ(found[i], expected[i]) << i;
+  }
+  Parameters<float> theta(before);
+  theta.packed(kOffset, kRows, kColumns);
+  theta.scale(0.25f);
+  EXPECT_NE(theta.edit_packed(kOffset, kRows, kColumns), nullptr);
+  const Numbers found = numbers(theta.values());
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], 0.25f * before[i]);
+}
+
 TEST(Parameters, CompactKeepsEveryNumber) {
   constexpr Index kLarge = 300;
   Parameters<float> theta(random_vector<float>(kOffset + kLarge * kLarge, 2));

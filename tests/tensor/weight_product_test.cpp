@@ -166,6 +166,34 @@ TEST(WeightProduct, DenseChangesAreThoseOfTheFlatMatrix) {
   }
 }
 
+// Changes that wait are scaled as well, and so is the copy in half the width.
+TEST(WeightProduct, ScaleIsThatOfTheFlatMatrix) {
+  for (const Size size : {Size{17, 9}, Size{130, 70}, Size{1024, 520}}) {
+    const Numbers weights = random_vector<float>(size.rows * size.columns, 1);
+    const Numbers left = random_vector<float>(size.rows, 2), right = random_vector<float>(size.columns, 3);
+    for (const bool waiting : {false, true}) {
+      const auto matrix = packed(size, weights);
+      if (waiting) matrix->let_changes_wait();
+      if (has_bfloat16()) matrix->keep_bfloat16();
+      matrix->add_rank_one(1, {.left = left.data(), .right = right.data()});
+      Numbers expected = unpacked(*matrix);
+      for (float& entry : expected) entry *= -0.5f;
+      matrix->scale(-0.5f);
+      EXPECT_EQ(unpacked(*matrix), expected);
+      // Halving changes no rounding: x through the half copy is the same multiple.
+      if (!has_bfloat16() || waiting) continue;
+      const auto other = packed(size, expected);
+      other->keep_bfloat16();
+      std::vector<Bfloat16> x(static_cast<std::size_t>(size.columns));
+      to_bfloat16(right.data(), x.data(), size.columns);
+      Numbers found(static_cast<std::size_t>(size.rows)), same(found.size());
+      matrix->multiply_bfloat16(1, x.data(), found.data());
+      other->multiply_bfloat16(1, x.data(), same.data());
+      EXPECT_EQ(found, same);
+    }
+  }
+}
+
 TEST(WeightProduct, AddProductAddsTheGradientOfALayer) {
   for (const Size size : kSizes) {
     for (const Index count : kCounts) {
