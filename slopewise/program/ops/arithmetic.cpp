@@ -3,6 +3,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 
 namespace slopewise {
 namespace {
@@ -186,6 +187,27 @@ Node mul(const Node& a, const Node& b) {
 }
 Node scale(const Node& x, double factor) {
   return Builder(x).apply(std::make_shared<Scale>(factor, x.shape()), {x});
+}
+
+std::vector<OpEntry> arithmetic_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back({"add",
+                 {{"same shape", {2, 3}, [](const Node& x) { return square(x) + x; }},
+                  {"shorter, shared", {2, 3}, [](const Node& x) { return x + shared(x, "b", {3}, 3); }},
+                  {"shared first", {3}, [](const Node& x) { return square(shared(x, "a", {3}, 3)) + x; }},
+                  {"itself", {3}, [](const Node& x) { return x + x; }}}});
+  ops.push_back({"sub",
+                 {{"same shape", {2, 3}, [](const Node& x) { return square(x) - x; }},
+                  {"shorter, shared", {2, 3}, [](const Node& x) { return x - square(shared(x, "b", {3}, 3)); }},
+                  {"shared first", {3}, [](const Node& x) { return shared(x, "a", {3}, 3) - square(x); }}}});
+  ops.push_back({"mul",
+                 {{"same shape", {2, 3}, [](const Node& x) { return square(x) * x; }},
+                  {"shorter, shared", {2, 3}, [](const Node& x) { return x * shared(x, "b", {3}, 3); }},
+                  {"shared first", {3}, [](const Node& x) { return square(shared(x, "a", {3}, 3)) * square(x); }},
+                  {"itself", {3}, [](const Node& x) { return x * x; }},
+                  {"empty", {0}, [](const Node& x) { return x * x; }}}});
+  ops.push_back({"scale", {{"by −1.5", {4}, [](const Node& x) { return scale(x, -1.5); }}}});
+  return ops;
 }
 
 }  // namespace slopewise

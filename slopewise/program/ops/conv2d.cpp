@@ -11,6 +11,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 #include "slopewise/program/ops/patches.hpp"
 #include "slopewise/tensor/matmul.hpp"
 #include "slopewise/tensor/vector.hpp"
@@ -276,6 +277,19 @@ Node conv2d(const Node& x, Index outputs, Index kernel, Conv2dOptions options, d
                        .gain = gain};
   const Node weight = build.parameter(name + ".weight", {outputs, kernel, kernel, channels}, he, outputs);
   return conv2d(x, weight, build.bias(name + ".bias", weight), options);
+}
+
+std::vector<OpEntry> conv2d_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back(
+      {"conv2d",
+       {{"3 by 3", {5, 6, 2}, [](const Node& x) { return conv2d(x, 3, 3); }},
+        {"stride 2, padding 1", {5, 5, 1}, [](const Node& x) { return conv2d(x, 2, 3, {.stride = 2, .padding = 1}); }},
+        {"two layers", {6, 6, 1}, [](const Node& x) { return conv2d(tanh(conv2d(x, 18, 3)), 2, 2, {.padding = 2}); }},
+        {"weights computed from weights", {4, 4, 1}, [](const Node& x) {
+           return conv2d(x, square(shared(x, "w", {2, 2, 2, 1}, 2)), square(shared(x, "b", {2}, 2)));
+         }}}});
+  return ops;
 }
 
 }  // namespace slopewise

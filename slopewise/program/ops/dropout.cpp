@@ -7,6 +7,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 #include "slopewise/tensor/random.hpp"
 
 namespace slopewise {
@@ -95,6 +96,19 @@ class Dropout final : public OpRules<Dropout> {
 
 Node dropout(const Node& x, const Node& noise, double rate) {
   return Builder(x).apply(std::make_shared<Dropout>(rate, static_cast<std::uint32_t>(x.number())), {x, noise});
+}
+
+std::vector<OpEntry> dropout_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back({"dropout",
+                 {{"of squares",
+                   {70},
+                   [](const Node& x) { return dropout(square(x), Builder(x).indices("noise", {}), 0.4); },
+                   -2,
+                   2,
+                   1000},
+                  {"empty", {0}, [](const Node& x) { return dropout(x, Builder(x).indices("noise", {}), 0.4); }}}});
+  return ops;
 }
 
 }  // namespace slopewise

@@ -3,6 +3,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
@@ -87,6 +88,27 @@ Node embedding(const Node& indices, Index count, Index width) {
   const std::string name = indices.graph()->numbered("embedding");
   return embedding(indices, Builder(indices).parameter(name + ".weight", {count, width},
                                                        {.kind = Initializer::Kind::kNormal}, count));
+}
+
+std::vector<OpEntry> embedding_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back(
+      {"embedding",
+       {{"new table",
+         {2, 3},
+         [](const Node& x) { return mul(x, embedding(Builder(x).indices("token", {2}), 5, 3)); },
+         -2,
+         2,
+         5},
+        {"table computed from weights",
+         {3},
+         [](const Node& x) {
+           return mul(x, reshape(embedding(Builder(x).indices("token", {1}), square(shared(x, "t", {4, 3}, 4))), {3}));
+         },
+         -2,
+         2,
+         4}}});
+  return ops;
 }
 
 }  // namespace slopewise

@@ -5,6 +5,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 
 namespace slopewise {
 namespace {
@@ -200,6 +201,33 @@ Node concatenate(const std::vector<Node>& parts, Index axis) {
 }
 Node slice(const Node& x, Index axis, Index begin, Index end) {
   return Builder(x).apply(std::make_shared<Slice>(x.shape(), axis, begin, end), {x});
+}
+
+std::vector<OpEntry> layout_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back({"reshape",
+                 {{"to rows",
+                   {2, 6},
+                   [](const Node& x) {
+                     return reshape(square(x), {3, 4});
+                   }},
+                  {"flatten", {2, 2, 2}, [](const Node& x) { return flatten(x); }}}});
+  ops.push_back({"transpose", {{"three axes", {2, 3, 4}, [](const Node& x) {
+                                  return transpose(square(x), {2, 0, 1});
+                                }}}});
+  ops.push_back({"concatenate",
+                 {{"middle axis",
+                   {2, 3, 2},
+                   [](const Node& x) {
+                     return concatenate({x, square(x), slice(x, 1, 0, 1)}, 1);
+                   }},
+                  {"with shared", {2, 2}, [](const Node& x) {
+                     return concatenate({x, shared(x, "w", {1, 2}, 1)}, 0);
+                   }}}});
+  ops.push_back({"slice",
+                 {{"last axis", {2, 5}, [](const Node& x) { return slice(square(x), -1, 1, 4); }},
+                  {"nothing", {3}, [](const Node& x) { return slice(x, 0, 1, 1); }}}});
+  return ops;
 }
 
 }  // namespace slopewise

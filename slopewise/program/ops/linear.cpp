@@ -9,6 +9,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 #include "slopewise/tensor/matmul.hpp"
 #include "slopewise/tensor/vector.hpp"
 
@@ -353,6 +354,24 @@ Node linear(const Node& x, Index outputs, bool bias, double gain) {
                        .gain = gain};
   const Node weight = build.parameter(name + ".weight", {outputs, inputs}, he, outputs);
   return bias ? linear(x, weight, build.bias(name + ".bias", weight)) : linear(x, weight);
+}
+
+std::vector<OpEntry> linear_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back(
+      {"linear",
+       {{"with bias", {5}, [](const Node& x) { return linear(x, 4); }},
+        {"without bias, several rows an example", {2, 3, 5}, [](const Node& x) { return linear(x, 7, false); }},
+        {"wide", {33}, [](const Node& x) { return linear(tanh(linear(x, 70)), 65); }},
+        {"weights cut another way for structured tangents",
+         {6},
+         [](const Node& x) {
+           return linear(x, shared(x, "w", {4, 6}, 3));
+         }},
+        {"weights computed from weights", {4}, [](const Node& x) {
+           return linear(x, transpose(tanh(shared(x, "w", {4, 3}, 4)), {1, 0}), square(shared(x, "b", {3}, 3)));
+         }}}});
+  return ops;
 }
 
 }  // namespace slopewise

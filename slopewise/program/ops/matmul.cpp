@@ -3,6 +3,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 #include "slopewise/tensor/matmul.hpp"
 
 namespace slopewise {
@@ -83,6 +84,30 @@ class MatMul final : public OpRules<MatMul> {
 
 Node matmul(const Node& a, const Node& b) {
   return Builder(a).apply(std::make_shared<MatMul>(a.shape(), b.shape()), {a, b});
+}
+
+std::vector<OpEntry> matmul_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back({"matmul",
+                 {{"both one an example",
+                   {6},
+                   [](const Node& x) {
+                     return matmul(reshape(x, {2, 3}), reshape(square(x), {3, 2}));
+                   }},
+                  {"shared right side",
+                   {2, 3},
+                   [](const Node& x) {
+                     return matmul(x, shared(x, "b", {3, 4}, 3));
+                   }},
+                  {"shared left side",
+                   {3, 2},
+                   [](const Node& x) {
+                     return matmul(shared(x, "a", {4, 3}, 4), square(x));
+                   }},
+                  {"both shared", {2}, [](const Node& x) {
+                     return mul(matmul(shared(x, "a", {3, 3}, 3), shared(x, "b", {3, 2}, 3)), x);
+                   }}}});
+  return ops;
 }
 
 }  // namespace slopewise

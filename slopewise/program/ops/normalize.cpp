@@ -10,6 +10,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
@@ -144,6 +145,15 @@ Node layer_norm(const Node& x, double epsilon) {
   const Node gain = build.parameter(name + ".weight", {width}, {.kind = Initializer::Kind::kOne}, width);
   const Node bias = build.parameter(name + ".bias", {width}, {}, width);
   return y * gain + bias;
+}
+
+std::vector<OpEntry> normalize_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back({"normalize",
+                 {{"vector", {6}, [](const Node& x) { return normalize(x); }},
+                  {"of squares, rows", {2, 4}, [](const Node& x) { return normalize(square(x)); }},
+                  {"layer norm", {5}, [](const Node& x) { return layer_norm(linear(x, 4)); }}}});
+  return ops;
 }
 
 }  // namespace slopewise

@@ -5,6 +5,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
@@ -190,6 +191,17 @@ Node max_pool(const Node& x, Index window, Index stride) {
 }
 Node average_pool(const Node& x, Index window, Index stride) {
   return Builder(x).apply(std::make_shared<AveragePool>(x.shape(), window, stride), {x});
+}
+
+std::vector<OpEntry> pool_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back({"max_pool",
+                 {{"2 by 2", {4, 4, 2}, [](const Node& x) { return max_pool(square(x), 2); }},
+                  {"overlapping", {5, 4, 1}, [](const Node& x) { return max_pool(x, 3, 1); }}}});
+  ops.push_back({"average_pool",
+                 {{"2 by 2", {4, 4, 2}, [](const Node& x) { return average_pool(square(x), 2); }},
+                  {"overlapping", {5, 4, 1}, [](const Node& x) { return average_pool(x, 3, 1); }}}});
+  return ops;
 }
 
 }  // namespace slopewise

@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/examples.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
@@ -83,8 +84,22 @@ Node sum(const Node& x, std::vector<Index> axes) {
 Node mean(const Node& x, std::vector<Index> axes) {
   return Builder(x).apply(std::make_shared<Reduce<true>>(x.shape(), axes), {x});
 }
-Node mean_squared_error(const Node& x, const Node& target) {
-  return mean(square(sub(x, target)));
+
+std::vector<OpEntry> reduce_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back({"sum",
+                 {{"all", {2, 3}, [](const Node& x) { return sum(square(x)); }},
+                  {"one axis", {2, 3, 2}, [](const Node& x) { return sum(square(x), {1}); }},
+                  {"empty axis", {2, 0}, [](const Node& x) { return sum(x, {1}); }}}});
+  ops.push_back({"mean",
+                 {{"all", {2, 3}, [](const Node& x) { return mean(square(x)); }},
+                  {"two axes",
+                   {2, 3, 2},
+                   [](const Node& x) {
+                     return mean(x, {0, -1});
+                   }},
+                  {"squared error", {4}, [](const Node& x) { return mean_squared_error(x, square(x)); }}}});
+  return ops;
 }
 
 }  // namespace slopewise

@@ -1,9 +1,11 @@
-#include "slopewise/program/ops/elementwise.hpp"
-
+// What networks put after a linear map, entry by entry.
 #include <cmath>
 #include <numbers>
 
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/elementwise.hpp"
+#include "slopewise/program/ops/examples.hpp"
+#include "slopewise/program/ops/parts.hpp"
 
 namespace slopewise {
 namespace {
@@ -33,41 +35,6 @@ struct LeakyRelu {
     return {.value = slope * x, .slope = slope, .curvature = V{0}};
   }
 };
-
-// A number as the sum of two, of which the second is what rounding took from the first. exp and the like turn the
-// rounding of a large argument into a relative error as large; the second part makes up for it.
-template <class V>
-struct Parts {
-  V high, low;
-};
-
-template <class V>
-Parts<V> product(V a, V b) {
-  const V high = a * b;
-  return {high, std::fma(a, b, -high)};
-}
-template <class V>
-Parts<V> times(Parts<V> a, V b) {
-  const V high = a.high * b;
-  return {high, std::fma(a.high, b, -high) + a.low * b};
-}
-template <class V>
-Parts<V> sum(Parts<V> a, Parts<V> b) {
-  const V high = a.high + b.high;
-  const V taken = high - a.high;
-  return {high, (a.high - (high - taken)) + (b.high - taken) + (a.low + b.low)};
-}
-// A constant that is known to more digits than V has.
-template <class V>
-constexpr Parts<V> parts(long double constant) {
-  return {static_cast<V>(constant), static_cast<V>(constant - static_cast<V>(constant))};
-}
-// e^−x.
-template <class V>
-V exp_minus(Parts<V> x) {
-  const V power = std::exp(-x.high);
-  return power - power * x.low;
-}
 
 // Beyond this the normal distribution is 0 or 1 to the last bit, and powers of x may overflow.
 template <class V>
@@ -171,56 +138,6 @@ struct Softplus {
   }
 };
 
-// exp: y′ = y″ = y.
-struct Exp {
-  static constexpr std::string_view kName = "exp";
-  template <class V>
-  Local<V> local(V x) const {
-    const V y = std::exp(x);
-    return {.value = y, .slope = y, .curvature = y};
-  }
-  template <class V>
-  V slope_at_output(V y) const {
-    return y;
-  }
-};
-
-// log: y′ = 1 / x,  y″ = −1 / x².  At 0 the value is −inf and the slope +inf; below 0 all are NaN. Adding 0 takes the
-// sign from −0, here and below.
-struct Log {
-  static constexpr std::string_view kName = "log";
-  template <class V>
-  Local<V> local(V x) const {
-    const V y = std::log(x);
-    const V slope = x < V{0} ? y : V{1} / (x + V{0});
-    return {.value = y, .slope = slope, .curvature = -slope * slope};
-  }
-};
-
-// sqrt: y′ = 1 / (2 y),  y″ = −y′ / (2 x).  At 0 the slope is +inf; below 0 all are NaN.
-struct Sqrt {
-  static constexpr std::string_view kName = "sqrt";
-  template <class V>
-  Local<V> local(V x) const {
-    const V y = std::sqrt(x);
-    const V slope = slope_at_output(y);
-    return {.value = y, .slope = slope, .curvature = -slope / (V{2} * (x + V{0}))};
-  }
-  template <class V>
-  V slope_at_output(V y) const {
-    return V{0.5} / (y + V{0});
-  }
-};
-
-// square: y = x²,  y′ = 2 x,  y″ = 2.
-struct Square {
-  static constexpr std::string_view kName = "square";
-  template <class V>
-  Local<V> local(V x) const {
-    return {.value = x * x, .slope = V{2} * x, .curvature = V{2}};
-  }
-};
-
 }  // namespace
 
 Node relu(const Node& x) {
@@ -244,17 +161,20 @@ Node sigmoid(const Node& x) {
 Node softplus(const Node& x) {
   return unary(x, Softplus{});
 }
-Node exp(const Node& x) {
-  return unary(x, Exp{});
-}
-Node log(const Node& x) {
-  return unary(x, Log{});
-}
-Node sqrt(const Node& x) {
-  return unary(x, Sqrt{});
-}
-Node square(const Node& x) {
-  return unary(x, Square{});
+
+std::vector<OpEntry> activations_examples() {
+  std::vector<OpEntry> ops;
+  ops.push_back(elementwise_examples("relu", relu, 0.1, 2));
+  ops.back().examples.push_back({"negative", {5}, relu, -2, -0.1});
+  ops.push_back(elementwise_examples(
+      "leaky_relu", [](const Node& x) { return leaky_relu(x); }, 0.1, 2));
+  ops.back().examples.push_back({"negative", {5}, [](const Node& x) { return leaky_relu(x, 0.3); }, -2, -0.1});
+  ops.push_back(elementwise_examples("gelu", gelu));
+  ops.push_back(elementwise_examples("gelu_tanh", gelu_tanh));
+  ops.push_back(elementwise_examples("tanh", tanh));
+  ops.push_back(elementwise_examples("sigmoid", sigmoid));
+  ops.push_back(elementwise_examples("softplus", softplus));
+  return ops;
 }
 
 }  // namespace slopewise
