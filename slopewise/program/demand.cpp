@@ -16,6 +16,10 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
   for (const Index output : workload.outputs)
     report.results += workload.batch * node(output).shape.size() * element_size;
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
+    if (nodes()[i].kind == GraphNode::Kind::kConstant && plan.nodes[i].packed && element_size == sizeof(float)) {
+      const Shape& shape = nodes()[i].shape;
+      report.packed += WeightProduct::bytes(shape[0], shape.size() / shape[0], plan.nodes[i].bfloat16);
+    }
     if (nodes()[i].kind != GraphNode::Kind::kParameter) continue;
     const Segment& segment = layout().segments[static_cast<std::size_t>(nodes()[i].slot)];
     const Block& block = layout().blocks[static_cast<std::size_t>(segment.block)];

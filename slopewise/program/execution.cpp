@@ -61,8 +61,10 @@ void Execution<T>::bind(const Parameters<T>& parameters, const Batch<T>& batch, 
   one_by_one_ = false;
   weights_.assign(program_.nodes().size(), {});
   for (Index i = 0; i < count(); ++i) {
-    if (node(i).kind != GraphNode::Kind::kParameter || !plan(i).used) continue;
+    if (!plan(i).used) continue;
     Weights& weights = weights_[static_cast<std::size_t>(i)];
+    if (node(i).kind == GraphNode::Kind::kConstant) bind_constant(i, weights);
+    if (node(i).kind != GraphNode::Kind::kParameter) continue;
     const Segment& segment = program_.layout().segments[static_cast<std::size_t>(node(i).slot)];
     if constexpr (std::is_same_v<T, float>) {
       if (plan(i).packed) {
@@ -77,6 +79,19 @@ void Execution<T>::bind(const Parameters<T>& parameters, const Batch<T>& batch, 
 }
 
 template <class T>
+void Execution<T>::bind_constant(Index i, Weights& weights) const {
+  const Constant& constant = *node(i).constant;
+  if constexpr (std::is_same_v<T, float>) {
+    if (plan(i).packed) {
+      const Index rows = constant.shape()[0];
+      weights.packed = &constant.packed(rows, constant.size() / rows, plan(i).bfloat16);
+      return;
+    }
+  }
+  weights.flat = const_cast<T*>(constant.values<T>().data());
+}
+
+template <class T>
 Jet<T> Execution<T>::jet(Index i, Index first, Index rows, T* arena) const {
   const GraphNode& what = node(i);
   const NodePlan& own = plan(i);
@@ -84,7 +99,7 @@ Jet<T> Execution<T>::jet(Index i, Index first, Index rows, T* arena) const {
   Jet<T> jet{.rows = what.shared ? 1 : rows, .size = own.size};
   jet.plane = jet.rows * own.size;
   T* shared = const_cast<T*>(shared_.data());
-  if (what.kind == GraphNode::Kind::kParameter) {
+  if (what.kind == GraphNode::Kind::kParameter || what.kind == GraphNode::Kind::kConstant) {
     const Weights& weights = weights_[static_cast<std::size_t>(i)];
     jet.value = weights.flat;
     jet.packed = weights.packed;
@@ -302,10 +317,15 @@ void Execution<T>::require_finite_segments(const T* values, Index first, std::st
 template <class T>
 void Execution<T>::report_if_not_finite(Index i, Index first, Index rows, T* arena) {
   const Jet<T> made = jet(i, first, rows, arena);
+  const bool masked = std::any_of(program_.nodes().begin(), program_.nodes().end(),
+                                  [](const GraphNode& any) { return any.constant && any.constant->infinite(); });
   for (Index part = 0; part < plan(i).parts; ++part) {
     const T* values = made.value + part * made.plane;
-    if (all_finite(values, made.plane)) continue;
-    const Index bad = std::find_if(values, values + made.plane, [](T v) { return !std::isfinite(v); }) - values;
+    // Where a mask brings infinities on purpose, only a NaN is a fault.
+    const T* end = values + made.plane;
+    const T* found = std::find_if(values, end, [&](T v) { return masked ? std::isnan(v) : !std::isfinite(v); });
+    if (found == end) continue;
+    const Index bad = found - values;
     throw NumericError(fmt::format("op '{}' made a non-finite {} ({}) at example {}, entry {} of shape {}",
                                    node(i).name,
                                    part == 0                         ? "value"

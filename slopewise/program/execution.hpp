@@ -77,6 +77,7 @@ class Execution {
     const WeightProduct* packed = nullptr;
   };
 
+  void bind_constant(Index i, Weights& weights) const;
   Index thread_index_of_tile() const;
   void run_tile(Index tile);
   [[noreturn]] void diagnose();
@@ -98,7 +99,7 @@ class Execution {
   const Batch<T>* batch_ = nullptr;
   const Tangents<T>* tangents_ = nullptr;
   const Perturbation<T>* perturbation_ = nullptr;
-  std::vector<Weights> weights_;  // one a node; empty but for parameters
+  std::vector<Weights> weights_;  // one a node; empty but for parameters and constants
   bool one_by_one_ = false;       // no op acts on the rows of another: each can be looked at on its own
 };
 

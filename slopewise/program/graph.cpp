@@ -60,6 +60,16 @@ Node Builder::bias(std::string name, const Node& weight) {
               .slot = segment});
 }
 
+Node Builder::constant(Shape shape, Constant::Values values, std::string name) {
+  if (name.empty()) name = graph_->numbered("constant", false);
+  auto held = std::make_shared<const Constant>(shape, std::move(values));
+  return add({.kind = GraphNode::Kind::kConstant,
+              .shape = std::move(shape),
+              .shared = true,
+              .name = std::move(name),
+              .constant = std::move(held)});
+}
+
 Node Builder::apply(std::shared_ptr<const Op> op, std::vector<Node> inputs) {
   GraphNode node{.kind = GraphNode::Kind::kOp, .shared = true};
   std::vector<InputInfo> infos;

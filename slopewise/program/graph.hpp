@@ -13,18 +13,20 @@
 #include <string>
 #include <vector>
 
+#include "slopewise/program/constant.hpp"
 #include "slopewise/program/op.hpp"
 #include "slopewise/tensor/layout.hpp"
 
 namespace slopewise {
 
 struct GraphNode {
-  enum class Kind { kInput, kIndices, kParameter, kOp };
+  enum class Kind { kInput, kIndices, kParameter, kConstant, kOp };
   Kind kind = Kind::kInput;
   Shape shape;          // of one example
   bool shared = false;  // depends on no input: one row for all examples
   std::string name;     // the input's, the parameter's, or the op's with its number
   std::shared_ptr<const Op> op;
+  std::shared_ptr<const Constant> constant;
   std::vector<Index> inputs;  // node numbers
   Index slot = -1;            // number of the input, or of the parameter's segment
 
@@ -73,6 +75,8 @@ class Builder {
   Node parameter(std::string name, Shape shape, Initializer initializer, Index matrix_rows);
   // A piece of θ of shape (rows of weight's matrix), zero at first, that shares the structured tangent of `weight`.
   Node bias(std::string name, const Node& weight);
+  // Numbers that are part of the program: no θ, no tangents. The name is "constantN" where none is given.
+  Node constant(Shape shape, Constant::Values values, std::string name = "");
   // The output of an op. Throws ShapeError if the inputs do not fit, ArgumentError if they belong to other builders.
   Node apply(std::shared_ptr<const Op> op, std::vector<Node> inputs);
 

@@ -182,6 +182,7 @@ class Planner {
       plan(i).used = program_.used(i);
       plan(i).size = node(i).shape.size();
       if (node(i).kind == GraphNode::Kind::kParameter) take_parameter(i);
+      if (node(i).kind == GraphNode::Kind::kConstant) take_constant(i);
     }
     for (Index i = 0; i < count_; ++i) {
       NodePlan& own = plan(i);
@@ -221,6 +222,20 @@ class Planner {
     own.rank_one = own.tangent && form == TangentForm::kRankOne && all_rank_one && by_rows;
     own.drawn = own.tangent && form == TangentForm::kDrawn && all_drawn && by_rows;
     own.expanded = own.tangent && form != TangentForm::kDense && !own.rank_one && !own.drawn;
+  }
+
+  // A constant is read packed where all that read it take it so: a matrix by the rows of its shape.
+  void take_constant(Index i) {
+    NodePlan& own = plan(i);
+    const Shape& shape = node(i).shape;
+    if (shape.rank() < 2 || shape.size() == 0 || !WeightProduct::suits(shape[0], shape.size() / shape[0])) return;
+    own.packed = true;
+    for (Index c = i + 1; c < count_; ++c) {
+      if (!program_.used(c) || !node(c).op) continue;
+      for (std::size_t position = 0; position < node(c).inputs.size(); ++position)
+        own.packed = own.packed && (node(c).inputs[position] != i || node(c).op->takes_packed(position));
+    }
+    own.bfloat16 = own.packed && low();
   }
 
   void take_op(Index i) {

@@ -92,6 +92,16 @@ inline const std::vector<SampleProgram>& sample_programs() {
          const Node logits = linear(relu(linear(sigmoid(linear(x, gated)), weight)), kClasses);
          return Program(labelled(logits) + scale(sum(square(weight)), 0.01) + mean(exp(gated)));
        }},
+      // Frozen weights, read packed and flat, and reshapes that lie where they read.
+      {"Frozen",
+       [] {
+         Builder build;
+         const Node x = build.input("x", {4, 6});
+         const Node frozen = build.constant({24, 24}, random_vector<float>(24 * 24, 11, -0.3, 0.3));
+         const Node table = build.constant({4, 6}, random_vector<double>(24, 12, -1, 1));
+         const Node h = reshape(tanh(linear(reshape(mul(x, table), {24}), frozen)), {4, 6});
+         return Program(labelled(linear(flatten(relu(linear(h, 20))), kClasses)));
+       }},
   };
   return programs;
 }

@@ -31,13 +31,19 @@ class Reshape final : public Rearrangement<Reshape> {
                                    shape_.to_string(), size_));
     }
   }
+  // Entry i is entry i, so it may lie where its input lies; nothing is then copied.
+  bool elementwise() const override { return true; }
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
-    std::copy_n(in[0], size_, out);
+    if (in[0] != out) std::copy_n(in[0], size_, out);
   }
   template <class T>
   void adjoint(const T* cotangent, std::size_t, T* target) const {
     for (Index i = 0; i < size_; ++i) target[i] += cotangent[i];
+  }
+  template <class T>
+  void pullback(const Pull<T>& visit) const {
+    if (visit.in_cotangents[0].data != visit.cotangent) LinearMap<Reshape>::pullback(visit);
   }
 
  private:

@@ -1,6 +1,7 @@
 // Entries that move.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "slopewise/program/graph.hpp"
@@ -14,5 +15,10 @@ Node transpose(const Node& x, std::vector<Index> order);
 Node concatenate(const std::vector<Node>& parts, Index axis);
 // Entries [begin, end) of one axis.
 Node slice(const Node& x, Index axis, Index begin, Index end);
+// Entry i of the result is entry index[i] of x, both counted row-major, or 0 where index[i] is −1: padding, tiling,
+// reversal, picking by a table.
+Node rearrange(const Node& x, Shape shape, std::span<const Index> index);
+// Integers as numbers; they have no slope.
+Node numbers(const Node& indices);
 
 }  // namespace slopewise
