@@ -4,6 +4,8 @@
 
 #include "slopewise/program/ops/activations.hpp"
 #include "slopewise/program/ops/arithmetic.hpp"
+#include "slopewise/program/ops/attention.hpp"
+#include "slopewise/program/ops/conv.hpp"
 #include "slopewise/program/ops/functions.hpp"
 #include "slopewise/program/ops/layout.hpp"
 #include "slopewise/program/ops/linear.hpp"

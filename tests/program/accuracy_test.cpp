@@ -320,10 +320,11 @@ TEST(Accuracy, OfEveryOpRowByRow) {
 // A new op needs a reference above, or a reason here.
 TEST(Accuracy, CoversTheRegistry) {
   // Sums, products and moves of their inputs: their errors are those of sums of products, whose terms may cancel.
-  const std::set<std::string> plain = {
-      "linear",    "matmul",      "conv2d", "embedding", "add",      "sub",          "mul",
-      "scale",     "dropout",     "sum",    "mean",      "max_pool", "average_pool", "reshape",
-      "transpose", "concatenate", "slice",  "rearrange", "numbers",  "layer_norm",   "mean_squared_error"};
+  const std::set<std::string> plain = {"linear", "matmul", "embedding", "add", "sub", "mul", "scale", "dropout", "sum",
+                                       "mean", "max_pool", "average_pool", "reshape", "transpose", "concatenate",
+                                       "slice", "rearrange", "numbers", "layer_norm", "mean_squared_error",
+                                       // whose sums and quotients may cancel too
+                                       "conv", "conv_transpose", "scaled_dot_product_attention"};
   const auto unary = unary_references();
   const auto rows = row_references();
   for (const OpEntry& op : op_registry()) {

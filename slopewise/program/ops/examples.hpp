@@ -12,7 +12,9 @@ namespace slopewise {
 
 std::vector<OpEntry> activations_examples();
 std::vector<OpEntry> arithmetic_examples();
-std::vector<OpEntry> conv2d_examples();
+std::vector<OpEntry> attention_examples();
+std::vector<OpEntry> conv_examples();
+std::vector<OpEntry> conv_transpose_examples();
 std::vector<OpEntry> dropout_examples();
 std::vector<OpEntry> embedding_examples();
 std::vector<OpEntry> functions_examples();
@@ -27,9 +29,10 @@ std::vector<OpEntry> reduce_examples();
 std::vector<OpEntry> softmax_examples();
 
 inline constexpr std::array kBuiltInExamples = {
-    linear_examples,      matmul_examples,    conv2d_examples,  embedding_examples, arithmetic_examples,
-    activations_examples, functions_examples, dropout_examples, softmax_examples,   losses_examples,
-    normalize_examples,   reduce_examples,    pool_examples,    layout_examples,    rearrange_examples};
+    linear_examples,    matmul_examples,     conv_examples,        conv_transpose_examples, attention_examples,
+    embedding_examples, arithmetic_examples, activations_examples, functions_examples,      dropout_examples,
+    softmax_examples,   losses_examples,     normalize_examples,   reduce_examples,         pool_examples,
+    layout_examples,    rearrange_examples};
 
 // The examples of an op that acts entry by entry.
 inline OpEntry elementwise_examples(std::string name, Node (*function)(const Node&), double low = -2, double high = 2) {

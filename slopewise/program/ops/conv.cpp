@@ -1,8 +1,10 @@
-// conv2d: y = W ⋆ x + b. With P the patches (positions, kernel² in) of the images, y = P Wᵀ + b:
+// conv: y = W ⋆ x + b. With P the patches (positions, taps · in) of the images, y = P Wᵀ + b, in each group of
+// channels:
 //   ẏ = Ṗ Wᵀ + P Vᵀ + ḃ,  ÿ = P̈ Wᵀ + 2 Ṗ Vᵀ + P Ẅᵀ + b̈;  for V = u wᵀ the product P Vᵀ is (P w) uᵀ, one channel's work.
 //   W̄ = Σ ȳᵀ P,  b̄ = Σ ȳ,  x̄: the patches of ȳ W, added back where they came from.
 // The positions of all examples form one sequence, worked through in strips whose patches stay in the second-level
-// cache from where they are gathered to where they are last read.
+// cache from where they are gathered to where they are last read. Convolutions of one channel each have rules of their
+// own (depthwise.cpp).
 #include <fmt/format.h>
 
 #include <type_traits>
@@ -11,6 +13,8 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/bilinear.hpp"
+#include "slopewise/program/ops/depthwise.hpp"
 #include "slopewise/program/ops/examples.hpp"
 #include "slopewise/program/ops/patches.hpp"
 #include "slopewise/tensor/matmul.hpp"
@@ -31,40 +35,29 @@ constexpr Index kMostPositions = 768;
 // A sum in the making: its first term is written, the others are added.
 template <class T>
 struct Sum {
-  T* data;  // (positions of the strip, outputs)
+  T* data;  // (positions of the strip, outputs of the group) of row stride `outputs`
   bool empty = true;
 
   // What the data is multiplied by before the next term is added.
   T keep() { return std::exchange(empty, false) ? T{0} : T{1}; }
 };
 
-class Conv2d final : public OpRules<Conv2d> {
+class Conv final : public OpRules<Conv> {
  public:
-  static constexpr std::string_view kName = "conv2d";
-  Conv2d(const Shape& x, const Node& weight, Conv2dOptions options) {
-    const Shape& w = weight.shape();
-    if (x.rank() != 3 || w.rank() != 4 || w[1] != w[2] || w[3] != x[2] || !weight.shared()) {
-      throw ShapeError(
-          fmt::format("conv2d: expected x (height, width, in) and a weight (out, kernel, kernel, in) shared by all "
-                      "examples, found {} and {}",
-                      x.to_string(), w.to_string()));
-    }
-    if (options.stride < 1 || options.padding < 0 || std::min(x[0], x[1]) + 2 * options.padding < w[1]) {
-      throw ShapeError(fmt::format("conv2d: kernel {} with stride {} and padding {} does not fit x {}", w[1],
-                                   options.stride, options.padding, x.to_string()));
-    }
-    outputs_ = w[0];
-    patches_ = Patches(x, w[1], options.stride, options.padding);
+  static constexpr std::string_view kName = "conv";
+  Conv(const Shape& x, const Shape& weight, const WindowAxes& axes, Index groups)
+      : patches_(axes, x[-1], groups),
+        out_(windows_shape(axes, x, weight[0])),
+        outputs_(weight[0]),
+        groups_(groups),
+        own_(weight[0] / groups) {
     const Index cached = kStripEntries / std::max<Index>(patches_.size(), 1) / kFewestPositions * kFewestPositions;
     strip_ = std::clamp(cached, kFewestPositions, kMostPositions);
   }
 
   Shape shape(std::span<const InputInfo> in) const override {
-    if (in.size() > 2 && (in[2].shape != Shape{outputs_} || !in[2].shared)) {
-      throw ShapeError(
-          fmt::format("conv2d: expected a bias of shape ({}), found {}", outputs_, in[2].shape.to_string()));
-    }
-    return {patches_.out_height(), patches_.out_width(), outputs_};
+    check_bias(kName, in, outputs_);
+    return out_;
   }
   OpCost cost(std::span<const InputInfo> in, const Shape&) const override {
     const auto positions = static_cast<double>(patches_.positions());
@@ -78,7 +71,7 @@ class Conv2d final : public OpRules<Conv2d> {
   }
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
   bool takes_rank_one(std::size_t input) const override { return input == 1; }
-  bool takes_packed(std::size_t input) const override { return input == 1; }
+  bool takes_packed(std::size_t input) const override { return input == 1 && groups_ == 1; }
   bool updates_in_place(std::size_t input) const override { return input >= 1; }
   bool finishes_rows() const override { return true; }
   // Patches of the value and of a tangent, and those in bfloat16; or, for each part, patches and the part's sum.
@@ -96,31 +89,36 @@ class Conv2d final : public OpRules<Conv2d> {
     T* patches = visit.scratch;
     T* moved = patches + gathered();  // the patches of a tangent
     each_strip(0, y.rows, [&](Strip strip) {
-      const Index at = strip.first * outputs_;
-      patches_.gather(x.value, strip, patches);
-      Sum<T> value{y.value + at};
-      multiply(visit, visit.precision == Precision::kBfloat16, strip, patches, value);
-      add_by_rows<T>({}, T{0}, bias.value, strip, patches, value);
-      for (Index k = 0; k < visit.tangents; ++k) {
-        const T* weight_dot = weight.tangent ? weight.tangent_row(k, 0) : nullptr;
-        const RankOne<T> outer = factors(weight, k);
-        Sum<T> first{y.tangent_row(k, 0) + at};
-        Sum<T> second{y.second ? y.second_row(k, 0) + at : nullptr};
-        if (x.second) {
-          patches_.gather(x.second_row(k, 0), strip, moved);
-          multiply(visit, false, strip, moved, second);
+      for (Index g = 0; g < groups_; ++g) {
+        const Index at = strip.first * outputs_ + g * own_;
+        const auto of_group = [&](const T* row, Index entries) { return row ? row + g * entries : nullptr; };
+        const auto weights_of = [&](const T* row) { return of_group(row, own_ * patches_.size()); };
+        const auto bias_of = [&](const T* row) { return of_group(row, own_); };
+        patches_.gather(x.value, strip, g, patches);
+        Sum<T> value{y.value + at};
+        multiply(visit, g, visit.precision == Precision::kBfloat16, strip, patches, value);
+        add_by_rows<T>({}, T{0}, bias_of(bias.value), strip, patches, value);
+        for (Index k = 0; k < visit.tangents; ++k) {
+          const T* weight_dot = weights_of(weight.tangent ? weight.tangent_row(k, 0) : nullptr);
+          const RankOne<T> outer = factors(weight, g, k);
+          Sum<T> first{y.tangent_row(k, 0) + at};
+          Sum<T> second{y.second ? y.second_row(k, 0) + at : nullptr};
+          if (x.second) {
+            patches_.gather(x.second_row(k, 0), strip, g, moved);
+            multiply(visit, g, false, strip, moved, second);
+          }
+          if (x.tangent) {
+            patches_.gather(x.tangent_row(k, 0), strip, g, moved);
+            multiply(visit, g, visit.precision != Precision::kFloat32, strip, moved, first);
+          }
+          if (weight_dot) add_product(weight_dot, T{1}, strip, patches, first);
+          add_by_rows(outer, T{1}, bias_of(bias.tangent ? bias.tangent_row(k, 0) : nullptr), strip, patches, first);
+          if (!y.second) continue;
+          if (weight_dot && x.tangent) add_product(weight_dot, T{2}, strip, moved, second);
+          if (weight.second) add_product(weights_of(weight.second_row(k, 0)), T{1}, strip, patches, second);
+          add_by_rows(x.tangent ? outer : RankOne<T>{}, T{2}, bias_of(bias.second ? bias.second_row(k, 0) : nullptr),
+                      strip, moved, second);
         }
-        if (x.tangent) {
-          patches_.gather(x.tangent_row(k, 0), strip, moved);
-          multiply(visit, visit.precision != Precision::kFloat32, strip, moved, first);
-        }
-        if (weight_dot) add_product(weight_dot, T{1}, strip, patches, first);
-        add_by_rows(outer, T{1}, bias.tangent ? bias.tangent_row(k, 0) : nullptr, strip, patches, first);
-        if (!y.second) continue;
-        if (weight_dot && x.tangent) add_product(weight_dot, T{2}, strip, moved, second);
-        if (weight.second) add_product(weight.second_row(k, 0), T{1}, strip, patches, second);
-        add_by_rows(x.tangent ? outer : RankOne<T>{}, T{2}, bias.second ? bias.second_row(k, 0) : nullptr, strip, moved,
-                    second);
       }
       const Index end = (strip.first + strip.count) / patches_.positions();
       for (Index r = strip.first / patches_.positions(); r < end; ++r) visit.finish(r);
@@ -131,23 +129,18 @@ class Conv2d final : public OpRules<Conv2d> {
   void pullback(const Pull<T>& visit) const {
     if (visit.in_cotangents[0]) pull_input(visit, visit.in_cotangents[0]);
     if (visit.in_cotangents[1]) pull_weight(visit, visit.in_cotangents[1]);
-    if (visit.in.size() < 3) return;
-    if (const Cotangent<T>& target = visit.in_cotangents[2]) {
-      if (!target.accumulate) std::fill_n(target.data, outputs_, T{0});
-      for (Index i = 0; i < visit.out.rows * patches_.positions(); ++i)
-        axpy(T{1}, visit.cotangent + i * outputs_, target.data, outputs_);
-    }
+    if (visit.in.size() > 2) pull_bias(visit, 2);
   }
 
  private:
   Index gathered() const { return strip_ * patches_.size(); }
   Index weights() const { return outputs_ * patches_.size(); }
 
-  // The factors of tangent k of the weights; null unless it is of rank one.
+  // The factors of tangent k of the weights of group g; null unless it is of rank one.
   template <class T>
-  RankOne<T> factors(const Jet<T>& weight, Index k) const {
+  RankOne<T> factors(const Jet<T>& weight, Index g, Index k) const {
     if (!weight.rank_one.left) return {};
-    return {weight.rank_one.left + k * outputs_, weight.rank_one.right + k * patches_.size()};
+    return {weight.rank_one.left + k * outputs_ + g * own_, weight.rank_one.right + k * patches_.size()};
   }
 
   // Calls visit(strip) for the strips of the images [first, last).
@@ -157,9 +150,9 @@ class Conv2d final : public OpRules<Conv2d> {
     for (Index at = first * patches_.positions(); at < end; at += strip_) visit(Strip{at, std::min(strip_, end - at)});
   }
 
-  // sum = P Wᵀ, the first term of any, with factors in bfloat16 if `low`.
+  // sum = P Wᵀ of group g, the first term of any, with factors in bfloat16 if `low`.
   template <class T>
-  void multiply(const Push<T>& visit, bool low, Strip strip, const T* patches, Sum<T>& sum) const {
+  void multiply(const Push<T>& visit, Index g, bool low, Strip strip, const T* patches, Sum<T>& sum) const {
     const Jet<T>& weight = visit.in[1];
     if constexpr (std::is_same_v<T, float>) {
       if (weight.packed) {
@@ -170,13 +163,13 @@ class Conv2d final : public OpRules<Conv2d> {
         return weight.packed->multiply_bfloat16(strip.count, rounded, sum.data);
       }
     }
-    add_product(weight.value, T{1}, strip, patches, sum);
+    add_product(weight.value + g * own_ * patches_.size(), T{1}, strip, patches, sum);
   }
   // sum += factor P Aᵀ.
   template <class T>
   void add_product(const T* a, T factor, Strip strip, const T* patches, Sum<T>& sum) const {
     const Index patch = patches_.size();
-    matmul<T>(strip.count, outputs_, patch, factor, {patches, patch}, {a, patch, true}, sum.keep(), sum.data, outputs_);
+    matmul<T>(strip.count, own_, patch, factor, {patches, patch}, {a, patch, true}, sum.keep(), sum.data, outputs_);
   }
   // sum += factor (P w) uᵀ + bias, in one visit of each row; without `outer` or `bias` that term is zero.
   template <class T>
@@ -185,13 +178,13 @@ class Conv2d final : public OpRules<Conv2d> {
     for (Index i = 0; i < strip.count; ++i) {
       T* row = sum.data + i * outputs_;
       const T scale = outer.left ? factor * dot(outer.right, patches + i * patches_.size(), patches_.size()) : T{0};
-      if (keep == T{0}) std::fill_n(row, outputs_, T{0});
+      if (keep == T{0}) std::fill_n(row, own_, T{0});
       if (outer.left && bias) {
-        for (Index j = 0; j < outputs_; ++j) row[j] += scale * outer.left[j] + bias[j];
+        for (Index j = 0; j < own_; ++j) row[j] += scale * outer.left[j] + bias[j];
       } else if (outer.left) {
-        axpy(scale, outer.left, row, outputs_);
+        axpy(scale, outer.left, row, own_);
       } else if (bias) {
-        axpy(T{1}, bias, row, outputs_);
+        axpy(T{1}, bias, row, own_);
       }
     }
   }
@@ -201,19 +194,23 @@ class Conv2d final : public OpRules<Conv2d> {
   void pull_input(const Pull<T>& visit, const Cotangent<T>& target) const {
     if (!target.accumulate) std::fill_n(target.data, visit.out.rows * patches_.image(), T{0});
     each_strip(0, visit.out.rows, [&](Strip strip) {
-      multiply_transposed(visit.in[1], strip.count, visit.cotangent + strip.first * outputs_, visit.scratch);
-      patches_.scatter(visit.scratch, strip, target.data);
+      for (Index g = 0; g < groups_; ++g) {
+        multiply_transposed(visit.in[1], g, strip.count, visit.cotangent + strip.first * outputs_ + g * own_,
+                            visit.scratch);
+        patches_.scatter(visit.scratch, strip, g, target.data);
+      }
     });
   }
 
-  // P̄ = ȳ W.
+  // P̄ = ȳ W of group g.
   template <class T>
-  void multiply_transposed(const Jet<T>& weight, Index count, const T* cotangent, T* patches) const {
+  void multiply_transposed(const Jet<T>& weight, Index g, Index count, const T* cotangent, T* patches) const {
     if constexpr (std::is_same_v<T, float>) {
       if (weight.packed) return weight.packed->multiply_transposed(count, cotangent, 0.0f, patches);
     }
-    matmul<T>(count, patches_.size(), outputs_, T{1}, {cotangent, outputs_}, {weight.value, patches_.size()}, T{0},
-              patches, patches_.size());
+    const Index patch = patches_.size();
+    matmul<T>(count, patch, own_, T{1}, {cotangent, outputs_}, {weight.value + g * own_ * patch, patch}, T{0}, patches,
+              patch);
   }
 
   // Sums ȳᵀ P over the images, part by part.
@@ -227,9 +224,12 @@ class Conv2d final : public OpRules<Conv2d> {
       T* total = patches + gathered();
       std::fill_n(total, weights(), T{0});
       each_strip(rows * part / parts, rows * (part + 1) / parts, [&](Strip strip) {
-        patches_.gather(visit.in[0].value, strip, patches);
-        matmul<T>(outputs_, patch, strip.count, T{1}, {visit.cotangent + strip.first * outputs_, outputs_, true},
-                  {patches, patch}, T{1}, total, patch);
+        for (Index g = 0; g < groups_; ++g) {
+          patches_.gather(visit.in[0].value, strip, g, patches);
+          matmul<T>(own_, patch, strip.count, T{1},
+                    {visit.cotangent + strip.first * outputs_ + g * own_, outputs_, true}, {patches, patch}, T{1},
+                    total + g * own_ * patch, patch);
+        }
       });
     });
     if (!target.accumulate) std::fill_n(target.data, weights(), T{0});
@@ -251,14 +251,44 @@ class Conv2d final : public OpRules<Conv2d> {
   }
 
   Patches patches_;
-  Index outputs_ = 0;
+  Shape out_;
+  Index outputs_, groups_;
+  Index own_;        // outputs of a group
   Index strip_ = 0;  // positions of a strip
 };
 
+// x (spatial…, in) and a weight (out, kernel…, in / groups). Throws ShapeError.
+void check_weight(const Shape& x, const Node& weight, Index groups) {
+  const Shape& w = weight.shape();
+  if (x.rank() < 2 || x.rank() > 4 || w.rank() != x.rank() + 1 || !weight.shared() || groups < 1 ||
+      groups > std::max<Index>(x[-1], 1) || w[-1] * groups != x[-1] || w[0] % groups != 0) {
+    throw ShapeError(
+        fmt::format("conv: expected x (spatial…, in) of 1 to 3 spatial axes and a weight (out, kernel…, in / groups) "
+                    "shared by all examples, in groups that divide in and out, found {}, {}{} and {} groups",
+                    x.to_string(), w.to_string(), weight.shared() ? "" : ", one an example,", groups));
+  }
+}
+
 }  // namespace
 
+Node conv(const Node& x, const Node& weight, const std::optional<Node>& bias, const ConvOptions& options) {
+  check_weight(x.shape(), weight, options.groups);
+  const Shape& w = weight.shape();
+  WindowAxes axes = window_axes("conv", x.shape(), {w.begin() + 1, w.end() - 1},
+                                {options.strides, options.dilations, options.pads_begin, options.pads_end});
+  count_windows("conv", x.shape(), axes);
+  std::vector<Node> inputs{x, weight};
+  if (bias) inputs.push_back(*bias);
+  const bool depthwise = options.groups > 1 && options.groups == x.shape()[-1] && w[0] == options.groups;
+  return Builder(x).apply(
+      depthwise ? depthwise_conv(x.shape(), axes) : std::make_shared<Conv>(x.shape(), w, axes, options.groups),
+      std::move(inputs));
+}
+
 Node conv2d(const Node& x, const Node& weight, const Node& bias, Conv2dOptions options) {
-  return Builder(x).apply(std::make_shared<Conv2d>(x.shape(), weight, options), {x, weight, bias});
+  const std::vector<Index> padding(2, options.padding);
+  return conv(x, weight, bias,
+              {.strides = {options.stride, options.stride}, .pads_begin = padding, .pads_end = padding});
 }
 
 Node conv2d(const Node& x, Index outputs, Index kernel, Conv2dOptions options, double gain) {
@@ -279,15 +309,49 @@ Node conv2d(const Node& x, Index outputs, Index kernel, Conv2dOptions options, d
   return conv2d(x, weight, build.bias(name + ".bias", weight), options);
 }
 
-std::vector<OpEntry> conv2d_examples() {
+std::vector<OpEntry> conv_examples() {
   std::vector<OpEntry> ops;
   ops.push_back(
-      {"conv2d",
+      {"conv",
        {{"3 by 3", {5, 6, 2}, [](const Node& x) { return conv2d(x, 3, 3); }},
         {"stride 2, padding 1", {5, 5, 1}, [](const Node& x) { return conv2d(x, 2, 3, {.stride = 2, .padding = 1}); }},
         {"two layers", {6, 6, 1}, [](const Node& x) { return conv2d(tanh(conv2d(x, 18, 3)), 2, 2, {.padding = 2}); }},
-        {"weights computed from weights", {4, 4, 1}, [](const Node& x) {
+        {"weights computed from weights",
+         {4, 4, 1},
+         [](const Node& x) {
            return conv2d(x, square(shared(x, "w", {2, 2, 2, 1}, 2)), square(shared(x, "b", {2}, 2)));
+         }},
+        {"one axis, dilated, padded on one side, no bias",
+         {9, 2},
+         [](const Node& x) {
+           return conv(x, shared(x, "w", {3, 3, 2}, 3), {}, {.dilations = {2}, .pads_begin = {3}});
+         }},
+        {"three axes, a stride for each",
+         {3, 4, 5, 2},
+         [](const Node& x) {
+           return conv(square(x), shared(x, "w", {2, 2, 3, 2, 2}, 2), shared(x, "b", {2}, 2),
+                       {.strides = {1, 2, 3}, .pads_begin = {0, 1, 0}, .pads_end = {1, 0, 2}});
+         }},
+        {"two groups",
+         {5, 4, 4},
+         [](const Node& x) {
+           return conv(square(x), shared(x, "w", {6, 3, 2, 2}, 6), shared(x, "b", {6}, 6),
+                       {.dilations = {1, 2}, .pads_begin = {1, 1}, .pads_end = {1, 1}, .groups = 2});
+         }},
+        {"groups of one input and two outputs",
+         {6, 3},
+         [](const Node& x) {
+           return conv(x, shared(x, "w", {6, 3, 1}, 6), {}, {.groups = 3});
+         }},
+        {"every channel by itself",
+         {5, 5, 11},
+         [](const Node& x) {
+           return conv(
+               square(x), shared(x, "w", {11, 3, 2, 1}, 11), shared(x, "b", {11}, 11),
+               {.strides = {2, 1}, .dilations = {1, 2}, .pads_begin = {1, 2}, .pads_end = {0, 1}, .groups = 11});
+         }},
+        {"a window larger than x", {2, 1}, [](const Node& x) {
+           return conv(x, shared(x, "w", {2, 5, 1}, 2), {}, {.pads_begin = {2}, .pads_end = {3}});
          }}}});
   return ops;
 }
