@@ -6,18 +6,15 @@
 
 namespace slopewise {
 
-std::string Graph::numbered(std::string_view name, bool parameters) const {
-  for (Index number = 1;; ++number) {
+std::string Graph::numbered(std::string_view name, bool parameters) {
+  for (Index& number = first_free.try_emplace({std::string(name), parameters}, 1).first->second;; ++number) {
     std::string candidate = fmt::format("{}{}", name, number);
-    bool taken = false;
-    for (const GraphNode& node : nodes) {
-      taken = taken || node.name == candidate || (parameters && node.name == candidate + ".weight");
-    }
-    if (!taken) return candidate;
+    if (!names.contains(candidate) && !(parameters && names.contains(candidate + ".weight"))) return candidate;
   }
 }
 
 Node Builder::add(GraphNode node) {
+  graph_->names.insert(node.name);
   graph_->nodes.push_back(std::move(node));
   return {graph_, static_cast<Index>(graph_->nodes.size()) - 1};
 }

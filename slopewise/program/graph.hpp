@@ -9,8 +9,11 @@
 // Shapes are those of one example; how many examples there are is said when the program runs.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "slopewise/program/constant.hpp"
@@ -36,11 +39,14 @@ struct GraphNode {
 struct Graph {
   std::vector<GraphNode> nodes;  // in the order made: inputs of a node come before it
   ParameterLayout layout;
-  std::vector<Index> inputs;  // node numbers, in the order declared
+  std::vector<Index> inputs;              // node numbers, in the order declared
+  std::unordered_set<std::string> names;  // of the nodes
+  // For a name and whether it is for parameters: a number below which all are taken, as names are never given back.
+  std::map<std::pair<std::string, bool>, Index> first_free;
 
   // "name1", "name2", …: the first that no node has, nor, for new parameters, any "nameN.weight". So the weights that
   // an op makes share its number: linear1 reads linear1.weight.
-  std::string numbered(std::string_view name, bool parameters = true) const;
+  std::string numbered(std::string_view name, bool parameters = true);
 };
 
 // A value of the program being built. Cheap to copy.

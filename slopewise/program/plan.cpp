@@ -77,6 +77,8 @@ class Planner {
     plan_.nodes.resize(program.nodes().size());
     plan_.infos.resize(program.nodes().size());
     plan_.pulled.resize(program.nodes().size());
+    mark_nodes();
+    find_consumers();
     follow_dependence();
     plan_.one_at_a_time = pulls() || has_dense_matrix(program.layout(), plan_.workload.forms) ||
                           mostly_wide(program, plan_.nodes, plan_.infos);
@@ -85,7 +87,6 @@ class Planner {
     plan_.tiles = (workload.batch + plan_.tile - 1) / plan_.tile;
     plan_.arenas = plan_.one_at_a_time ? 1 : std::min<Index>(threads, plan_.tiles);
     plan_.scratches = plan_.one_at_a_time ? threads : plan_.arenas;
-    find_consumers();
     join_elementwise();
     place_gradient();
     cut_groups();
@@ -188,8 +189,8 @@ class Planner {
       NodePlan& own = plan(i);
       if (!own.used) continue;
       if (node(i).op) take_op(i);
-      own.cut = own.differentiated && contains(workload.cuts, i);
-      if (contains(workload.perturbed, i) && workload.tangents > 0) {
+      own.cut = own.differentiated && marks(i).cut;
+      if (marks(i).perturbed && workload.tangents > 0) {
         own.tangent = true;
         own.stored = true;
       }
@@ -203,25 +204,25 @@ class Planner {
     own.tangent = plan_.workload.tangents > 0 && form != TangentForm::kNone;
     const Index offset = program_.layout().segments[static_cast<std::size_t>(node(i).slot)].offset;
     own.differentiated = pulls() && !own.tangent && offset >= plan_.workload.gradient_first;
-    bool all_rank_one = true, all_drawn = true, all_packed = true;
-    for (Index c = 0; c < count_; ++c) {
-      if (!program_.used(c) || !node(c).op) continue;
-      for (std::size_t position = 0; position < node(c).inputs.size(); ++position) {
-        if (node(c).inputs[position] != i) continue;
-        all_rank_one = all_rank_one && node(c).op->takes_rank_one(position);
-        all_drawn = all_drawn && node(c).op->takes_drawn(position);
-        all_packed = all_packed && node(c).op->takes_packed(position);
-      }
-    }
     // Ops read a weight by the rows of its shape; a block cut another way is given to them whole.
     const Segment& segment = program_.layout().segments[static_cast<std::size_t>(node(i).slot)];
     const Block& block = program_.layout().blocks[static_cast<std::size_t>(segment.block)];
     const bool by_rows = segment.shape.rank() >= 2 && segment.shape[0] == block.rows;
-    own.packed = all_packed && by_rows && WeightProduct::suits(block.rows, block.columns);
+    own.packed = by_rows && all_take(&Op::takes_packed, i) && WeightProduct::suits(block.rows, block.columns);
     own.bfloat16 = own.packed && low();
-    own.rank_one = own.tangent && form == TangentForm::kRankOne && all_rank_one && by_rows;
-    own.drawn = own.tangent && form == TangentForm::kDrawn && all_drawn && by_rows;
+    own.rank_one = own.tangent && form == TangentForm::kRankOne && by_rows && all_take(&Op::takes_rank_one, i);
+    own.drawn = own.tangent && form == TangentForm::kDrawn && by_rows && all_take(&Op::takes_drawn, i);
     own.expanded = own.tangent && form != TangentForm::kDense && !own.rank_one && !own.drawn;
+  }
+
+  // Whether all that read node i take what they read there so.
+  bool all_take(bool (Op::*takes)(std::size_t position) const, Index i) const {
+    for (const Index c : consumers(i)) {
+      for (std::size_t position = 0; position < node(c).inputs.size(); ++position) {
+        if (node(c).inputs[position] == i && !(*node(c).op.*takes)(position)) return false;
+      }
+    }
+    return true;
   }
 
   // A constant is read packed where all that read it take it so: a matrix by the rows of its shape.
@@ -229,12 +230,7 @@ class Planner {
     NodePlan& own = plan(i);
     const Shape& shape = node(i).shape;
     if (shape.rank() < 2 || shape.size() == 0 || !WeightProduct::suits(shape[0], shape.size() / shape[0])) return;
-    own.packed = true;
-    for (Index c = i + 1; c < count_; ++c) {
-      if (!program_.used(c) || !node(c).op) continue;
-      for (std::size_t position = 0; position < node(c).inputs.size(); ++position)
-        own.packed = own.packed && (node(c).inputs[position] != i || node(c).op->takes_packed(position));
-    }
+    own.packed = all_take(&Op::takes_packed, i);
     own.bfloat16 = own.packed && low();
   }
 
@@ -261,25 +257,33 @@ class Planner {
 
   // Whether a cotangent flows into node i from what reads it.
   bool reached(Index i) { return plan(i).differentiated && !plan(i).cut; }
-  static bool contains(const std::vector<Index>& nodes, Index i) {
-    return std::find(nodes.begin(), nodes.end(), i) != nodes.end();
+
+  // What the workload asks of node i.
+  struct Marks {
+    bool perturbed = false, cut = false;
+    bool visible = false;  // somebody outside the run's ops reads or writes it
+  };
+  Marks& marks(Index i) { return marks_[static_cast<std::size_t>(i)]; }
+  bool visible(Index i) { return marks(i).visible; }
+  void mark_nodes() {
+    const Workload& workload = plan_.workload;
+    marks_.resize(static_cast<std::size_t>(count_));
+    marks(program_.loss()).visible = true;
+    if (workload.error >= 0) marks(workload.error).visible = true;
+    for (const Index i : workload.outputs) marks(i).visible = true;
+    for (const Index i : workload.perturbed) marks(i).perturbed = marks(i).visible = true;
+    for (const Index i : workload.cuts) marks(i).cut = marks(i).visible = true;
   }
 
   // consumers_[i]: the used ops that read node i, once for each time they do.
   void find_consumers() {
     consumers_.resize(static_cast<std::size_t>(count_));
     for (Index c = 0; c < count_; ++c) {
-      if (!plan(c).used || !node(c).op) continue;
+      if (!program_.used(c) || !node(c).op) continue;
       for (const Index input : node(c).inputs) consumers_[static_cast<std::size_t>(input)].push_back(c);
     }
   }
   const std::vector<Index>& consumers(Index i) const { return consumers_[static_cast<std::size_t>(i)]; }
-
-  bool visible(Index i) const {
-    const Workload& workload = plan_.workload;
-    return i == program_.loss() || i == workload.error || contains(workload.outputs, i) ||
-           contains(workload.perturbed, i) || contains(workload.cuts, i);
-  }
 
   // An elementwise op that alone reads what another op has made writes where it reads, row by row as the rows are
   // finished where that op says when they are. In a pullback only where nobody asks for what was there before.
@@ -389,10 +393,10 @@ class Planner {
       }
     }
     // Cotangents are given all at once, before the first of these nodes is differentiated.
+    Index given_at = plan_.workload.error >= 0 ? backward_of(plan_.workload.error) : end;
+    for (const Index cut : plan_.workload.cuts) given_at = std::min(given_at, backward_of(cut));
     for (Index i = 0; i < count_; ++i) {
       if (!plan(i).cut) continue;
-      Index given_at = plan_.workload.error >= 0 ? backward_of(plan_.workload.error) : end;
-      for (const Index cut : plan_.workload.cuts) given_at = std::min(given_at, backward_of(cut));
       Index& first = first_cotangent[static_cast<std::size_t>(home(i))];
       first = std::min(first, given_at);
     }
@@ -456,6 +460,7 @@ class Planner {
   const Program& program_;
   Index count_;
   Plan plan_;
+  std::vector<Marks> marks_;
   std::vector<std::vector<Index>> consumers_;
   std::vector<Index> home_;  // the node whose memory this one uses: itself, or the one it writes over
 };

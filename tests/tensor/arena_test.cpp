@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <limits>
+#include <new>
+#include <numeric>
 
 #include "slopewise/base/philox.hpp"
 
@@ -57,6 +61,54 @@ TEST(Arena, RandomLifetimesNeverOverlap) {
     }
     check(lifetimes, alignment);
   }
+}
+
+// The greedy placement by its definition: each lifetime, largest first, at the lowest offset where it overlaps none of
+// those placed before it.
+std::vector<Index> placed_one_by_one(const std::vector<Lifetime>& lifetimes) {
+  std::vector<std::size_t> order(lifetimes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, std::greater(), [&](std::size_t i) { return lifetimes[i].size; });
+  std::vector<Index> offsets(lifetimes.size());
+  std::vector<std::size_t> placed;
+  for (const std::size_t i : order) {
+    std::ranges::sort(placed, {}, [&](std::size_t j) { return offsets[j]; });
+    for (const std::size_t j : placed) {
+      if (!together(lifetimes[i], lifetimes[j])) continue;
+      if (offsets[i] + lifetimes[i].size <= offsets[j]) break;
+      offsets[i] = std::max(offsets[i], offsets[j] + lifetimes[j].size);
+    }
+    placed.push_back(i);
+  }
+  return offsets;
+}
+
+// More than are searched one by one: of short lives, of long ones, and nested as a pullback's are.
+TEST(Arena, ManyLifetimesLieWhereTheyWouldOneByOne) {
+  RandomStream random(12);
+  for (const std::uint32_t longest : {3u, 40u, 2000u}) {
+    for (const std::uint32_t sizes : {1u, 5u, 1000u}) {
+      std::vector<Lifetime> lifetimes(1500);
+      for (Lifetime& lifetime : lifetimes) {
+        lifetime.size = 1 + random.below(sizes);
+        lifetime.first = random.below(2000);
+        lifetime.last = lifetime.first + random.below(longest);
+      }
+      EXPECT_EQ(plan_arena(lifetimes, 1).offsets, placed_one_by_one(lifetimes)) << longest << " " << sizes;
+      for (std::size_t i = 0; i < lifetimes.size(); ++i) {
+        lifetimes[i].first = static_cast<Index>(i);
+        lifetimes[i].last = i % 3 == 0 ? static_cast<Index>(i) : 4000 - static_cast<Index>(i);
+      }
+      EXPECT_EQ(plan_arena(lifetimes, 1).offsets, placed_one_by_one(lifetimes)) << "nested, " << sizes;
+    }
+  }
+}
+
+TEST(Arena, WhatNoMemoryReachesIsRefused) {
+  constexpr Index kMost = std::numeric_limits<Index>::max();
+  EXPECT_THROW(plan_arena({{.size = kMost - 5, .first = 0, .last = 9}}, 16), std::bad_alloc);
+  const Lifetime half{.size = kMost / 2 + 2, .first = 0, .last = 9};
+  EXPECT_THROW(plan_arena({half, half}, 1), std::bad_alloc);
 }
 
 TEST(Arena, NoLifetimesNeedNothing) {
