@@ -171,7 +171,7 @@ class Request {
 std::string sha256_of(const std::filesystem::path& path) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   bool good = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
-  ByteReader bytes(path, Coding::kStored, 0, regular_file_size(path));
+  ByteReader bytes = ByteReader::open_stored(path);
   std::vector<std::uint8_t> buffer(kBufferBytes);
   while (const std::size_t count = bytes.read(buffer)) {
     check_interrupted(kDoing);

@@ -4,8 +4,7 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "slopewise/base/error.hpp"
 
@@ -17,36 +16,26 @@ constexpr std::uint8_t kGzipMagic[] = {0x1F, 0x8B};
 
 }  // namespace
 
-std::uint64_t regular_file_size(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (status.type() == std::filesystem::file_type::not_found) {
-    throw FileError(fmt::format("{}: expected a file, found nothing there", path.string()));
-  }
-  if (std::filesystem::is_directory(status)) {
-    throw FileError(fmt::format("{}: expected a file, found a directory", path.string()));
-  }
-  const std::uint64_t size = error ? 0 : std::filesystem::file_size(path, error);
-  if (error) throw FileError(fmt::format("{}: cannot read: {}", path.string(), error.message()));
-  return size;
-}
-
 ByteReader ByteReader::open(const std::filesystem::path& path) {
-  const std::uint64_t size = regular_file_size(path);
-  const std::vector<std::uint8_t> magic = ByteReader(path, Coding::kStored, 0, size).read_up_to(2);
-  return ByteReader(path, std::ranges::equal(magic, kGzipMagic) ? Coding::kGzip : Coding::kStored, 0, size);
+  const auto file = std::make_shared<const InputFile>(path);
+  std::uint8_t magic[std::size(kGzipMagic)] = {};
+  file->read(0, std::span(magic).first(std::min<std::uint64_t>(file->size(), std::size(magic))));
+  return {file, std::ranges::equal(magic, kGzipMagic) ? Coding::kGzip : Coding::kStored, 0, file->size()};
 }
 
-ByteReader::ByteReader(const std::filesystem::path& path, Coding coding, std::uint64_t offset, std::uint64_t length)
-    : path_(path), coding_(coding), file_(path, std::ios::binary), remaining_(length) {
-  if (!file_) throw FileError(fmt::format("{}: cannot open: {}", path_.string(), std::strerror(errno)));
-  file_.seekg(static_cast<std::streamoff>(offset));
+ByteReader ByteReader::open_stored(const std::filesystem::path& path) {
+  const auto file = std::make_shared<const InputFile>(path);
+  return {file, Coding::kStored, 0, file->size()};
+}
+
+ByteReader::ByteReader(std::shared_ptr<const InputFile> file, Coding coding, std::uint64_t offset, std::uint64_t length)
+    : file_(std::move(file)), coding_(coding), offset_(offset), remaining_(length) {
   if (coding_ == Coding::kStored) return;
   input_.resize(kBufferBytes);
   auto stream = std::make_unique<z_stream>();
   // Window bits as zlib encodes them: 15 + 16 expects a gzip wrapper, −15 bare deflate data.
   if (inflateInit2(stream.get(), coding_ == Coding::kGzip ? 15 + 16 : -15) != Z_OK) {
-    throw FileError(fmt::format("{}: cannot start zlib", path_.string()));
+    throw FileError(fmt::format("{}: cannot start zlib", path().string()));
   }
   inflate_.reset(stream.release());
 }
@@ -86,13 +75,10 @@ bool ByteReader::at_end() {
 
 std::size_t ByteReader::read_stored(std::span<std::uint8_t> out) {
   const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), remaining_));
-  file_.read(reinterpret_cast<char*>(out.data()), static_cast<std::streamsize>(wanted));
-  const auto found = static_cast<std::size_t>(file_.gcount());
-  if (found < wanted) {
-    throw FileError(fmt::format("{}: cannot read: {} of {} bytes came", path_.string(), found, wanted));
-  }
-  remaining_ -= found;
-  return found;
+  file_->read(offset_, out.first(wanted));
+  offset_ += wanted;
+  remaining_ -= wanted;
+  return wanted;
 }
 
 std::size_t ByteReader::read_inflated(std::span<std::uint8_t> out) {
@@ -108,11 +94,11 @@ std::size_t ByteReader::read_inflated(std::span<std::uint8_t> out) {
     if (result == Z_STREAM_END) {
       end_member();
     } else if (result != Z_OK && result != Z_BUF_ERROR) {
-      throw FileError(fmt::format("{}: the compressed data are corrupt: {}", path_.string(),
+      throw FileError(fmt::format("{}: the compressed data are corrupt: {}", path().string(),
                                   stream.msg != nullptr ? stream.msg : "zlib rejects them"));
     } else if (stream.avail_out > 0 && stream.avail_in == 0 && remaining_ == 0) {
       throw FileError(
-          fmt::format("{}: the compressed data end early, after {} bytes", path_.string(), stream.total_out));
+          fmt::format("{}: the compressed data end early, after {} bytes", path().string(), stream.total_out));
     }
   }
   return produced;
@@ -136,7 +122,7 @@ void ByteReader::end_member() {
              std::equal(std::begin(kGzipMagic), std::end(kGzipMagic), stream.next_in)) {
     inflateReset(&stream);
   } else {
-    throw FileError(fmt::format("{}: {} bytes follow the end of the compressed data, expected none", path_.string(),
+    throw FileError(fmt::format("{}: {} bytes follow the end of the compressed data, expected none", path().string(),
                                 stream.avail_in + remaining_));
   }
 }

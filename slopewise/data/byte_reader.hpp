@@ -4,10 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <span>
 #include <vector>
+
+#include "slopewise/data/input_file.hpp"
 
 struct z_stream_s;
 
@@ -15,18 +16,17 @@ namespace slopewise {
 
 enum class Coding { kStored, kGzip, kDeflate };
 
-// Size in bytes of a regular file; throws FileError if it is missing or anything else (a directory, a device).
-std::uint64_t regular_file_size(const std::filesystem::path& path);
-
-// Reads part of a regular file once, from its start to its end, decoding on the way. Memory is a fixed buffer beside
+// Reads part of a file once, from its start to its end, decoding on the way. Memory is a fixed buffer beside
 // what the caller asks for. Every function throws FileError if the file cannot be read, if compressed data are corrupt
 // or end early, or if bytes follow their end within the part.
 class ByteReader {
  public:
   // The whole file, gunzipped if it starts with gzip's magic bytes whatever its name.
   static ByteReader open(const std::filesystem::path& path);
+  // The whole file as it is. Throws FileError as InputFile does.
+  static ByteReader open_stored(const std::filesystem::path& path);
   // The `length` bytes at `offset`, which the caller has checked against the file's size.
-  ByteReader(const std::filesystem::path& path, Coding coding, std::uint64_t offset, std::uint64_t length);
+  ByteReader(std::shared_ptr<const InputFile> file, Coding coding, std::uint64_t offset, std::uint64_t length);
   ~ByteReader();
   ByteReader(ByteReader&&) noexcept;
 
@@ -34,6 +34,8 @@ class ByteReader {
   std::size_t read(std::span<std::uint8_t> out);
   // At most `count` more bytes, fewer only at the end. The vector grows as data arrive: a false count costs no memory.
   std::vector<std::uint8_t> read_up_to(std::uint64_t count);
+  // Bytes of the file, or the part of it, that have not been taken yet, as they lie there.
+  std::uint64_t remaining() const { return remaining_; }
   // True if nothing is left; until then a compressed stream's own checksum has not been verified.
   bool at_end();
 
@@ -46,11 +48,12 @@ class ByteReader {
   void refill();
   void end_member();
 
-  std::filesystem::path path_;
+  const std::filesystem::path& path() const { return file_->path(); }
+
+  std::shared_ptr<const InputFile> file_;
   Coding coding_;
-  std::ifstream file_;
-  std::uint64_t remaining_;  // bytes of the part not yet taken from the file
-  bool ended_ = false;       // the compressed stream is complete
+  std::uint64_t offset_, remaining_;  // what has not been taken yet
+  bool ended_ = false;                // the compressed stream is complete
   std::vector<std::uint8_t> input_;
   std::unique_ptr<z_stream_s, EndInflate> inflate_;
 };

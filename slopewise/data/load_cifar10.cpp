@@ -25,7 +25,8 @@ constexpr const char* kMetaFile = "batches.meta.txt";
 
 // Appends the records of a batch.
 void read_batch(const std::filesystem::path& path, Dataset& set) {
-  const std::uint64_t size = regular_file_size(path);
+  ByteReader reader = ByteReader::open_stored(path);
+  const std::uint64_t size = reader.remaining();
   if (size == 0 || size % kRecord != 0) {
     throw FileError(fmt::format("{}: expected records of {} bytes (label, 32×32 red, green, blue), found {} bytes",
                                 path.string(), kRecord, size));
@@ -33,7 +34,6 @@ void read_batch(const std::filesystem::path& path, Dataset& set) {
   const auto count = static_cast<std::size_t>(size / kRecord);
   set.labels.reserve(set.labels.size() + count);
   set.pixels.reserve(set.pixels.size() + count * kChannels * kPlane);
-  ByteReader reader(path, Coding::kStored, 0, size);
   std::vector<std::uint8_t> record(kRecord);
   for (std::size_t i = 0; i < count; ++i) {
     reader.read(record);
@@ -51,8 +51,9 @@ void read_batch(const std::filesystem::path& path, Dataset& set) {
 }
 
 std::vector<std::string> read_class_names(const std::filesystem::path& path) {
-  const std::uint64_t size = regular_file_size(path);
-  const auto bytes = ByteReader(path, Coding::kStored, 0, size).read_up_to(kMostMetaBytes + 1);
+  ByteReader reader = ByteReader::open_stored(path);
+  const std::uint64_t size = reader.remaining();
+  const auto bytes = reader.read_up_to(kMostMetaBytes + 1);
   std::vector<std::string> names;
   std::string name;
   for (const char c : std::string(bytes.begin(), bytes.end()) + '\n') {

@@ -147,8 +147,8 @@ Dataset load_set(const std::filesystem::path& path) {
           fmt::format("{}: expected quotes around whole fields, in pairs (RFC 4180), found otherwise", file));
     }
   };
-  const std::uint64_t size = regular_file_size(path);
-  ByteReader reader(path, Coding::kStored, 0, size);
+  ByteReader reader = ByteReader::open_stored(path);
+  const std::uint64_t size = reader.remaining();
   for (std::uint64_t at = 0; at < size; at += kChunk) {
     const auto bytes = reader.read_up_to(kChunk);
     std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -170,8 +170,9 @@ NpyReader::NpyReader(ByteReader bytes, std::uint64_t size, std::uint64_t stored,
 }
 
 NpyReader NpyReader::open(const std::filesystem::path& path) {
-  const std::uint64_t size = regular_file_size(path);
-  return NpyReader(ByteReader(path, Coding::kStored, 0, size), size, size, path.string());
+  ByteReader bytes = ByteReader::open_stored(path);
+  const std::uint64_t size = bytes.remaining();
+  return NpyReader(std::move(bytes), size, size, path.string());
 }
 
 std::string NpyReader::take(std::size_t count) {

@@ -19,7 +19,6 @@
 
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
-#include "slopewise/data/byte_reader.hpp"
 
 namespace slopewise {
 namespace {
@@ -260,11 +259,13 @@ Shape checked_shape(const std::filesystem::path& path, const std::string& name, 
   return *shape;
 }
 
-std::uint64_t header_length(const std::filesystem::path& path, std::uint64_t file_size) {
-  if (file_size < kLengthBytes) reject(path, fmt::format("{} bytes, expected at least {}", file_size, kLengthBytes));
+std::uint64_t header_length(const InputFile& file) {
+  const std::filesystem::path& path = file.path();
+  if (file.size() < kLengthBytes)
+    reject(path, fmt::format("{} bytes, expected at least {}", file.size(), kLengthBytes));
   std::uint64_t length = 0;
-  ByteReader(path, Coding::kStored, 0, kLengthBytes).read({reinterpret_cast<std::uint8_t*>(&length), kLengthBytes});
-  const std::uint64_t most = std::min(file_size - kLengthBytes, kMaxHeaderBytes);
+  file.read(0, {reinterpret_cast<std::uint8_t*>(&length), kLengthBytes});
+  const std::uint64_t most = std::min(file.size() - kLengthBytes, kMaxHeaderBytes);
   if (length > most) reject(path, fmt::format("a header of {} bytes is claimed, expected {} at most", length, most));
   return length;
 }
@@ -363,42 +364,42 @@ void save_safetensors(const std::filesystem::path& path, std::span<const Safeten
   file.commit();
 }
 
-SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(path)) {
-  const std::uint64_t file_size = regular_file_size(path_);
-  const std::uint64_t length = header_length(path_, file_size);
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(std::make_shared<const InputFile>(path)) {
+  const std::uint64_t length = header_length(*file_);
   const std::uint64_t data = kLengthBytes + length;
-  const auto data_size = static_cast<std::int64_t>(file_size - data);
-  const auto header = ByteReader(path_, Coding::kStored, kLengthBytes, length).read_up_to(length);
+  const auto data_size = static_cast<std::int64_t>(file_->size() - data);
+  std::vector<std::uint8_t> header(length);
+  file_->read(kLengthBytes, header);
   // The parser would pass over a byte order mark, and take a NUL for the end.
-  if (header.empty() || header.front() != '{') reject(path_, "its header does not start with {");
-  if (std::ranges::find(header, 0) != header.end()) reject(path_, "its header contains a NUL");
-  HeaderReader reader(path_);
+  if (header.empty() || header.front() != '{') reject(path, "its header does not start with {");
+  if (std::ranges::find(header, 0) != header.end()) reject(path, "its header contains a NUL");
+  HeaderReader reader(path);
   rapidjson::MemoryStream stream(reinterpret_cast<const char*>(header.data()), header.size());
   const rapidjson::ParseResult parsed =
       rapidjson::Reader().Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag>(stream,
                                                                                                                reader);
-  if (!parsed) reject(path_, fmt::format("its header is not JSON at byte {}", parsed.Offset()));
+  if (!parsed) reject(path, fmt::format("its header is not JSON at byte {}", parsed.Offset()));
 
   std::vector<std::tuple<std::int64_t, std::int64_t, const std::string*>> places;
   for (const auto& [name, entry] : reader.entries) {
     const std::vector<std::int64_t>& offsets = *entry.offsets;
     if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_size) {
-      reject(path_, fmt::format("{}: data_offsets are [{}], expected two within the {} bytes of entries, in order",
-                                shown(name), fmt::join(offsets, ", "), data_size));
+      reject(path, fmt::format("{}: data_offsets are [{}], expected two within the {} bytes of entries, in order",
+                               shown(name), fmt::join(offsets, ", "), data_size));
     }
     tensors_.emplace(
-        name, Tensor{*entry.type, checked_shape(path_, name, entry), data + static_cast<std::uint64_t>(offsets[0])});
+        name, Tensor{*entry.type, checked_shape(path, name, entry), data + static_cast<std::uint64_t>(offsets[0])});
     places.emplace_back(offsets[0], offsets[1], &name);
   }
   std::ranges::sort(places);
   std::int64_t end = 0;
   for (const auto& [first, last, name] : places) {
     if (first != end) {
-      reject(path_, fmt::format("{} starts at {}, expected {}, where the one before ends", shown(*name), first, end));
+      reject(path, fmt::format("{} starts at {}, expected {}, where the one before ends", shown(*name), first, end));
     }
     end = last;
   }
-  if (end != data_size) reject(path_, fmt::format("{} bytes of entries, expected {}", data_size, end));
+  if (end != data_size) reject(path, fmt::format("{} bytes of entries, expected {}", data_size, end));
   metadata_ = std::move(reader.metadata);
 }
 
@@ -411,7 +412,8 @@ std::vector<std::string> SafetensorsFile::names() const {
 const SafetensorsFile::Tensor& SafetensorsFile::find(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
-    throw FileError(fmt::format("{}: found no tensor {} among its {}", path_.string(), shown(name), tensors_.size()));
+    throw FileError(
+        fmt::format("{}: found no tensor {} among its {}", file_->path().string(), shown(name), tensors_.size()));
   }
   return found->second;
 }
@@ -420,25 +422,27 @@ template <class T>
 std::vector<T> SafetensorsFile::read(const std::string& name, const Shape& expected) const {
   const Tensor& tensor = find(name);
   if (tensor.shape != expected) {
-    throw FileError(fmt::format("{}: tensor {} has shape {}, expected {}", path_.string(), shown(name),
+    throw FileError(fmt::format("{}: tensor {} has shape {}, expected {}", file_->path().string(), shown(name),
                                 tensor.shape.to_string(), expected.to_string()));
   }
   const auto count = static_cast<std::size_t>(tensor.shape.size());
   return visit_entry(tensor.type, [&]<class From>(From) -> std::vector<T> {
     if constexpr (kHolds<T, decltype(value_of(From{}))>) {
-      ByteReader bytes(path_, Coding::kStored, tensor.offset, count * sizeof(From));
+      std::uint64_t offset = tensor.offset;
       std::vector<T> values;
       values.reserve(count);
       std::vector<From> chunk;
       while (values.size() < count) {
         chunk.resize(std::min(count - values.size(), kChunk));
-        bytes.read({reinterpret_cast<std::uint8_t*>(chunk.data()), chunk.size() * sizeof(From)});
+        const std::size_t bytes = chunk.size() * sizeof(From);
+        file_->read(offset, {reinterpret_cast<std::uint8_t*>(chunk.data()), bytes});
+        offset += bytes;
         for (const From entry : chunk) values.push_back(static_cast<T>(value_of(entry)));
       }
       return values;
     } else {
       throw FileError(fmt::format("{}: tensor {} is of {}, expected a type whose values all fit into {} of {} bits",
-                                  path_.string(), shown(name), code_of(tensor.type),
+                                  file_->path().string(), shown(name), code_of(tensor.type),
                                   std::is_integral_v<T> ? "an integer" : "a floating-point number", 8 * sizeof(T)));
     }
   });

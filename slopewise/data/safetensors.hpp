@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "slopewise/base/shape.hpp"
+#include "slopewise/data/input_file.hpp"
 
 namespace slopewise {
 
@@ -44,13 +46,13 @@ enum class SafetensorType {
   kBool
 };
 
-// A file of tensors, each read when asked for. What the header claims is believed only where the file bears it out, and
-// memory is bounded by what is on the disk: a tensor takes at most eight bytes for each of its own.
+// A file of tensors, opened once, each read when asked for. What the header claims is believed only where the file
+// bears it out, and memory is bounded by what is on the disk: a tensor takes at most eight bytes for each of its own.
 class SafetensorsFile {
  public:
   // Reads the header. Throws FileError if the file cannot be read, the header is not what the format demands, names or
   // fields come twice, an entry type is none of the above, or the tensors do not fill the rest of the file end to end.
-  explicit SafetensorsFile(std::filesystem::path path);
+  explicit SafetensorsFile(const std::filesystem::path& path);
 
   // What the header has under "__metadata__".
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -75,7 +77,7 @@ class SafetensorsFile {
   };
   const Tensor& find(const std::string& name) const;
 
-  std::filesystem::path path_;
+  std::shared_ptr<const InputFile> file_;
   std::map<std::string, std::string> metadata_;
   std::map<std::string, Tensor> tensors_;
 };

@@ -81,8 +81,10 @@ void pack_member(Packer& out, const ZipMember& member, std::uint32_t size) {
 }
 
 // The `count` bytes at `offset`, once they are known to lie in the file.
-std::vector<std::uint8_t> read_at(const std::filesystem::path& path, std::uint64_t offset, std::uint64_t count) {
-  return ByteReader(path, Coding::kStored, offset, count).read_up_to(count);
+std::vector<std::uint8_t> read_at(const InputFile& file, std::uint64_t offset, std::uint64_t count) {
+  std::vector<std::uint8_t> bytes(count);
+  file.read(offset, bytes);
+  return bytes;
 }
 
 struct Directory {
@@ -90,9 +92,11 @@ struct Directory {
 };
 
 // The end record is the last thing in the file but for a comment whose length it states.
-Directory find_directory(const std::filesystem::path& path, std::uint64_t file_size) {
+Directory find_directory(const InputFile& file) {
+  const std::filesystem::path& path = file.path();
+  const std::uint64_t file_size = file.size();
   const std::uint64_t tail_size = std::min<std::uint64_t>(file_size, kEndBytes + 0xFFFF);
-  const auto tail = read_at(path, file_size - tail_size, tail_size);
+  const auto tail = read_at(file, file_size - tail_size, tail_size);
   if (tail_size < kEndBytes)
     reject(path, fmt::format("{} bytes are fewer than its end record's {}", file_size, kEndBytes));
   std::size_t at = tail.size() - kEndBytes;
@@ -105,13 +109,13 @@ Directory find_directory(const std::filesystem::path& path, std::uint64_t file_s
   std::uint64_t limit = end;
   if (directory.count == kSee64Short || directory.size == kSee64 || directory.offset == kSee64) {
     if (end < kLocator64Bytes) reject(path, "no room for its zip64 locator");
-    const auto locator = read_at(path, end - kLocator64Bytes, kLocator64Bytes);
+    const auto locator = read_at(file, end - kLocator64Bytes, kLocator64Bytes);
     // A plain archive may hold just 65,535 members, and then has no locator.
     if (u32(locator, 0) == kLocator64Signature) {
       limit = u64(locator, 8);
       if (limit > end || end - limit < kEnd64Bytes)
         reject(path, fmt::format("its zip64 record is said to be at {}", limit));
-      const auto record = read_at(path, limit, kEnd64Bytes);
+      const auto record = read_at(file, limit, kEnd64Bytes);
       if (u32(record, 0) != kEnd64Signature) reject(path, fmt::format("no zip64 record at {}", limit));
       directory = {u64(record, 32), u64(record, 40), u64(record, 48)};
     }
@@ -210,14 +214,14 @@ void ZipWriter::write(const std::vector<std::uint8_t>& bytes) {
   offset_ += bytes.size();
 }
 
-ZipReader::ZipReader(std::filesystem::path path) : path_(std::move(path)) {
-  const Directory directory = find_directory(path_, regular_file_size(path_));
+ZipReader::ZipReader(const std::filesystem::path& path) : file_(std::make_shared<const InputFile>(path)) {
+  const Directory directory = find_directory(*file_);
   directory_offset_ = directory.offset;
-  const auto bytes = read_at(path_, directory.offset, directory.size);
+  const auto bytes = read_at(*file_, directory.offset, directory.size);
   std::span<const std::uint8_t> rest = bytes;
   while (!rest.empty()) {
     if (rest.size() < kCentralBytes || u32(rest, 0) != kCentralSignature) {
-      reject(path_, fmt::format("no directory entry at {}", directory.offset + (bytes.size() - rest.size())));
+      reject(path, fmt::format("no directory entry at {}", directory.offset + (bytes.size() - rest.size())));
     }
     ZipMember member{.flags = u16(rest, 8),
                      .method = u16(rest, 10),
@@ -227,16 +231,16 @@ ZipReader::ZipReader(std::filesystem::path path) : path_(std::move(path)) {
                      .offset = u32(rest, 42)};
     const std::size_t name_size = u16(rest, 28), extra_size = u16(rest, 30), comment_size = u16(rest, 32);
     rest = rest.subspan(kCentralBytes);
-    if (rest.size() < name_size + extra_size + comment_size) reject(path_, "its last directory entry is cut short");
+    if (rest.size() < name_size + extra_size + comment_size) reject(path, "its last directory entry is cut short");
     const std::string name(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(name_size));
     if (!apply_zip64(rest.subspan(name_size, extra_size), member)) {
-      reject(path_, fmt::format("the extra fields of {} are broken", name));
+      reject(path, fmt::format("the extra fields of {} are broken", name));
     }
-    if (!members_.emplace(name, member).second) reject(path_, fmt::format("it holds {} twice", name));
+    if (!members_.emplace(name, member).second) reject(path, fmt::format("it holds {} twice", name));
     rest = rest.subspan(name_size + extra_size + comment_size);
   }
   if (members_.size() != directory.count) {
-    reject(path_, fmt::format("{} directory entries, expected {}", members_.size(), directory.count));
+    reject(path, fmt::format("{} directory entries, expected {}", members_.size(), directory.count));
   }
 }
 
@@ -244,31 +248,31 @@ ByteReader ZipReader::open(const std::string& name) const {
   const ZipMember& member = members_.at(name);
   if ((member.flags & kEncrypted) != 0 || (member.method != 0 && member.method != Z_DEFLATED)) {
     throw FileError(fmt::format("{}: {} has compression method {}{}, expected 0 (stored) or 8 (deflated)",
-                                path_.string(), name, member.method,
+                                path().string(), name, member.method,
                                 (member.flags & kEncrypted) != 0 ? ", encrypted" : ""));
   }
   if (member.offset > directory_offset_ || directory_offset_ - member.offset < kLocalBytes) {
-    reject(path_, fmt::format("{} is said to be at {}, outside the members", name, member.offset));
+    reject(path(), fmt::format("{} is said to be at {}, outside the members", name, member.offset));
   }
   const std::uint64_t room = directory_offset_ - member.offset - kLocalBytes;
-  const auto header = read_at(path_, member.offset, kLocalBytes);
+  const auto header = read_at(*file_, member.offset, kLocalBytes);
   const std::uint64_t name_size = u16(header, 26), extra_size = u16(header, 28);
   if (u32(header, 0) != kLocalSignature || name_size != name.size() || name_size + extra_size > room) {
-    reject(path_, fmt::format("{} has no header at {}", name, member.offset));
+    reject(path(), fmt::format("{} has no header at {}", name, member.offset));
   }
-  const auto local_name = read_at(path_, member.offset + kLocalBytes, name_size);
+  const auto local_name = read_at(*file_, member.offset + kLocalBytes, name_size);
   if (!std::ranges::equal(local_name, name, {}, {}, [](char c) { return static_cast<std::uint8_t>(c); })) {
-    reject(path_, fmt::format("the header at {} is not that of {}", member.offset, name));
+    reject(path(), fmt::format("the header at {} is not that of {}", member.offset, name));
   }
   if (member.packed_size > room - name_size - extra_size) {
-    reject(path_, fmt::format("{} claims {} bytes where {} are left", name, member.packed_size,
-                              room - name_size - extra_size));
+    reject(path(), fmt::format("{} claims {} bytes where {} are left", name, member.packed_size,
+                               room - name_size - extra_size));
   }
   const bool stored = member.method == 0;
   if (stored ? member.size != member.packed_size : member.size / kDeflateRatio > member.packed_size) {
-    reject(path_, fmt::format("{} claims to unpack {} bytes into {}", name, member.packed_size, member.size));
+    reject(path(), fmt::format("{} claims to unpack {} bytes into {}", name, member.packed_size, member.size));
   }
-  return ByteReader(path_, stored ? Coding::kStored : Coding::kDeflate,
+  return ByteReader(file_, stored ? Coding::kStored : Coding::kDeflate,
                     member.offset + kLocalBytes + name_size + extra_size, member.packed_size);
 }
 

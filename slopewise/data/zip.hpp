@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,21 +44,21 @@ class ZipWriter {
   std::map<std::string, ZipMember> members_;
 };
 
-// The members of an archive that someone else may have written. Nothing in it is trusted: every size and offset is
-// checked against the file before use.
+// The members of an archive that someone else may have written, opened once. Nothing in it is trusted: every size and
+// offset is checked against the file before use.
 class ZipReader {
  public:
   // Reads the central directory. Throws FileError if the file is not a whole ZIP archive.
-  explicit ZipReader(std::filesystem::path path);
+  explicit ZipReader(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return file_->path(); }
   const std::map<std::string, ZipMember>& members() const { return members_; }
   // A reader of a member's unpacked bytes; checking their number and CRC-32 is left to the caller, who sees them go by.
   // Throws FileError for an unknown compression method or headers that contradict each other or the file.
   ByteReader open(const std::string& name) const;
 
  private:
-  std::filesystem::path path_;
+  std::shared_ptr<const InputFile> file_;
   std::uint64_t directory_offset_ = 0;
   std::map<std::string, ZipMember> members_;
 };

@@ -95,10 +95,10 @@ TEST_F(LoadTest, DirectoriesPipesAndDevicesAreAnError) {
   std::filesystem::create_directory(set_);
   ASSERT_EQ(::mkfifo((set_ / "train.csv").c_str(), 0600), 0);
   std::filesystem::create_symlink("/dev/zero", set_ / "test.csv");
-  EXPECT_THAT(load_error(set_), HasSubstr("train.csv: cannot read"));
+  EXPECT_THAT(load_error(set_), HasSubstr("train.csv: expected a file, found a pipe"));
   std::filesystem::remove(set_ / "train.csv");
   put_text("set/train.csv", "1,2\n");
-  EXPECT_THAT(load_error(set_), HasSubstr("test.csv: cannot read"));
+  EXPECT_THAT(load_error(set_), HasSubstr("test.csv: expected a file, found a device"));
 }
 
 // --- CIFAR-10

@@ -62,6 +62,20 @@ TEST_F(CheckpointTest, GivesBackWhatWasPutIn) {
   EXPECT_EQ(file.get_integer("step"), 12);
 }
 
+// A run may write its next checkpoint while another process goes on from this one.
+TEST_F(CheckpointTest, ReadsTheFileWhoseChecksumItHasSeen) {
+  write();
+  CheckpointReader file(path_);
+  CheckpointWriter other;
+  const std::vector<float> longer(100, 1e30f);
+  other.add("block0.", layout_, std::span(longer).first(8));
+  other.add("momentum", StateView<float>{.steps = 8, .vectors = {{"velocity", longer}}});
+  other.save(path_);
+  std::vector<float> theta(8);
+  read_weights(file.file(), "block1.", layout_, theta);
+  EXPECT_EQ(theta, theta_);
+}
+
 TEST_F(CheckpointTest, EqualContentMakesEqualFiles) {
   write();
   const Bytes first = file_bytes(path_);
