@@ -61,7 +61,7 @@ const bool added = [] {
   add("layer_norm/1024", {1024}, [](const Node& x) { return layer_norm(x); });
   add("softmax/1024", {1024}, [](const Node& x) { return softmax(x); });
   add("conv2d/26x26x32_to_64", {26, 26, 32}, [](const Node& x) { return conv2d(x, 64, 3); });
-  add("max_pool/24x24x64", {24, 24, 64}, [](const Node& x) { return max_pool(x, 2); });
+  add("max_pool/24x24x64", {24, 24, 64}, [](const Node& x) { return max_pool2d(x, 2); });
   return true;
 }();
 

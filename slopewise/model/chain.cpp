@@ -23,7 +23,7 @@ Layer dense(Index width) {
 Layer convolution(const NetworkSpec::Convolution& what) {
   return [what](const Node& x, double gain) {
     const Node y = relu(conv2d(x, what.channels, 3, {.padding = what.padded ? 1 : 0}, gain));
-    return what.pool ? max_pool(y, 2) : y;
+    return what.pool ? max_pool2d(y, 2) : y;
   };
 }
 
@@ -104,7 +104,7 @@ void check(const NetworkSpec& spec, Index classes) {
 Node for_head(const Node& h) {
   if (h.shape().rank() != 3) return h.shape().rank() > 1 ? flatten(h) : h;
   const Index window = std::max<Index>(1, std::min(h.shape()[0], h.shape()[1]) / 4);
-  return flatten(window > 1 ? average_pool(h, window) : h);
+  return flatten(window > 1 ? average_pool2d(h, window) : h);
 }
 
 // The logits of each group's share of the units, one after the other, and the sum of their cross entropies.

@@ -153,7 +153,7 @@ Subject StudyContext::small() const {
 
 Subject StudyContext::tiny() const {
   const Node x = Builder().input("image", train_.image_shape);
-  const Node logits = linear(flatten(average_pool(x, train_.image_shape[0] / 4)), train_.classes);
+  const Node logits = linear(flatten(average_pool2d(x, train_.image_shape[0] / 4)), train_.classes);
   Model model{.program = Program(cross_entropy(logits, Builder(logits).indices("label", {}))),
               .logits = logits.number()};
   return {std::move(model), train_, examples(options_.batch), seed("weights")};

@@ -168,7 +168,7 @@ class Pools : public testing::TestWithParam<Pool> {};
 TEST_P(Pools, TakeTheFirstLargestOrTheFirstNaN) {
   const auto& [image, window, stride] = GetParam();
   Builder build;
-  const Node y = max_pool(build.input("x", image), window, stride);
+  const Node y = max_pool2d(build.input("x", image), window, stride);
   std::vector<float> x, x_dot = random_vector<float>(image.size(), 2);
   RandomStream random(1);
   for (Index i = 0; i < image.size(); ++i) {  // few different values: many ties
@@ -202,7 +202,7 @@ TEST_P(Pools, TakeTheFirstLargestOrTheFirstNaN) {
 
 TEST_P(Pools, PassTheChecker) {
   const auto& [image, window, stride] = GetParam();
-  for (const auto pool : {max_pool, average_pool}) {
+  for (const auto pool : {max_pool2d, average_pool2d}) {
     Builder build;
     const Node weights = build.parameter("w", image, {}, 1);
     const Program program(sum(square(pool(tanh(mul(build.input("x", image), weights)), window, stride))));

@@ -151,7 +151,7 @@ TEST(CrossEntropy, LosesNothingBesideLargeLogitsAndNearCertainty) {
 TEST(MaxPool, ATieGoesToTheFirst) {
   Builder build;
   const Node x = build.parameter("x", {2, 2, 1}, {}, 4);
-  const Program program(sum(max_pool(x, 2)));
+  const Program program(sum(max_pool2d(x, 2)));
   const Parameters<double> equal(std::vector<double>(4, 1.0));
   std::vector<double> gradient(4);
   Runner<double>(program, {.mode = Workload::Mode::kPullback}).gradient(equal, {.rows = 1, .inputs = {}}, gradient);
@@ -177,7 +177,7 @@ TEST(Shapes, ThatDoNotFitAreNamed) {
   throws([&] { matmul(x, x); }, "matmul", "(4, 5)");
   throws([&] { conv2d(x, 3, 3); }, "conv2d", "(4, 5)");
   throws([&] { conv2d(reshape(x, {4, 5, 1}), 3, 7); }, "conv", "(4, 5, 1)");
-  throws([&] { max_pool(x, 2); }, "max_pool", "(4, 5)");
+  throws([&] { max_pool2d(x, 2); }, "max_pool", "(4, 5)");
   throws([&] { reshape(x, {3, 3}); }, "reshape", "(3, 3)");
   throws([&] { transpose(x, {0, 0}); }, "transpose", "(4, 5)");
   throws([&] { concatenate({x, build.input("z", {4, 5, 1})}, 0); }, "concatenate", "(4, 5, 1)");

@@ -43,7 +43,7 @@ inline const std::vector<SampleProgram>& sample_programs() {
       {"Convolutions",
        [] {
          const Node h = relu(conv2d(Builder().input("x", {9, 7, 3}), 20, 3, {.stride = 2, .padding = 1}));
-         const Node pooled = max_pool(conv2d(h, 17, 3, {.padding = 1}), 2);
+         const Node pooled = max_pool2d(conv2d(h, 17, 3, {.padding = 1}), 2);
          return Program(labelled(linear(gelu(linear(flatten(pooled), 33)), kClasses)));
        }},
       {"Residual",
