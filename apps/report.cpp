@@ -1,13 +1,15 @@
-// slopewise report: the page of a study or of training runs, made from what they left.
+// slopewise report: the page of a study, of a comparison or of training runs, made from what they left.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 
+#include "apps/bench/child.hpp"
+#include "apps/bench/temporary_directory.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
@@ -23,29 +25,40 @@ struct ReportOptions {
   bool quiet = false;
 };
 
-// What the program writes to standard output. Throws Error where node is missing or fails.
+// The SVG that the program writes to standard output. Throws Error where node is missing or fails.
 std::string run_node(const std::string& program) {
   if (!can_draw_charts()) throw Error("report: --chart: this program was built without npm, so it cannot draw");
-  const std::filesystem::path file =
-      std::filesystem::temp_directory_path() / fmt::format("slopewise-{}.cjs", ::getpid());
+  const TemporaryDirectory directory;
+  const std::filesystem::path file = directory.path() / "chart.cjs";
   write_text(file, program);
-  std::string output;
-  FILE* const pipe = ::popen(fmt::format("node '{}'", file.string()).c_str(), "r");
-  if (pipe) {
-    char buffer[1 << 16];
-    while (const std::size_t size = std::fread(buffer, 1, sizeof buffer, pipe)) output.append(buffer, size);
+  Child node({"node", file.string()}, {});
+  std::string svg;
+  while (const std::optional<std::string> line = node.receive("drawing")) svg += *line + "\n";
+  if (!svg.starts_with("<svg")) throw Error("report: --chart: node, which draws it, failed: it wrote no picture");
+  return svg;
+}
+
+// The page, or the program that draws the one chart that was asked for.
+std::string made(const ReportOptions& options) {
+  const auto comparisons =
+      std::ranges::count_if(options.runs, [](const std::string& directory) { return holds_comparison(directory); });
+  if (comparisons > 0 && options.runs.size() > 1) {
+    throw ArgumentError(fmt::format("report: expected a comparison alone, found {} directories, {} of comparisons",
+                                    options.runs.size(), comparisons));
   }
-  const int status = pipe ? ::pclose(pipe) : -1;
-  std::filesystem::remove(file);
-  if (status != 0) throw Error("report: --chart: node, which draws it, could not be run");
-  return output;
+  if (comparisons > 0) {
+    const ComparisonFiles comparison = read_comparison(options.runs.front());
+    return options.chart.empty() ? comparison_page(comparison) : picture_of_chart(comparison, options.chart);
+  }
+  std::vector<RunFiles> runs;
+  for (const std::string& directory : options.runs) runs.push_back(read_run(directory));
+  return options.chart.empty() ? report_page(runs) : picture_of_chart(runs, options.chart);
 }
 
 int run(const ReportOptions& options) {
-  std::vector<RunFiles> runs;
-  for (const std::string& directory : options.runs) runs.push_back(read_run(directory));
+  const std::string text = made(options);
   if (!options.chart.empty()) {
-    const std::string svg = run_node(picture_of_chart(runs, options.chart));
+    const std::string svg = run_node(text);
     if (options.out.empty()) {
       std::cout << svg;
     } else {
@@ -55,7 +68,7 @@ int run(const ReportOptions& options) {
   }
   const std::filesystem::path out = options.out.empty() ? std::filesystem::path(options.runs.front()) / "report.html"
                                                         : std::filesystem::path(options.out);
-  write_text(out, report_page(runs));
+  write_text(out, text);
   if (!options.quiet) std::cout << fmt::format("Charts: {}\n", out.string());
   return 0;
 }
@@ -63,10 +76,10 @@ int run(const ReportOptions& options) {
 }  // namespace
 
 Verb add_report(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("report", "Show a study, or training runs beside one another, as one HTML file with charts");
+  CLI::App* command = app.add_subcommand(
+      "report", "Show a study, a comparison, or training runs over one another as one HTML file with charts");
   const auto options = std::make_shared<ReportOptions>();
-  command->add_option("RUN", options->runs, "Directory of a study, or directories of training runs")
+  command->add_option("RUN", options->runs, "Directory of a study or of a comparison, or directories of training runs")
       ->required()
       ->type_name("DIR...");
   command
@@ -79,6 +92,7 @@ Verb add_report(CLI::App& app) {
       "Examples:\n"
       "  slopewise report runs/study\n"
       "  slopewise report runs/local runs/backprop --out comparison.html\n"
+      "  slopewise report runs/compare\n"
       "  slopewise report runs/study --chart snr-scaling --out snr.svg");
   return {command, [options] { return run(*options); }};
 }

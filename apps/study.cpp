@@ -18,6 +18,7 @@
 #include "slopewise/base/threads.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
+#include "slopewise/report/notation.hpp"
 #include "slopewise/report/page.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/report/table.hpp"
@@ -47,9 +48,10 @@ std::string table(const std::vector<ClaimOutcome>& outcomes) {
   Table table({"claim", "what is measured", "predicted", "measured", "interval", "verdict"});
   for (const ClaimOutcome& outcome : outcomes) {
     const ClaimResult& result = outcome.result;
-    table.add_row({outcome.claim.id, result.quantity, format_range(result.predicted.low, result.predicted.high),
-                   format_number(result.measured), format_interval(result.low, result.high), to_string(result.verdict)},
-                  ink(result.verdict));
+    table.add_row(
+        {outcome.claim.id, notation(result.quantity), format_range(result.predicted.low, result.predicted.high),
+         format_number(result.measured), format_interval(result.low, result.high), to_string(result.verdict)},
+        ink(result.verdict));
   }
   return table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1));
 }
@@ -102,7 +104,7 @@ int run(const Options& options, const CLI::App& command) {
             << table(outcomes) << '\n';
   for (const ClaimOutcome& outcome : outcomes) {
     if (!outcome.result.condition.empty())
-      std::cout << fmt::format("{}: {}\n", outcome.claim.id, outcome.result.condition);
+      std::cout << fmt::format("{}: {}\n", outcome.claim.id, notation(outcome.result.condition));
   }
   std::vector<std::string> observed;
   for (const ClaimOutcome& outcome : outcomes) {

@@ -25,6 +25,20 @@ concept ScalarFunction = requires(const F& f, std::span<const double> x, std::sp
   { f(h) } -> std::convertible_to<Dual<double, 1>>;
 };
 
+namespace detail {
+
+// Says, where it is instantiated for another callable, what is wrong with it.
+template <class F>
+struct Generic {
+  static_assert(
+      ScalarFunction<F>,
+      "the function must be generic, as it is called with numbers and with duals: write "
+      "[]<class S>(std::span<const S> x) { ... }, return an S, and say `using std::sin; sin(x[0])` in place of "
+      "std::sin(x[0])");
+};
+
+}  // namespace detail
+
 struct ValueAndSlope {
   double value;
   double slope;
@@ -70,16 +84,18 @@ Dual<double, W> pass(const F& f, std::span<const double> x, std::span<const doub
 }  // namespace detail
 
 // f(x) and its slope ∇f(x)·v along v.
-template <ScalarFunction F>
+template <class F>
 ValueAndSlope slope(const F& f, std::span<const double> x, std::span<const double> v) {
+  detail::Generic<F>();
   detail::check_tangent("slope", x.size(), v.size());
   const Dual<double, 1> y = detail::pass<1>(f, x, v);
   return {.value = y.value, .slope = y.tangent[0]};
 }
 
 // f(x) and its slopes along K ≥ 1 tangents, which are the rows of a row-major (K, n) array. It takes ⌈K/8⌉ passes.
-template <ScalarFunction F>
+template <class F>
 ValueAndSlopes slopes(const F& f, std::span<const double> x, std::span<const double> tangents) {
+  detail::Generic<F>();
   detail::check_tangents("slopes", x.size(), tangents.size());
   const std::size_t count = tangents.size() / x.size();
   ValueAndSlopes result{.value = 0, .slopes = {}};
@@ -104,8 +120,9 @@ ValueAndSlopes slopes(const F& f, std::span<const double> x, std::span<const dou
 }
 
 // f(x), its slope and its second derivative vᵀHv along v, H the Hessian of f at x.
-template <ScalarFunction F>
+template <class F>
 ValueAndCurvature curvature(const F& f, std::span<const double> x, std::span<const double> v) {
+  detail::Generic<F>();
   detail::check_tangent("curvature", x.size(), v.size());
   using First = Dual<double, 1>;
   using Second = Dual<First, 1>;
@@ -117,8 +134,9 @@ ValueAndCurvature curvature(const F& f, std::span<const double> x, std::span<con
 }
 
 // f(x) and its exact gradient, by ⌈n/8⌉ passes over the coordinate directions.
-template <ScalarFunction F>
+template <class F>
 ValueAndGradient gradient(const F& f, std::span<const double> x) {
+  detail::Generic<F>();
   using D = Dual<double, detail::kPassWidth>;
   ValueAndGradient result{.value = 0, .gradient = std::vector<double>(x.size())};
   std::vector<D> point(x.begin(), x.end());

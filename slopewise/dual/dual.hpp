@@ -61,6 +61,11 @@ struct Dual {
     return result;
   }
 
+  // The value alone, as a built-in number, where it is asked for: static_cast<double>(a).
+  template <class U>
+  requires std::is_arithmetic_v<U>
+  constexpr explicit operator U() const { return static_cast<U>(value); }
+
   constexpr Dual& operator+=(const auto& b) { return *this = *this + b; }
   constexpr Dual& operator-=(const auto& b) { return *this = *this - b; }
   constexpr Dual& operator*=(const auto& b) { return *this = *this * b; }

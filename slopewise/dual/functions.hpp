@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "slopewise/dual/dual.hpp"
+#include "slopewise/dual/polygamma.hpp"
 
 namespace slopewise {
 namespace detail {
@@ -43,6 +44,12 @@ T gaussian(const T& a) {
   const T square = a * a;
   if (square > 2 * std::numeric_limits<InnermostOf<T>>::max_exponent) return T(0);
   return exp(-square) * (1 - fma(a, a, -square));
+}
+
+// ψ⁽ᵏ⁾(a + h) ~= ψ⁽ᵏ⁾(a) + ψ⁽ᵏ⁺¹⁾(a) h
+template <class T, int K>
+Dual<T, K> polygamma(int order, const Dual<T, K>& a) {
+  return chain(a, T(polygamma(order, a.value)), T(polygamma(order + 1, a.value)));
 }
 
 // The largest magnitude among the arguments.
@@ -319,6 +326,23 @@ Dual<T, K> erfc(const Dual<T, K>& a) {
   return detail::chain(a, T(erfc(a.value)), T(c * detail::gaussian(a.value)));
 }
 
+// lgamma(a + h) ~= log|Γ(a)| + ψ(a) h.  At 0, −1, −2, … the slope is NaN: it is −inf on one side and +inf on the other.
+template <class T, int K>
+Dual<T, K> lgamma(const Dual<T, K>& a) {
+  using detail::polygamma;
+  using std::lgamma;
+  return detail::chain(a, T(lgamma(a.value)), T(polygamma(0, a.value)));
+}
+
+// tgamma(a + h) ~= Γ(a) + Γ(a) ψ(a) h, with the same choice.
+template <class T, int K>
+Dual<T, K> tgamma(const Dual<T, K>& a) {
+  using detail::polygamma;
+  using std::tgamma;
+  const T value = tgamma(a.value);
+  return detail::chain(a, value, T(value * polygamma(0, a.value)));
+}
+
 // (a + g)^(p + h) ~= a^p + p a^(p−1) g + a^p log(a) h, each term only where a or p is a dual.
 // 0^0 = 1, as in <cmath>. At a = 0: along a the slope is 0 for p = 0 or p > 1, 1 for p = 1, inf for 0 < p < 1; along p
 // it is 0 for p > 0 (0^p is flat there) and −inf for p ≤ 0. For a < 0 the slope along p is NaN; p itself may be a dual,
@@ -447,6 +471,16 @@ D fma(const A& x, const B& y, const C& z) {
   const D rest = detail::along(T(0), b.value, a.tangent, a.value, b.tangent);
   return detail::with_tangents<D::kTangents>(T(fma(a.value, b.value, c.value)),
                                              [&](int k) { return T(rest.tangent[k] + c.tangent[k]); });
+}
+
+// lerp(a + f, b + g, t + h) ~= a + t (b − a) + (1 − t) f + t g + (b − a) h, its value exact at t = 0 and 1.
+template <class A, class B, class C, class D = detail::Promoted<A, B, C>>
+D lerp(const A& x, const B& y, const C& z) {
+  using std::lerp;
+  using T = typename D::Number;
+  const D a(x), b(y), t(z);
+  const D ends = detail::along(T(0), T(1 - t.value), a.tangent, t.value, b.tangent);
+  return detail::chain(t, T(lerp(a.value, b.value, t.value)), T(b.value - a.value)) + ends;
 }
 
 }  // namespace slopewise

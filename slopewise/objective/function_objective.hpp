@@ -22,10 +22,12 @@ std::vector<double> expand_all(const Tangents<double>& tangents);
 }  // namespace detail
 
 // `F` takes std::span<const S> and returns S, for S = double and for Dual.
-template <ScalarFunction F>
+template <class F>
 class FunctionObjective final : public Objective<double> {
  public:
-  FunctionObjective(F function, Index n) : function_(std::move(function)), layout_(ParameterLayout::vector(n)) {}
+  FunctionObjective(F function, Index n) : function_(std::move(function)), layout_(ParameterLayout::vector(n)) {
+    detail::Generic<F>();
+  }
 
   const ParameterLayout& layout() const override { return layout_; }
   double loss(const Parameters<double>& parameters) override {

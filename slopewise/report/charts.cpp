@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "slopewise/report/html.hpp"
+#include "slopewise/report/notation.hpp"
 #include "slopewise/report/resources.hpp"
 
 namespace slopewise {
@@ -37,6 +39,19 @@ void visit_data(Json& spec, const std::function<void(std::string& name)>& visit)
   for (Json& part : spec) visit_data(part, visit);
 }
 
+// Calls visit with every definition of a channel that takes its value from that column.
+void visit_channels(Json& spec, std::string_view column, const std::function<void(Json& channel)>& visit) {
+  if (!spec.is_structured()) return;
+  if (spec.is_object() && spec.contains("field") && spec["field"] == column) visit(spec);
+  for (Json& part : spec) visit_channels(part, column, visit);
+}
+
+Json titles_of(const std::vector<std::string>& columns) {
+  Json titles = Json::array();
+  for (const std::string& column : columns) titles.push_back(column_title(column));
+  return titles;
+}
+
 }  // namespace
 
 bool ChartData::has(std::string_view column) const {
@@ -66,23 +81,47 @@ std::vector<Figures::Figure> Figures::find(const std::string& kind, const std::s
     visit_data(figure.spec, [&](std::string& name) {
       if (const std::size_t star = name.find('*'); star != std::string::npos) name.replace(star, 1, subject);
       std::optional<ChartData> data = source_(name);
-      complete = complete && data && !data->rows.empty();
+      complete = complete && data && (!data->rows.empty() || !figure.data.empty());
       for (const Json& column : figure.data.empty() ? meta.value("needs", Json::array()) : Json::array()) {
         complete = complete && data->has(column.get<std::string>());
       }
-      if (complete) figure.data[name] = {{"columns", data->columns}, {"rows", std::move(data->rows)}};
+      if (!complete) return;
+      figure.data[name] = {
+          {"columns", data->columns}, {"titles", titles_of(data->columns)}, {"rows", std::move(data->rows)}};
     });
-    if (complete) found.push_back(std::move(figure));
+    if (!complete) continue;
+    colour_runs(figure);
+    found.push_back(std::move(figure));
   }
   return found;
 }
 
-std::string Figures::html(const std::string& subject) {
+// Every run has its place in the palette, and those that the figure shows are in its legend.
+void Figures::colour_runs(Figure& figure) const {
+  if (runs_.empty()) return;
+  std::set<std::string> shown;
+  for (const Json& table : figure.data) {
+    const Json& columns = table["columns"];
+    const auto run = std::find(columns.begin(), columns.end(), "run");
+    if (run == columns.end()) continue;
+    for (const Json& row : table["rows"]) shown.insert(row[run - columns.begin()].get<std::string>());
+  }
+  Json entries = Json::array();
+  for (const std::string& run : runs_) {
+    if (shown.contains(run)) entries.push_back(run);
+  }
+  visit_channels(figure.spec, "run", [&](Json& channel) {
+    channel["scale"]["domain"] = runs_;
+    channel["legend"]["values"] = entries;
+  });
+}
+
+std::string Figures::html(std::span<const Figure> figures) {
   std::string html;
   if (!can_draw_charts()) return html;
-  for (Figure& figure : find(subject)) {
-    for (auto& [name, table] : figure.data.items()) {
-      if (!drawn_.contains(name)) drawn_[name] = std::move(table);
+  for (const Figure& figure : figures) {
+    for (const auto& [name, table] : figure.data.items()) {
+      if (!drawn_.contains(name)) drawn_[name] = table;
     }
     const std::string name = escape_html(figure.name);
     html += fmt::format(
@@ -103,10 +142,11 @@ std::string Figures::data_html() const {
 std::string picture_program(const Figures::Figure& figure) {
   // Vega's bundle looks for a module system and, finding none, puts its parts into the global object.
   return fmt::format(
-      "(function(exports, module, define, require) {{\n{}\n}}).call(globalThis);\n{}\nconst spec = {};\nconst tables = "
+      "(function(exports, module, define, require) {{\n{}\n}}).call(globalThis);\n{}\n{}\nconst spec = {};\nconst "
+      "tables = "
       "{};\n{}",
-      resource("web/vega.js"), resource("web/theme.js"), figure.spec.dump(), figure.data.dump(),
-      resource("web/picture.js"));
+      resource("web/vega.js"), resource("web/theme.js"), resource("web/prepare.js"), figure.spec.dump(),
+      figure.data.dump(), resource("web/picture.js"));
 }
 
 }  // namespace slopewise

@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,23 +24,27 @@ struct ChartData {
 using DataSource = std::function<std::optional<ChartData>(const std::string& name)>;
 
 // The charts of what a source holds. A chart says in its `usermeta` what it is `of`, and which columns of its first
-// data it `needs` if not all are sure to be there. Its `description` is the caption, and its data are named.
+// data it `needs` if not all are sure to be there; of its other data none need be. Its `description` is the caption,
+// and its data are named.
 class Figures {
  public:
   struct Figure {
     std::string name;
     nlohmann::ordered_json spec;
-    nlohmann::ordered_json data = nlohmann::ordered_json::object();  // name: {"columns", "rows"}
+    // name: {"columns", "titles" of the columns for people, "rows"}
+    nlohmann::ordered_json data = nlohmann::ordered_json::object();
   };
 
-  explicit Figures(DataSource source) : source_(std::move(source)) {}
+  // `runs`: the values of the column "run" in order, so that a run has one colour in all charts.
+  explicit Figures(DataSource source, std::vector<std::string> runs = {})
+      : source_(std::move(source)), runs_(std::move(runs)) {}
 
   // The charts of that subject whose data are there; else those of "*", with the subject in place of the "*" in their
   // data's names.
   std::vector<Figure> find(const std::string& subject) const;
 
-  // The same as HTML; "" where there is none, or the program was built without Vega-Lite.
-  std::string html(const std::string& subject);
+  // Figures as HTML; "" where there is none, or the program was built without Vega-Lite. A figure may be shown once.
+  std::string html(std::span<const Figure> figures);
   // What the figures in HTML draw, each once however many draw it; it goes to the end of the page.
   std::string data_html() const;
   bool empty() const { return drawn_.empty(); }
@@ -47,7 +52,10 @@ class Figures {
  private:
   std::vector<Figure> find(const std::string& kind, const std::string& subject) const;
 
+  void colour_runs(Figure& figure) const;
+
   DataSource source_;
+  std::vector<std::string> runs_;
   nlohmann::ordered_json drawn_ = nlohmann::ordered_json::object();
 };
 

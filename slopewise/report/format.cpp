@@ -9,24 +9,34 @@
 namespace slopewise {
 namespace {
 
-// `digits` significant digits, and no fewer than the integer part of a number below a million takes.
-std::string with_digits(double x, int digits) {
-  if (x == 0) return "0";  // -0 too
-  const double magnitude = std::abs(x);
-  if (!std::isfinite(x) || magnitude < 1e-4 || magnitude >= 1e15) return fmt::format("{:.{}g}", x, digits);
+// A positive number with `digits` significant digits, and no fewer than its integer part takes below a million.
+std::string magnitude_with_digits(double x, int digits) {
+  if (x < 1e-4 || x >= 1e15) {
+    // "1.235e-07" as "1.235e−7", "1e+15" as "1e15".
+    const std::string text = fmt::format("{:.{}g}", x, digits);
+    const std::size_t e = text.find('e');
+    if (e == std::string::npos) return text;
+    return fmt::format("{}e{}{}", text.substr(0, e), text[e + 1] == '-' ? kMinus : "", std::stoi(text.substr(e + 2)));
+  }
   // The first limit is where rounding to `digits` would need an exponent, the second where "1 M" begins.
-  if (magnitude < std::pow(10, digits) - 0.5 && magnitude < 999999.5) return fmt::format("{:.{}g}", x, digits);
-  if (magnitude < 999999.5) return fmt::format("{:.0f}", x);
+  if (x < std::pow(10, digits) - 0.5 && x < 999999.5) return fmt::format("{:.{}g}", x, digits);
+  if (x < 999999.5) return fmt::format("{:.0f}", x);
   constexpr std::array<char, 3> kPrefixes{'M', 'G', 'T'};
   double scaled = x / 1e6;
   std::size_t prefix = 0;
   // What would round up to 1000 belongs to the next prefix.
   const double limit = 1000 - 0.5 * std::pow(10, 3 - digits);
-  while (std::abs(scaled) >= limit && prefix + 1 < kPrefixes.size()) {
+  while (scaled >= limit && prefix + 1 < kPrefixes.size()) {
     scaled /= 1000;
     ++prefix;
   }
   return fmt::format("{:.{}g} {}", scaled, digits, kPrefixes[prefix]);
+}
+
+std::string with_digits(double x, int digits) {
+  if (x == 0) return "0";  // -0 too
+  if (std::isnan(x)) return "nan";
+  return fmt::format("{}{}", x < 0 ? kMinus : "", std::isinf(x) ? "inf" : magnitude_with_digits(std::abs(x), digits));
 }
 
 constexpr int kDigits = 4;
@@ -56,21 +66,25 @@ std::string format_range(double low, double high) {
 }
 
 std::string format_bytes(std::int64_t bytes) {
-  if (bytes > -1024 && bytes < 1024) return fmt::format("{} B", bytes);
+  // As a double: the least integer has no negative.
+  const double magnitude = std::abs(static_cast<double>(bytes));
+  const std::string_view sign = bytes < 0 ? kMinus : "";
+  if (magnitude < 1024) return fmt::format("{}{} B", sign, magnitude);
   constexpr std::array<const char*, 6> kUnits{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  double scaled = static_cast<double>(bytes) / 1024;
+  double scaled = magnitude / 1024;
   std::size_t unit = 0;
-  while (std::abs(scaled) >= 1023.5 && unit + 1 < kUnits.size()) {
+  while (scaled >= 1023.5 && unit + 1 < kUnits.size()) {
     scaled /= 1024;
     ++unit;
   }
-  return fmt::format("{:.4g} {}", scaled, kUnits[unit]);
+  return fmt::format("{}{:.4g} {}", sign, scaled, kUnits[unit]);
 }
 
 std::string format_seconds(double seconds) {
   if (seconds == 0) return "0 s";
-  if (!std::isfinite(seconds)) return fmt::format("{:g}", seconds);
-  if (seconds < 0) return fmt::format("-{}", format_seconds(-seconds));
+  if (std::isnan(seconds)) return "nan";
+  if (seconds < 0) return fmt::format("{}{}", kMinus, format_seconds(-seconds));
+  if (std::isinf(seconds)) return "inf";
   // Each limit is where rounding would reach the next unit.
   if (seconds < 999.5e-9) return fmt::format("{:.3g} ns", seconds * 1e9);
   if (seconds < 999.5e-6) return fmt::format("{:.3g} µs", seconds * 1e6);

@@ -4,12 +4,14 @@
 
 #include <charconv>
 
+#include "slopewise/report/format.hpp"
 #include "slopewise/report/resources.hpp"
 
 namespace slopewise {
 namespace {
 
 bool starts_with_number(std::string_view cell) {
+  if (cell.starts_with(kMinus)) cell.remove_prefix(kMinus.size());
   double value = 0;
   return std::from_chars(cell.data(), cell.data() + cell.size(), value).ec == std::errc();
 }
@@ -99,6 +101,7 @@ std::string html_page(std::string_view title, std::string_view body, bool charts
     html += resource("web/vega.js");
     html += "</script>\n<script>\n";
     html += resource("web/theme.js");
+    html += resource("web/prepare.js");
     html += resource("web/report.js");
     html += "</script>\n";
   }

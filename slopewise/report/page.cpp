@@ -35,8 +35,12 @@ std::string report_page(std::span<const RunFiles> runs) {
 }
 
 std::string picture_of_chart(std::span<const RunFiles> runs, const std::string& chart) {
+  return picture_among(choose(runs, study_charts, training_charts), chart);
+}
+
+std::string picture_among(std::span<const Figures::Figure> charts, const std::string& chart) {
   std::vector<std::string> names;
-  for (const Figures::Figure& figure : choose(runs, study_charts, training_charts)) {
+  for (const Figures::Figure& figure : charts) {
     if (figure.name == chart) return picture_program(figure);
     names.push_back(figure.name);
   }

@@ -1,4 +1,4 @@
-// report.html: one self-contained page that shows a study, or training runs beside one another.
+// report.html: one self-contained page that shows a study, training runs over one another, or a comparison.
 #pragma once
 
 #include <span>
@@ -13,6 +13,8 @@ namespace slopewise {
 // The page of one study or of any number of training runs. Throws ArgumentError for another mixture, and FileError,
 // naming the directory, for results that lack what their schema promises.
 std::string report_page(std::span<const RunFiles> runs);
+// That of a comparison. Throws FileError as above.
+std::string comparison_page(const ComparisonFiles& comparison);
 
 // The pages that it chooses from.
 std::string study_page(const RunFiles& run);
@@ -21,6 +23,8 @@ std::string training_page(std::span<const RunFiles> runs);
 // A program for node that writes one of the page's charts as SVG to standard output. Throws as report_page does, and
 // ArgumentError, listing the charts that the runs have, for another name.
 std::string picture_of_chart(std::span<const RunFiles> runs, const std::string& chart);
+std::string picture_of_chart(const ComparisonFiles& comparison, const std::string& chart);
+std::string picture_among(std::span<const Figures::Figure> charts, const std::string& chart);
 
 // The page's charts, without HTML.
 std::vector<Figures::Figure> study_charts(const RunFiles& run);

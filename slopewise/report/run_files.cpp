@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <fstream>
+#include <optional>
 
 #include "slopewise/base/error.hpp"
 
@@ -14,6 +16,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kOldStudy = "slopewise.study/1";
 constexpr const char* kStudy = "slopewise.study/2";
 constexpr const char* kTraining = "slopewise.train/1";
+constexpr const char* kComparison = "slopewise.compare/1";
 
 Json read_json(const std::filesystem::path& path) {
   std::ifstream file(path);
@@ -40,6 +43,24 @@ std::vector<Json> read_lines(const std::filesystem::path& path) {
   return lines;
 }
 
+// The directory of a row's first run: the one of the lowest seed.
+std::optional<std::filesystem::path> first_run(const std::filesystem::path& directory, const std::string& row) {
+  const std::string beginning = row + "-seed";
+  std::optional<std::filesystem::path> first;
+  std::uint64_t least = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(beginning) || !std::filesystem::exists(entry.path() / "results.json")) continue;
+    std::uint64_t seed = 0;
+    const char* const end = name.data() + name.size();
+    const auto [rest, error] = std::from_chars(name.data() + beginning.size(), end, seed);
+    if (error != std::errc() || rest != end || (first && least <= seed)) continue;
+    first = entry.path();
+    least = seed;
+  }
+  return first;
+}
+
 }  // namespace
 
 bool RunFiles::is_study() const {
@@ -56,6 +77,28 @@ RunFiles read_run(const std::filesystem::path& directory) {
   }
   run.metrics = read_lines(directory / "metrics.jsonl");
   return run;
+}
+
+bool holds_comparison(const std::filesystem::path& directory) {
+  return std::filesystem::exists(directory / "compare.json");
+}
+
+ComparisonFiles read_comparison(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "compare.json";
+  ComparisonFiles comparison{.directory = directory, .document = read_json(path), .runs = {}};
+  const Json& document = comparison.document;
+  const Json schema = document.is_object() ? document.value("schema", Json()) : Json("nothing");
+  if (schema != kComparison) {
+    throw FileError(fmt::format("{}: expected the schema \"{}\", found {}", path.string(), kComparison, schema.dump()));
+  }
+  for (const Json& row : document.value("rows", Json::array())) {
+    const std::string name = row.is_object() ? row.value("name", "") : "";
+    const auto run = first_run(directory, name);
+    if (!run) continue;
+    comparison.runs.push_back(read_run(*run));
+    comparison.runs.back().results["name"] = name;
+  }
+  return comparison;
 }
 
 }  // namespace slopewise

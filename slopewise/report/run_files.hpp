@@ -1,4 +1,4 @@
-// What a study or a training run leaves in its directory.
+// What a study, a training run or a comparison leaves in its directory.
 #pragma once
 
 #include <filesystem>
@@ -15,9 +15,22 @@ struct RunFiles {
   bool is_study() const;
 };
 
+// What `slopewise compare` leaves.
+struct ComparisonFiles {
+  std::filesystem::path directory;
+  nlohmann::ordered_json document;  // compare.json
+  std::vector<RunFiles> runs;       // the first of each row's, in the order of its rows
+};
+
 // Reads them. A last line of metrics.jsonl that was cut off, as by a process that was killed, is left out. Throws
 // FileError where results.json is missing, where either breaks its format, and for a schema that no report is known
 // for.
 RunFiles read_run(const std::filesystem::path& directory);
+
+// Whether a comparison is in the directory.
+bool holds_comparison(const std::filesystem::path& directory);
+// Reads it. A run that is not there, as after an interruption, leaves no trace but its row. Throws FileError as
+// read_run does.
+ComparisonFiles read_comparison(const std::filesystem::path& directory);
 
 }  // namespace slopewise

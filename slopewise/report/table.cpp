@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/report/format.hpp"
 #include "slopewise/report/text.hpp"
 
 namespace slopewise {
@@ -33,13 +34,16 @@ std::string_view escape(Ink ink) {
   return "";
 }
 
-// A number, alone or with a short unit: "-1.5e-3", "nan", "98 %", "2.46×", "1.86 M", "2 min 3 s".
+// A number, alone or with a short unit: "−1.5e−3", "nan", "98 %", "2.46×", "1.86 M", "2 min 3 s".
 bool is_number(std::string_view cell) {
   if (cell.starts_with('+')) cell.remove_prefix(1);
+  if (cell.starts_with(kMinus)) cell.remove_prefix(kMinus.size());
   double value = 0;
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
   if (error == std::errc::invalid_argument) return false;
-  const int unit = display_width(cell.substr(static_cast<std::size_t>(end - cell.data())));
+  std::string_view rest = cell.substr(static_cast<std::size_t>(end - cell.data()));
+  if (rest.starts_with("e−")) rest.remove_prefix(std::min(rest.find(' '), rest.size()));  // its exponent
+  const int unit = display_width(rest);
   return std::isfinite(value) ? unit <= 8 : unit == 0;  // "info" starts with "inf"
 }
 

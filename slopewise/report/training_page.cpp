@@ -1,41 +1,22 @@
-// The page of training runs: how far each came, and its curves over those of the others.
+// The page of training runs: whether they trained, and how far each came.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 
-#include "slopewise/report/charts.hpp"
 #include "slopewise/report/format.hpp"
-#include "slopewise/report/html.hpp"
+#include "slopewise/report/overlay.hpp"
 #include "slopewise/report/page.hpp"
+#include "slopewise/report/results.hpp"
+#include "slopewise/report/run_tables.hpp"
 
 namespace slopewise {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-// Points of one run's line; of longer runs every so-manyth step is drawn.
-constexpr std::size_t kMostPoints = 300;
-
-double number(const Json& object, const std::string& key) {
-  const Json value = object.value(key, Json());
-  return value.is_number() ? value.get<double>() : kNone;
-}
-
-std::string text(const Json& object, const std::string& key) {
-  const Json value = object.value(key, Json());
-  return value.is_string() ? value.get<std::string>() : value.is_null() ? "" : value.dump();
-}
-
-std::string or_none(double value, std::string (*format)(double)) {
-  return std::isnan(value) ? "–" : format(value);
-}
-
-std::string percent(double share) {
-  return fmt::format("{:.2f} %", 100 * share);
-}
 
 // What a run is called on the page; its directory tells apart runs of one name.
 std::vector<std::string> names(std::span<const RunFiles> runs) {
@@ -49,153 +30,99 @@ std::vector<std::string> names(std::span<const RunFiles> runs) {
   return result;
 }
 
-// One row an object, with the run's name in front; a missing field is null.
-void append(ChartData& data, const std::string& run, const Json& object) {
-  Json row = Json::array({run});
-  for (std::size_t c = 1; c < data.columns.size(); ++c) row.push_back(object.value(data.columns[c], Json()));
-  data.rows.push_back(std::move(row));
-}
-
-ChartData curve(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  ChartData data{.columns = {"run", "step", "epoch", "seconds", "train_loss", "test_loss", "test_error"}};
+// The run of the least test error among those that `belongs` says; none where none has a test error.
+template <class Belongs>
+std::optional<std::size_t> best_of(std::span<const RunFiles> runs, Belongs belongs) {
+  std::optional<std::size_t> best;
   for (std::size_t r = 0; r < runs.size(); ++r) {
-    for (const Json& point : runs[r].results.value("curve", Json::array())) append(data, names[r], point);
+    const double error = number(runs[r].results, "test_error");
+    if (std::isnan(error) || !belongs(runs[r])) continue;
+    if (!best || error < number(runs[*best].results, "test_error")) best = r;
   }
-  return data;
+  return best;
 }
 
-// Calls visit with the run's name and the steps that are drawn.
-template <class Visit>
-void visit_steps(std::span<const RunFiles> runs, const std::vector<std::string>& names, Visit visit) {
-  for (std::size_t r = 0; r < runs.size(); ++r) {
-    const std::size_t stride = runs[r].metrics.size() / kMostPoints + 1;
-    for (std::size_t i = 0; i < runs[r].metrics.size(); i += stride) visit(names[r], runs[r].metrics[i]);
+std::string error_of(const RunFiles& run) {
+  return percent(number(run.results, "test_error"));
+}
+
+// "in 1000 steps and 2.5 s", as far as they are known
+std::string effort(const Json& results) {
+  const double steps = number(results, "steps"), seconds = number(results, "seconds");
+  std::string words;
+  if (!std::isnan(steps)) words += fmt::format(" in {} steps", format_number(steps));
+  if (!std::isnan(seconds)) words += fmt::format("{} {}", words.empty() ? " in" : " and", format_seconds(seconds));
+  return words;
+}
+
+// The loss of the first step and of the end; NaN where it was not recorded.
+std::pair<double, double> losses(const RunFiles& run) {
+  double first = std::numeric_limits<double>::quiet_NaN(), last = first;
+  for (const Json& step : run.metrics) {
+    const double loss = number(step, "loss");
+    if (std::isnan(loss)) continue;
+    if (std::isnan(first)) first = loss;
+    last = loss;
   }
+  const double end = number(run.results, "train_loss");
+  return {first, std::isnan(end) ? last : end};
 }
 
-ChartData metrics(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  ChartData data{.columns = {"run", "step", "epoch", "seconds", "loss", "rate", "step_ms", "slope_rms", "gradient_norm",
-                             "gradient_norm_low", "gradient_norm_high", "snr", "tangent_share", "minibatch_share",
-                             "cosine"}};
-  visit_steps(runs, names, [&](const std::string& run, const Json& step) { append(data, run, step); });
-  return data;
+bool has_trained(const RunFiles& run) {
+  const auto [first, last] = losses(run);
+  return text(run.results, "status") != "diverged" && !(last >= first);
 }
 
-ChartData residual(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  ChartData data{.columns = {"run", "step", "layer", "residual"}};
-  visit_steps(runs, names, [&](const std::string& run, const Json& step) {
-    const Json layers = step.value("residual", Json::object());
-    for (const auto& [layer, share] : layers.items()) {
-      data.rows.push_back(Json::array({run, step.value("step", Json()), layer, share}));
-    }
-  });
-  return data;
-}
+struct Headline {
+  std::string question, answer;
+};
 
-std::string runs_table(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  std::vector<std::vector<std::string>> rows;
-  for (std::size_t r = 0; r < runs.size(); ++r) {
-    const Json& results = runs[r].results;
-    const double bytes = number(results, "peak_bytes");
-    rows.push_back(
-        {escape_html(names[r]), escape_html(text(results, "method")),
-         or_none(number(results, "parameters"), format_number), or_none(number(results, "steps"), format_number),
-         or_none(number(results, "seconds"), format_seconds), or_none(number(results, "train_loss"), format_number),
-         or_none(number(results, "test_loss"), format_number), or_none(number(results, "test_error"), percent),
-         or_none(number(results, "seconds_to_97"), format_seconds),
-         or_none(number(results, "seconds_to_98"), format_seconds),
-         std::isnan(bytes) ? "–" : format_bytes(static_cast<std::int64_t>(bytes)),
-         escape_html(text(results, "status"))});
+// Beside backprop the question is who comes further, else whether training worked.
+Headline headline(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
+  const auto is_backprop = [](const RunFiles& run) { return text(run.results, "method") == "backprop"; };
+  const auto exact = best_of(runs, is_backprop);
+  const auto other = best_of(runs, [&](const RunFiles& run) { return !is_backprop(run); });
+  if (exact && other) {
+    const bool as_well = number(runs[*other].results, "test_error") <= number(runs[*exact].results, "test_error");
+    return {"Does it train as well as backprop?",
+            fmt::format("{}: the best other run, {}, came to a test error of {}{}, {} to {}{}.", as_well ? "Yes" : "No",
+                        names[*other], error_of(runs[*other]), effort(runs[*other].results), names[*exact],
+                        error_of(runs[*exact]), effort(runs[*exact].results))};
   }
-  return html_table("How far each run came", "cards",
-                    {"run", "method", "parameters", "steps", "time", "training loss", "test loss", "test error",
-                     "to 97 %", "to 98 %", "peak memory", "status"},
-                    rows);
-}
-
-std::string data_table(const std::string& name, const ChartData& data, bool open) {
-  std::vector<std::vector<std::string>> rows;
-  for (const Json& row : data.rows) {
-    std::vector<std::string>& cells = rows.emplace_back();
-    for (const Json& cell : row) {
-      cells.push_back(cell.is_number()   ? format_number(cell.get<double>())
-                      : cell.is_string() ? escape_html(cell.get<std::string>())
-                                         : "");
-    }
+  const auto trained = std::count_if(runs.begin(), runs.end(), has_trained);
+  const auto best = best_of(runs, [](const RunFiles&) { return true; });
+  const std::size_t shown = best.value_or(0);
+  const RunFiles& run = runs[shown];
+  const auto [first, last] = losses(run);
+  std::string reached = best ? fmt::format("came to a test error of {}{}", error_of(run), effort(run.results))
+                             : fmt::format("ended{}, with no test error", effort(run.results));
+  if (!std::isnan(first)) reached += fmt::format(", its loss from {} to {}", format_number(first), format_number(last));
+  if (runs.size() == 1) {
+    return {"Did it train?", fmt::format("{}: {} {}.", trained > 0 ? "Yes" : "No", names.front(), reached)};
   }
-  return fmt::format(
-      "<details{}><summary>Data: {} ({} rows)</summary><div class=\"scroll\" tabindex=\"0\">{}</div></details>\n",
-      open ? " open" : "", escape_html(name), rows.size(), html_table(name, "data", data.columns, rows));
-}
-
-// The run of the least test error, in one sentence.
-std::string answer(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  std::size_t best = 0;
-  for (std::size_t r = 1; r < runs.size(); ++r) {
-    if (!(number(runs[best].results, "test_error") <= number(runs[r].results, "test_error"))) best = r;
-  }
-  const Json& results = runs[best].results;
-  return fmt::format("{}{} came to a test error of {} in {} steps and {}.",
-                     runs.size() > 1 ? fmt::format("Best of {} runs: ", runs.size()) : "", names[best],
-                     or_none(number(results, "test_error"), percent), or_none(number(results, "steps"), format_number),
-                     or_none(number(results, "seconds"), format_seconds));
-}
-
-std::string reproduction(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  std::string html = "<section id=\"reproduce\">\n<h2>To reproduce it</h2>\n";
-  for (std::size_t r = 0; r < runs.size(); ++r) {
-    const Json& results = runs[r].results;
-    std::vector<std::pair<std::string, std::string>> facts = {{"command", text(results, "command")},
-                                                              {"slopewise", text(results, "version")},
-                                                              {"seed", text(results, "seed")},
-                                                              {"directory", runs[r].directory.string()}};
-    for (const char* part : {"config", "machine"}) {
-      const Json object = results.value(part, Json::object());
-      for (const auto& entry : object.items()) {
-        if (entry.key() != "slopewise") facts.emplace_back(entry.key(), text(object, entry.key()));
-      }
-    }
-    facts.emplace_back("schema", text(results, "schema"));
-    html += fmt::format("<h3>{}</h3>\n{}", escape_html(names[r]), html_facts(facts));
-  }
-  return html + "</section>\n";
-}
-
-Figures training_figures(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  const std::map<std::string, ChartData> data = {
-      {"curve", curve(runs, names)}, {"metrics", metrics(runs, names)}, {"residual", residual(runs, names)}};
-  return Figures([data](const std::string& name) -> std::optional<ChartData> {
-    const auto found = data.find(name);
-    return found == data.end() ? std::nullopt : std::optional(found->second);
-  });
+  const auto count = static_cast<std::ptrdiff_t>(runs.size());
+  return {"Did they train?", fmt::format("{}: best of {} runs, {} {}.",
+                                         trained == count ? "Yes"
+                                         : trained == 0   ? "No"
+                                                          : fmt::format("{} of them did not", count - trained),
+                                         count, names[shown], reached)};
 }
 
 }  // namespace
 
 std::vector<Figures::Figure> training_charts(std::span<const RunFiles> runs) {
-  return training_figures(runs, names(runs)).find("training");
+  return overlay_charts(runs, names(runs));
 }
 
 std::string training_page(std::span<const RunFiles> runs) {
   const std::vector<std::string> run_names = names(runs);
-  Figures figures = training_figures(runs, run_names);
-  const std::string drawn = figures.html("training");
-  const std::string title = runs.size() == 1 ? run_names.front() : fmt::format("{} training runs", runs.size());
-  std::string body = fmt::format(
-      "<header>\n<h1>{}</h1>\n<p class=\"answer\">{}</p>\n</header>\n<main>\n<section id=\"runs\">\n<h2>How far each "
-      "run "
-      "came</h2>\n<div class=\"scroll\" tabindex=\"0\">{}</div></section>\n",
-      escape_html(title), escape_html(answer(runs, run_names)), runs_table(runs, run_names));
-  if (!can_draw_charts()) {
-    body +=
-        "<p class=\"note\">This program was built without npm and so without Vega-Lite: tables stand in for "
-        "charts.</p>\n";
-  }
-  body += "<noscript><p class=\"note\">Charts need JavaScript. The table below holds the curves.</p></noscript>\n";
-  body += fmt::format("<section id=\"curves\">\n<h2>Curves</h2>\n<div class=\"charts\">\n{}</div>\n{}</section>\n",
-                      drawn, data_table("curve", curve(runs, run_names), drawn.empty()));
-  body += reproduction(runs, run_names) + "</main>\n" + figures.data_html();
-  return html_page("Slopewise: " + title, body, !figures.empty());
+  const Headline head = headline(runs, run_names);
+  return overlay_page({.runs = runs,
+                       .names = run_names,
+                       .title = runs.size() == 1 ? run_names.front() : fmt::format("{} training runs", runs.size()),
+                       .question = head.question,
+                       .answer = head.answer,
+                       .table = runs_table(runs, run_names)});
 }
 
 }  // namespace slopewise

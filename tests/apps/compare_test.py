@@ -58,6 +58,14 @@ class CompareTest(unittest.TestCase):
         self.assertEqual((document["seeds"], document["tuned_rates"], document["left_out"]), (2, 0, []))
         rows = {row["name"]: row for row in document["rows"]}
         self.assertEqual(set(rows), {"backprop", "activities-feedback"} | CONTROLS)
+        report = subprocess.run([SLOPEWISE, "report", "out"], cwd=self.directory, capture_output=True, text=True)
+        self.assertEqual((report.returncode, report.stdout), (0, "Charts: out/report.html\n"), report.stderr)
+        page = (self.out / "report.html").read_text()
+        for text in ("Does any method train as well as backprop?", "frozen (control)", "Options that differ"):
+            self.assertTrue(text in page, text)
+        report = subprocess.run([SLOPEWISE, "report", "out", "out"], cwd=self.directory, capture_output=True, text=True)
+        self.assertEqual(report.returncode, 2)
+        self.assertIn("expected a comparison alone", report.stderr)
         self.assertEqual({name for name, row in rows.items() if row["control"]}, CONTROLS)
         errors = [row["test_error"] for row in document["rows"]]
         self.assertEqual(errors, sorted(errors))

@@ -30,3 +30,30 @@ export function writeTrainingRun(directory, {name, decay, withPrior}) {
     test_error: last.test_error, seconds_to_97: null, seconds_to_98: null, peak_bytes: 12345678, curve,
   }));
 }
+
+// A run in which everything that stands on a logarithmic axis was 0, negative or missing at times. `lines` of steps; a run
+// that was cut off has none, or one.
+export function writeOddRun(directory, {name, lines = 40}) {
+  const odd = (step, value) => [value, 0, -value, null][step % 4];
+  const metrics = Array.from({length: lines}, (_, step) => ({
+    step, epoch: 0, seconds: 0.01 * (step + 1), loss: odd(step, 2 / (step + 1)), rate: 1e-3, step_ms: 1,
+    slope_rms: odd(step, 1 / (step + 1)), gradient_norm: 1, gradient_norm_low: 0, gradient_norm_high: 2,
+    snr: odd(step, 1e-4 / (step + 1)), residual: {h1: odd(step, 0.5), h2: 0.5},
+  }));
+  const curve = metrics.filter(({step}) => step % 5 === 0).map(({step, seconds}) => ({
+    step: step + 1, epoch: 0, seconds, train_loss: 1, test_loss: odd(step, 1), test_error: Math.max(0, 0.1 - 0.01 * step),
+  }));
+  mkdirSync(directory, {recursive: true});
+  writeFileSync(join(directory, 'metrics.jsonl'), metrics.map((line) => JSON.stringify(line) + '\n').join(''));
+  writeFileSync(join(directory, 'results.json'), JSON.stringify({
+    schema: 'slopewise.train/1', version: '0.1.0', command: `slopewise train ${name}`, seed: 1,
+    config: {batch: 64, 'a rather long option': name}, name, method: 'forward', parameters: 100, status: 'finished', steps: lines,
+    seconds: 1, train_loss: 0, test_loss: 0, test_error: 0, curve,
+  }));
+}
+
+// The study with every number of every series on a logarithmic axis turned: by `change` of value, row and column's name.
+export function changedStudy(results, change) {
+  return {...results, claims: results.claims.map((claim) => ({...claim, series: claim.series.map((series) => ({...series,
+    rows: series.rows.map((row, r) => row.map((value, c) => change(value, r, series.columns[c])))}))}))};
+}

@@ -40,6 +40,7 @@ static_assert(polynomial(D1::variable(2)).kTangents == 1);
 static_assert(sizeof(Dual<float, 7>) == 8 * sizeof(float), "no padding");
 static_assert(std::is_trivially_copyable_v<D2>);
 static_assert(!std::convertible_to<D1, double>, "a dual must not lose its tangents silently");
+static_assert(static_cast<double>(D1(2.5, 1.0)) == 2.5 && static_cast<int>(DD(D1(2.5))) == 2, "but may be asked to");
 
 // What does not vary has no slope, be it beside an infinity or over a zero; what does vary keeps its own.
 TEST(Dual, AZeroTangentAddsNothing) {

@@ -78,7 +78,8 @@ TEST(Html, FactsWithoutAValueAreLeftOut) {
 
 TEST(StudyPage, AnswersTheQuestionFromTheFigures) {
   const std::string page = report_page(std::vector{study(Json::array({claim("snr-scaling", networks())}))});
-  EXPECT_THAT(page, HasSubstr("As noisy as the note says: its signal-to-noise ratio goes as n to the power -0.998"));
+  EXPECT_THAT(page, HasSubstr("<p class=\"answer\">Undecided by this run"));
+  EXPECT_THAT(page, HasSubstr("its signal-to-noise ratio goes as n to the power −0.998, as the note says"));
   EXPECT_THAT(page, HasSubstr("1 of the 1 claims measured hold"));
   EXPECT_THAT(page, HasSubstr("a &lt; b &amp; c"));
   EXPECT_THAT(page, HasSubstr("<dd>a &lt; processor</dd>"));
@@ -89,8 +90,48 @@ TEST(StudyPage, AClaimThatFailsIsNotSaidToHold) {
   Json failed = claim("snr-scaling", networks());
   failed["verdict"] = "fails";
   const std::string page = study_page(study(Json::array({failed})));
-  EXPECT_THAT(page, HasSubstr("Not as the note says: "));
+  EXPECT_THAT(page, HasSubstr("not as the note says"));
   EXPECT_THAT(page, HasSubstr("0 of the 1 claims measured hold, 1 not at all"));
+}
+
+// The claim whose times answer the question, with ratios at the least and the largest network.
+Json crossover(const char* verdict, double least, double most) {
+  Json result = claim("crossover", Json::array());
+  result["verdict"] = verdict;
+  Json rows = Json::array(), remedied = Json::array();
+  rows.push_back({6370, least});
+  rows.push_back({203530, most});
+  remedied.push_back({203530, 1.5});
+  result["series"] =
+      Json::array({{{"name", "time to half the initial loss"}, {"columns", {"n", "wall-time ratio"}}, {"rows", rows}},
+                   {{"name", "with a learned prior"}, {"columns", {"n", "wall-time ratio"}}, {"rows", remedied}}});
+  return result;
+}
+
+TEST(StudyPage, AnswersYesNoOrWhenFromTheTimes) {
+  const auto answer = [](const Json& claim) { return study_page(study(Json::array({claim}))); };
+  EXPECT_THAT(
+      answer(crossover("holds", 12, 44)),
+      HasSubstr("<p class=\"answer\">Yes, at every size tested: with 6370 to 203530 parameters it took 12 to 44 "
+                "times as long as with backprop to come to half the initial loss, 1.5 times with a learned "
+                "prior.</p>"));
+  EXPECT_THAT(answer(crossover("holds", 0.5, 3)), HasSubstr("<p class=\"answer\">When the network is large: "));
+  EXPECT_THAT(answer(crossover("fails", 0.2, 0.5)), HasSubstr("<p class=\"answer\">No: "));
+  EXPECT_THAT(answer(crossover("undecided", 0.5, 1.1)), HasSubstr("<p class=\"answer\">Undecided: "));
+}
+
+TEST(StudyPage, DefinesItsWords) {
+  const std::string page = study_page(study(Json::array({claim("snr-scaling", networks())})));
+  EXPECT_LT(page.find("<dfn>forward gradient</dfn>"), page.find("id=\"claims\""));
+  EXPECT_LT(page.find("id=\"snr-scaling\""), page.find("id=\"glossary\""));
+}
+
+TEST(StudyPage, PrintsFormulasAndNumbersAsOnPaper) {
+  Json result = claim("minibatch", Json::array());
+  result["condition"] = "E|grad_B|^2 is -1.5e-07 from -1";
+  const std::string page = study_page(study(Json::array({result})));
+  EXPECT_THAT(page, HasSubstr("predicted −1, measured −0.998, interval [−1.02, −0.97]"));
+  EXPECT_THAT(page, HasSubstr("E‖∇ₘ‖² is −1.5e−7 from −1"));
 }
 
 TEST(StudyPage, ShowsRangesAndWhatCouldNotBeDecided) {
@@ -148,7 +189,84 @@ TEST(StudyPage, NamesRowsByTheirLabels) {
 
 TEST(TrainingPage, NamesTheBestRun) {
   const std::string page = report_page(std::vector{training("forward", 0.09), training("local", 0.016)});
-  EXPECT_THAT(page, HasSubstr("Best of 2 runs: local came to a test error of 1.60 % in 1000 steps and 2.5 s."));
+  EXPECT_THAT(page, HasSubstr("<h1>Did they train?</h1>"));
+  EXPECT_THAT(page,
+              HasSubstr("Yes: best of 2 runs, local came to a test error of 1.60 % in 1000 steps and 2.5 s, its loss "
+                        "from 2.3 to 2.2."));
+}
+
+TEST(TrainingPage, AnswersForOneRun) {
+  RunFiles run = training("local", 0.016);
+  EXPECT_THAT(training_page(std::vector{run}), HasSubstr("<p class=\"answer\">Yes: local came to"));
+  run.results["status"] = "diverged";
+  EXPECT_THAT(training_page(std::vector{run}), HasSubstr("<p class=\"answer\">No: local came to"));
+}
+
+TEST(TrainingPage, HoldsRunsAgainstBackprop) {
+  std::vector<RunFiles> runs{training("local", 0.016), training("exact", 0.02)};
+  runs[1].results["method"] = "backprop";
+  const std::string page = training_page(runs);
+  EXPECT_THAT(page, HasSubstr("<h1>Does it train as well as backprop?</h1>"));
+  EXPECT_THAT(page, HasSubstr("Yes: the best other run, local, came to a test error of 1.60 %"));
+  runs[0].results["test_error"] = 0.03;
+  EXPECT_THAT(training_page(runs), HasSubstr("<p class=\"answer\">No: the best other run"));
+}
+
+TEST(TrainingPage, ShowsOptionsInWhichRunsDiffer) {
+  std::vector<RunFiles> runs{training("one", 0.02), training("two", 0.03)};
+  runs[0].results["config"] = {{"batch", 64}, {"rate", "0.1"}, {"out", "runs/one"}};
+  runs[1].results["config"] = {{"batch", 64}, {"rate", "0.2"}, {"out", "runs/two"}, {"momentum", "0.9"}};
+  const std::string page = training_page(runs);
+  EXPECT_THAT(page,
+              HasSubstr("<td data-column=\"option\">rate</td><td data-column=\"one\" class=\"number\">0.1</td><td "
+                        "data-column=\"two\" class=\"number\">0.2</td>"));
+  EXPECT_THAT(page, HasSubstr("<td data-column=\"option\">momentum</td><td data-column=\"one\">–</td>"));
+  EXPECT_THAT(page, HasSubstr("<summary>Options that all runs share (1)</summary>"));
+  EXPECT_THAT(page, Not(HasSubstr("<td data-column=\"option\">batch</td>")));
+  EXPECT_THAT(page, Not(HasSubstr("<td data-column=\"option\">out</td>")));
+}
+
+TEST(TrainingPage, GivesARunOneColourInAllCharts) {
+  if (!can_draw_charts()) GTEST_SKIP() << "built without npm";
+  std::vector<RunFiles> runs{training("one", 0.02), training("two", 0.03)};
+  runs[0].metrics.clear();
+  for (const Figures::Figure& chart : training_charts(runs)) {
+    const Json spec = chart.spec;
+    const Json color = spec["encoding"]["color"];
+    EXPECT_EQ(color["scale"]["domain"], Json({"one", "two"})) << chart.name;
+    EXPECT_EQ(color["legend"]["values"], chart.data.contains("metrics") && !chart.data.contains("curve")
+                                             ? Json::array({"two"})
+                                             : Json({"one", "two"}))
+        << chart.name;
+  }
+}
+
+TEST(ComparisonPage, RanksAndAnswers) {
+  const auto row = [](const char* name, const char* method, double error, double spread) {
+    return Json{{"name", name},     {"method", method}, {"control", false}, {"test_error", error},
+                {"spread", spread}, {"rate", "auto"},   {"note", ""},       {"cosine", {0.1, -0.2, nullptr}}};
+  };
+  ComparisonFiles comparison{.directory = "runs/compare",
+                             .document = {{"schema", "slopewise.compare/1"},
+                                          {"model", "mlp"},
+                                          {"data", "mnist"},
+                                          {"seeds", 3},
+                                          {"rows", Json::array({row("local", "local", 0.02, 0.001),
+                                                                row("backprop", "backprop", 0.03, 0.001)})}},
+                             .runs = {training("local", 0.02), training("backprop", 0.03)}};
+  EXPECT_THAT(
+      comparison_page(comparison),
+      HasSubstr("Yes: the best of the others, local, came to a test error of 2.00 ± 0.10 %, backprop to 3.00 ± 0.10 "
+                "%."));
+  EXPECT_THAT(comparison_page(comparison), HasSubstr("0.1, −0.2, –"));
+  comparison.document["rows"][0]["test_error"] = 0.0305;
+  EXPECT_THAT(comparison_page(comparison), HasSubstr("Within the spread of the seeds: "));
+  comparison.document["rows"][0]["test_error"] = 0.04;
+  EXPECT_THAT(comparison_page(comparison), HasSubstr("<p class=\"answer\">No: "));
+  comparison.document["rows"][0]["control"] = true;
+  EXPECT_THAT(comparison_page(comparison), HasSubstr("<p class=\"answer\">Undecided: "));
+  comparison.document.erase("rows");
+  EXPECT_THROW(comparison_page(comparison), FileError);
 }
 
 TEST(TrainingPage, LeavesOutChartsOfWhatWasNotRecorded) {
@@ -181,7 +299,7 @@ TEST(Picture, IsAProgramWithTheChartAndItsData) {
   const std::vector<RunFiles> runs{study(Json::array({claim("snr-scaling", networks())}))};
   const std::string program = picture_of_chart(runs, "snr-scaling");
   EXPECT_THAT(program, HasSubstr("const tables = {\"snr-scaling/networks\":{\"columns\":[\"n\","));
-  EXPECT_THAT(program, HasSubstr("view.toSVG()"));
+  EXPECT_THAT(program, HasSubstr(".toSVG()"));
 }
 
 TEST(Picture, OfAChartThatIsNotThereNamesThoseThatAre) {
@@ -228,6 +346,23 @@ TEST_F(RunDirectory, ReadsResultsAndMetrics) {
   }
   ASSERT_EQ(run.metrics.size(), 2u);  // the third line was cut off
   EXPECT_EQ(run.metrics[1]["step"], 1);
+}
+
+TEST_F(RunDirectory, ReadsAComparisonWithTheFirstRunOfEachRow) {
+  EXPECT_FALSE(holds_comparison(directory_));
+  write("compare.json",
+        R"({"schema": "slopewise.compare/1", "rows": [{"name": "b"}, {"name": "a"}, {"name": "gone"}]})");
+  for (const char* run : {"a-seed10", "a-seed9", "b-seed1", "a-seedling"}) {
+    std::filesystem::create_directories(directory_ / run);
+    write(std::string(run) + "/results.json", R"({"schema": "slopewise.train/1"})");
+  }
+  EXPECT_TRUE(holds_comparison(directory_));
+  const ComparisonFiles comparison = read_comparison(directory_);
+  ASSERT_EQ(comparison.runs.size(), 2u);
+  EXPECT_EQ(comparison.runs[0].results["name"], "b");
+  EXPECT_EQ(comparison.runs[1].directory, directory_ / "a-seed9");
+  write("compare.json", R"({"schema": "slopewise.compare/9"})");
+  EXPECT_THROW(read_comparison(directory_), FileError);
 }
 
 TEST_F(RunDirectory, RefusesWhatIsNotARun) {

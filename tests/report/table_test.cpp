@@ -26,12 +26,12 @@ TEST(Table, AlignsNumbersRightAndTextLeft) {
 TEST(Table, WordsThatBeginLikeNumbersAreText) {
   Table table({"a value", "b value"});
   table.add_row({"info", "nan"});
-  table.add_row({"1", "-1e-3"});
+  table.add_row({"1", "−1e−3"});
   EXPECT_EQ(table.to_string(),
             "a value  b value\n"
             "───────  ───────\n"
             "info         nan\n"
-            "1          -1e-3\n");
+            "1          −1e−3\n");
 }
 
 TEST(Table, WrapsTheWidestColumns) {

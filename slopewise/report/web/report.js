@@ -7,8 +7,8 @@
   function theme() {
     const style = getComputedStyle(document.documentElement);
     const value = (name) => style.getPropertyValue(name).trim();
-    return chartTheme({paper: value('--paper'), ink: value('--ink'), line: value('--line'),
-      marks: value('--marks').split(/\s*,\s*/), narrow: narrow.matches});
+    return {paper: value('--paper'), ink: value('--ink'), line: value('--line'),
+      marks: value('--marks').split(/\s*,\s*/)};
   }
 
   function dataNames(spec) {
@@ -17,7 +17,11 @@
     return [...new Set([...own, ...Object.values(spec).flatMap(dataNames)])];
   }
 
-  const format = (value) => typeof value === 'number' && !Number.isInteger(value) ? value.toPrecision(5) : `${value}`;
+  const format = (value) => typeof value === 'number' ? formatNumber(value) : `${value}`;
+  const titles = Object.assign({}, ...Object.values(tables).map(({columns, titles}) =>
+    Object.fromEntries(columns.map((column, i) => [column, titles[i]]))));
+  // What was measured: not what the drawing alone uses, nor what is missing.
+  const shown = (row) => Object.entries(row).filter(([key, value]) => value !== null && !key.endsWith(kDrawn));
   const quote = (cell) => /[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
   const csv = ({columns, rows}) =>
     [columns, ...rows].map((row) => row.map((cell) => quote(cell === null ? '' : `${cell}`)).join(',')).join('\n') + '\n';
@@ -67,10 +71,13 @@
       await new Promise((go) => setTimeout(go));  // the page can be read and scrolled meanwhile
       if (own !== latest) return;  // a later change draws them all again
       views.get(figure)?.finalize();
-      const {view} = await vegaEmbed(figure.querySelector('.drawing'), structuredClone(spec), {
-        actions: false, renderer: 'svg', config: theme(), tooltip: {formatTooltip: (value, sanitize) =>
-          typeof value !== 'object' ? sanitize(format(value)) : '<table>' + Object.entries(value).map(([key, each]) =>
-            `<tr><td class="key">${sanitize(key)}</td><td>${sanitize(format(each))}</td></tr>`).join('') + '</table>'},
+      const drawing = figure.querySelector('.drawing');
+      const prepared = await prepareChart(spec, theme(), drawing.clientWidth);
+      if (own !== latest) return;
+      const {view} = await vegaEmbed(drawing, prepared.spec, {
+        actions: false, renderer: 'svg', config: prepared.config, tooltip: {formatTooltip: (value, sanitize) =>
+          typeof value !== 'object' ? sanitize(format(value)) : '<table>' + shown(value).map(([key, each]) =>
+            `<tr><td class="key">${sanitize(titles[key] ?? key)}</td><td>${sanitize(format(each))}</td></tr>`).join('') + '</table>'},
       });
       if (own !== latest) return view.finalize();
       views.set(figure, view);

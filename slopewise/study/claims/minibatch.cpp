@@ -85,7 +85,8 @@ ClaimResult measure_minibatch(StudyContext& context) {
   result.series.push_back(factors(context, full, indices, start));
   const std::vector<std::vector<double>>& rows = result.series[0].rows;
   result.condition = fmt::format(
-      "mini-batches of {} from {}; tr C / ‖∇‖² = {:.3f}; what multiplies the slowdown, E‖∇_B‖²/‖∇‖², goes from {:.2f} "
+      "mini-batches of {} from {}; tr C / ‖∇‖² = {:.3f}; what multiplies the slowdown, E‖∇ₘ‖²/‖∇‖² with ∇ₘ the "
+      "gradient of a mini-batch, goes from {:.2f} "
       "to {:.2f} as the loss falls to {:.2f} of its initial value",
       kMiniBatch, indices.size(), covariance / square, rows.front()[1], rows.back()[1], rows.back()[0]);
   return result;

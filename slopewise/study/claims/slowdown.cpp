@@ -1,6 +1,6 @@
 // Steps with one forward gradient over steps with the exact one, each at its best rate. As the noise is n times the
 // signal one may expect n times as many; on a quadratic it is (tr H + 2λ)/λ, n + 2 where curvature is the same in all
-// directions, and mini-batches multiply it by about E‖∇_B‖²/‖∇‖².
+// directions, and mini-batches multiply it by about E‖∇ₘ‖²/‖∇‖².
 #include <fmt/format.h>
 
 #include <cmath>
@@ -101,13 +101,13 @@ ClaimResult measure_slowdown(StudyContext& context) {
   const auto add = [&](const std::string& label, const Ratio& found, double of_a_quadratic) {
     series.rows.push_back({found.value, found.interval.low, found.interval.high, of_a_quadratic});
     series.labels.push_back(label);
-    return fmt::format("in {} {:.0f} ({:.0f} to {:.0f}) times the steps, {} {:.0f}", label, found.value,
-                       found.interval.low, found.interval.high, beside(found.interval, of_a_quadratic), of_a_quadratic);
+    return fmt::format("{:.0f} times the steps ({:.0f} to {:.0f}) with {}, {} {:.0f}", found.value, found.interval.low,
+                       found.interval.high, label, beside(found.interval, of_a_quadratic), of_a_quadratic);
   };
   result.condition = fmt::format(
       "n + 2 times on a quadratic of the same curvature in all n = {} directions: there it is {:.1f} ({:.1f} to "
       "{:.1f}); the network takes, beside the (tr H + 2λ)/λ of a quadratic with its curvature at the start, {}",
-      kBowlSize, bowl.value, in_a_bowl.low, in_a_bowl.high, add("full batch", slowdown, curvature.slowdown()));
+      kBowlSize, bowl.value, in_a_bowl.low, in_a_bowl.high, add("the full batch", slowdown, curvature.slowdown()));
   if (!context.options().quick) {  // some ten thousand steps
     Parameters<float> halfway = full.parameters();
     const DescentStep down = exact_descent(full);
@@ -124,7 +124,7 @@ ClaimResult measure_slowdown(StudyContext& context) {
     });
     if (std::isfinite(parts.steps)) {
       result.condition +=
-          fmt::format(", and {}, that times the {:.1f} of E‖∇_B‖²/‖∇‖² on the way",
+          fmt::format(", and {}, that times the {:.1f} of E‖∇ₘ‖²/‖∇‖² on the way",
                       add(fmt::format("mini-batches of {}", kSlowdownBatch),
                           steps_ratio(parts, exact.steps, kObservedConfidence), factor * curvature.slowdown()),
                       factor);
