@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -27,58 +26,57 @@ constexpr std::uint64_t kDigitsSeed = 1;
 
 }  // namespace
 
-void add_run_options(CLI::App& command, RunOptions& options) {
+void add_run_options(Settings& settings, RunOptions& options) {
   // Files hold the seed as an int64.
-  command.add_option("--seed", options.seed, "Seed of everything random; the same seed gives the same bits")
-      ->type_name("N")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{INT64_MAX}))
-      ->capture_default_str();
-  command.add_option("--threads", options.threads, "Threads; they change the time, not the results [all cores]")
-      ->type_name("N")
-      ->check(CLI::Range(1, kMostThreads));
-  command.add_flag("-q,--quiet", options.quiet, "Print nothing but errors");
+  settings.add("seed", options.seed, whole(0, INT64_MAX),
+               "Seed of everything random; the same seed gives the same bits", {.part = Part::kShared});
+  settings.add("threads", options.threads, whole(1, kMostThreads), "Threads; they change the time, not the results",
+               {.otherwise = "all cores", .resumable = true, .part = Part::kShared});
+  settings.flag("quiet", options.quiet, "Print nothing but errors",
+                {.letter = 'q', .resumable = true, .part = Part::kShared});
 }
 
 void apply(const RunOptions& options) {
   if (options.threads > 0) set_thread_count(options.threads);
 }
 
-void add_common_options(CLI::App& app, CommonOptions& options) {
-  const std::vector<CLI::App*> verbs = app.get_subcommands({});
-  for (CLI::App* verb : verbs) add_common_options(*verb, options);
-  if (!verbs.empty() || app.get_allow_extras()) return;
-  app.add_option("--config", options.config, "Take options that are not given here from a TOML file")
-      ->type_name("FILE")
-      ->configurable(false);
-  app.add_option("--color", options.colour, "Whether to colour what is printed")
-      ->type_name("WHEN")
-      ->check(one_of({"auto", "always", "never"}))
-      ->capture_default_str()
-      ->configurable(false);
+namespace {
+
+void add_common_options(Verb& verb, CommonOptions& options, const std::string& path) {
+  verb.path = path;
+  for (Verb& each : verb.verbs) add_common_options(each, options, path + " " + each.name());
+  Settings& settings = verb.settings;
+  settings.begin("");
+  if (verb.verbs.empty() && !verb.rest) {
+    settings.add("config", options.config, text("FILE"), "Take options that are not given here from a TOML file",
+                 {.in_files = false});
+    settings.add("color", options.colour, one_of({"auto", "always", "never"}), "Whether to colour what is printed",
+                 {.in_files = false, .resumable = true});
+  }
+  settings.flag("help", options.asks, "Print this and exit", {.letter = 'h', .in_files = false});
+  const bool more = std::ranges::any_of(settings.all(), [](const Setting& each) { return each.traits.rare; });
+  settings.flag("help-all", options.asks, "Print all options and exit", {.hidden = !more, .in_files = false});
 }
 
-void apply(const CommonOptions& options, CLI::App& command) {
-  if (!options.config.empty()) apply_config(command, read_text(options.config), options.config);
+}  // namespace
+
+void add_common_options(Verb& program, CommonOptions& options) {
+  add_common_options(program, options, program.name());
+  program.settings.flag("version", options.asks, "Print the version and what it runs on, then exit",
+                        {.letter = 'v', .in_files = false});
+}
+
+void apply(const CommonOptions& options, Settings& settings) {
+  if (!options.config.empty()) apply_config(settings, read_text(options.config), options.config);
   set_colour(options.colour == "always"  ? ColourMode::kAlways
              : options.colour == "never" ? ColourMode::kNever
                                          : ColourMode::kAuto);
 }
 
-CLI::Validator one_of(std::vector<std::string> names) {
-  const std::string list = fmt::format("{{{}}}", fmt::join(names, ","));
-  return CLI::Validator(
-      [names = std::move(names)](const std::string& word) {
-        if (std::find(names.begin(), names.end(), word) != names.end()) return std::string();
-        return fmt::format("expected one of {}, found {}{}", fmt::join(names, ", "), word, suggestion(word, names));
-      },
-      list);
-}
-
-void add_data_options(CLI::App& command, DataOptions& options) {
-  command
-      .add_option("--data", options.directory,
-                  "Directory of images in IDX, CIFAR-10, NumPy or CSV files, or an .npz file [built-in digits]")
-      ->type_name("PATH");
+void add_data_options(Settings& settings, DataOptions& options, SettingTraits traits) {
+  traits.otherwise = "built-in digits";
+  settings.add("data", options.directory, text("PATH"),
+               "Directory of images in IDX, CIFAR-10, NumPy or CSV files, or an .npz file", traits);
 }
 
 DataSplit load_data(const DataOptions& options) {
@@ -86,40 +84,31 @@ DataSplit load_data(const DataOptions& options) {
   return load_dataset(options.directory);
 }
 
-CLI::Option* add_storage_option(CLI::App& command, TangentStorage& storage) {
-  static const std::map<std::string, TangentStorage> names = {
+Setting& add_storage_option(Settings& settings, TangentStorage& storage, SettingTraits traits) {
+  static const std::map<std::string, TangentStorage> kNames = {
       {"auto", TangentStorage::kAuto}, {"stored", TangentStorage::kStored}, {"drawn", TangentStorage::kDrawn}};
-  return command
-      .add_option(
-          "--tangent-storage", storage,
-          "Dense tangents: stored, drawn again wherever they are needed, or auto: whichever is quicker and fits")
-      ->type_name("NAME")
-      ->transform(CLI::CheckedTransformer(names).description("{auto,stored,drawn}"))
-      ->default_str("auto");
+  const auto read = [&storage] {
+    return Value(std::ranges::find(kNames, storage, [](const auto& entry) { return entry.second; })->first);
+  };
+  return settings.add(
+      "tangent-storage", read, [&storage](const Value& name) { storage = kNames.at(name.get<std::string>()); },
+      one_of({"auto", "stored", "drawn"}),
+      "Dense tangents: stored, drawn again wherever they are needed, or auto, whichever is quicker and fits", traits);
+}
+
+std::string shell_word(const std::string& word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
 }
 
 std::string command_line() {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%";
   std::ifstream words("/proc/self/cmdline", std::ios::binary);
   std::string line, word;
-  while (std::getline(words, word, '\0')) {
-    if (line.empty()) {
-      line = "slopewise";
-    } else if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) {
-      line += " " + word;
-    } else {
-      line += " '";
-      for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
-      line += "'";
-    }
-  }
+  while (std::getline(words, word, '\0')) line = line.empty() ? "slopewise" : line + " " + shell_word(word);
   return line;
-}
-
-void require_unused_unless(bool holds, const CLI::Option& option, const std::string& condition) {
-  if (option.count() > 0 && !holds) {
-    throw ArgumentError(fmt::format("{}: expected only with {}", option.get_name(), condition));
-  }
 }
 
 }  // namespace slopewise

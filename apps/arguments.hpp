@@ -5,14 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "apps/verb.hpp"
 #include "slopewise/data/dataset.hpp"
 #include "slopewise/estimate/estimator.hpp"
-
-namespace CLI {
-class App;
-class Option;
-class Validator;
-}  // namespace CLI
 
 namespace slopewise {
 
@@ -23,7 +18,7 @@ struct RunOptions {
 };
 
 // Adds --seed, --threads and --quiet.
-void add_run_options(CLI::App& command, RunOptions& options);
+void add_run_options(Settings& settings, RunOptions& options);
 // Sets the number of threads.
 void apply(const RunOptions& options);
 
@@ -31,32 +26,31 @@ void apply(const RunOptions& options);
 struct CommonOptions {
   std::string config;  // file; empty: none
   std::string colour = "auto";
+  bool asks = false;  // for help or the version, which end the parsing
 };
 
-// Adds --config and --color to every verb that has no verbs of its own and passes nothing on to another.
-void add_common_options(CLI::App& app, CommonOptions& options);
-// Sets the options of `command` that the command line left alone as its --config says, and whether to colour.
-void apply(const CommonOptions& options, CLI::App& command);
-
-// Accepts one of the names. Unlike CLI::IsMember it suggests the nearest one for another.
-CLI::Validator one_of(std::vector<std::string> names);
+// Gives every verb its path and --help, and those that have no verbs of their own and pass nothing on to another
+// --config and --color.
+void add_common_options(Verb& program, CommonOptions& options);
+// Sets the options that the command line left alone as its --config says, and whether to colour.
+void apply(const CommonOptions& options, Settings& settings);
 
 struct DataOptions {
   std::string directory;  // or an .npz file; empty: the built-in digits
 };
 
-// Adds --data.
-void add_data_options(CLI::App& command, DataOptions& options);
+// Adds --data; a verb that is about it takes it as its argument.
+void add_data_options(Settings& settings, DataOptions& options, SettingTraits traits = {});
 // Throws FileError where load_dataset does.
 DataSplit load_data(const DataOptions& options);
 
 // Adds --tangent-storage.
-CLI::Option* add_storage_option(CLI::App& command, TangentStorage& storage);
+Setting& add_storage_option(Settings& settings, TangentStorage& storage, SettingTraits traits = {});
+
+// The word as a shell takes it: quoted where it needs to be.
+std::string shell_word(const std::string& word);
 
 // The words this program was called with, quoted where a shell would need it: what results.json calls `command`.
 std::string command_line();
-
-// Throws ArgumentError if the option was given although it only means something with `condition`, "--model mlp".
-void require_unused_unless(bool holds, const CLI::Option& option, const std::string& condition);
 
 }  // namespace slopewise

@@ -1,7 +1,6 @@
 // `slopewise bench`: what a training step costs, beside its opponents, measured in turn on this machine.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -92,7 +91,7 @@ ComparisonOptions compare_options(const Options& options) {
   return how;
 }
 
-int run(const Options& options, const CLI::App& command) {
+int run(const Options& options, const Settings& settings) {
   for (const auto& [name, value] :
        {std::pair("--precision", options.precision), {"--tangent-precision", options.tangent_precision}}) {
     if (value != "float32" && !has_bfloat16())
@@ -108,7 +107,7 @@ int run(const Options& options, const CLI::App& command) {
   const std::filesystem::path directory = options.out;
   if (!options.out.empty()) {
     ensure_writable_directory(directory);
-    write_config(directory, command, ConfigPart::kGiven);
+    write_config(directory, settings, ConfigPart::kGiven);
   }
   if (!options.no_memory) require_peak_of_memory();
   const std::vector<std::string> warnings =
@@ -174,81 +173,58 @@ int run(const Options& options, const CLI::App& command) {
 
 }  // namespace
 
-Verb add_bench(CLI::App& app) {
+Verb bench_verb() {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = *app.add_subcommand(
-      "bench", "Time a training step, and measure its memory, beside inference, backprop and peers");
-  const auto list = [&](const char* name, auto& values, const char* what) {
-    return command.add_option(name, values, what)->delimiter(',')->allow_extra_args(false)->capture_default_str();
+  Verb verb{.settings = Settings("bench"),
+            .summary = "Time a training step, and measure its memory, beside inference, backprop and peers"};
+  Settings& settings = verb.settings;
+  settings.begin("What is measured");
+  settings.add("model", options->models, one_of(network_names()),
+               "Networks: 784-1024-1024-10, 784-256-10, 784-10, PyTorch's MNIST example, 64 hidden layers of 512");
+  settings.add("batch", options->batches, whole(1, 65536), "Examples in a step");
+  settings.add("threads", options->threads, whole(1, 1024), "Threads");
+  settings.add("tangents", options->tangents, whole(1, 1024, "K"), "Tangents of a step that has them");
+  settings.add("steps", options->steps, one_of(step_names()), "Steps to measure");
+  settings.add("precision", options->precision, one_of({"float32", "bf16", "both"}),
+               "Precision of the factors of all products with weights", {.rare = true});
+  settings.add("tangent-precision", options->tangent_precision, one_of({"float32", "bf16", "both"}),
+               "The same of those that carry tangents alone", {.rare = true});
+  add_storage_option(settings, options->storage, {.rare = true});
+  settings.add("rounds", options->rounds, whole(kLeastBenchRounds, 100'000),
+               "Rounds in which every step is measured once");
+  settings.add("seconds", options->seconds, number(0.1, 86400, "S"),
+               fmt::format("Seconds of rounds for each model, batch and number of threads, in place of --rounds; at "
+                           "least {} rounds",
+                           kLeastBenchRounds),
+               {.otherwise = "none", .excludes = "rounds"});
+  settings.flag("no-memory", options->no_memory, "Leave out the peaks of memory, each of a process of its own",
+                {.rare = true});
+  settings.begin("Peers");
+  settings.add("against", options->against, one_of({"pytorch", "onnxruntime"}),
+               "Also measure PyTorch's SGD and forward-mode steps, ONNX Runtime's loss", {.otherwise = "none"});
+  settings.add("python", options->python, text("FILE"), "Python that has PyTorch, with --against pytorch",
+               {.rare = true});
+  settings.add("node", options->node, text("FILE"), "Node.js that runs ONNX Runtime, with --against onnxruntime",
+               {.rare = true});
+  settings.add("onnxruntime", options->onnxruntime, text("DIR"),
+               "Directory in which npm has installed onnxruntime-node",
+               {.otherwise = "slopewise/onnxruntime in the user's cache", .rare = true});
+  settings.begin("");
+  settings.add("out", options->out, text("DIR"), "Directory for bench.json, bench.txt and config.toml",
+               {.letter = 'o', .otherwise = "none"});
+  settings.flag("json", options->json, "Print bench.json instead of the tables");
+  settings.flag("quiet", options->quiet, "Print nothing but errors", {.letter = 'q'});
+  settings.add("peak-of", options->peak_of, one_of(step_names()), "", {.hidden = true, .in_files = false});
+  verb.examples = {
+      "env OMP_PROC_BIND=true OMP_PLACES=cores slopewise bench --batch 64,256 --out runs/bench",
+      "slopewise bench --model cnn --steps loss,rank-one,backprop --against pytorch,onnxruntime --seconds 20"};
+  verb.run = [options](Settings& given) {
+    require_unused_unless(options->is_against("pytorch"), given.at("python"), "--against pytorch");
+    for (const char* name : {"node", "onnxruntime"})
+      require_unused_unless(options->is_against("onnxruntime"), given.at(name), "--against onnxruntime");
+    return run(*options, given);
   };
-  list("--model", options->models,
-       "Networks: 784-1024-1024-10, 784-256-10, 784-10, PyTorch's MNIST example, 64 hidden layers of 512")
-      ->type_name("NAME,...")
-      ->check(one_of(network_names()));
-  list("--batch", options->batches, "Examples in a step")
-      ->type_name("N,...")
-      ->check(CLI::Range(Index{1}, Index{65536}));
-  list("--threads", options->threads, "Threads")->type_name("N,...")->check(CLI::Range(1, 1024));
-  list("--tangents", options->tangents, "Tangents of a step that has them")
-      ->type_name("K,...")
-      ->check(CLI::Range(Index{1}, Index{1024}));
-  list("--steps", options->steps, "Steps to measure")->type_name("NAME,...")->check(one_of(step_names()));
-  const auto precision = [&](const char* name, std::string& value, const char* what) {
-    command.add_option(name, value, what)
-        ->type_name("NAME")
-        ->check(one_of({"float32", "bf16", "both"}))
-        ->capture_default_str();
-  };
-  precision("--precision", options->precision, "Precision of the factors of all products with weights");
-  precision("--tangent-precision", options->tangent_precision, "The same of those that carry tangents alone");
-  add_storage_option(command, options->storage);
-  list("--against", options->against, "Also measure PyTorch's SGD and forward-mode steps, ONNX Runtime's loss [none]")
-      ->type_name("NAME,...")
-      ->check(one_of({"pytorch", "onnxruntime"}))
-      ->default_str("");
-  const CLI::Option* python =
-      command.add_option("--python", options->python, "Python that has PyTorch, with --against pytorch")
-          ->type_name("FILE")
-          ->capture_default_str();
-  const CLI::Option* node =
-      command.add_option("--node", options->node, "Node.js that runs ONNX Runtime, with --against onnxruntime")
-          ->type_name("FILE")
-          ->capture_default_str();
-  const CLI::Option* onnxruntime =
-      command
-          .add_option(
-              "--onnxruntime", options->onnxruntime,
-              "Directory in which npm has installed onnxruntime-node [slopewise/onnxruntime in the user's cache]")
-          ->type_name("DIR");
-  CLI::Option* count = command.add_option("--rounds", options->rounds, "Rounds in which every step is measured once")
-                           ->type_name("N")
-                           ->check(CLI::Range(kLeastBenchRounds, Index{100'000}))
-                           ->capture_default_str();
-  command
-      .add_option("--seconds", options->seconds,
-                  fmt::format("Seconds of rounds for each model, batch and number of threads, in place of --rounds; at "
-                              "least {} rounds",
-                              kLeastBenchRounds))
-      ->type_name("S")
-      ->check(CLI::Range(0.1, 86400.0))
-      ->excludes(count);
-  command.add_flag("--no-memory", options->no_memory, "Leave out the peaks of memory, each of a process of its own");
-  command.add_option("--out", options->out, "Directory for bench.json, bench.txt and config.toml [none]")
-      ->type_name("DIR");
-  command.add_flag("--json", options->json, "Print bench.json instead of the tables");
-  command.add_flag("-q,--quiet", options->quiet, "Print nothing but errors");
-  command.add_option("--peak-of", options->peak_of)->group("")->check(one_of(step_names()));
-  command.footer(
-      "Examples:\n"
-      "  env OMP_PROC_BIND=true OMP_PLACES=cores slopewise bench --batch 64,256 --out runs/bench\n"
-      "  slopewise bench --model cnn --steps loss,rank-one,backprop --against pytorch,onnxruntime --seconds 20");
-  return {&command, [=, &command] {
-            require_unused_unless(options->is_against("pytorch"), *python, "--against pytorch");
-            for (const CLI::Option* option : {node, onnxruntime}) {
-              require_unused_unless(options->is_against("onnxruntime"), *option, "--against onnxruntime");
-            }
-            return run(*options, command);
-          }};
+  return verb;
 }
 
 }  // namespace slopewise

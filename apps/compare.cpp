@@ -1,9 +1,7 @@
 // `slopewise compare`: every way to train, on one task, under the same conditions.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -55,7 +53,7 @@ void run_all(Lineup& lineup, const DataSplit& data, bool quiet, const std::funct
       });
     };
     std::vector<Json> tried;
-    for (const RowRun& run : entry.choosing) tried.push_back(train(run, fmt::format("rate {}", run.rate)));
+    for (const RowRun& run : entry.choosing) tried.push_back(train(run, fmt::format("rate {}", *run.rate)));
     for (RowRun& run : entry.judged) {
       if (!tried.empty()) run.rate = best_rate(entry.choosing, tried);
       entry.results.push_back(train(run, fmt::format("seed {}", run.seed)));
@@ -64,27 +62,21 @@ void run_all(Lineup& lineup, const DataSplit& data, bool quiet, const std::funct
   }
 }
 
-constexpr std::array kBesideResume{"--resume", "--seeds", "--threads", "--quiet", "--color"};
-
-// What is not given beside --resume is as it was; little may be given.
-void apply_resume(CompareOptions& options, CLI::App& command) {
-  for (const CLI::Option* option : command.get_options()) {
-    const std::string name = option->get_name();
-    if (option->count() > 0 && std::ranges::find(kBesideResume, name) == kBesideResume.end())
-      throw ArgumentError(
-          fmt::format("--resume: expected only --seeds, --threads and --quiet beside it, found {}", name));
-  }
-  const Path config = Path(options.resume) / "config.toml";
-  apply_config(command, read_text(config), config.string());
-  options.out = options.resume;
-}
-
-int run(CompareOptions& options, CLI::App& command) {
+int run(CompareOptions& options, Settings& settings) {
   const bool resumed = !options.resume.empty();
   if (resumed) {
-    apply_resume(options, command);
+    require_resumable(settings);
+    const Path config = Path(options.resume) / "config.toml";
+    apply_config(settings, read_text(config), config.string());
+    options.out = options.resume;
   } else if (!options.preset.empty()) {
-    apply_config(command, lines_of(Part::kTask, find_preset(options.preset).toml), "preset " + options.preset);
+    TrainOptions of_preset;
+    Settings preset = train_settings(of_preset);
+    apply_config(preset, presets().find(options.preset).toml, "preset " + options.preset,
+                 [](const Setting& setting) { return setting.part == Part::kTask; });
+    for (const Setting& setting : preset.all()) {
+      if (setting.given && !settings.given(setting.name)) settings.at(setting.name).set(setting.read());
+    }
   }
   apply(options.shared.run);
   const DataSplit data = load_data(options.shared.data);
@@ -94,11 +86,11 @@ int run(CompareOptions& options, CLI::App& command) {
                                     options.out, options.out));
   }
   ensure_writable_directory(directory);
-  Lineup lineup = resumed ? read_lineup(plan, command) : time_rows(options, command, data);
+  Lineup lineup = resumed ? read_lineup(plan, settings) : time_rows(options, settings, data);
   plan_runs(lineup, options, data);
   if (!resumed) {
     // A default beside what was given would hold for every row.
-    write_config(directory, command, ConfigPart::kGiven);
+    write_config(directory, settings, ConfigPart::kGiven);
     write_json(plan, to_json(lineup));
   }
   const auto publish = [&](const std::string& status) {
@@ -121,70 +113,50 @@ int run(CompareOptions& options, CLI::App& command) {
 
 }  // namespace
 
-Verb add_compare(CLI::App& app) {
-  CLI::App* command = app.add_subcommand(
-      "compare", "Train every method on one task, for the same time or as many passes, and rank them");
+Verb compare_verb() {
   const auto options = std::make_shared<CompareOptions>();
-  command
-      ->add_option("rows", options->rows,
-                   "Rows of --list-rows, presets, or files of options (NAME.toml) [all of --list-rows]")
-      ->type_name("ROW ...");
-  command->add_option("--seeds", options->seeds, "Runs of each row, with seeds --seed, --seed + 1, ...")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  command
-      ->add_option("--tune", options->tune,
-                   "Learning rates tried for each row, half and twice its usual one for 3; 0: its usual one is taken")
-      ->type_name("N")
-      ->check(CLI::Range(0, 20))
-      ->capture_default_str();
+  Verb verb{.settings = Settings("compare"),
+            .summary = "Train every method on one task, for the same time or as many passes, and rank them"};
+  Settings& settings = verb.settings;
+  settings.begin("What is compared");
+  std::vector<std::string> names = built_in_rows().names();
+  names.insert(names.end(), presets().names().begin(), presets().names().end());
+  settings.add("rows", options->rows, text_like("ROW", std::move(names)),
+               "Rows of --list-rows, presets, or files of options (NAME.toml)",
+               {.otherwise = "all of --list-rows", .positional = true});
+  settings.add("seeds", options->seeds, whole(1, 1000), "Runs of each row, with seeds --seed, --seed + 1, ...",
+               {.resumable = true});
+  settings.add("tune", options->tune, whole(0, 20),
+               "Learning rates tried for each row, half and twice its usual one for 3; 0: its usual one is taken");
+  settings.flag("list-rows", options->list, "Print the rows and what each is, then exit", {.in_files = false});
   // Those of train that mean the same for every row.
-  add_train_options(*command, options->shared);
-  const std::vector<CLI::Option*> all = command->get_options();
-  for (CLI::Option* option : all) {
-    static const std::vector<std::string> kRowsOwn{"--validation",
-                                                   "--initial",
-                                                   "--target-accuracy",
-                                                   "--measure-every",
-                                                   "--check-against-backprop",
-                                                   "--checkpoint-every",
-                                                   "--steps",
-                                                   "--forwards",
-                                                   "--rotate",
-                                                   "--no-report",
-                                                   "--out",
-                                                   "--resume"};
-    if (option->get_group() == "How gradients are made" ||
-        std::ranges::find(kRowsOwn, option->get_name()) != kRowsOwn.end())
-      command->remove_option(option);
+  const Settings train = train_settings(options->shared);
+  for (const Setting& setting : train.all()) {
+    if (setting.part == Part::kTask || setting.part == Part::kShared) settings.add(setting);
   }
-  command->get_option("--seconds")
-      ->description("As many epochs as fit in this time of training, for each row; not with --epochs")
-      ->excludes("--epochs");
-  command->add_option("--preset", options->preset, "Take the network, regularisation, batch and length from a preset")
-      ->type_name("NAME")
-      ->configurable(false)
-      ->group("What is trained");
-  command->add_option("--validation", options->validation, "Training images held out while rates are tried [a tenth]")
-      ->type_name("N")
-      ->check(CLI::Range(Index{1}, Index{1'000'000'000}))
-      ->group("What is trained");
-  command->add_option("--out", options->out, "Directory of the comparison")->type_name("DIR")->capture_default_str();
-  command->add_option("--resume", options->resume, "Go on with the comparison in this directory")
-      ->type_name("DIR")
-      ->configurable(false);
-  command->add_flag("--list-rows", options->list, "Print the rows and what each is, then exit")->configurable(false);
-  command->footer(
-      "Examples:\n"
-      "  slopewise compare --seconds 20\n"
-      "  slopewise compare activities-feedback local-feedback backprop --data mnist --preset mnist-activities --out "
-      "runs/mnist");
-  return {command, [options, command] {
-            if (!options->list) return run(*options, *command);
-            for (const RowSpec& row : built_in_rows()) std::cout << fmt::format("{:<24}{}\n", row.name, row.what);
-            return 0;
-          }};
+  Setting& seconds = settings.at("seconds");
+  seconds.help = "As many epochs as fit in this time of training, for each row; not with --epochs";
+  seconds.traits.excludes = "epochs";
+  settings.begin("What is trained");
+  settings.add("preset", options->preset, one_of(presets().names()),
+               "Take the network, regularisation, batch and length from a preset",
+               {.otherwise = "none", .in_files = false});
+  settings.add("validation", options->validation, whole(1, 1'000'000'000),
+               "Training images held out while rates are tried", {.otherwise = "a tenth"});
+  settings.begin("");
+  settings.add("out", options->out, text("DIR"), "Directory of the comparison", {.letter = 'o'});
+  settings.add("resume", options->resume, text("DIR"), "Go on with the comparison in this directory",
+               {.in_files = false, .resumable = true});
+  verb.examples = {
+      "slopewise compare --seconds 20",
+      "slopewise compare activities-feedback local-feedback backprop --data mnist --preset mnist-activities --out "
+      "runs/mnist"};
+  verb.run = [options](Settings& given) {
+    if (!options->list) return run(*options, given);
+    for (const RowSpec& row : built_in_rows().entries()) std::cout << fmt::format("{:<24}{}\n", row.name, row.what);
+    return 0;
+  };
+  return verb;
 }
 
 }  // namespace slopewise

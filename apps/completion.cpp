@@ -2,12 +2,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
-#include "apps/arguments.hpp"
-#include "apps/describe.hpp"
 #include "apps/verb.hpp"
 
 namespace slopewise {
@@ -20,9 +17,17 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
 }
 
 // "data show": the verbs below the program's name.
-std::string verb_words(const CLI::App& command) {
-  const std::vector<std::string> path = path_of(command);
-  return fmt::format("{}", fmt::join(path.begin() + 1, path.end(), " "));
+std::string verb_words(const Verb& verb) {
+  const std::size_t space = verb.path.find(' ');
+  return space == std::string::npos ? "" : verb.path.substr(space + 1);
+}
+
+// "-q", "--quiet".
+std::vector<std::string> option_words(const Setting& setting) {
+  std::vector<std::string> words;
+  if (setting.traits.letter) words.push_back(fmt::format("-{}", setting.traits.letter));
+  words.push_back("--" + setting.name);
+  return words;
 }
 
 struct BashCases {
@@ -31,38 +36,45 @@ struct BashCases {
   std::string words;   // from verb to what may follow
 };
 
-void add_bash_cases(const CLI::App& command, BashCases& cases) {
-  const std::string verb = verb_words(command);
+void add_bash_cases(const Verb& verb, BashCases& cases) {
+  const std::string path = verb_words(verb);
   std::vector<std::string> words;
-  bool files = false;
-  for (const CLI::App* each : verbs_of(command)) {
-    words.push_back(each->get_name());
-    cases.verbs += fmt::format("      '{} {}') verb='{}' ;;\n", verb, each->get_name(), verb_words(*each));
-    add_bash_cases(*each, cases);
+  for (const Verb& each : verb.verbs) {
+    words.push_back(each.name());
+    cases.verbs += fmt::format("      '{} {}') verb='{}' ;;\n", path, each.name(), verb_words(each));
+    add_bash_cases(each, cases);
   }
-  for (const OptionWords& option : describe_options(command)) {
-    files = files || option.positional;
-    if (option.positional) {
-      words.insert(words.end(), option.choices.begin(), option.choices.end());
+  for (const Setting& setting : verb.settings.all()) {
+    if (setting.traits.hidden) continue;
+    if (setting.traits.positional) {
+      words.insert(words.end(), setting.kind.names.begin(), setting.kind.names.end());
       continue;
     }
-    words.insert(words.end(), option.names.begin(), option.names.end());
-    if (option.value.empty()) continue;
-    cases.values += fmt::format("    '{} {}') choose '{}'; return ;;\n", verb,
-                                fmt::join(option.names, fmt::format("'|'{} ", verb)), fmt::join(option.choices, " "));
+    const std::vector<std::string> names = option_words(setting);
+    words.insert(words.end(), names.begin(), names.end());
+    if (setting.is_flag()) continue;
+    cases.values +=
+        fmt::format("    '{} {}') {} '{}'; return ;;\n", path, fmt::join(names, fmt::format("'|'{} ", path)),
+                    setting.list ? "choose_more" : "choose", fmt::join(setting.kind.names, " "));
   }
-  cases.words += fmt::format("    '{}') choose '{}' ;;\n", verb, fmt::join(words, " "));
+  cases.words += fmt::format("    '{}') choose '{}' ;;\n", path, fmt::join(words, " "));
 }
 
-std::string bash_completion(const CLI::App& app) {
+std::string bash_completion(const Verb& program) {
   BashCases cases;
-  add_bash_cases(app, cases);
+  add_bash_cases(program, cases);
   // Where nothing fits, bash completes file names (-o default).
   return fmt::format(
       "# bash completion of slopewise; made by: slopewise completion bash\n"
       "_slopewise() {{\n"
       "  local word=${{COMP_WORDS[COMP_CWORD]}} verb='' each\n"
       "  choose() {{ mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$word\"); }}\n"
+      // Of a list, what follows the last comma is completed.
+      "  choose_more() {{\n"
+      "    local before=''\n"
+      "    [[ $word == *,* ]] && before=\"${{word%,*}},\"\n"
+      "    mapfile -t COMPREPLY < <(compgen -P \"$before\" -W \"$1\" -- \"${{word##*,}}\")\n"
+      "  }}\n"
       "  for each in \"${{COMP_WORDS[@]:1:COMP_CWORD-1}}\"; do\n"
       "    case \"$verb $each\" in\n{}"
       "    esac\n"
@@ -83,32 +95,36 @@ std::string zsh_text(std::string text) {
   return text;
 }
 
-std::string zsh_function(const CLI::App& command) {
-  const auto name = [](const CLI::App& app) { return fmt::format("_{}", fmt::join(path_of(app), "_")); };
+std::string zsh_function(const Verb& verb) {
+  const auto name = [](const Verb& each) {
+    std::string text = "_" + each.path;
+    replace_all(text, " ", "_");
+    return text;
+  };
   std::string arguments;
-  for (const OptionWords& option : describe_options(command)) {
-    const std::string value =
-        option.value.empty()
-            ? ""
-            : fmt::format(":{}:{}", zsh_text(option.value),
-                          option.choices.empty() ? "_files" : fmt::format("({})", fmt::join(option.choices, " ")));
-    if (option.positional) {
+  for (const Setting& setting : verb.settings.all()) {
+    if (setting.traits.hidden) continue;
+    const std::vector<std::string>& names = setting.kind.names;
+    const std::string choices = names.empty()  ? "_files"
+                                : setting.list ? fmt::format("_values -s , name {}", fmt::join(names, " "))
+                                               : fmt::format("({})", fmt::join(names, " "));
+    const std::string value = setting.is_flag() ? "" : fmt::format(":{}:{}", zsh_text(setting.label()), choices);
+    if (setting.traits.positional) {
       arguments += fmt::format(" \\\n    '*{}'", value);
       continue;
     }
-    for (const std::string& each : option.names) {
-      arguments += fmt::format(" \\\n    '({}){}[{}]{}'", fmt::join(option.names, " "), each,
-                               zsh_text(option.description), value);
+    const std::vector<std::string> words = option_words(setting);
+    for (const std::string& each : words) {
+      arguments += fmt::format(" \\\n    '({}){}[{}]{}'", fmt::join(words, " "), each, zsh_text(setting.help), value);
     }
   }
-  const std::vector<const CLI::App*> verbs = verbs_of(command);
-  if (verbs.empty()) return fmt::format("{}() {{\n  _arguments -s{}\n}}\n", name(command), arguments);
+  if (verb.verbs.empty()) return fmt::format("{}() {{\n  _arguments -s{}\n}}\n", name(verb), arguments);
 
   std::string list, cases, functions;
-  for (const CLI::App* verb : verbs) {
-    list += fmt::format("        '{}:{}'\n", verb->get_name(), zsh_text(verb->get_description()));
-    cases += fmt::format("        {}) {} ;;\n", verb->get_name(), name(*verb));
-    functions += zsh_function(*verb);
+  for (const Verb& each : verb.verbs) {
+    list += fmt::format("        '{}:{}'\n", each.name(), zsh_text(each.summary));
+    cases += fmt::format("        {}) {} ;;\n", each.name(), name(each));
+    functions += zsh_function(each);
   }
   return functions + fmt::format(
                          "{}() {{\n"
@@ -119,28 +135,28 @@ std::string zsh_function(const CLI::App& command) {
                          "    rest)\n      case $line[1] in\n{}      esac ;;\n"
                          "  esac\n"
                          "}}\n",
-                         name(command), arguments, list, cases);
+                         name(verb), arguments, list, cases);
 }
 
-std::string zsh_completion(const CLI::App& app) {
+std::string zsh_completion(const Verb& program) {
   return fmt::format("#compdef slopewise\n# made by: slopewise completion zsh\n{}_slopewise \"$@\"\n",
-                     zsh_function(app));
+                     zsh_function(program));
 }
 
 }  // namespace
 
-Verb add_completion(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("completion", "Print what a shell needs to complete this command line");
+Verb completion_verb(const Verb& program) {
   const auto shell = std::make_shared<std::string>();
-  command->add_option("SHELL", *shell, "Shell")->required()->type_name("NAME")->check(one_of({"bash", "zsh"}));
-  command->footer(
-      "Examples:\n"
-      "  source <(slopewise completion bash)\n"
-      "  slopewise completion zsh > ~/.zfunc/_slopewise");
-  return {command, [&app, shell] {
-            std::cout << (*shell == "bash" ? bash_completion(app) : zsh_completion(app));
-            return 0;
-          }};
+  Verb verb{.settings = Settings("completion"), .summary = "Print what a shell needs to complete this command line"};
+  Kind kind = one_of({"bash", "zsh"});
+  kind.label = "SHELL";
+  verb.settings.add("shell", *shell, std::move(kind), "Shell", {.positional = true, .required = true});
+  verb.examples = {"source <(slopewise completion bash)", "slopewise completion zsh > ~/.zfunc/_slopewise"};
+  verb.run = [&program, shell](Settings&) {
+    std::cout << (*shell == "bash" ? bash_completion(program) : zsh_completion(program));
+    return 0;
+  };
+  return verb;
 }
 
 }  // namespace slopewise

@@ -1,124 +1,134 @@
 #include "apps/config.hpp"
 
 #include <fmt/format.h>
+#include <toml++/toml.h>
 
-#include <CLI/CLI.hpp>
-#include <charconv>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <sstream>
 
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
-#include "slopewise/base/nearest.hpp"
 
 namespace slopewise {
 namespace {
 
-std::vector<CLI::ConfigItem> parse(const std::string& toml, const std::string& source) {
-  std::istringstream stream(toml);
+toml::table parse_toml(const std::string& toml, const std::string& source) {
   try {
-    return CLI::ConfigTOML().from_config(stream);
-  } catch (const CLI::Error& error) {
-    throw ArgumentError(fmt::format("{}: {}", source, error.what()));
+    return toml::parse(toml);
+  } catch (const toml::parse_error& error) {
+    throw ArgumentError(fmt::format("{}, line {}: {}", source, error.source().begin.line, error.description()));
   }
 }
 
-// CLI11 marks where a section begins and ends by items of these names.
-bool is_section_mark(const CLI::ConfigItem& item) {
-  return item.name == "++" || item.name == "--";
+// Throws ArgumentError for a table or a date.
+Value value_of(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* whole = node.as_integer()) return whole->get();
+  if (const auto* number = node.as_floating_point()) return number->get();
+  if (const auto* truth = node.as_boolean()) return truth->get();
+  const toml::array* array = node.as_array();
+  if (!array) throw ArgumentError("expected a number, a truth value, text or a list of those");
+  Value list = Value::array();
+  for (const toml::node& item : *array) list.push_back(value_of(item));
+  return list;
 }
 
-CLI::Option& find_option(CLI::App& command, const std::string& name, const std::string& source) {
-  std::vector<std::string> names;
-  for (CLI::Option* option : command.get_options()) {
-    if (!option->get_configurable()) continue;
-    names.push_back(option->get_single_name());
-    if (names.back() == name) return *option;
+// JSON's numbers and truth values are TOML's, and shorter than toml++ writes them.
+std::string toml_of(const Value& value) {
+  if (value.is_string()) {
+    std::ostringstream text;
+    text << toml::toml_formatter{toml::value<std::string>(value.get<std::string>()), toml::format_flags::none};
+    return text.str();
   }
-  throw ArgumentError(
-      fmt::format("{}: {} is no option of {}{}", source, name, command.get_name(), suggestion(name, names)));
+  if (!value.is_array()) return value.dump();
+  std::string list;
+  for (const Value& item : value) list += (list.empty() ? "" : ", ") + toml_of(item);
+  return "[" + list + "]";
 }
 
-void set_option(CLI::Option& option, const CLI::ConfigItem& item) {
-  if (is_flag(option)) {
-    const std::string value = item.inputs.size() == 1 ? item.inputs[0] : "";
-    if (value != "true" && value != "false") throw CLI::ValidationError(item.name, "expected true or false");
+// Whether what was given before leaves no room for it.
+bool is_excluded(const Setting& setting, const std::set<std::string, std::less<>>& given, const Settings& settings) {
+  if (given.contains(setting.name) || given.contains(setting.traits.excludes)) return true;
+  for (const std::string& other : given) {
+    if (settings.at(other).traits.excludes == setting.name) return true;
   }
-  option.add_result(item.inputs);
-  option.run_callback();
-}
-
-// A word as TOML: numbers and truth values are bare, all else is quoted.
-std::string toml_word(const std::string& word) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-  if (word == "true" || word == "false" || (error == std::errc() && end == word.data() + word.size())) return word;
-  return '"' + word + '"';
-}
-
-// What the option was given or, failing that, its default, which CLI11 writes as "[256,256]" if it is a list; "" where
-// there is neither.
-std::string value_of(const CLI::Option& option) {
-  if (is_flag(option)) return is_on(option) ? "true" : "false";
-  std::vector<std::string> words = option.results();
-  const std::string standard = option.get_default_str();
-  bool list = words.size() > 1;
-  if (words.empty() && standard.starts_with('[')) {
-    list = true;
-    words = CLI::detail::split(standard.substr(1, standard.size() - 2), ',');
-  } else if (words.empty() && !standard.empty()) {
-    words = {standard};
-  }
-  if (words.empty()) return "";
-  for (std::string& word : words) word = toml_word(word);
-  return list ? fmt::format("[{}]", fmt::join(words, ", ")) : words.front();
+  return false;
 }
 
 }  // namespace
 
-bool is_flag(const CLI::Option& option) {
-  return option.get_expected_max() == 0;
-}
-
-bool is_on(const CLI::Option& flag) {
-  return flag.count() > 0 && flag.as<bool>();
-}
-
-void apply_config(CLI::App& command, const std::string& toml, const std::string& source) {
-  for (const CLI::ConfigItem& item : parse(toml, source)) {
-    if (!item.parents.empty() && item.parents != std::vector{command.get_name()}) {
-      throw ArgumentError(fmt::format("{}: expected options of {}, found those of {}", source, command.get_name(),
-                                      fmt::join(item.parents, " ")));
+void apply_config(Settings& settings, const std::string& toml, const std::string& source,
+                  const std::function<bool(const Setting&)>& takes) {
+  const toml::table document = parse_toml(toml, source);
+  std::set<std::string, std::less<>> before, now;
+  for (const Setting& setting : settings.all()) {
+    if (setting.given) before.insert(setting.name);
+  }
+  const auto apply = [&](const toml::table& table) {
+    for (const auto& [key, node] : table) {
+      if (node.is_table()) continue;
+      const std::string name(key.str());
+      const std::string place = fmt::format("{}, line {}", source, key.source().begin.line);
+      Setting* setting = settings.find(name);
+      if (!setting || !setting->traits.in_files) {
+        throw ArgumentError(
+            fmt::format("{}: {} is no option of {}{}", place, name, settings.verb(), settings.suggestion(name)));
+      }
+      if (!now.insert(setting->name).second)
+        throw ArgumentError(fmt::format("{}: {}: expected once, found it twice", place, setting->name));
+      if (is_excluded(*setting, before, settings) || (takes && !takes(*setting))) continue;
+      try {
+        setting->set(value_of(node));
+      } catch (const ArgumentError& error) {
+        throw ArgumentError(fmt::format("{}: {}: {}", place, name, error.what()));
+      }
     }
-    if (is_section_mark(item)) continue;
-    CLI::Option& option = find_option(command, item.name, source);
-    if (option.count() > 0) continue;
-    try {
-      set_option(option, item);
-    } catch (const CLI::Error& error) {
-      throw ArgumentError(fmt::format("{}: {}", source, error.what()));
+  };
+  apply(document);
+  for (const auto& [key, node] : document) {
+    if (!node.is_table()) continue;
+    if (key.str() != settings.verb()) {
+      throw ArgumentError(
+          fmt::format("{}: expected options of {}, found those of {}", source, settings.verb(), key.str()));
     }
+    apply(*node.as_table());
   }
 }
 
-std::string config_of(const CLI::App& command, ConfigPart part) {
-  std::string toml = fmt::format("[{}]\n", command.get_name());
-  for (const CLI::Option* option : command.get_options()) {
-    if (!option->get_configurable() || (part == ConfigPart::kGiven && option->count() == 0)) continue;
-    const std::string value = value_of(*option);
-    if (!value.empty()) toml += fmt::format("{} = {}\n", option->get_single_name(), value);
+std::string config_of(const Settings& settings, ConfigPart part) {
+  std::string toml = fmt::format("[{}]\n", settings.verb());
+  for (const Setting& setting : settings.all()) {
+    if (!setting.traits.in_files || (part == ConfigPart::kGiven && !setting.given)) continue;
+    const Value value = setting.value();
+    if (value.is_null()) continue;
+    try {
+      value.dump();
+    } catch (const Value::type_error&) {
+      throw ArgumentError(
+          fmt::format("{}: expected UTF-8, to be kept in config.toml, found other bytes", display_name(setting)));
+    }
+    toml += fmt::format("{} = {}\n", setting.name, toml_of(value));
   }
   return toml;
 }
 
-void write_config(const std::filesystem::path& directory, const CLI::App& command, ConfigPart part) {
-  write_text(directory / "config.toml", config_of(command, part));
+Value config_object(const Settings& settings) {
+  Value object = Value::object();
+  for (const Setting& setting : settings.all()) {
+    if (setting.traits.in_files) object[setting.name] = setting.value();
+  }
+  return object;
+}
+
+void write_config(const std::filesystem::path& directory, const Settings& settings, ConfigPart part) {
+  write_text(directory / "config.toml", config_of(settings, part));
 }
 
 std::string verb_of_config(const std::string& toml, const std::string& source) {
-  for (const CLI::ConfigItem& item : parse(toml, source)) {
-    if (!item.parents.empty()) return item.parents.front();
+  for (const auto& [key, node] : parse_toml(toml, source)) {
+    if (node.is_table()) return std::string(key.str());
   }
   throw ArgumentError(fmt::format("{}: expected the verb's name in brackets above its options, found none", source));
 }

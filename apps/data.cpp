@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <iostream>
@@ -132,50 +131,36 @@ int show(const ShowOptions& options) {
 
 }  // namespace
 
-Verb add_data(CLI::App& app) {
+Verb data_verb() {
   const auto options = std::make_shared<ShowOptions>();
   const auto fetch_options = std::make_shared<FetchOptions>();
-  CLI::App& command = *app.add_subcommand("data", "Look at data sets, and fetch well-known ones");
-  command.require_subcommand(0, 1);
-  CLI::App& show_command =
-      *command.add_subcommand("show", "Say what a data set holds, and draw some of its training images");
-  show_command
-      .add_option("path", options->data.directory,
-                  "Directory of images in IDX, CIFAR-10, NumPy or CSV files, or an .npz file [built-in digits]")
-      ->type_name("PATH");
-  show_command.add_option("--samples", options->samples, "Training images to draw, from each class in turn")
-      ->type_name("N")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{10'000}))
-      ->capture_default_str();
-  show_command.add_flag("--json", options->json, "Print the figures as JSON, for every label, and no images");
-  CLI::App& fetch_command = *command.add_subcommand(
-      "fetch", "Download a well-known data set and check it; what was begun goes on where it stopped");
-  fetch_command.add_option("name", fetch_options->name, fmt::format("{}", fmt::join(fetchable_names(), ", ")))
-      ->type_name("NAME")
-      ->required();
-  fetch_command.add_option("--out", fetch_options->out, "Directory to write to [NAME]")->type_name("DIR");
-  fetch_command
-      .add_option("--from", fetch_options->from, "Take the files from under this URL, not from public mirrors")
-      ->type_name("URL");
-  fetch_command
-      .add_option("--sums", fetch_options->sums, "SHA-256 sums to check, as sha256sum writes them [built-in ones]")
-      ->type_name("FILE");
-  fetch_command.add_flag("--quiet", fetch_options->quiet, "Show no progress");
-  const char* examples =
-      "Examples:\n"
-      "  slopewise data show\n"
-      "  slopewise data show cifar-10-batches-bin --samples 20\n"
-      "  slopewise data show mnist.npz --json\n"
-      "  slopewise data fetch mnist --out data/mnist";
-  command.footer(examples);
-  show_command.footer(examples);
-  fetch_command.footer(examples);
-  return {&command, [&command, &show_command, &fetch_command, options, fetch_options] {
-            if (show_command.parsed()) return show(*options);
-            if (fetch_command.parsed()) return fetch(*fetch_options);
-            std::cout << command.help();
-            return 0;
-          }};
+  Verb show_verb{.settings = Settings("show"),
+                 .summary = "Say what a data set holds, and draw some of its training images"};
+  add_data_options(show_verb.settings, options->data, {.positional = true});
+  show_verb.settings.add("samples", options->samples, whole(0, 10'000),
+                         "Training images to draw, from each class in turn");
+  show_verb.settings.flag("json", options->json, "Print the figures as JSON, for every label, and no images");
+  show_verb.run = [options](Settings&) { return show(*options); };
+
+  Verb fetch_verb{.settings = Settings("fetch"),
+                  .summary = "Download a well-known data set and check it; what was begun goes on where it stopped"};
+  fetch_verb.settings.add("name", fetch_options->name, text_like("NAME", fetchable_names()), "Data set",
+                          {.positional = true, .required = true});
+  fetch_verb.settings.add("out", fetch_options->out, text("DIR"), "Directory to write to",
+                          {.letter = 'o', .otherwise = "NAME"});
+  fetch_verb.settings.add("from", fetch_options->from, text("URL"), "Take the files from under this URL",
+                          {.otherwise = "public mirrors"});
+  fetch_verb.settings.add("sums", fetch_options->sums, text("FILE"), "SHA-256 sums to check, as sha256sum writes them",
+                          {.otherwise = "built-in ones"});
+  fetch_verb.settings.flag("quiet", fetch_options->quiet, "Show no progress", {.letter = 'q'});
+  fetch_verb.run = [fetch_options](Settings&) { return fetch(*fetch_options); };
+
+  Verb verb{.settings = Settings("data"), .summary = "Look at data sets, and fetch well-known ones"};
+  verb.verbs = {std::move(show_verb), std::move(fetch_verb)};
+  verb.examples = {"slopewise data show", "slopewise data show cifar-10-batches-bin --samples 20",
+                   "slopewise data show mnist.npz --json", "slopewise data fetch mnist --out data/mnist"};
+  for (Verb& each : verb.verbs) each.examples = verb.examples;
+  return verb;
 }
 
 }  // namespace slopewise

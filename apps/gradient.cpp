@@ -1,7 +1,6 @@
 // `slopewise gradient`: one gradient, exact and estimated, with everything another tool needs to check the estimate.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -266,104 +265,83 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   return summary;
 }
 
+void require_what_fits(const GradientOptions& options, const Settings& settings) {
+  const std::string& estimator = options.estimator;
+  const bool exact = estimator == "exact", central = estimator == "central", activities = estimator == "activities";
+  const auto only = [&](bool holds, std::initializer_list<const char*> names, const char* condition) {
+    for (const char* name : names) require_unused_unless(holds, settings.at(name), condition);
+  };
+  only(!named_network(options.model).hidden.empty(), {"hidden"}, "a model with hidden layers");
+  only(central, {"epsilon"}, "--estimator central");
+  only(!exact, {"tangents"}, "an estimator that takes tangents");
+  if (central && options.precision == "bf16") {
+    throw ArgumentError(
+        "--precision bf16: expected an estimator that takes slopes; rounding hides differences of losses");
+  }
+  only(!exact && !central && options.precision == "float32", {"tangent-precision"},
+       "--precision float32 and an estimator that takes slopes");
+  only(!exact && estimator != "frame", {"law"}, "an estimator that leaves the law open");
+  only(activities, {"prior", "correction", "one-by-one", "estimated-head"}, "--estimator activities");
+  only(!exact && !activities && !central, {"exact-head"}, "an estimator along tangents of weights");
+  only(!exact && !activities, {"clip-slope", "tangent-storage"}, "an estimator along tangents of weights");
+}
+
 }  // namespace
 
-Verb add_gradient(CLI::App& app) {
+Verb gradient_verb() {
   const auto options = std::make_shared<GradientOptions>();
-  CLI::App& command =
-      *app.add_subcommand("gradient", "Write one gradient, exact and estimated, as .npz for other tools to check.");
-  const auto choice = [&](const char* name, std::string& value, const std::vector<std::string>& names,
-                          const char* what) {
-    return command.add_option(name, value, what)->type_name("NAME")->check(one_of(names))->capture_default_str();
-  };
-  const auto file = [&](const char* name, std::string& value, const char* what) {
-    return command.add_option(name, value, what)->type_name("FILE");
-  };
-  const auto count = [&](const char* name, Index& value, Index most, const char* what) {
-    return command.add_option(name, value, what)
-        ->type_name("N")
-        ->check(CLI::Range(Index{1}, most))
-        ->capture_default_str();
-  };
-
-  add_data_options(command, options->data);
-  count("--batch", options->batch, 1'000'000'000, "Images: the first of a seeded shuffle of the training set");
-  choice("--model", options->model, network_names(), "Model");
-  const CLI::Option* hidden =
-      command.add_option("--hidden", options->hidden, "Units of the hidden layers [the model's own]")
-          ->type_name("N,N,...")
-          ->delimiter(',')
-          ->allow_extra_args(false)
-          ->check(CLI::Range(Index{1}, Index{1'000'000}));
-  file("--parameters", options->parameters, "Weights to load, one array per segment [drawn from the seed]");
-  choice("--estimator", options->estimator, estimator_names(), "Estimator");
-  const CLI::Option* law =
-      command.add_option("--law", options->law, "Law of the tangents [gaussian; rademacher for activities]")
-          ->type_name("NAME")
-          ->check(one_of(probe_names()));
-  const CLI::Option* tangents = count("--tangents", options->estimate.tangents, 1'000'000, "Tangents per estimate");
-  const CLI::Option* epsilon =
-      command.add_option("--epsilon", options->estimate.epsilon, "Step of central differences, in units of a tangent")
-          ->type_name("X")
-          ->check(CLI::Range(1e-12, 1e3))
-          ->capture_default_str();
-  const CLI::Option* exact_head = command.add_flag(
-      "--exact-head", options->exact_head, "The last layer's gradient exact, as in training (activities: always)");
-  const CLI::Option* estimated_head = command.add_flag("--estimated-head", options->estimated_head,
-                                                       "activities: estimate the last layer's gradient too");
-  const CLI::Option* clip_slope =
-      command.add_option("--clip-slope", options->clip_slope, "Largest slope of weights; 0: any")
-          ->type_name("X")
-          ->check(CLI::Range(0.0, 1e30))
-          ->capture_default_str();
-  std::vector<const CLI::Option*> of_activities;
-  of_activities.push_back(choice("--prior", options->estimate.activity.prior, activity_prior_names(),
-                                 "What activities' gradients are expected to be"));
-  of_activities.push_back(choice("--correction", options->correction, {"full", "gated", "none"},
-                                 "How much of what slopes find beside the prior is added"));
-  of_activities.push_back(
-      command.add_flag("--one-by-one", options->one_by_one, "activities: perturb the layers one by one"));
-  of_activities.push_back(estimated_head);
-  count("--samples", options->samples, 1'000'000'000, "Estimates, each with tangents of its own");
-  command.add_option("--learn", options->learn, "Estimates before them, for an estimator that learns from estimates")
-      ->type_name("N")
-      ->check(CLI::Range(Index{0}, Index{1'000'000'000}))
-      ->capture_default_str();
-  choice("--precision", options->precision, {"float32", "float64", "bf16"},
-         "Type of the numbers computed with; bf16: float32, but for the factors of products with weights");
-  const CLI::Option* tangent_precision =
-      choice("--tangent-precision", options->tangent_precision, {"float32", "bf16"},
-             "Factors of the products that carry tangents; bf16 needs a processor that has it");
-  const CLI::Option* storage = add_storage_option(command, options->estimate.storage);
-  add_run_options(command, options->run);
-  file("--out", options->out, "Result: gradient, estimate, mean, variance, slopes, ...")->capture_default_str();
-  file("--save-parameters", options->save_parameters, "Also write the weights");
-  file("--example", options->example, "Also write the batch's images and labels");
-  command.add_flag("--json", options->json, "Print the summary as JSON, not as a table");
-  command.footer(
-      "Examples:\n"
-      "  slopewise gradient --law rank-one\n"
-      "  slopewise gradient --model mlp --estimator activities --prior feedback --learn 400\n"
-      "  slopewise gradient --model logistic --tangents 16 --save-parameters weights.npz --example batch.npz");
-
-  const auto run = [=] {
-    require_unused_unless(!named_network(options->model).hidden.empty(), *hidden, "a model with hidden layers");
-    require_unused_unless(options->estimator == "central", *epsilon, "--estimator central");
-    const bool exact = options->estimator == "exact";
-    require_unused_unless(!exact, *tangents, "an estimator that takes tangents");
-    if (options->estimator == "central" && options->precision == "bf16")
-      throw ArgumentError(
-          "--precision bf16: expected an estimator that takes slopes; rounding hides differences of losses");
-    require_unused_unless(!exact && options->estimator != "central" && options->precision == "float32",
-                          *tangent_precision, "--precision float32 and an estimator that takes slopes");
-    require_unused_unless(!exact && options->estimator != "frame", *law, "an estimator that leaves the law open");
+  Verb verb{.settings = Settings("gradient"),
+            .summary = "Write one gradient, exact and estimated, as .npz for other tools to check"};
+  Settings& settings = verb.settings;
+  constexpr SettingTraits kRare{.rare = true};
+  settings.begin("What is looked at");
+  add_data_options(settings, options->data);
+  settings.add("batch", options->batch, whole(1, 1'000'000'000),
+               "Images: the first of a seeded shuffle of the training set");
+  settings.add("model", options->model, one_of(network_names()), "Model");
+  settings.add("hidden", options->hidden, whole(1, 1'000'000), "Units of the hidden layers",
+               {.otherwise = "the model's own"});
+  settings.add("parameters", options->parameters, text("FILE"), "Weights to load, one array per segment",
+               {.otherwise = "drawn from the seed"});
+  settings.begin("How it is estimated");
+  settings.add("estimator", options->estimator, one_of(estimator_names()), "Estimator");
+  settings.add("law", options->law, one_of(probe_names()), "Law of the tangents",
+               {.otherwise = "gaussian; rademacher for activities"});
+  settings.add("tangents", options->estimate.tangents, whole(1, 1'000'000), "Tangents per estimate");
+  settings.add("samples", options->samples, whole(1, 1'000'000'000), "Estimates, each with tangents of its own");
+  settings.add("learn", options->learn, whole(0, 1'000'000'000),
+               "Estimates before them, for an estimator that learns from estimates");
+  settings.add("prior", options->estimate.activity.prior, one_of(activity_prior_names()),
+               "What activities' gradients are expected to be");
+  settings.add("correction", options->correction, one_of({"full", "gated", "none"}),
+               "How much of what slopes find beside the prior is added", kRare);
+  settings.flag("one-by-one", options->one_by_one, "activities: perturb the layers one by one", kRare);
+  settings.flag("exact-head", options->exact_head,
+                "The last layer's gradient exact, as in training (activities: always)", kRare);
+  settings.flag("estimated-head", options->estimated_head, "activities: estimate the last layer's gradient too", kRare);
+  settings.add("clip-slope", options->clip_slope, number(0, 1e30), "Largest slope of weights; 0: any", kRare);
+  settings.add("epsilon", options->estimate.epsilon, number(1e-12, 1e3),
+               "Step of central differences, in units of a tangent", kRare);
+  settings.add("precision", options->precision, one_of({"float32", "float64", "bf16"}),
+               "Type of the numbers computed with; bf16: float32, but for the factors of products with weights", kRare);
+  settings.add("tangent-precision", options->tangent_precision, one_of({"float32", "bf16"}),
+               "Factors of the products that carry tangents; bf16 needs a processor that has it", kRare);
+  add_storage_option(settings, options->estimate.storage, kRare);
+  settings.begin("What is written");
+  settings.add("out", options->out, text("FILE"), "Result: gradient, estimate, mean, variance, slopes, ...",
+               {.letter = 'o'});
+  settings.add("save-parameters", options->save_parameters, text("FILE"), "Also write the weights");
+  settings.add("example", options->example, text("FILE"), "Also write the batch's images and labels");
+  settings.flag("json", options->json, "Print the summary as JSON, not as a table");
+  settings.begin("");
+  add_run_options(settings, options->run);
+  verb.examples = {
+      "slopewise gradient --law rank-one",
+      "slopewise gradient --model mlp --estimator activities --prior feedback --learn 400",
+      "slopewise gradient --model logistic --tangents 16 --save-parameters weights.npz --example batch.npz"};
+  verb.run = [options](Settings& given) {
+    require_what_fits(*options, given);
     const bool activities = options->estimator == "activities";
-    for (const CLI::Option* option : of_activities)
-      require_unused_unless(activities, *option, "--estimator activities");
-    require_unused_unless(!exact && !activities && options->estimator != "central", *exact_head,
-                          "an estimator along tangents of weights");
-    require_unused_unless(!exact && !activities, *clip_slope, "an estimator along tangents of weights");
-    require_unused_unless(!exact && !activities, *storage, "an estimator along tangents of weights");
     options->estimate.law = options->estimator == "frame" ? "frame"
                             : !options->law.empty()       ? options->law
                             : activities                  ? "rademacher"
@@ -388,7 +366,7 @@ Verb add_gradient(CLI::App& app) {
     }
     return 0;
   };
-  return {&command, run};
+  return verb;
 }
 
 }  // namespace slopewise

@@ -1,7 +1,6 @@
 // slopewise report: the page of a study, of a comparison or of training runs, made from what they left.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -75,26 +74,23 @@ int run(const ReportOptions& options) {
 
 }  // namespace
 
-Verb add_report(CLI::App& app) {
-  CLI::App* command = app.add_subcommand(
-      "report", "Show a study, a comparison, or training runs over one another as one HTML file with charts");
+Verb report_verb() {
   const auto options = std::make_shared<ReportOptions>();
-  command->add_option("RUN", options->runs, "Directory of a study or of a comparison, or directories of training runs")
-      ->required()
-      ->type_name("DIR...");
-  command
-      ->add_option("--out", options->out, "File to write [report.html in the first RUN; of a chart, standard output]")
-      ->type_name("FILE");
-  command->add_option("--chart", options->chart, "Write this chart alone, as SVG; needs node [all, as a page]")
-      ->type_name("NAME");
-  command->add_flag("-q,--quiet", options->quiet, "Print nothing but errors");
-  command->footer(
-      "Examples:\n"
-      "  slopewise report runs/study\n"
-      "  slopewise report runs/local runs/backprop --out comparison.html\n"
-      "  slopewise report runs/compare\n"
-      "  slopewise report runs/study --chart snr-scaling --out snr.svg");
-  return {command, [options] { return run(*options); }};
+  Verb verb{.settings = Settings("report"),
+            .summary = "Show a study, a comparison, or training runs over one another as one HTML file with charts"};
+  Settings& settings = verb.settings;
+  settings.add("runs", options->runs, text("RUN"),
+               "Directory of a study or of a comparison, or directories of training runs",
+               {.positional = true, .required = true});
+  settings.add("out", options->out, text("FILE"), "File to write",
+               {.letter = 'o', .otherwise = "report.html in the first RUN; of a chart, standard output"});
+  settings.add("chart", options->chart, text("NAME"), "Write this chart alone, as SVG; needs node",
+               {.otherwise = "all, as a page"});
+  settings.flag("quiet", options->quiet, "Print nothing but errors", {.letter = 'q'});
+  verb.examples = {"slopewise report runs/study", "slopewise report runs/local runs/backprop --out comparison.html",
+                   "slopewise report runs/compare", "slopewise report runs/study --chart snr-scaling --out snr.svg"};
+  verb.run = [options](Settings&) { return run(*options); };
+  return verb;
 }
 
 }  // namespace slopewise

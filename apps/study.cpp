@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -56,7 +55,7 @@ std::string table(const std::vector<ClaimOutcome>& outcomes) {
   return table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1));
 }
 
-int run(const Options& options, const CLI::App& command) {
+int run(const Options& options, const Settings& settings) {
   apply(options.run);
   // What the user asked for wrongly, and a place that cannot be written to, are known before anything is measured.
   const std::vector<Claim> claims = options.claims.empty() ? all_claims() : select_claims(options.claims);
@@ -66,7 +65,7 @@ int run(const Options& options, const CLI::App& command) {
       {.hidden = options.hidden, .batch = options.batch, .seed = options.run.seed, .quick = options.quick},
       std::move(data.train));
   ensure_writable_directory(directory);
-  write_config(directory, command);
+  write_config(directory, settings);
 
   double total = 0;
   for (const Claim& claim : claims) total += claim.weight;
@@ -119,41 +118,28 @@ int run(const Options& options, const CLI::App& command) {
 
 }  // namespace
 
-Verb add_study(CLI::App& app) {
-  CLI::App* command = app.add_subcommand(
-      "study",
-      "Measure the claims of \"Unfavorable SNR in Forward Gradients\" (Frye 2022), prediction beside measurement");
+Verb study_verb() {
   const auto options = std::make_shared<Options>();
+  Verb verb{.settings = Settings("study"),
+            .summary =
+                "Measure the claims of \"Unfavorable SNR in Forward Gradients\" (Frye 2022), prediction beside "
+                "measurement"};
   std::vector<std::string> ids;
   for (const Claim& claim : all_claims()) ids.push_back(claim.id);
-  add_data_options(*command, options->data);
-  command
-      ->add_option("--claims", options->claims,
-                   fmt::format("Claims to measure, separated by commas (default: all): {}", fmt::join(ids, ", ")))
-      ->delimiter(',')
-      ->type_name("ID,...");
-  command
-      ->add_option("--hidden", options->hidden, "Widths of the hidden layers of the network that most claims look at")
-      ->delimiter(',')
-      ->check(CLI::Range(Index{1}, Index{1} << 20))
-      ->type_name("WIDTH,...")
-      ->capture_default_str();
-  command->add_option("--batch", options->batch, "Examples of its loss")
-      ->check(CLI::Range(Index{2}, Index{1} << 20))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_flag("--quick", options->quick, "A tenth of the samples and smaller networks: under 20 s");
-  command->add_option("--out", options->out, "Directory for results.json and report.html")
-      ->type_name("DIR")
-      ->capture_default_str();
-  command->add_flag("--json", options->json, "Print results.json instead of the table");
-  command->add_flag("--no-report", options->no_report, "Write no report.html");
-  add_run_options(*command, options->run);
-  command->footer(
-      "Examples:\n"
-      "  slopewise study\n"
-      "  slopewise study --claims unbiased,variance-law --quick --out runs/first-look");
-  return {command, [options, command] { return run(*options, *command); }};
+  Settings& settings = verb.settings;
+  add_data_options(settings, options->data);
+  settings.add("claims", options->claims, one_of(std::move(ids)), "Claims to measure", {.otherwise = "all"});
+  settings.add("hidden", options->hidden, whole(1, 1 << 20),
+               "Widths of the hidden layers of the network that most claims look at");
+  settings.add("batch", options->batch, whole(2, 1 << 20), "Examples of its loss");
+  settings.flag("quick", options->quick, "A tenth of the samples and smaller networks: under 20 s");
+  settings.add("out", options->out, text("DIR"), "Directory for results.json and report.html", {.letter = 'o'});
+  settings.flag("json", options->json, "Print results.json instead of the table");
+  settings.flag("no-report", options->no_report, "Write no report.html");
+  add_run_options(settings, options->run);
+  verb.examples = {"slopewise study", "slopewise study --claims unbiased,variance-law --quick --out runs/first-look"};
+  verb.run = [options](Settings& given) { return run(*options, given); };
+  return verb;
 }
 
 }  // namespace slopewise

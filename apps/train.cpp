@@ -1,7 +1,7 @@
 // `slopewise train`: trains a network with forward gradients, or with backprop beside them.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
@@ -50,33 +50,22 @@ void print_table(const TrainOptions& options, const Trainer& trainer, const Trai
   if (!options.no_report) std::cout << fmt::format("Charts: {}\n", (Path(options.out) / "report.html").string());
 }
 
-// Throws ArgumentError for options beside --resume that would make it another run.
-void require_resumable(const CLI::App& command) {
-  for (const CLI::Option* option : command.get_options()) {
-    const std::string name = option->get_name();
-    if (option->count() == 0 || name == "--resume" || name == "--threads" || name == "--quiet" || name == "--color" ||
-        name == "--no-report" || name == "--checkpoint-every")
-      continue;
-    throw ArgumentError(fmt::format("--resume goes on with the run's own options: expected no {} beside it", name));
-  }
-}
-
 // Measurements of the noise in a run if nobody says how many, and the fewest steps between them: each takes as long as
 // 13 steps, or more where layers are then perturbed one by one.
 constexpr Index kMeasurements = 20, kLeastApart = 100;
 
-int run(TrainOptions& options, CLI::App& command) {
+int run(TrainOptions& options, Settings& settings) {
   std::optional<CheckpointReader> kept;
   if (!options.resume.empty()) {
-    require_resumable(command);
+    require_resumable(settings);
     kept.emplace(Path(options.resume) / "checkpoint.safetensors");
-    apply_config(command, kept->get("config"), kept->path().string());
+    apply_config(settings, kept->get("config"), kept->path().string());
     options.out = options.resume;
   } else if (!options.preset.empty()) {
-    apply_config(command, find_preset(options.preset).toml, "preset " + options.preset);
+    apply_config(settings, presets().find(options.preset).toml, "preset " + options.preset);
   }
   apply(options.run);
-  TrainSettings settings = resolve(options);
+  TrainSettings resolved = resolve(options);
   DataSplit data = load_data(options.data);
   if (options.rotate != 0) {
     rotate_images(data.train, options.rotate);
@@ -85,22 +74,16 @@ int run(TrainOptions& options, CLI::App& command) {
   const Path directory = options.out;
   ensure_writable_directory(directory);
   if (options.seconds > 0 && !kept) {
-    settings.epochs = epochs_within(options.seconds, epoch_seconds(settings, data), settings.epochs);
-    CLI::Option* epochs = command.get_option("--epochs");
-    epochs->clear();
-    epochs->add_result(std::to_string(settings.epochs));
-    epochs->run_callback();
+    resolved.epochs = epochs_within(options.seconds, epoch_seconds(resolved, data), resolved.epochs);
+    settings.at("epochs").set(resolved.epochs);
   }
   if (options.forwards > 0 && !kept) {
-    settings.most_steps = std::max<Index>(1, static_cast<Index>(options.forwards / Trainer(settings, data).forwards()));
-    CLI::Option* steps = command.get_option("--steps");
-    steps->clear();
-    steps->add_result(std::to_string(settings.most_steps));
-    steps->run_callback();
+    resolved.most_steps = std::max<Index>(1, static_cast<Index>(options.forwards / Trainer(resolved, data).forwards()));
+    settings.at("steps").set(resolved.most_steps);
   }
-  Trainer trainer(settings, data);
+  Trainer trainer(resolved, data);
   TrainOutcome so_far;
-  const std::string config = config_of(command);
+  const std::string config = config_of(settings);
   const auto save = [&](const TrainOutcome& now) {
     trainer.save(directory / "checkpoint.safetensors", {{"config", config}, {"progress", progress_text(now)}});
   };
@@ -142,7 +125,7 @@ int run(TrainOptions& options, CLI::App& command) {
          .checkpoint = save});
     if (outcome.status == "finished" || outcome.status == "reached")
       trainer.save_weights(directory / "weights.safetensors");
-    write_json(directory / "results.json", train_document(options, command, trainer, outcome));
+    write_json(directory / "results.json", train_document(options, settings, trainer, outcome));
     if (!options.no_report) write_text(directory / "report.html", training_page(std::vector{read_run(directory)}));
     if (outcome.status == "diverged") throw NumericError(outcome.message);
     if (outcome.status == "interrupted") {
@@ -156,26 +139,22 @@ int run(TrainOptions& options, CLI::App& command) {
 
 }  // namespace
 
-Verb add_train(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("train", "Train a network with forward gradients, or with backprop beside them");
+Verb train_verb() {
   const auto options = std::make_shared<TrainOptions>();
-  add_train_options(*command, *options);
   const auto list = std::make_shared<bool>(false);
-  command->add_flag("--list-presets", *list, "Print the presets and what each is for, then exit")->configurable(false);
-  command->footer(
-      "Examples:\n"
-      "  slopewise train --preset digits-activities\n"
-      "  slopewise train --method local --prior feedback --correction gated --tangents 2 --epochs 5 --out runs/local");
-  return {command, [options, command, list] {
-            if (!*list) return run(*options, *command);
-            for (const Preset& preset : presets()) {
-              const std::string toml = preset.toml;
-              const std::string first = toml.substr(0, toml.find('\n'));
-              std::cout << fmt::format("{:<24}{}\n", preset.name, first.starts_with("# ") ? first.substr(2) : "");
-            }
-            return 0;
-          }};
+  Verb verb{.settings = train_settings(*options),
+            .summary = "Train a network with forward gradients, or with backprop beside them"};
+  verb.settings.flag("list-presets", *list, "Print the presets and what each is for, then exit", {.in_files = false});
+  verb.examples = {"slopewise train --preset digits-activities",
+                   "slopewise train --method local --prior feedback --correction gated --tangents 2 --epochs 5 --out "
+                   "runs/local"};
+  verb.run = [options, list](Settings& settings) {
+    if (!*list) return run(*options, settings);
+    for (const Preset& preset : presets().entries())
+      std::cout << fmt::format("{:<24}{}\n", preset.name, preset.summary());
+    return 0;
+  };
+  return verb;
 }
 
 }  // namespace slopewise

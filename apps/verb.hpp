@@ -2,34 +2,42 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "apps/settings.hpp"
 
 namespace slopewise {
 
 struct Verb {
-  CLI::App* command;         // its subcommand, with options bound to what `run` reads
-  std::function<int()> run;  // does the work after parsing; returns the exit code: 0 done, 1 the work failed
+  Settings settings;    // with its name
+  std::string summary;  // in one sentence
+  std::string notes = {};
+  std::vector<std::string> examples = {};
+  // Does the work once the settings are set; returns the exit code: 0 done, 1 the work failed. May throw; main reports
+  // it. Empty where only its verbs do something.
+  std::function<int(Settings&)> run = {};
+  std::vector<Verb> verbs = {};
+  // Takes what is none of its options; null: that is refused.
+  std::shared_ptr<std::vector<std::string>> rest = nullptr;
+  std::string path = {};  // "slopewise data show"
+
+  const std::string& name() const { return settings.verb(); }
 };
 
-// Each adds its subcommand to the app, with a description, options and a footer of examples. What options are bound to
-// must live as long as the verb (a shared_ptr captured by `run`). `run` may throw; main reports it.
-// CLI::PositiveNumber and its like complain with a bound of 300 digits: use CLI::Range with a bound that means
-// something.
-Verb add_bench(CLI::App& app);
-Verb add_compare(CLI::App& app);
-Verb add_completion(CLI::App& app);
-Verb add_data(CLI::App& app);
-Verb add_gradient(CLI::App& app);
-Verb add_manual(CLI::App& app);
-Verb add_report(CLI::App& app);
+// What options are bound to must live as long as the verb (a shared_ptr captured by `run`).
+Verb bench_verb();
+Verb compare_verb();
+// `program`: the verb that holds all others.
+Verb completion_verb(const Verb& program);
+Verb data_verb();
+Verb gradient_verb();
+Verb manual_verb(const Verb& program);
+Verb report_verb();
 // `run_words` runs another command line, given without the program's name.
-Verb add_rerun(CLI::App& app, std::function<int(std::vector<std::string>)> run_words);
-Verb add_study(CLI::App& app);
-Verb add_train(CLI::App& app);
+Verb rerun_verb(std::function<int(std::vector<std::string>)> run_words);
+Verb study_verb();
+Verb train_verb();
 
 }  // namespace slopewise

@@ -104,7 +104,7 @@ Json summarize(const Entry& entry) {
                                 first->at("message").get<std::string>()));
   }
   if (!entry.note.empty()) notes.push_back(entry.note);
-  const auto rate = runs[0].at("config").at("rate").get<std::string>();
+  const std::optional<double> rate = entry.judged[0].rate;
   const Summary error = over(done, field("test_error"));
   const auto step_ms = [](const Json& run) {
     return Json(1e3 * run.at("seconds").get<double>() / run.at("steps").get<double>());
@@ -128,7 +128,7 @@ Json summarize(const Entry& entry) {
           {"parameters", runs[0].at("parameters")},
           {"cosine", each(done, "cosine")},
           {"snr", each(done, "snr")},
-          {"rate", rate == "auto" ? Json(rate) : Json(std::stod(rate))},
+          {"rate", rate ? Json(*rate) : Json("auto")},
           {"note", fmt::format("{}", fmt::join(notes, "; "))},
           {"command", runs[0].at("command")}};
 }

@@ -22,20 +22,20 @@ using Path = std::filesystem::path;
 constexpr Index kMostEpochs = 1'000'000;
 constexpr std::uint64_t kChoosing = 0x74756E65;
 
-Entry make_entry(RowSpec spec, const CLI::App& command) {
-  return {.row = Row(std::move(spec), command)};
+Entry make_entry(RowSpec spec, const Settings& shared) {
+  return {.row = Row(std::move(spec), shared)};
 }
 
 }  // namespace
 
-Lineup time_rows(const CompareOptions& options, const CLI::App& command, const DataSplit& data) {
+Lineup time_rows(const CompareOptions& options, const Settings& shared, const DataSplit& data) {
   Lineup lineup;
   const std::vector<RowSpec> specs = select_rows(options.rows);
   Progress progress("time the rows", static_cast<double>(specs.size()), {.quiet = options.shared.run.quiet});
   for (const RowSpec& spec : specs) {
     check_interrupted("timing the rows");
     progress.note(spec.name);
-    Entry entry = make_entry(spec, command);
+    Entry entry = make_entry(spec, shared);
     try {
       entry.epoch_seconds = epoch_seconds(resolve(entry.row.options()), data);
     } catch (const ArgumentError& error) {
@@ -67,7 +67,7 @@ Json to_json(const Lineup& lineup) {
   return {{"schema", "slopewise.compare-plan/1"}, {"rows", rows}, {"left_out", lineup.left_out}};
 }
 
-Lineup read_lineup(const Path& path, const CLI::App& command) {
+Lineup read_lineup(const Path& path, const Settings& shared) {
   const Json document = read_json(path);
   Lineup lineup;
   try {
@@ -78,7 +78,7 @@ Lineup read_lineup(const Path& path, const CLI::App& command) {
                                 .preset = row.at("preset"),
                                 .toml = row.at("toml"),
                                 .control = row.at("control")},
-                               command);
+                               shared);
       entry.epochs = row.at("epochs");
       entry.epoch_seconds = row.at("epoch_seconds");
       lineup.entries.push_back(std::move(entry));
@@ -100,12 +100,11 @@ void plan_runs(Lineup& lineup, const CompareOptions& options, const DataSplit& d
   }
   for (Entry& entry : lineup.entries) {
     const std::string& name = entry.row.spec().name;
-    const std::string usual_rate = entry.row.options().rate;
-    const bool automatic = usual_rate == "auto";
-    for (Index i = 0; i < options.tune && !automatic; ++i) {
+    const std::optional<double> usual_rate = entry.row.options().rate;
+    for (Index i = 0; i < options.tune && usual_rate; ++i) {
       const double factor = std::ldexp(1.0, static_cast<int>(i - options.tune / 2));
       entry.choosing.push_back({.directory = directory / "tuning" / fmt::format("{}-x{}", name, factor),
-                                .rate = fmt::format("{}", factor * resolve(entry.row.options()).rate),
+                                .rate = factor * *usual_rate,
                                 .seed = derive_seed(seed, kChoosing) >> 1,
                                 .epochs = entry.epochs,
                                 .validation = held_out});
@@ -132,7 +131,7 @@ double seconds_left(const Lineup& lineup) {
   return seconds;
 }
 
-const std::string& best_rate(std::span<const RowRun> runs, std::span<const Json> results) {
+double best_rate(std::span<const RowRun> runs, std::span<const Json> results) {
   std::optional<std::size_t> best;
   const auto judge = [&](std::size_t i) {
     return std::pair(results[i].at("test_error").get<double>(), results[i].at("test_loss").get<double>());
@@ -140,7 +139,7 @@ const std::string& best_rate(std::span<const RowRun> runs, std::span<const Json>
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if (results[i].at("status") != "diverged" && (!best || judge(i) < judge(*best))) best = i;
   }
-  return runs[best.value_or(0)].rate;
+  return runs[best.value_or(0)].rate.value();
 }
 
 }  // namespace slopewise

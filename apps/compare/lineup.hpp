@@ -11,10 +11,6 @@
 #include "apps/compare/train_row.hpp"
 #include "slopewise/data/dataset.hpp"
 
-namespace CLI {
-class App;
-}
-
 namespace slopewise {
 
 struct CompareOptions {
@@ -43,12 +39,12 @@ struct Lineup {
 };
 
 // Selects the rows, times each and gives it its epochs. Those that do not fit the task are left out, or, where the user
-// asked for them, an ArgumentError. `command`: the options that hold for every row.
-Lineup time_rows(const CompareOptions& options, const CLI::App& command, const DataSplit& data);
+// asked for them, an ArgumentError. `shared`: what holds for every row.
+Lineup time_rows(const CompareOptions& options, const Settings& shared, const DataSplit& data);
 
 // The same, kept: a comparison that goes on keeps rows and epochs. Reading throws FileError.
 nlohmann::ordered_json to_json(const Lineup& lineup);
-Lineup read_lineup(const std::filesystem::path& path, const CLI::App& command);
+Lineup read_lineup(const std::filesystem::path& path, const Settings& shared);
 
 // Gives every row its runs.
 void plan_runs(Lineup& lineup, const CompareOptions& options, const DataSplit& data);
@@ -57,6 +53,6 @@ void plan_runs(Lineup& lineup, const CompareOptions& options, const DataSplit& d
 double seconds_left(const Lineup& lineup);
 
 // The rate of the run with the least error, then loss, on the images held out; the smallest if all diverged.
-const std::string& best_rate(std::span<const RowRun> runs, std::span<const nlohmann::ordered_json> results);
+double best_rate(std::span<const RowRun> runs, std::span<const nlohmann::ordered_json> results);
 
 }  // namespace slopewise

@@ -2,15 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "apps/train/options.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace slopewise {
 
@@ -23,39 +18,32 @@ struct RowSpec {
   bool control = false;  // says what the others are to be held against, and is always run
 };
 
-std::span<const RowSpec> built_in_rows();
+const NamedTable<RowSpec>& built_in_rows();
 
 // Rows by name: built-in ones, presets, or files of options (NAME.toml); all built-in ones where none is named.
 // Controls that are not among them follow. Throws ArgumentError for an unknown name or one given twice, FileError for a
 // file that cannot be read.
 std::vector<RowSpec> select_rows(const std::vector<std::string>& names);
 
-// The lines of a file of options that make the task: network, regularisation, batch and length; or the others.
-enum class Part { kTask, kMethod };
-std::string lines_of(Part part, const std::string& toml);
-
 // A row's options as `slopewise train` has them.
 class Row {
  public:
-  // `shared`: a command with some of train's options; those that were given hold before the row's own. Throws
-  // ArgumentError for a line of the row that is no option or does not fit.
-  Row(RowSpec spec, const CLI::App& shared);
-  Row(Row&&) noexcept;
-  Row& operator=(Row&&) noexcept;
-  ~Row();
+  // `shared`: some of train's options; those that were given hold before the row's own, and those that make the task
+  // are not the row's to set. Throws ArgumentError for a line of the row that is no option or does not fit.
+  Row(RowSpec spec, const Settings& shared);
 
   const RowSpec& spec() const { return spec_; }
-  const CLI::App& command() const { return *command_; }
+  const Settings& settings() const { return settings_; }
   const TrainOptions& options() const { return *options_; }
-  // Sets an option ("rate") to what its user would write.
-  void set(const std::string& name, const std::string& value);
+  // Sets an option ("rate").
+  void set(const std::string& name, const Value& value) { settings_.at(name).set(value); }
   // What to type for the same run in the default directory.
   std::string command_line() const;
 
  private:
   RowSpec spec_;
   std::unique_ptr<TrainOptions> options_;
-  std::unique_ptr<CLI::App> command_;
+  Settings settings_;
 };
 
 }  // namespace slopewise

@@ -18,11 +18,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 void set_options(Row& row, const RowRun& run) {
-  row.set("rate", run.rate);
-  row.set("seed", std::to_string(run.seed));
-  row.set("epochs", std::to_string(run.epochs));
-  row.set("seconds", "0");  // the epochs say it
-  row.set("validation", std::to_string(run.validation));
+  row.set("rate", run.rate ? Value(*run.rate) : Value("auto"));
+  row.set("seed", run.seed);
+  row.set("epochs", run.epochs);
+  row.set("seconds", 0);  // the epochs say it
+  row.set("validation", run.validation);
   row.set("out", run.directory.string());
 }
 
@@ -68,7 +68,7 @@ Json train_row(Row& row, const RowRun& run, const DataSplit& data,
                     .checkpoint = {}});
   if (outcome.status == "interrupted") throw Interrupted(fmt::format("interrupted in {}", row.spec().name));
   if (outcome.status == "finished" && !choosing) look();
-  Json document = train_document(row.options(), row.command(), trainer, outcome);
+  Json document = train_document(row.options(), row.settings(), trainer, outcome);
   document.erase("peak_bytes");  // the process's, which earlier runs have raised
   document["command"] = row.command_line();
   document["cosine"] = std::move(cosine);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "apps/compare/rows.hpp"
@@ -14,7 +15,7 @@ namespace slopewise {
 
 struct RowRun {
   std::filesystem::path directory;
-  std::string rate;  // as --rate takes it
+  std::optional<double> rate;  // none: by itself
   std::uint64_t seed;
   Index epochs;
   Index validation = 0;  // above 0: a run to choose a rate by, judged once, on held-out training images

@@ -1,10 +1,8 @@
 #include "apps/train/files.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -31,25 +29,9 @@ std::int64_t peak_bytes() {
   return usage.ru_maxrss * 1024;
 }
 
-Json config_json(const CLI::App& command) {
-  Json config = Json::object();
-  for (const CLI::Option* option : command.get_options()) {
-    if (!option->get_configurable() || option->get_lnames().empty()) continue;
-    const std::string& name = option->get_lnames()[0];
-    if (name == "help") continue;
-    if (is_flag(*option)) {
-      config[name] = is_on(*option) ? "true" : "false";
-    } else {
-      config[name] =
-          option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ",")) : option->get_default_str();
-    }
-  }
-  return config;
-}
-
 }  // namespace
 
-Json train_document(const TrainOptions& options, const CLI::App& command, const Trainer& trainer,
+Json train_document(const TrainOptions& options, const Settings& settings, const Trainer& trainer,
                     const TrainOutcome& outcome) {
   const auto optional = [](std::optional<double> value) { return value ? Json(*value) : Json(nullptr); };
   Json curve = Json::array();
@@ -66,7 +48,7 @@ Json train_document(const TrainOptions& options, const CLI::App& command, const 
           {"seed", options.run.seed},
           {"threads", thread_count()},
           {"machine", describe_machine()},
-          {"config", config_json(command)},
+          {"config", config_object(settings)},
           {"parameters", trainer.parameters()},
           {"slopes", trainer.slopes()},
           {"status", outcome.status},

@@ -8,14 +8,10 @@
 #include "apps/train/options.hpp"
 #include "slopewise/train/loop.hpp"
 
-namespace CLI {
-class App;
-}
-
 namespace slopewise {
 
-// The document of results.json, "slopewise.train/1". `command`: the options, all of which it lists.
-nlohmann::ordered_json train_document(const TrainOptions& options, const CLI::App& command, const Trainer& trainer,
+// The document of results.json, "slopewise.train/1", with all settings.
+nlohmann::ordered_json train_document(const TrainOptions& options, const Settings& settings, const Trainer& trainer,
                                       const TrainOutcome& outcome);
 
 // "loss 0.21, error 3 %, SNR 0.01, |gradient| 0.2 to 0.4".

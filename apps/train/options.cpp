@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -18,7 +17,6 @@ namespace slopewise {
 namespace {
 
 constexpr Index kMost = 1'000'000'000;
-const std::vector<std::string> kMethods{"exact", "weights", "activities", "local", "zeroth-order"};
 const std::vector<std::string> kCorrections{"full", "gated", "none"};
 
 NetworkSpec::Convolution convolution(const std::string& text) {
@@ -28,14 +26,23 @@ NetworkSpec::Convolution convolution(const std::string& text) {
   Index channels = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), channels);
   if (error != std::errc() || end != digits.data() + digits.size() || channels < 1 || channels > 65536 || !known) {
-    throw ArgumentError(
-        fmt::format("--channels: expected numbers from 1 to 65536, with a p where pooling follows and an n where "
-                    "nothing is padded, found '{}'",
-                    text));
+    throw ArgumentError(fmt::format(
+        "expected numbers from 1 to 65536, with a p where pooling follows and an n where nothing is padded, "
+        "found '{}'",
+        text));
   }
   return {.channels = channels,
           .pool = letters.find('p') != std::string::npos,
           .padded = letters.find('n') == std::string::npos};
+}
+
+// "32" or "64p"; in files also 32.
+Kind channels() {
+  return {.label = "Np", .names = {}, .range = {}, .check = [](const Value& value) {
+            const std::string word = to_words(value);
+            convolution(word);
+            return Value(word);
+          }};
 }
 
 // The estimators that --method weights takes: the others are methods of their own.
@@ -45,173 +52,135 @@ std::vector<std::string> estimators_at_weights() {
   return names;
 }
 
-// A learning rate as given.
-double number_of(const char* option, const std::string& text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value > 0 && value <= 1e6))
-    throw ArgumentError(
-        fmt::format("{}: expected a number above 0 and at most 1e6, or auto, found '{}'", option, text));
-  return value;
+// How gradients are made; papers call activities activations as well.
+Kind method_kind() {
+  Kind kind = one_of({"exact", "weights", "activities", "local", "zeroth-order"});
+  kind.check = [check = kind.check](const Value& value) {
+    return check(value == "activations" ? "activities" : value);
+  };
+  return kind;
 }
 
 }  // namespace
 
-void add_train_options(CLI::App& command, TrainOptions& options) {
-  TrainSettings& settings = options.settings;
-  std::string group;
-  const auto choice = [&](const char* name, std::string& value, const std::vector<std::string>& names,
-                          const char* what) {
-    return command.add_option(name, value, what)
-        ->type_name("NAME")
-        ->check(one_of(names))
-        ->capture_default_str()
-        ->group(group);
+Settings train_settings(TrainOptions& options) {
+  TrainSettings& train = options.settings;
+  MethodSettings& method = train.method;
+  Settings settings("train");
+  const auto count = [&](const char* name, Index& value, Index least, Index most, const char* what,
+                         SettingTraits traits = {}) { settings.add(name, value, whole(least, most), what, traits); };
+  const auto real = [&](const char* name, double& value, double least, double most, const char* what,
+                        SettingTraits traits = {}) { settings.add(name, value, number(least, most), what, traits); };
+  const auto choice = [&](const char* name, std::string& value, std::vector<std::string> names, const char* what,
+                          SettingTraits traits = {}) {
+    settings.add(name, value, one_of(std::move(names)), what, traits);
   };
-  const auto count = [&](const char* name, Index& value, Index least, Index most, const char* what) {
-    return command.add_option(name, value, what)
-        ->type_name("N")
-        ->check(CLI::Range(least, most))
-        ->capture_default_str()
-        ->group(group);
-  };
-  const auto number = [&](const char* name, double& value, double least, double most, const char* what) {
-    return command.add_option(name, value, what)
-        ->type_name("X")
-        ->check(CLI::Range(least, most))
-        ->capture_default_str()
-        ->group(group);
-  };
+  // One run's own, whatever stands about it.
+  constexpr SettingTraits kRare{.rare = true}, kSingle{.rare = true, .part = Part::kRun};
+  constexpr SettingTraits kRareTask{.rare = true, .part = Part::kTask};
 
-  group = "What is trained";
-  add_data_options(command, options.data);
-  choice("--model", options.model, network_names(), "Model");
-  command
-      .add_option("--hidden", options.hidden,
-                  "Units of the hidden layers (mlp, cnn), channels (mixer) [the model's own]; 0: none")
-      ->type_name("N,N,...")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::Range(Index{0}, Index{1'000'000}))
-      ->group(group);
-  command
-      .add_option(
-          "--channels", options.convolutions,
-          "Channels of the cnn's 3x3 convolutions [the model's own: 32n,64np]; 64p is pooled after, 64n not padded")
-      ->type_name("N,Np,...")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->group(group);
-  count("--patch", settings.network.patch, 1, 4096, "Side of the mixer's patches, in pixels");
-  command
-      .add_flag("--residual", settings.network.residual,
-                "Layers of equal width add to what they read, and start smaller")
-      ->group(group);
-  count("--validation", settings.validation, 0, kMost,
-        "Hold out the last N training images and judge on them, not on the test set");
-  number("--rotate", options.rotate, -360, 360, "Turn all images counterclockwise by so many degrees");
-  command.add_option("--initial", options.initial, "Start from these weights (.safetensors) instead of random ones")
-      ->type_name("FILE")
-      ->group(group);
+  settings.begin("What is trained", Part::kTask);
+  add_data_options(settings, options.data);
+  choice("model", options.model, network_names(), "Model");
+  settings.add("hidden", options.hidden, whole(0, 1'000'000),
+               "Units of the hidden layers (mlp, cnn), channels (mixer); 0: none", {.otherwise = "the model's own"});
+  settings.add("channels", options.convolutions, channels(),
+               "Channels of the cnn's 3x3 convolutions; 64p is pooled after, 64n not padded",
+               {.otherwise = "the model's own: 32n,64np", .rare = true});
+  count("patch", train.network.patch, 1, 4096, "Side of the mixer's patches, in pixels", kRare);
+  settings.flag("residual", train.network.residual, "Layers of equal width add to what they read, and start smaller",
+                kRare);
+  count("validation", train.validation, 0, kMost,
+        "Hold out the last N training images and judge on them, not on the test set", kSingle);
+  real("rotate", options.rotate, -360, 360, "Turn all images counterclockwise by so many degrees", kSingle);
+  settings.add("initial", options.initial, text("FILE"), "Start from these weights (.safetensors)",
+               {.otherwise = "random ones", .rare = true, .part = Part::kRun});
 
-  group = "How gradients are made";
-  command.add_option("--preset", options.preset, "Take what is not given here from a preset: see --list-presets")
-      ->type_name("NAME")
-      ->group(group);
-  choice("--method", options.method, kMethods,
-         "exact: backprop; weights, activities: where tangents enter; local: activities, each block with its own loss; "
-         "zeroth-order: differences of losses")
-      // Papers call them activations as well.
-      ->transform([](const std::string& word) { return word == "activations" ? "activities" : word; });
-  count("--tangents", options.tangents, 0, 1'000'000, "Tangents of each step, and of each example for activities");
-  command.add_option("--law", options.law, "Law of the tangents [rademacher; rank-one for weights]")
-      ->type_name("NAME")
-      ->check(one_of(probe_names()))
-      ->group(group);
-  choice("--prior", settings.method.options.activity.prior, activity_prior_names(),
+  settings.begin("How gradients are made", Part::kMethod);
+  settings.add("preset", options.preset, one_of(presets().names()),
+               "Take what is not given here from a preset: see --list-presets", {.otherwise = "none"});
+  settings.add("method", options.method, method_kind(),
+               "exact: backprop; weights, activities: where tangents enter; local: activities, each block with its own "
+               "loss; zeroth-order: differences of losses");
+  count("tangents", options.tangents, 0, 1'000'000, "Tangents of each step, and of each example for activities");
+  choice("law", options.law, probe_names(), "Law of the tangents", {.otherwise = "rademacher; rank-one for weights"});
+  choice("prior", method.options.activity.prior, activity_prior_names(),
          "What activities' gradients are expected to be");
-  choice("--correction", options.correction, kCorrections,
+  choice("correction", options.correction, kCorrections,
          "How much of what slopes find beside the prior is added; gated: while its noise is bearable");
-  number("--gate", settings.method.options.activity.gate, 1e-9, 1e9, "Noise over signal up to which all of it is");
-  number("--pace", settings.method.options.activity.pace, 0, 2,
-         "How fast the prior learns, at the largest learning rate");
-  command
-      .add_flag("--one-by-one", options.one_by_one,
-                "Perturb the layers one by one, each with tangents and slopes of its own")
-      ->group(group);
-  command
-      .add_flag("--estimated-head", options.estimated_head,
-                "Estimate the last layer's gradient too, though it is known")
-      ->group(group);
-  count("--block-layers", options.block_layers, -1, 1'000'000,
-        "Layers to a block with a loss of its own; 0: one block; -1: 1 for local, else 0");
-  count("--groups", settings.network.groups, 1, 65536, "Heads of each block, each for its share of the units");
-  choice("--estimator", options.estimator, estimators_at_weights(), "Estimator of weights");
-  add_storage_option(command, settings.method.options.storage)->group(group);
-  choice("--precision", options.precision, {"float32", "bf16"},
-         "Factors of the products with weights in a step; sums, weights and the way back stay in float32");
-  choice("--tangent-precision", options.tangent_precision, {"float32", "bf16"},
-         "The same of those that carry tangents alone");
-  number("--epsilon", settings.method.options.epsilon, 1e-12, 1e3, "Step of zeroth-order differences");
-  command
-      .add_flag("--checkpointed", settings.method.checkpointed,
-                "exact: keep the activations of few layers, make the rest again")
-      ->group(group);
+  real("gate", method.options.activity.gate, 1e-9, 1e9, "Noise over signal up to which all of it is", kRare);
+  real("pace", method.options.activity.pace, 0, 2, "How fast the prior learns, at the largest learning rate", kRare);
+  settings.flag("one-by-one", options.one_by_one,
+                "Perturb the layers one by one, each with tangents and slopes of its own", kRare);
+  settings.flag("estimated-head", options.estimated_head, "Estimate the last layer's gradient too, though it is known",
+                kRare);
+  count("block-layers", options.block_layers, -1, 1'000'000,
+        "Layers to a block with a loss of its own; 0: one block; -1: 1 for local, else 0", kRare);
+  count("groups", train.network.groups, 1, 65536, "Heads of each block, each for its share of the units", kRare);
+  choice("estimator", options.estimator, estimators_at_weights(), "Estimator of weights", kRare);
+  add_storage_option(settings, method.options.storage, kRare);
+  choice("precision", options.precision, {"float32", "bf16"},
+         "Factors of the products with weights in a step; sums, weights and the way back stay in float32", kRare);
+  choice("tangent-precision", options.tangent_precision, {"float32", "bf16"},
+         "The same of those that carry tangents alone", kRare);
+  real("epsilon", method.options.epsilon, 1e-12, 1e3, "Step of zeroth-order differences", kRare);
+  settings.flag("checkpointed", method.checkpointed, "exact: keep the activations of few layers, make the rest again",
+                kRare);
 
-  group = "Steps";
-  choice("--optimizer", settings.optimizer, optimizer_names(), "Optimizer");
-  command
-      .add_option(
-          "--rate,--learning-rate", options.rate,
-          "Learning rate, the largest of its schedule; auto: by slopes and second-order terms, for weights by sgd")
-      ->type_name("X|auto")
-      ->capture_default_str()
-      ->group(group);
-  number("--final-rate", settings.final_rate, 0, 1e6, "Learning rate at the end of the schedule");
-  choice("--schedule", settings.schedule, schedule_names(), "How the rate changes over the run");
-  number("--warm-up", settings.warm_up, 0, 1e6, "Epochs in which the rate rises from 0");
-  number("--momentum", settings.optimizer_options.momentum, 0, 0.999999, "Momentum (momentum, nesterov)");
-  number("--beta1", settings.optimizer_options.beta1, 0, 0.999999, "First moment's decay (adam, adamw)");
-  number("--beta2", settings.optimizer_options.beta2, 0, 0.9999999, "Second moment's decay (adam, adamw)");
-  number("--weight-decay", settings.optimizer_options.weight_decay, 0, 1e6, "Weight decay");
-  number("--clip-norm", options.clip_norm, 0, 1e30, "Longest gradient; 0: any");
-  number("--clip-slope", options.clip_slope, 0, 1e30, "Largest slope of weights; 0: any");
-  number("--clip-quantile", settings.method.options.clip_quantile, 1e-6, 1,
-         "Share of the slopes of weights that are not clipped");
-  number("--label-smoothing", settings.network.label_smoothing, 0, 0.999,
-         "Share of the target spread over all classes");
-  number("--input-dropout", settings.network.input_dropout, 0, 0.999, "Share of the inputs left out");
-  number("--dropout", settings.network.dropout, 0, 0.999, "Share of every hidden layer left out");
-  number("--average", settings.average, 0, 1, "Decay of the weights' average, which is then judged; 0: none");
-  count("--batch", settings.batch, 1, kMost, "Images of a step");
+  settings.begin("Steps", Part::kShared);
+  choice("optimizer", train.optimizer, optimizer_names(), "Optimizer");
+  const auto rate = [&options] { return options.rate ? Value(*options.rate) : Value("auto"); };
+  const auto set_rate = [&options](const Value& value) {
+    options.rate = value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
+  };
+  settings.add(
+      "rate", rate, set_rate, number_or("auto", 1e-30, 1e6),
+      "Learning rate, the largest of its schedule; auto: by slopes and second-order terms, for weights by sgd");
+  real("final-rate", train.final_rate, 0, 1e6, "Learning rate at the end of the schedule", kRare);
+  choice("schedule", train.schedule, schedule_names(), "How the rate changes over the run");
+  real("warm-up", train.warm_up, 0, 1e6, "Epochs in which the rate rises from 0", kRare);
+  real("momentum", train.optimizer_options.momentum, 0, 0.999999, "Momentum (momentum, nesterov)", kRare);
+  real("beta1", train.optimizer_options.beta1, 0, 0.999999, "First moment's decay (adam, adamw)", kRare);
+  real("beta2", train.optimizer_options.beta2, 0, 0.9999999, "Second moment's decay (adam, adamw)", kRare);
+  real("weight-decay", train.optimizer_options.weight_decay, 0, 1e6, "Weight decay", kRareTask);
+  real("clip-norm", options.clip_norm, 0, 1e30, "Longest gradient; 0: any", kRare);
+  real("clip-slope", options.clip_slope, 0, 1e30, "Largest slope of weights; 0: any", kRare);
+  real("clip-quantile", method.options.clip_quantile, 1e-6, 1, "Share of the slopes of weights that are not clipped",
+       kRare);
+  real("label-smoothing", train.network.label_smoothing, 0, 0.999, "Share of the target spread over all classes",
+       kRareTask);
+  real("input-dropout", train.network.input_dropout, 0, 0.999, "Share of the inputs left out", kRareTask);
+  real("dropout", train.network.dropout, 0, 0.999, "Share of every hidden layer left out", kRareTask);
+  real("average", train.average, 0, 1, "Decay of the weights' average, which is then judged; 0: none", kRareTask);
+  count("batch", train.batch, 1, kMost, "Images of a step", {.part = Part::kTask});
 
-  group = "How long";
-  count("--epochs", settings.epochs, 1, kMost, "Epochs");
-  count("--steps", settings.most_steps, 0, kMost, "Steps at most, though the epochs are not over; 0: no limit");
-  number("--forwards", options.forwards, 0, 1e15,
-         "Work at most, in forward passes on a batch: what fits is the run; 0: no limit");
-  number("--seconds", options.seconds, 0, 1e9, "As many epochs as fit in this time, and at most --epochs; 0: no limit");
-  number("--target-accuracy", options.target_accuracy, 0, 100, "Stop at this accuracy, in percent; 0: none");
+  settings.begin("How long", Part::kTask);
+  count("epochs", train.epochs, 1, kMost, "Epochs");
+  count("steps", train.most_steps, 0, kMost, "Steps at most, though the epochs are not over; 0: no limit", kSingle);
+  real("forwards", options.forwards, 0, 1e15,
+       "Work at most, in forward passes on a batch: what fits is the run; 0: no limit", kSingle);
+  real("seconds", options.seconds, 0, 1e9, "As many epochs as fit in this time, and at most --epochs; 0: no limit");
+  real("target-accuracy", options.target_accuracy, 0, 100, "Stop at this accuracy, in percent; 0: none", kSingle);
 
-  group = "What is told and kept";
-  number("--evaluate-every", options.evaluate_every, 1e-6, 1e9, "Epochs between evaluations");
-  count("--log-every", options.log_every, 1, kMost, "Steps between lines of metrics.jsonl");
-  count("--measure-every", options.measure_every, -1, kMost,
+  settings.begin("What is told and kept", Part::kRun);
+  real("evaluate-every", options.evaluate_every, 1e-6, 1e9, "Epochs between evaluations",
+       {.rare = true, .part = Part::kShared});
+  count("log-every", options.log_every, 1, kMost, "Steps between lines of metrics.jsonl",
+        {.rare = true, .part = Part::kShared});
+  count("measure-every", options.measure_every, -1, kMost,
         "Steps between measurements of the gradient's norm and noise; -1: 20 times in the run, at least 100 steps "
-        "apart; 0: never");
-  count("--check-against-backprop", options.check_every, 0, kMost,
-        "Steps between measurements that also make the exact gradient; 0: never");
-  number("--checkpoint-every", options.checkpoint_every, 0, 1e9, "Seconds between checkpoints");
-  command.add_option("--out", options.out, "Directory of the run")
-      ->type_name("DIR")
-      ->capture_default_str()
-      ->group(group);
-  command.add_flag("--no-report", options.no_report, "Write no report.html")->group(group);
-  command.add_option("--resume", options.resume, "Go on with the run in this directory")
-      ->type_name("DIR")
-      ->configurable(false)
-      ->group(group);
-  add_run_options(command, options.run);
+        "apart; 0: never",
+        kRare);
+  count("check-against-backprop", options.check_every, 0, kMost,
+        "Steps between measurements that also make the exact gradient; 0: never", kRare);
+  real("checkpoint-every", options.checkpoint_every, 0, 1e9, "Seconds between checkpoints",
+       {.rare = true, .resumable = true});
+  settings.add("out", options.out, text("DIR"), "Directory of the run", {.letter = 'o'});
+  settings.flag("no-report", options.no_report, "Write no report.html", {.rare = true, .resumable = true});
+  settings.add("resume", options.resume, text("DIR"), "Go on with the run in this directory",
+               {.in_files = false, .resumable = true});
+  add_run_options(settings, options.run);
+  return settings;
 }
 
 TrainSettings resolve(const TrainOptions& options) {
@@ -231,7 +200,7 @@ TrainSettings resolve(const TrainOptions& options) {
   if (!options.convolutions.empty()) {
     if (named.family != "cnn") throw ArgumentError("--channels: expected --model cnn");
     settings.network.convolutions.clear();
-    for (const std::string& text : options.convolutions) settings.network.convolutions.push_back(convolution(text));
+    for (const std::string& word : options.convolutions) settings.network.convolutions.push_back(convolution(word));
   }
   settings.network.block_layers = options.block_layers >= 0   ? options.block_layers
                                   : options.method == "local" ? Index{1}
@@ -253,8 +222,8 @@ TrainSettings resolve(const TrainOptions& options) {
   estimate.clip_slope = options.method == "weights" && options.clip_slope > 0 ? options.clip_slope : kInfinity;
   settings.optimizer_options.clip_norm = options.clip_norm > 0 ? options.clip_norm : kInfinity;
   settings.seed = options.run.seed;
-  estimate.auto_rate = options.rate == "auto";
-  settings.rate = estimate.auto_rate ? 1 : number_of("--rate", options.rate);
+  estimate.auto_rate = !options.rate;
+  settings.rate = options.rate.value_or(1);
   if (estimate.auto_rate && (options.method != "weights" || settings.optimizer != "sgd" ||
                              std::isfinite(estimate.clip_slope) || estimate.clip_quantile < 1)) {
     throw ArgumentError("--rate auto: expected --method weights --optimizer sgd, which it clips the slopes of itself");
@@ -263,14 +232,9 @@ TrainSettings resolve(const TrainOptions& options) {
   return settings;
 }
 
-const Preset& find_preset(const std::string& name) {
-  std::vector<std::string> names;
-  for (const Preset& preset : presets()) {
-    if (preset.name == name) return preset;
-    names.emplace_back(preset.name);
-  }
-  throw ArgumentError(
-      fmt::format("--preset: expected one of {}, found {}{}", fmt::join(names, ", "), name, suggestion(name, names)));
+std::string Preset::summary() const {
+  const std::string first = toml.substr(0, toml.find('\n'));
+  return first.starts_with("# ") ? first.substr(2) : "";
 }
 
 }  // namespace slopewise

@@ -3,15 +3,14 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "apps/arguments.hpp"
+#include "slopewise/base/named.hpp"
 #include "slopewise/train/settings.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace slopewise {
 
@@ -27,7 +26,7 @@ struct TrainOptions {
   std::string correction = "full";
   std::string precision = "float32", tangent_precision = "float32";
   Index tangents = 8;
-  std::string rate = "0.001";            // or "auto"
+  std::optional<double> rate = 0.001;    // none: by itself
   std::string law;                       // empty: the method's usual one
   double clip_slope = 0, clip_norm = 0;  // 0: none
   bool one_by_one = false, estimated_head = false;
@@ -47,18 +46,17 @@ struct TrainOptions {
   bool no_report = false;
 };
 
-// Adds all of them. `options` must live as long as the command.
-void add_train_options(CLI::App& command, TrainOptions& options);
+// All of them as a table. `options` must live as long as it.
+Settings train_settings(TrainOptions& options);
 // What the options say, once all are given. Throws ArgumentError for what does not fit together.
 TrainSettings resolve(const TrainOptions& options);
 
-// Presets by name, each with its file's text.
+// A file of presets/: options of train, below a comment that says what they are for.
 struct Preset {
-  const char* name;
-  const char* toml;
+  std::string name, toml;
+
+  std::string summary() const;  // the first line's comment
 };
-std::span<const Preset> presets();
-// Throws ArgumentError, naming the nearest, for an unknown name.
-const Preset& find_preset(const std::string& name);
+const NamedTable<Preset>& presets();
 
 }  // namespace slopewise

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,7 +64,7 @@ class CommandLineTest(unittest.TestCase):
 
     def test_a_file_that_does_not_fit_is_refused(self):
         for text, message in (("sed = 1\n", "sed is no option of study; did you mean seed?"),
-                              ("hidden = [0]\n", "--hidden"), ("quick = 3\n", "expected true or false"),
+                              ("hidden = [0]\n", "options.toml, line 1: hidden: expected a whole number from 1"), ("quick = 3\n", "expected true or false"),
                               ("[gradient]\nseed = 1\n", "expected options of study, found those of gradient"),
                               ('config = "x"\n', "config is no option")):
             (self.directory / "options.toml").write_text(text)
@@ -110,8 +111,7 @@ class CommandLineTest(unittest.TestCase):
         self.call("manual", "pages")
         for verb in ("study", "gradient", "bench", "data show", "report", "rerun"):
             page = (self.directory / f"pages/slopewise-{verb.replace(' ', '-')}.1").read_text().replace("\\-", "-")
-            options = [word.split(",")[-1] for line in self.call(*verb.split(), "--help").stdout.splitlines()
-                       for word in line.split()[:1] if line.startswith("  -")]
+            options = re.findall(r"^  (?:-., )?(--[a-z-]+)", self.call(*verb.split(), "--help-all").stdout, re.MULTILINE)
             self.assertIn("--help", options)
             for option in options:
                 self.assertIn(f"\\fB{option}\\fR", page, verb)

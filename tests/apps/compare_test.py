@@ -75,7 +75,7 @@ class CompareTest(unittest.TestCase):
             for seed, each in enumerate(runs, 1):
                 self.assertEqual((each["schema"], each["name"]), ("slopewise.train/1", f"{name}-seed{seed}"))
                 self.assertEqual((each["seed"], each["status"]), (seed, "finished"))
-                self.assertEqual(each["config"]["validation"], "0")
+                self.assertEqual(each["config"]["validation"], 0)
             errors = [each["test_error"] for each in runs]
             self.assertAlmostEqual(row["test_error"], statistics.mean(errors), delta=1e-12)
             self.assertAlmostEqual(row["spread"], statistics.stdev(errors), delta=1e-12)
@@ -114,10 +114,10 @@ class CompareTest(unittest.TestCase):
         self.assertNotIn("--residual", rows["mine"]["command"])
         self.assertNotIn("--checkpointed", rows["mine"]["command"])
         config = self.read("mine-seed1/results.json")["config"]
-        self.assertEqual((config["residual"], config["checkpointed"]), ("false", "false"))
+        self.assertEqual((config["residual"], config["checkpointed"]), (False, False))
         resumed = self.compare("--resume", "out", "--seeds", 2)
         self.assertEqual(resumed.returncode, 0, resumed.stderr)
-        self.assertEqual(self.read("mine-seed2/results.json")["config"]["residual"], "false")
+        self.assertEqual(self.read("mine-seed2/results.json")["config"]["residual"], False)
 
     def test_the_task_is_the_same_for_all(self):
         (self.directory / "mine.toml").write_text('method = "exact"\nhidden = [8]\ndropout = 0.5\nrate = 0.01\nbatch = 100\n')
@@ -125,28 +125,28 @@ class CompareTest(unittest.TestCase):
         for name in ("mnist-backprop", "mine", *CONTROLS):
             config = self.read(f"{name}-seed1/results.json")["config"]
             self.assertEqual([config[key] for key in ("hidden", "dropout", "label-smoothing", "batch")],
-                             ["16,16", "0", "0.05", "500"], name)
-        self.assertEqual(self.read("mine-seed1/results.json")["config"]["rate"], "0.01")
+                             [[16, 16], 0, 0.05, 500], name)
+        self.assertEqual(self.read("mine-seed1/results.json")["config"]["rate"], 0.01)
 
     def test_a_preset_gives_the_task(self):
         self.done("backprop", *SMALL, "--preset", "mnist-backprop")
         for name in ("backprop", *CONTROLS):
             config = self.read(f"{name}-seed1/results.json")["config"]
             self.assertEqual([config[key] for key in ("hidden", "dropout", "input-dropout", "label-smoothing", "epochs")],
-                             ["16,16", "0.1", "0.1", "0.1", "1"], name)
+                             [[16, 16], 0.1, 0.1, 0.1, 1], name)
         self.assertEqual(self.read("frozen-seed1/results.json")["method"], "activities")
 
     def test_rates_are_chosen_on_images_held_out(self):
         _, rows = self.done("backprop", *TASK, "--epochs", "1", "--seeds", "1", "--tune", "3", "--validation", "500")
         for name, row in rows.items():
             tried = [self.read(f"tuning/{name}-x{factor}/results.json") for factor in ("0.5", "1", "2")]
-            self.assertEqual([float(each["config"]["rate"]) for each in tried], [0.001, 0.002, 0.004])
-            self.assertEqual({each["config"]["validation"] for each in tried}, {"500"})
+            self.assertEqual([each["config"]["rate"] for each in tried], [0.001, 0.002, 0.004])
+            self.assertEqual({each["config"]["validation"] for each in tried}, {500})
             self.assertEqual({len(each["curve"]) for each in tried}, {1})
             best = min(tried, key=lambda each: (each["test_error"], each["test_loss"]))
-            self.assertEqual(row["rate"], float(best["config"]["rate"]))
+            self.assertEqual(row["rate"], best["config"]["rate"])
             judged = self.read(f"{name}-seed1/results.json")
-            self.assertEqual((judged["config"]["validation"], float(judged["config"]["rate"])), ("0", row["rate"]))
+            self.assertEqual((judged["config"]["validation"], judged["config"]["rate"]), (0, row["rate"]))
             self.assertNotIn(judged["seed"], [each["seed"] for each in tried])
 
     def test_as_many_epochs_as_fit(self):
@@ -168,7 +168,7 @@ class CompareTest(unittest.TestCase):
         lost.unlink()
         (self.out / "compare.json").unlink()
         after, rows = self.done("--resume", "out")
-        self.assertEqual(self.read("mine-seed1/results.json")["config"]["rate"], "0.05")
+        self.assertEqual(self.read("mine-seed1/results.json")["config"]["rate"], 0.05)
         for path, time_made in made.items():
             self.assertEqual(path.stat().st_mtime_ns == time_made, path != lost, path)
         same = ("name", "test_error", "test_loss", "cosine", "snr", "rate", "epochs")
@@ -230,7 +230,7 @@ class CompareTest(unittest.TestCase):
         self.refused(2, "--preset", "--preset", "mnist")
         self.refused(1, "config.toml", "--resume", "nowhere")
         (self.directory / "odd.toml").write_text("tangent = 3\n")
-        self.refused(2, "row odd: tangent is no option of train", "odd.toml", *SMALL)
+        self.refused(2, "row odd, line 1: tangent is no option of train", "odd.toml", *SMALL)
         (self.directory / "frozen.toml").write_text("tangents = 3\n")
         self.refused(2, "another name", "frozen.toml", *SMALL)
 
