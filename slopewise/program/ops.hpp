@@ -12,5 +12,7 @@
 #include "slopewise/program/ops/losses.hpp"
 #include "slopewise/program/ops/normalize.hpp"
 #include "slopewise/program/ops/pool.hpp"
+#include "slopewise/program/ops/recurrent.hpp"
 #include "slopewise/program/ops/reduce.hpp"
+#include "slopewise/program/ops/resize.hpp"
 #include "slopewise/program/ops/softmax.hpp"

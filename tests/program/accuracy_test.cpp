@@ -253,6 +253,16 @@ std::map<std::string, RowReference> row_references() {
     }
     return exact;
   };
+  const auto exact_rms_normalize = [](const Row& x, std::size_t i) {
+    const Quad r = 1 / sqrtq((x[0] * x[0] + x[1] * x[1] + x[2] * x[2]) / 3 + 1e-5), y = x[i] * r;
+    ExactRow exact{y, {}, {}, 0, r, r * r};
+    for (std::size_t j = 0; j < 3; ++j) {
+      const Quad d = r * Quad(i == j), a = x[j] * r * r / 3;
+      exact.slopes[j] = d - a * y;
+      exact.curvatures[j] = -2 * a * d + y * (3 * a * a - r * r / 3);
+    }
+    return exact;
+  };
   return {
       {"softmax", {[](const Node& x, Index entry) { return slice(softmax(x), 0, entry, entry + 1); }, exact_softmax}},
       // The pullback has y alone, and p = e^y a relative error as large as that of y.
@@ -263,6 +273,9 @@ std::map<std::string, RowReference> row_references() {
        {[](const Node& x, Index) { return cross_entropy(x, Builder(x).indices("label", {})); }, exact_cross_entropy}},
       {"normalize",
        {[](const Node& x, Index entry) { return slice(normalize(x), 0, entry, entry + 1); }, exact_normalize, 8, 8}},
+      {"rms_normalize",
+       {[](const Node& x, Index entry) { return slice(rms_normalize(x), 0, entry, entry + 1); }, exact_rms_normalize, 8,
+        8}},
   };
 }
 
@@ -324,7 +337,8 @@ TEST(Accuracy, CoversTheRegistry) {
                                        "mean", "max_pool", "average_pool", "reshape", "transpose", "concatenate",
                                        "slice", "rearrange", "numbers", "layer_norm", "mean_squared_error",
                                        // whose sums and quotients may cancel too
-                                       "conv", "conv_transpose", "scaled_dot_product_attention"};
+                                       "conv", "conv_transpose", "scaled_dot_product_attention", "lstm", "gru", "rnn",
+                                       "rope", "resize"};
   const auto unary = unary_references();
   const auto rows = row_references();
   for (const OpEntry& op : op_registry()) {

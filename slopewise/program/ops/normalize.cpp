@@ -2,6 +2,7 @@
 // and a = mean(y d),
 //   ẏ = d − a y                                      as ṙ = −a r
 //   ÿ = r c̈ − 2 a d + y (3 a² − mean(d²) − mean(y r c̈))
+// rms_normalize: the same of c = x.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,11 +16,6 @@
 
 namespace slopewise {
 namespace {
-
-template <class T>
-T mean_of(const T* x, Index n) {
-  return sum_of(x, n) / static_cast<T>(n);
-}
 
 // mean((a − a_mean) (b − b_mean)).
 template <class T>
@@ -39,13 +35,14 @@ T mean_square(T r, const T* a, T a_mean, Index n) {
          static_cast<T>(n);
 }
 
-class Normalize final : public OpRules<Normalize> {
+template <bool Centred>
+class Normalize final : public OpRules<Normalize<Centred>> {
  public:
-  static constexpr std::string_view kName = "normalize";
+  static constexpr std::string_view kName = Centred ? "normalize" : "rms_normalize";
   Normalize(const Shape& shape, double epsilon) : epsilon_(epsilon) {
     if (shape.rank() < 1 || shape[-1] < 1) {
       throw ShapeError(
-          fmt::format("normalize: expected a last axis of at least one entry, found {}", shape.to_string()));
+          fmt::format("{}: expected a last axis of at least one entry, found {}", kName, shape.to_string()));
     }
     n_ = shape[-1];
   }
@@ -65,17 +62,17 @@ class Normalize final : public OpRules<Normalize> {
     for (Index row = 0; row < rows; ++row) {
       const T* value = x.value + row * n_;
       T* out = y.value + row * n_;
-      const T mean = mean_of(value, n_);
+      const T mean = centre(value);
       const T r = inverse_deviation(value, mean);
       for (Index i = 0; i < n_; ++i) out[i] = (value[i] - mean) * r;
       for (Index k = 0; k < visit.tangents; ++k) {
         const Index at = k * y.plane + row * n_;
         const T* dot = x.tangent + at;
-        const T dot_mean = mean_of(dot, n_);
+        const T dot_mean = centre(dot);
         const T a = r * covariance(out, T{0}, dot, dot_mean, n_);
         if (y.second) {
           const T* second = x.second ? x.second + at : nullptr;
-          const T second_mean = second ? mean_of(second, n_) : T{0};
+          const T second_mean = second ? centre(second) : T{0};
           const T bend = T{3} * a * a - mean_square(r, dot, dot_mean, n_) -
                          (second ? r * covariance(out, T{0}, second, second_mean, n_) : T{0});
           for (Index i = 0; i < n_; ++i) {
@@ -98,8 +95,8 @@ class Normalize final : public OpRules<Normalize> {
       const T* value = visit.in[0].value + row * n_;
       const T* c = visit.cotangent + row * n_;
       T* to = target.data + row * n_;
-      const T mean = mean_of(value, n_);
-      const T c_mean = mean_of(c, n_);
+      const T mean = centre(value);
+      const T c_mean = centre(c);
       const T r = inverse_deviation(value, mean);
       const T slope = r * covariance(value, mean, c, c_mean, n_);  // mean(y ȳ), as c ⟂ constants after centring
       for (Index i = 0; i < n_; ++i) {
@@ -110,6 +107,11 @@ class Normalize final : public OpRules<Normalize> {
   }
 
  private:
+  // What is taken from each of n entries.
+  template <class T>
+  T centre(const T* x) const {
+    return Centred ? sum_of(x, n_) / static_cast<T>(n_) : T{0};
+  }
   // r, also where squares overflow or, beside a small ε, underflow.
   template <class T>
   T inverse_deviation(const T* x, T mean) const {
@@ -134,7 +136,10 @@ class Normalize final : public OpRules<Normalize> {
 }  // namespace
 
 Node normalize(const Node& x, double epsilon) {
-  return Builder(x).apply(std::make_shared<Normalize>(x.shape(), epsilon), {x});
+  return Builder(x).apply(std::make_shared<Normalize<true>>(x.shape(), epsilon), {x});
+}
+Node rms_normalize(const Node& x, double epsilon) {
+  return Builder(x).apply(std::make_shared<Normalize<false>>(x.shape(), epsilon), {x});
 }
 
 Node layer_norm(const Node& x, double epsilon) {
@@ -149,10 +154,27 @@ Node layer_norm(const Node& x, double epsilon) {
 
 std::vector<OpEntry> normalize_examples() {
   std::vector<OpEntry> ops;
-  ops.push_back({"normalize",
-                 {{"vector", {6}, [](const Node& x) { return normalize(x); }},
-                  {"of squares, rows", {2, 4}, [](const Node& x) { return normalize(square(x)); }},
-                  {"layer norm", {5}, [](const Node& x) { return layer_norm(linear(x, 4)); }}}});
+  ops.push_back(
+      {"normalize",
+       {{"vector", {6}, [](const Node& x) { return normalize(x); }},
+        {"of squares, rows", {2, 4}, [](const Node& x) { return normalize(square(x)); }},
+        {"layer norm", {5}, [](const Node& x) { return layer_norm(linear(x, 4)); }},
+        {"layer norm over two axes, gain computed from weights",
+         {2, 3, 2},
+         [](const Node& x) {
+           return layer_norm(x, square(shared(x, "g", {3, 2}, 3)), shared(x, "b", {3, 2}, 3), 2, 1e-3);
+         }},
+        {"groups of channels",
+         {3, 2, 6},
+         [](const Node& x) { return group_norm(square(x), 3, shared(x, "g", {6}, 6), shared(x, "b", {6}, 6)); }},
+        {"channels by themselves", {4, 3}, [](const Node& x) {
+           return instance_norm(square(x), shared(x, "g", {3}, 3), shared(x, "b", {3}, 3), 1e-2);
+         }}}});
+  ops.push_back({"rms_normalize",
+                 {{"vector", {6}, [](const Node& x) { return rms_normalize(x); }},
+                  {"of squares, rows", {2, 4}, [](const Node& x) { return rms_normalize(square(x)); }},
+                  {"one entry", {2, 1}, [](const Node& x) { return rms_normalize(x, 0.5); }},
+                  {"with gain", {3, 4}, [](const Node& x) { return rms_norm(x, shared(x, "g", {4}, 4)); }}}});
   return ops;
 }
 
