@@ -123,19 +123,26 @@ class DepthwiseConv final : public OpRules<DepthwiseConv> {
 
   template <class T>
   void convolve(const T* x, const T* weight, T factor, bool accumulate, T* y) const {
+    constexpr Index kTogether = 4;  // registers, so that finding a window's taps costs little
     each_position([&](const std::array<Index, 3>& at) {
-      const auto channels_from = [&](Index c, auto sum) {
-        using V = decltype(sum);
+      const auto channels_from = [&]<class V, Index kCount>(Index first) {
+        constexpr Index kStep = static_cast<Index>(sizeof(V) / sizeof(T));
+        V sums[kCount] = {};
         each_tap_of(at, [&](Index entry, Index tap) {
-          sum += load<V>(x + entry * channels_ + c) * load<V>(weight + tap * channels_ + c);
+          const T *from = x + entry * channels_ + first, *by = weight + tap * channels_ + first;
+          for (Index i = 0; i < kCount; ++i) sums[i] += load<V>(from + i * kStep) * load<V>(by + i * kStep);
         });
-        sum *= factor;
-        if (accumulate) sum += load<V>(y + c);
-        store<V>(sum, y + c);
+        for (Index i = 0; i < kCount; ++i) {
+          T* to = y + first + i * kStep;
+          store<V>(accumulate ? load<V>(to) + factor * sums[i] : factor * sums[i], to);
+        }
       };
+      constexpr Index kLane = kLanes<T>;
       Index c = 0;
-      for (; c + kLanes<T> <= channels_; c += kLanes<T>) channels_from(c, Lanes<T>{});
-      for (; c < channels_; ++c) channels_from(c, T{});
+      for (; c + kTogether * kLane <= channels_; c += kTogether * kLane)
+        channels_from.template operator()<Lanes<T>, kTogether>(c);
+      for (; c + kLane <= channels_; c += kLane) channels_from.template operator()<Lanes<T>, 1>(c);
+      for (; c < channels_; ++c) channels_from.template operator()<T, 1>(c);
       y += channels_;
     });
   }
