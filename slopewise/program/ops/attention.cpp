@@ -96,7 +96,8 @@ class Attention final : public OpRules<Attention> {
   bool curves(std::span<const InputInfo>) const override { return true; }
   // Blocks of e, ṡ and s̈, or of p and s̄; and for each query m, l, a factor, and K times l̇ and l̈.
   Index scratch(std::span<const InputInfo>, const Shape&, const VisitSize& visit) const override {
-    return (visit.pullback || visit.tangents > 0 ? 3 : 1) * block() + (3 + 2 * visit.tangents) * queries_;
+    const Index blocks = visit.pullback ? 2 : visit.tangents > 0 ? 3 : 1;
+    return blocks * block() + (3 + 2 * visit.tangents) * queries_;
   }
 
   template <class T>
@@ -338,7 +339,7 @@ class Attention final : public OpRules<Attention> {
   void pull_block(const Pull<T>& visit, const Queries& at) const {
     T* p = visit.scratch;
     T* back = p + block();
-    T *m = p + 3 * block(), *l = m + queries_, *factors = l + queries_;
+    T *m = p + 2 * block(), *l = m + queries_, *factors = l + queries_;
     std::fill_n(m, queries_, -std::numeric_limits<T>::infinity());
     std::fill_n(l, queries_, T{0});
     const Operands<T> in = values(visit.in, at);
