@@ -112,11 +112,12 @@ struct Trainer::Block {
 Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
     : settings_(checked(settings)),
       train_(data.train),
-      test_(settings.validation > 0 ? data.train : data.test),
+      test_(data.test),
+      judged_(settings.validation > 0 ? data.train : data.test),
       batches_(training_count(settings, data.train), settings.batch, settings.seed),
       schedule_(make_schedule(settings, batches_.per_epoch())) {
-  test_rows_.resize(static_cast<std::size_t>(settings.validation > 0 ? settings.validation : test_.count()));
-  std::iota(test_rows_.begin(), test_rows_.end(),
+  judged_rows_.resize(static_cast<std::size_t>(settings.validation > 0 ? settings.validation : test_.count()));
+  std::iota(judged_rows_.begin(), judged_rows_.end(),
             settings.validation > 0 ? training_count(settings, train_) : Index{0});
   training_ = make_chain(settings.network, train_.image_shape, train_.classes, true);
   evaluating_ = make_chain(settings.network, train_.image_shape, train_.classes, false);
@@ -258,7 +259,13 @@ TrainStep Trainer::advance() {
   return result;
 }
 
-Evaluation Trainer::evaluate() {
+Evaluation Trainer::test() {
+  std::vector<Index> rows(static_cast<std::size_t>(test_.count()));
+  std::iota(rows.begin(), rows.end(), Index{0});
+  return evaluate(test_, rows);
+}
+
+Evaluation Trainer::evaluate(const Dataset& images, std::span<const Index> chosen) {
   std::vector<std::optional<AverageScope<float>>> averaged(blocks_.size());
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     if (blocks_[i]->average && blocks_[i]->average->steps() > 0)
@@ -266,15 +273,14 @@ Evaluation Trainer::evaluate() {
   }
   Evaluation total;
   Index wrong = 0;
-  const auto count = static_cast<Index>(test_rows_.size());
+  const auto count = static_cast<Index>(chosen.size());
   for (Index first = 0; first < count; first += kEvaluated) {
     const std::span<const Index> rows =
-        std::span(test_rows_)
-            .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(std::min(kEvaluated, count - first)));
-    std::vector<float> values(rows.size() * static_cast<std::size_t>(test_.image_shape.size()));
+        chosen.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(std::min(kEvaluated, count - first)));
+    std::vector<float> values(rows.size() * static_cast<std::size_t>(images.image_shape.size()));
     std::vector<std::int32_t> labels(rows.size());
-    gather_images<float>(test_, rows, values);
-    gather_labels(test_, rows, labels);
+    gather_images<float>(images, rows, values);
+    gather_labels(images, rows, labels);
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       Block& block = *blocks_[i];
       const Batch<float> batch{.rows = static_cast<Index>(rows.size()),

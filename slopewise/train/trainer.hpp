@@ -63,7 +63,9 @@ class Trainer {
   // and those after it, are then as they were.
   TrainStep advance();
   // On the test set, or the images held out for validation; with the averaged weights where there are any.
-  Evaluation evaluate();
+  Evaluation evaluate() { return evaluate(judged_, judged_rows_); }
+  // On the test set, whatever is held out.
+  Evaluation test();
   // Over so many batches. `against_exact`: also the exact gradients, by backprop within each block.
   TrainNoise measure(Index batches, bool against_exact);
 
@@ -85,6 +87,7 @@ class Trainer {
     std::vector<float> images, made;
     std::vector<std::int32_t> noise, labels;
   };
+  Evaluation evaluate(const Dataset& images, std::span<const Index> rows);
   Batch<float> batch_for(const Block& block, std::span<const float> values) const;
   void gather(Index step);
   void draw_noise(Index step, std::size_t block);
@@ -94,7 +97,8 @@ class Trainer {
   TrainSettings settings_;
   const Dataset& train_;
   const Dataset& test_;
-  std::vector<Index> test_rows_;
+  const Dataset& judged_;  // the test set, or the training set, of which those rows are held out
+  std::vector<Index> judged_rows_;
   Batches batches_;
   Schedule schedule_;
   std::vector<ChainBlock> training_, evaluating_;

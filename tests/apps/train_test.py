@@ -184,17 +184,29 @@ class TrainTest(unittest.TestCase):
                 self.assertEqual(weights[method, "--tangent-precision"] != plain, method in ("weights", "activities"))
 
     def test_stops_at_the_accuracy_asked_for(self):
-        results = self.trained(*small("--method", "exact", "--epochs", 50, "--target-accuracy", 60, "--rate", 0.01))
-        self.assertEqual(results["status"], "reached")
+        """On held-out images, by default a tenth of the training images; the test set is judged once, at the end."""
+        options = small("--method", "exact", "--epochs", 50, "--rate", 0.01)
+        results = self.trained(*options, "--target-accuracy", 60)
+        self.assertEqual((results["status"], results["config"]["validation"]), ("reached", 30))
         self.assertLess(results["epochs"], 50)
-        self.assertLessEqual(results["test_error"], 0.4)
-        # The accuracy that it has, on 100 images, is reached, whatever its rounding.
-        had = round(100 - 100 * results["test_error"])
-        self.assertEqual(results["test_error"], (100 - had) / 100)
+        last = results["curve"][-1]["test_error"]
+        self.assertLessEqual(last, 0.4)
+        self.assertEqual(last, results["validation_error"])
+        self.assertAlmostEqual(last * 30, round(last * 30), delta=1e-9)  # of 30 images
+        self.assertAlmostEqual(results["test_error"] * 100, round(results["test_error"] * 100), delta=1e-9)  # of 100
+        # The accuracy that it has, on 30 images, is reached, whatever its rounding.
         shutil.copytree(self.directory / "run", self.directory / "had")
         shutil.rmtree(self.directory / "run")
-        again = self.trained(*small("--method", "exact", "--epochs", 50, "--target-accuracy", had, "--rate", 0.01))
+        again = self.trained(*options, "--target-accuracy", 100 - 100 * last)
         self.assertEqual((again["status"], again["steps"]), ("reached", results["steps"]))
+        # Other test images change how good it is, and not when it ends.
+        arrays = dict(np.load(self.directory / "data.npz"))
+        arrays["y_test"] = (arrays["y_test"] + 5) % 10
+        np.savez(self.directory / "other.npz", **arrays)
+        other = self.train(*options[2:], "--target-accuracy", 60, "--data", "other.npz", "--out", "other")
+        self.assertEqual(other.returncode, 0, other.stderr)
+        self.assertEqual(self.results("other")["steps"], results["steps"])
+        self.assertGreater(self.results("other")["test_error"], results["test_error"] + 0.2)
         # A run that is where it should be takes no further step.
         before = self.snapshot()["weights.safetensors"]
         self.assertEqual(self.train("--resume", "run").returncode, 0)
