@@ -15,6 +15,7 @@
 #include "slopewise/base/version.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/progress.hpp"
+#include "slopewise/report/terminal.hpp"
 
 namespace slopewise {
 namespace {
@@ -104,7 +105,8 @@ int run(CompareOptions& options, Settings& settings) {
   }
   publish("finished");
   if (!options.shared.run.quiet) {
-    std::cout << markdown(document_of(lineup, options, data, "finished"))
+    const Json document = document_of(lineup, options, data, "finished");
+    std::cout << (is_terminal(1) ? leaderboard_text(document, terminal_width(1), wants_colour(1)) : markdown(document))
               << fmt::format("\nThe same as compare.md, compare.csv and compare.json, and every run: {}\n",
                              options.out);
   }

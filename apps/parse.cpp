@@ -76,16 +76,18 @@ std::vector<std::string> unmarked(std::vector<std::string> words) {
   return words;
 }
 
-std::string unexpected(const Command& command) {
-  const Verb& verb = *command.verb;
-  std::string word = unmarked(command.app->remaining()).front();
+// What is wrong with a word that no verb or option took.
+std::string unknown(const Verb& verb, std::string word) {
+  std::string message;
   if (word.starts_with('-')) {
     word = word.substr(0, word.find('='));
-    return fmt::format("unknown option {}{}", word, verb.settings.suggestion(word));
+    message = fmt::format("unknown option {}{}", word, verb.settings.suggestion(word));
+  } else {
+    std::vector<std::string> names;
+    for (const Verb& each : verb.verbs) names.push_back(each.name());
+    message = fmt::format("unknown {} {}{}", names.empty() ? "argument" : "verb", word, suggestion(word, names));
   }
-  std::vector<std::string> names;
-  for (const Verb& each : verb.verbs) names.push_back(each.name());
-  return fmt::format("unknown {} {}{}", names.empty() ? "argument" : "verb", word, suggestion(word, names));
+  return fmt::format("{}\nTry: {} --help", message, verb.path);
 }
 
 void set_options(const Command& command) {
@@ -112,8 +114,13 @@ void set_options(const Command& command) {
 
 Request parse(Verb& program, std::vector<std::string> words) {
   if (!words.empty() && words.front() == "help") {
-    words.erase(words.begin());
-    words.emplace_back("--help");
+    Verb* verb = &program;
+    for (auto word = words.begin() + 1; word != words.end(); ++word) {
+      const auto next = std::ranges::find(verb->verbs, *word, &Verb::name);
+      if (next == verb->verbs.end()) throw ArgumentError(unknown(*verb, *word));
+      verb = &*next;
+    }
+    return {verb, Request::What::kHelp};
   }
   std::ranges::transform(words, words.begin(), marked);
   CLI::App app;
@@ -137,7 +144,7 @@ Request parse(Verb& program, std::vector<std::string> words) {
       if (next == command->commands.end()) break;
       command = &*next;
     }
-    throw ArgumentError(fmt::format("{}\nTry: {} --help", unexpected(*command), command->verb->path));
+    throw ArgumentError(unknown(*command->verb, unmarked(command->app->remaining()).front()));
   } catch (const CLI::ParseError& error) {
     wrong = error.what();
   }

@@ -84,7 +84,7 @@ Verb report_verb() {
                {.positional = true, .required = true});
   settings.add("out", options->out, text("FILE"), "File to write",
                {.letter = 'o', .otherwise = "report.html in the first RUN; of a chart, standard output"});
-  settings.add("chart", options->chart, text("NAME"), "Write this chart alone, as SVG; needs node",
+  settings.add("chart", options->chart, text_like("NAME", chart_names()), "Write this chart alone, as SVG; needs node",
                {.otherwise = "all, as a page"});
   settings.flag("quiet", options->quiet, "Print nothing but errors", {.letter = 'q'});
   verb.examples = {"slopewise report runs/study", "slopewise report runs/local runs/backprop --out comparison.html",

@@ -257,7 +257,13 @@ std::string Settings::suggestion(std::string_view word) const {
     names.push_back(dashes + setting.name);
     for (const std::string& other : other_names(setting.name)) names.push_back(dashes + other);
   }
-  return slopewise::suggestion(dashes + std::string(bare), names);
+  const std::string meant = dashes + std::string(bare);
+  std::string nearest = slopewise::suggestion(meant, names);
+  const auto begins = [&](const std::string& name) { return name.starts_with(meant); };
+  // One that was cut short is far from its name by the count of letters.
+  if (nearest.empty() && std::ranges::count_if(names, begins) == 1)
+    nearest = fmt::format("; did you mean {}?", *std::ranges::find_if(names, begins));
+  return nearest;
 }
 
 std::vector<std::string> other_names(std::string_view name) {

@@ -11,6 +11,7 @@
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
+#include "slopewise/report/table.hpp"
 #include "slopewise/statistics/moments.hpp"
 
 namespace slopewise {
@@ -140,35 +141,68 @@ void sort_rows(Json& rows) {
   std::ranges::stable_sort(rows.get_ref<Json::array_t&>(), {}, error);
 }
 
-std::string markdown(const Json& document) {
-  std::string text =
-      "| row | test error | test loss | to 97 % | to 98 % | time | epochs | a step | slopes | memory of a step | "
-      "cosine | "
-      "SNR | rate | note |\n"
-      "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+namespace {
+
+struct Leaderboard {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+
+// Without the columns that no row has anything in: times to an accuracy that is out of reach, notes where there is
+// none.
+Leaderboard leaderboard(const Json& document) {
+  const std::vector<std::string> header{"row",    "test error", "test loss", "to 97 %", "to 98 %",
+                                        "time",   "epochs",     "a step",    "slopes",  "memory of a step",
+                                        "cosine", "SNR",        "rate",      "note"};
   const auto bytes = [](double count) { return format_bytes(static_cast<std::int64_t>(count)); };
   const auto cosine = [](double value) { return fmt::format("{:.2g}", value); };
+  std::vector<std::vector<std::string>> all;
   for (const Json& row : document["rows"]) {
-    const std::vector<std::string> cells{
-        row["name"].get<std::string>() + (row["control"].get<bool>() ? " (control)" : ""),
-        percent(row),
-        number(row["test_loss"]),
-        number(row["seconds_to_97"], format_seconds),
-        number(row["seconds_to_98"], format_seconds),
-        number(row["seconds"], format_seconds),
-        number(row["epochs"]),
-        number(row["step_ms"], [](double ms) { return format_seconds(ms / 1e3); }),
-        number(row["slopes"]),
-        number(row["step_bytes"], bytes),
-        numbers(row["cosine"], cosine),
-        numbers(row["snr"], cosine),
-        row["rate"].is_string() ? "auto" : number(row["rate"]),
-        cell(row["note"])};
-    text += fmt::format("| {} |\n", fmt::join(cells, " | "));
+    all.push_back({row["name"].get<std::string>() + (row["control"].get<bool>() ? " (control)" : ""), percent(row),
+                   number(row["test_loss"]), number(row["seconds_to_97"], format_seconds),
+                   number(row["seconds_to_98"], format_seconds), number(row["seconds"], format_seconds),
+                   number(row["epochs"]), number(row["step_ms"], [](double ms) { return format_seconds(ms / 1e3); }),
+                   number(row["slopes"]), number(row["step_bytes"], bytes), numbers(row["cosine"], cosine),
+                   numbers(row["snr"], cosine), row["rate"].is_string() ? "auto" : number(row["rate"]),
+                   row["note"].get<std::string>()});
   }
+  Leaderboard board;
+  board.rows.resize(all.size());
+  for (std::size_t column = 0; column < header.size(); ++column) {
+    const auto blank = [&](const auto& row) { return row[column].empty() || row[column] == "–"; };
+    if (std::ranges::all_of(all, blank)) continue;
+    board.header.push_back(header[column]);
+    for (std::size_t i = 0; i < all.size(); ++i) board.rows[i].push_back(all[i][column]);
+  }
+  return board;
+}
+
+std::string left_out(const Json& document) {
+  std::string text;
   for (const Json& row : document["left_out"])
     text += fmt::format("\nLeft out: {}: {}\n", row["name"].get<std::string>(), row["why"].get<std::string>());
   return text;
+}
+
+}  // namespace
+
+std::string markdown(const Json& document) {
+  const Leaderboard board = leaderboard(document);
+  std::string text = fmt::format("| {} |\n|", fmt::join(board.header, " | "));
+  for (std::size_t i = 0; i < board.header.size(); ++i) text += "---|";
+  text += "\n";
+  for (std::vector<std::string> cells : board.rows) {
+    std::ranges::transform(cells, cells.begin(), cell);
+    text += fmt::format("| {} |\n", fmt::join(cells, " | "));
+  }
+  return text + left_out(document);
+}
+
+std::string leaderboard_text(const Json& document, int width, bool colour) {
+  const Leaderboard board = leaderboard(document);
+  Table table(board.header);
+  for (const std::vector<std::string>& row : board.rows) table.add_row(row);
+  return table.to_string(width, colour) + left_out(document);
 }
 
 std::string csv(const Json& rows) {

@@ -18,6 +18,8 @@ void sort_rows(nlohmann::ordered_json& rows);
 
 // The rows as a table for people, with the commands below it; and with every field in a column of its own.
 std::string markdown(const nlohmann::ordered_json& document);
+// The same as a table on a terminal of so many columns.
+std::string leaderboard_text(const nlohmann::ordered_json& document, int width, bool colour);
 std::string csv(const nlohmann::ordered_json& rows);
 
 // Writes compare.json, compare.md and compare.csv.

@@ -61,6 +61,14 @@ bool ChartData::has(std::string_view column) const {
   return std::any_of(rows.begin(), rows.end(), [at](const Json& row) { return !row[at].is_null(); });
 }
 
+std::vector<std::string> chart_names() {
+  std::vector<std::string> names;
+  for (const Chart& chart : read_charts()) {
+    if (chart.spec["usermeta"]["of"] != "*") names.push_back(chart.name);
+  }
+  return names;
+}
+
 bool can_draw_charts() {
   return !resource("web/vega.js").empty();
 }

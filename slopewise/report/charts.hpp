@@ -59,6 +59,9 @@ class Figures {
   nlohmann::ordered_json drawn_ = nlohmann::ordered_json::object();
 };
 
+// The charts there are, by name; a study has one more for each claim without a chart of its own.
+std::vector<std::string> chart_names();
+
 // A program for node that writes the figure as SVG to standard output.
 std::string picture_program(const Figures::Figure& figure);
 

@@ -13,6 +13,8 @@ import time
 import unittest
 from pathlib import Path
 
+from terminal import run_on_terminal
+
 SLOPEWISE = ""
 QUICK = ["--quick", "--hidden", "16,8", "--batch", "16", "--claims", "memory,prior"]
 
@@ -46,6 +48,40 @@ class CommandLineTest(unittest.TestCase):
                                    ("did you mean unbiased?", ["study", "--claims", "unbised"]),
                                    ("did you mean always?", ["study", "--color", "alwys"])):
             self.assertIn(message, self.call(*arguments, code=2).stderr)
+
+    def test_names_that_other_programs_have(self):
+        """They are taken, on the command line and in files, or answered with the right one."""
+        self.call("train", "--lr", "1e-3", "--batch-size", 500, "--num-epochs", 1, "--hidden", 8, "--num-threads", 1, "-q",
+                  "-o", "words")
+        (self.directory / "file.toml").write_text(
+            'learning-rate = 1e-3\nbatch-size = 500\nmax-epochs = 1\nhidden = [8]\nthreads = 1\nquiet = true\noutput-dir = "file"\n')
+        self.call("train", "--config", "file.toml")
+        for run in ("words", "file"):
+            config = json.loads((self.directory / run / "results.json").read_text())["config"]
+            self.assertEqual([config[name] for name in ("rate", "batch", "epochs", "out")], [0.001, 500, 1, run])
+        for word, meant in (("--batch_size", "--batch-size"), ("--epoch", "--epochs"), ("-seed", "--seed"), ("--optim", "--optimizer")):
+            self.assertIn(f"did you mean {meant}?", self.call("train", word, 1, code=2).stderr)
+
+    def test_help_in_every_way(self):
+        self.assertEqual(self.call("help", "train").stdout, self.call("train", "--help").stdout)
+        self.assertEqual(self.call("help", "data", "show").stdout, self.call("data", "show", "-h").stdout)
+        self.assertEqual(self.call("help").stdout, self.call().stdout)
+        self.assertIn("did you mean train?", self.call("help", "tran", code=2).stderr)
+        for flag in ("-v", "-V", "--version"):
+            self.assertTrue(self.call(flag).stdout.startswith("slopewise "))
+
+    def test_help_folds_to_the_terminal_and_keeps_rare_options_for_later(self):
+        for columns in (50, 80, 200):
+            for asked in ("--help", "--help-all"):
+                code, sent = run_on_terminal([SLOPEWISE, "train", asked], "stdout", columns)
+                self.assertEqual(code, 0)
+                words, _, _ = sent.partition("\nExamples:")
+                self.assertLessEqual(max(map(len, words.splitlines())), columns)
+        few, all_options = (self.call("train", asked).stdout for asked in ("--help", "--help-all"))
+        self.assertIn("--epochs", few)
+        self.assertNotIn("--beta1", few)
+        self.assertIn("slopewise train --help-all", few)
+        self.assertIn("--beta1", all_options)
 
     def test_color_is_obeyed(self):
         environment = {**os.environ, "NO_COLOR": "1"}
@@ -93,6 +129,12 @@ class CommandLineTest(unittest.TestCase):
                                 (["slopewise", "gradient", "--law", "gaus"], ["gaussian"]),
                                 (["slopewise", "data", "sh"], ["show"]),
                                 (["slopewise", "data", "show", "--sa"], ["--samples"]),
+                                (["slopewise", "train", "--preset", "mnist-c"], ["mnist-cnn"]),
+                                (["slopewise", "compare", "local-e"], ["local-exact"]),
+                                (["slopewise", "study", "--claims", "memory,unb"], ["memory,unbiased"]),
+                                (["slopewise", "report", "run", "--chart", "snr-s"], ["snr-scaling"]),
+                                (["slopewise", "train", "--model", "baydin"], ["baydin-cnn"]),
+                                (["slopewise", "gradient", "--estimator", "activ"], ["activities"]),
                                 (["slopewise", "study", "--out", ""], [])):
             script = 'source ./completion; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _slopewise; printf "%s\\n" "${COMPREPLY[@]}"'
             done = subprocess.run(["bash", "-c", script, "bash", *words], cwd=self.directory, capture_output=True, text=True)

@@ -3,6 +3,7 @@
 
 import csv
 import json
+import os
 import signal
 import statistics
 import subprocess
@@ -11,6 +12,8 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+
+from terminal import run_on_terminal
 
 SLOPEWISE = ""
 TASK = ["--hidden", "16,16", "--batch", "500", "--threads", "1"]
@@ -218,6 +221,17 @@ class CompareTest(unittest.TestCase):
         run = self.compare("activities-mirror", *residual, "--out", "asked")
         self.assertEqual(run.returncode, 2)
         self.assertIn("row activities-mirror", run.stderr)
+
+    def test_a_table_on_a_terminal(self):
+        code, sent = run_on_terminal([SLOPEWISE, "compare", "backprop", *SMALL, "--rate", "1e-6", "--quiet=false"], "stdout", 100,
+                                     cwd=self.directory, stderr=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"})
+        self.assertEqual(code, 0)
+        lines = sent.splitlines()
+        self.assertTrue(lines[0].startswith("row "), sent)
+        self.assertLessEqual(max(map(len, lines[:lines.index("")])), 100)
+        self.assertNotIn("|", sent)
+        self.assertNotIn("97 %", sent)  # which no run comes near
+        self.assertNotIn("97 %", (self.directory / "runs/compare/compare.md").read_text())
 
     def test_wrong_usage(self):
         self.refused(2, "did you mean backprop?", "backprob")
