@@ -136,6 +136,7 @@ void Execution<T>::push(Index i, Index first, Index tile_rows, Index begin, Inde
   bool active = false;
   for (std::size_t k = 0; k < what.inputs.size(); ++k) {
     in[k] = piece(what.inputs[k]);
+    if (!gives_tangents(i, k)) in[k].drop_tangents();
     active = active || in[k].active();
   }
   Push<T> visit{.in = {in.data(), what.inputs.size()},
@@ -220,8 +221,8 @@ void Execution<T>::perturb(Index i, Index first, Index rows, T* arena) const {
   const auto found = std::find(perturbed.begin(), perturbed.end(), i);
   if (found == perturbed.end()) return;
   const Jet<T> own = jet(i, first, rows, arena);
-  const bool reached = node(i).op && std::any_of(node(i).inputs.begin(), node(i).inputs.end(),
-                                                 [&](Index input) { return plan(input).tangent; });
+  bool reached = false;
+  for (std::size_t k = 0; k < node(i).inputs.size(); ++k) reached = reached || gives_tangents(i, k);
   const Index tangents = plan_.workload.tangents;
   parallel_for((rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
     std::vector<T> drawn(static_cast<std::size_t>(tangents * own.size));

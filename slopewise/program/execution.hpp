@@ -22,6 +22,9 @@ class Execution {
   const Program& program() const { return program_; }
   const Plan& plan() const { return plan_; }
   const NodePlan& plan(Index i) const { return plan_.nodes[static_cast<std::size_t>(i)]; }
+  // Whether input k gives op i its tangents, and gets a cotangent from it.
+  bool gives_tangents(Index i, std::size_t k) const { return plan_.infos[static_cast<std::size_t>(i)][k].active; }
+  bool gets_cotangent(Index i, std::size_t k) const { return plan_.pulled[static_cast<std::size_t>(i)][k].active; }
   const GraphNode& node(Index i) const { return program_.node(i); }
   Index count() const { return static_cast<Index>(program_.nodes().size()); }
   int threads() const { return threads_; }

@@ -40,6 +40,11 @@ struct Jet {
 
   bool shared() const { return rows == 1; }
   bool active() const { return tangent || rank_one.left || drawn.fill; }
+  void drop_tangents() {
+    tangent = second = nullptr;
+    rank_one = {};
+    drawn = {};
+  }
   // Row r; a shared node gives its one row to every example.
   Index row(Index r) const { return (rows == 1 ? 0 : r) * size; }
   T* value_row(Index r) const { return value + row(r); }
@@ -125,7 +130,7 @@ struct InputInfo {
   Shape shape;            // of one row
   bool shared = false;    // one row for all examples
   bool integer = false;   // holds indices, not numbers
-  bool active = false;    // carries tangents; in a pullback, gets a cotangent
+  bool active = false;    // gives the op its tangents; in a pullback, gets a cotangent
   bool rank_one = false;  // its tangents are factors
   bool drawn = false;     // its tangents are a function
 };
@@ -159,6 +164,9 @@ class Op {
   virtual Needs needs() const { return {}; }
   // Whether the second-order term is non-zero where the inputs have first-order terms only.
   virtual bool curves(std::span<const InputInfo> in) const = 0;
+  // Whether the output varies with input i: not with the condition of a choice, nor with what is compared or rounded.
+  // Along such an input there is no slope: its tangents are not read, it is given no cotangent.
+  virtual bool varies_with(std::size_t) const { return true; }
   // Whether input i holds integers; numbers and integers are not taken for each other.
   virtual bool takes_integer(std::size_t) const { return false; }
   // Whether input i may come with rank-one tangents; elsewhere they are expanded first.

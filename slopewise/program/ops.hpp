@@ -5,6 +5,7 @@
 #include "slopewise/program/ops/activations.hpp"
 #include "slopewise/program/ops/arithmetic.hpp"
 #include "slopewise/program/ops/attention.hpp"
+#include "slopewise/program/ops/choice.hpp"
 #include "slopewise/program/ops/conv.hpp"
 #include "slopewise/program/ops/functions.hpp"
 #include "slopewise/program/ops/layout.hpp"

@@ -179,6 +179,7 @@ class Planner {
   // Which nodes are used, carry tangents and cotangents, and how they are held.
   void follow_dependence() {
     const Workload& workload = plan_.workload;
+    find_slopes();
     for (Index i = 0; i < count_; ++i) {
       plan(i).used = program_.used(i);
       plan(i).size = node(i).shape.size();
@@ -198,12 +199,26 @@ class Planner {
     }
   }
 
+  // has_slope_[i]: the loss, or what a given cotangent starts from, varies with node i.
+  void find_slopes() {
+    has_slope_.assign(static_cast<std::size_t>(count_), false);
+    for (Index i = count_ - 1; i >= 0; --i) {
+      if (!program_.used(i)) continue;
+      if (i == program_.loss() || marks(i).cut) has_slope_[static_cast<std::size_t>(i)] = true;
+      if (!has_slope(i) || !node(i).op) continue;
+      for (std::size_t k = 0; k < node(i).inputs.size(); ++k) {
+        if (node(i).op->varies_with(k)) has_slope_[static_cast<std::size_t>(node(i).inputs[k])] = true;
+      }
+    }
+  }
+  bool has_slope(Index i) const { return has_slope_[static_cast<std::size_t>(i)]; }
+
   void take_parameter(Index i) {
     NodePlan& own = plan(i);
     const TangentForm form = plan_.workload.forms[static_cast<std::size_t>(node(i).slot)];
     own.tangent = plan_.workload.tangents > 0 && form != TangentForm::kNone;
     const Index offset = program_.layout().segments[static_cast<std::size_t>(node(i).slot)].offset;
-    own.differentiated = pulls() && !own.tangent && offset >= plan_.workload.gradient_first;
+    own.differentiated = pulls() && !own.tangent && offset >= plan_.workload.gradient_first && has_slope(i);
     // Ops read a weight by the rows of its shape; a block cut another way is given to them whole.
     const Segment& segment = program_.layout().segments[static_cast<std::size_t>(node(i).slot)];
     const Block& block = program_.layout().blocks[static_cast<std::size_t>(segment.block)];
@@ -238,19 +253,21 @@ class Planner {
     NodePlan& own = plan(i);
     own.stored = true;
     bool second = false;
-    for (const Index input : node(i).inputs) {
+    for (std::size_t k = 0; k < node(i).inputs.size(); ++k) {
+      const Index input = node(i).inputs[k];
+      const bool varies = node(i).op->varies_with(k);
       InputInfo info = node(input).info();
-      info.active = plan(input).tangent;
-      info.rank_one = plan(input).rank_one;
-      info.drawn = plan(input).drawn;
+      info.active = varies && plan(input).tangent;
+      info.rank_one = info.active && plan(input).rank_one;
+      info.drawn = info.active && plan(input).drawn;
       infos(i).push_back(info);
-      info.active = reached(input);
+      own.tangent = own.tangent || info.active;
+      second = second || (varies && plan(input).second);
+      info.active = varies && has_slope(i) && reached(input);
       info.rank_one = info.drawn = false;
       pulled(i).push_back(info);
-      own.tangent = own.tangent || plan(input).tangent;
-      own.differentiated = own.differentiated || reached(input);
+      own.differentiated = own.differentiated || info.active;
       own.bfloat16 = own.bfloat16 || (plan(input).packed && plan(input).bfloat16);
-      second = second || plan(input).second;
     }
     own.second = plan_.workload.order == 2 && own.tangent && (second || node(i).op->curves(infos(i)));
   }
@@ -461,6 +478,7 @@ class Planner {
   Index count_;
   Plan plan_;
   std::vector<Marks> marks_;
+  std::vector<bool> has_slope_;
   std::vector<std::vector<Index>> consumers_;
   std::vector<Index> home_;  // the node whose memory this one uses: itself, or the one it writes over
 };

@@ -33,7 +33,7 @@ struct NodePlan {
 struct Plan {
   Workload workload;
   std::vector<NodePlan> nodes;
-  std::vector<std::vector<InputInfo>> infos;   // of each op's inputs, where `active` is: carries tangents
+  std::vector<std::vector<InputInfo>> infos;   // of each op's inputs, where `active` is: gives it tangents
   std::vector<std::vector<InputInfo>> pulled;  // the same on the way back, where it is: gets a cotangent from this op
   // Nodes [groups[g], groups[g + 1]) are differentiated together, the last group first; one group unless checkpointed.
   std::vector<Index> groups;

@@ -56,7 +56,7 @@ RunResult<T> Pullback<T>::descend(Parameters<T>& parameters, double rate) {
   run(static_cast<T>(-rate));
   for (Index i = 0; i < execution_.count(); ++i) {
     const NodePlan& own = execution_.plan(i);
-    if (execution_.node(i).kind != GraphNode::Kind::kParameter || !own.used || own.updated) continue;
+    if (execution_.node(i).kind != GraphNode::Kind::kParameter || !own.differentiated || own.updated) continue;
     const Segment& segment = execution_.program().layout().segments[static_cast<std::size_t>(execution_.node(i).slot)];
     axpy(T{1}, held_.data() + own.cotangent_offset, parameters.edit(segment.offset, segment.size()).data(),
          segment.size());
@@ -114,9 +114,8 @@ void Pullback<T>::pull_group(Index first_node, Index last_node, Index first, Ind
     if (!run.plan(i).used || !run.plan(i).differentiated || !run.node(i).op || run.node(i).shared) continue;
     bool through_rows = false;
     bool through_shared = false;
-    for (const Index input : run.node(i).inputs) {
-      (run.node(input).shared ? through_shared : through_rows) |=
-          run.plan(input).differentiated && !run.plan(input).cut;
+    for (std::size_t k = 0; k < run.node(i).inputs.size(); ++k) {
+      (run.node(run.node(i).inputs[k]).shared ? through_shared : through_rows) |= run.gets_cotangent(i, k);
     }
     if (through_rows && run.node(i).op->cuts_itself()) {
       visit(i, first, rows, 0, rows, false, run.scratch());
@@ -124,8 +123,17 @@ void Pullback<T>::pull_group(Index first_node, Index last_node, Index first, Ind
       each_piece(rows, [&](Index begin, Index count) { visit(i, first, rows, begin, count, false, run.scratch()); });
     }
     if (through_shared) visit(i, first, rows, 0, rows, true, run.scratch());
-    for (const Index input : run.node(i).inputs) written_[static_cast<std::size_t>(input)] = true;
+    mark_written(i);
     written_[static_cast<std::size_t>(i)] = false;  // the next tile starts its cotangent anew
+  }
+}
+
+// The inputs of node i hold what it gave them.
+template <class T>
+void Pullback<T>::mark_written(Index i) {
+  const std::vector<Index>& inputs = execution_.node(i).inputs;
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    if (execution_.gets_cotangent(i, k)) written_[static_cast<std::size_t>(inputs[k])] = true;
   }
 }
 
@@ -184,12 +192,13 @@ void Pullback<T>::visit(Index i, Index first, Index rows, Index begin, Index pie
   for (std::size_t k = 0; k < what.inputs.size(); ++k) {
     const Index input = what.inputs[k];
     in[k] = piece(input);
-    if (!run.plan(input).differentiated || run.plan(input).cut || run.node(input).shared != shared_inputs) continue;
+    if (!run.gets_cotangent(i, k) || run.node(input).shared != shared_inputs) continue;
     targets[k] = cotangent(input);
     if (!run.node(input).shared) targets[k].data += begin * run.plan(input).size;
     // An input that comes twice gets both contributions.
-    const auto before = what.inputs.begin() + static_cast<std::ptrdiff_t>(k);
-    targets[k].accumulate = targets[k].accumulate || std::find(what.inputs.begin(), before, input) != before;
+    for (std::size_t before = 0; before < k; ++before) {
+      targets[k].accumulate = targets[k].accumulate || (targets[before] && what.inputs[before] == input);
+    }
   }
   what.op->pull(Pull<T>{.in = {in.data(), what.inputs.size()},
                         .out = piece(i),
@@ -206,7 +215,7 @@ void Pullback<T>::pull_shared(T seed) {
   for (Index i = run.count() - 1; i >= 0; --i) {
     if (!run.plan(i).used || !run.plan(i).differentiated || !run.node(i).op || !run.node(i).shared) continue;
     visit(i, 0, 1, 0, 1, true, run.scratch());
-    for (const Index input : run.node(i).inputs) written_[static_cast<std::size_t>(input)] = true;
+    mark_written(i);
   }
 }
 

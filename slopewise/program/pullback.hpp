@@ -27,6 +27,7 @@ class Pullback {
   void pull_shared(T seed);
   void visit(Index i, Index first, Index rows, Index begin, Index piece_rows, bool shared_inputs, T* scratch);
   Cotangent<T> cotangent(Index i);
+  void mark_written(Index i);
   template <class F>
   void each_piece(Index rows, F body);
 

@@ -279,6 +279,92 @@ std::map<std::string, RowReference> row_references() {
   };
 }
 
+// f of two parameters (), its slopes and second derivatives along a, along b and along both.
+struct ExactPair {
+  Quad value, slope_a, slope_b, curve_aa, curve_bb, curve_ab;
+};
+struct PairReference {
+  Node (*op)(const Node&, const Node&);
+  ExactPair (*exact)(Quad, Quad);
+  bool positive = false;  // a
+};
+
+std::map<std::string, PairReference> pair_references() {
+  return {
+      {"div",
+       {div,
+        [](Quad a, Quad b) { return ExactPair{a / b, 1 / b, -a / (b * b), 0, 2 * a / (b * b * b), -1 / (b * b)}; }}},
+      {"pow",
+       {pow,
+        [](Quad a, Quad b) {
+          const Quad y = powq(a, b), log = logq(a);
+          return ExactPair{y,
+                           b * powq(a, b - 1),
+                           y * log,
+                           b * (b - 1) * powq(a, b - 2),
+                           y * log * log,
+                           powq(a, b - 1) * (1 + b * log)};
+        },
+        true}},
+      {"minimum", {minimum, [](Quad a, Quad b) { return ExactPair{fminq(a, b), Quad(a < b), Quad(b < a), 0, 0, 0}; }}},
+      {"maximum", {maximum, [](Quad a, Quad b) { return ExactPair{fmaxq(a, b), Quad(a > b), Quad(b > a), 0, 0, 0}; }}},
+  };
+}
+
+// At pairs whose logarithms are spread over all of the type's range, or about 1.
+template <class T>
+void check_pair(const std::string& name, const PairReference& reference) {
+  using Range = std::numeric_limits<T>;
+  Builder build;
+  const Node a = build.parameter("a", {}, {}, 1);
+  const Program program(reference.op(a, build.parameter("b", {}, {}, 1)));
+  Runner<T> runner(program, {.batch = 1, .tangents = 3, .order = 2});
+  Runner<T> back(program, {.mode = Workload::Mode::kPullback});
+  const auto along = Tangents<T>::dense(program.layout(), 3, std::vector<T>{1, 0, 0, 1, 1, 1});
+  RandomStream random(6);
+  Worst value, slope, curvature, pullback;
+  int compared = 0;
+  for (int trial = 0; trial < 2000; ++trial) {
+    const double wide = trial % 2 == 0 ? Range::max_exponent : 4;
+    std::vector<T> x(2);
+    for (T& number : x) {
+      number = static_cast<T>(std::exp2(random.uniform(-wide, wide)));
+      if (random.below(2) == 0 && (&number == &x[1] || !reference.positive)) number = -number;
+    }
+    const ExactPair exact = reference.exact(x[0], x[1]);
+    const Quad both = exact.curve_aa + 2 * exact.curve_ab + exact.curve_bb;
+    const Quad term = fmaxq(fabsq(exact.curve_aa), fmaxq(fabsq(exact.curve_bb), 2 * fabsq(exact.curve_ab)));
+    // The numbers it is made from are normal ones.
+    const auto normal = [](Quad number) {
+      const Quad size = fabsq(number);
+      return size == 0 || (size < Range::max() / 64 && size > 64 * Range::min());
+    };
+    const std::array parts = {exact.value,    exact.slope_a,  exact.slope_b,
+                              exact.curve_aa, exact.curve_bb, exact.curve_ab};
+    if (!std::all_of(parts.begin(), parts.end(), normal)) continue;
+    ++compared;
+    const Parameters<T> theta(x);
+    const RunResult<T> found = runner.run(theta, {.rows = 1}, &along);
+    std::vector<T> gradient(2);
+    back.gradient(theta, {.rows = 1}, gradient);
+    value.take(x[0], static_cast<T>(found.loss), exact.value);
+    slope.take(x[0], static_cast<T>(found.slopes[0]), exact.slope_a);
+    slope.take(x[0], static_cast<T>(found.slopes[1]), exact.slope_b);
+    slope.take(x[0], static_cast<T>(found.slopes[2]), exact.slope_a + exact.slope_b,
+               fmaxq(fabsq(exact.slope_a), fabsq(exact.slope_b)));
+    curvature.take(x[0], static_cast<T>(found.curvatures[0]), exact.curve_aa);
+    curvature.take(x[0], static_cast<T>(found.curvatures[1]), exact.curve_bb);
+    curvature.take(x[0], static_cast<T>(found.curvatures[2]), both, term);
+    pullback.take(x[0], gradient[0], exact.slope_a);
+    pullback.take(x[0], gradient[1], exact.slope_b);
+  }
+  EXPECT_GT(compared, 200) << name;
+  value.expect_at_most(4, name, "value");
+  slope.expect_at_most(4, name, "slope");
+  curvature.expect_at_most(8, name, "second derivative");
+  pullback.expect_at_most(4, name, "pullback's slope");
+}
+
 template <class T>
 void check_row(const std::string& name, const RowReference& reference, Index entry) {
   Builder build;
@@ -330,19 +416,29 @@ TEST(Accuracy, OfEveryOpRowByRow) {
   }
 }
 
+TEST(Accuracy, OfEveryOpOnTwoNumbers) {
+  for (const auto& [name, reference] : pair_references()) {
+    check_pair<double>(name, reference);
+    check_pair<float>(name, reference);
+  }
+}
+
 // A new op needs a reference above, or a reason here.
 TEST(Accuracy, CoversTheRegistry) {
   // Sums, products and moves of their inputs: their errors are those of sums of products, whose terms may cancel.
-  const std::set<std::string> plain = {"linear", "matmul", "embedding", "add", "sub", "mul", "scale", "dropout", "sum",
-                                       "mean", "max_pool", "average_pool", "reshape", "transpose", "concatenate",
-                                       "slice", "rearrange", "numbers", "layer_norm", "mean_squared_error",
-                                       // whose sums and quotients may cancel too
-                                       "conv", "conv_transpose", "scaled_dot_product_attention", "lstm", "gru", "rnn",
-                                       "rope", "resize"};
+  const std::set<std::string> plain = {
+      "linear", "matmul", "embedding", "add", "sub", "mul", "scale", "dropout", "sum", "mean", "max_pool",
+      "average_pool", "reshape", "transpose", "concatenate", "slice", "rearrange", "numbers", "layer_norm",
+      "mean_squared_error",
+      // whose sums and quotients may cancel too
+      "conv", "conv_transpose", "scaled_dot_product_attention", "lstm", "gru", "rnn", "rope", "resize",
+      // No slope of their own.
+      "equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor", "logical_not", "where"};
   const auto unary = unary_references();
+  const auto pairs = pair_references();
   const auto rows = row_references();
   for (const OpEntry& op : op_registry()) {
-    EXPECT_EQ(unary.count(op.name) + rows.count(op.name) + plain.count(op.name), 1u) << op.name;
+    EXPECT_EQ(unary.count(op.name) + pairs.count(op.name) + rows.count(op.name) + plain.count(op.name), 1u) << op.name;
   }
 }
 

@@ -1,151 +1,110 @@
-// add, sub, mul, scale. The second operand may have a shorter shape, the end of the first one's, and is then repeated.
-#include <fmt/format.h>
+// add, sub, mul, div, minimum, maximum, pow of two inputs broadcast against each other, and scale.
+#include <cmath>
+#include <limits>
 
-#include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/binary.hpp"
 #include "slopewise/program/ops/examples.hpp"
 
 namespace slopewise {
 namespace {
 
-bool ends_with(const Shape& whole, const Shape& end) {
-  return end.rank() <= whole.rank() && std::equal(end.begin(), end.end(), whole.end() - end.rank());
-}
-
-// y[r, i] = f(a[r, i], b[r, i mod |b|]) for every row r.
-template <class T, class F>
-void combine(const Jet<T>& out, T* y, const Jet<T>& a, const T* a_data, const Jet<T>& b, const T* b_data, F f) {
-  if (b.size == 0) return;
-  for (Index r = 0; r < out.rows; ++r) {
-    const T* a_row = a_data + a.row(r);
-    const T* b_row = b_data + b.row(r);
-    T* y_row = y + r * out.size;
-    for (Index first = 0; first < out.size; first += b.size) {
-      for (Index j = 0; j < b.size; ++j) y_row[first + j] = f(y_row[first + j], a_row[first + j], b_row[j]);
-    }
-  }
-}
-
-// target[i] += weight(r, i) ȳ[r, i], summed over what is repeated: rows of a shared input, and a shorter b.
-template <class T, class F>
-void gather_cotangent(const Pull<T>& visit, std::size_t number, F weighted) {
-  const Cotangent<T>& target = visit.in_cotangents[number];
-  if (!target) return;
-  const Jet<T>& in = visit.in[number];
-  if (!target.accumulate) std::fill_n(target.data, in.rows * in.size, T{0});
-  if (in.size == 0) return;
-  for (Index r = 0; r < visit.out.rows; ++r) {
-    T* row = target.data + in.row(r);
-    const T* cotangent = visit.cotangent + r * visit.out.size;
-    for (Index first = 0; first < visit.out.size; first += in.size) {
-      for (Index j = 0; j < in.size; ++j) row[j] += weighted(r, first + j, cotangent[first + j]);
-    }
-  }
-}
-
-template <class Derived>
-class BinaryOp : public OpRules<Derived> {
- public:
-  Shape shape(std::span<const InputInfo> in) const final {
-    if (!ends_with(in[0].shape, in[1].shape)) {
-      throw ShapeError(fmt::format("{}: expected the second shape to be the end of the first, found {} and {}",
-                                   Derived::kName, in[0].shape.to_string(), in[1].shape.to_string()));
-    }
-    return in[0].shape;
-  }
-};
-
-// add, sub: y = a + c b with c = ±1.
+// add, sub: y = a ± b.
 template <int Sign>
-class Sum final : public BinaryOp<Sum<Sign>> {
- public:
+struct Sum : PairRule {
   static constexpr std::string_view kName = Sign > 0 ? "add" : "sub";
-  OpCost cost(std::span<const InputInfo> in, const Shape& out) const override {
-    const auto entries = static_cast<double>(out.size());
-    return {.value = entries, .tangent = entries, .pullback = entries * (in[0].active + in[1].active)};
-  }
-  Needs needs() const override { return {.inputs = false, .output = false}; }
-  bool curves(std::span<const InputInfo>) const override { return false; }
-
-  template <class T>
-  void pushforward(const Push<T>& visit) const {
-    const Jet<T>& a = visit.in[0];
-    const Jet<T>& b = visit.in[1];
-    const Jet<T>& y = visit.out;
-    combine(y, y.value, a, a.value, b, b.value, [](T, T p, T q) { return p + T{Sign} * q; });
-    for (Index k = 0; k < visit.tangents; ++k) {
-      if (y.tangent) part(y, y.tangent, a, a.tangent, b, b.tangent, k);
-      if (y.second) part(y, y.second, a, a.second, b, b.second, k);
-    }
-  }
-
-  template <class T>
-  void pullback(const Pull<T>& visit) const {
-    gather_cotangent(visit, 0, [](Index, Index, T c) { return c; });
-    gather_cotangent(visit, 1, [](Index, Index, T c) { return T{Sign} * c; });
-  }
-
- private:
-  template <class T>
-  static void part(const Jet<T>& y, T* to, const Jet<T>& a, const T* from_a, const Jet<T>& b, const T* from_b,
-                   Index k) {
-    T* out = to + k * y.plane;
-    const T* p = from_a ? from_a + k * a.plane : nullptr;
-    const T* q = from_b ? from_b + k * b.plane : nullptr;
-    if (p && q) combine(y, out, a, p, b, q, [](T, T u, T v) { return u + T{Sign} * v; });
-    if (p && !q) combine(y, out, a, p, b, b.value, [](T, T u, T) { return u; });
-    if (!p && q) combine(y, out, a, a.value, b, q, [](T, T, T v) { return T{Sign} * v; });
+  static constexpr bool kConstantSlopes = true, kSlopesAtHand = true, kBoundedSlopes = true;
+  static constexpr bool curves(bool, bool) { return false; }
+  template <class V>
+  PairLocal<V> local(V a, V b) const {
+    return {.value = a + V{Sign} * b, .slope_a = V{1}, .slope_b = V{Sign}};
   }
 };
 
-// mul: y = a b.  ẏ = ȧ b + a ḃ,  ÿ = ä b + 2 ȧ ḃ + a b̈.  A zero tangent adds nothing, beside an infinity too.
-class Mul final : public BinaryOp<Mul> {
- public:
+// mul: y = a b.  f_ab = 1.  A zero tangent adds nothing, beside an infinity too.
+struct Mul : PairRule {
   static constexpr std::string_view kName = "mul";
-  OpCost cost(std::span<const InputInfo> in, const Shape& out) const override {
-    const auto entries = static_cast<double>(out.size());
-    return {.value = entries,
-            .tangent = 2 * entries * (in[0].active + in[1].active),
-            .pullback = 2 * entries * (in[0].active + in[1].active)};
+  static constexpr bool kSlopesAtHand = true;
+  static constexpr bool curves(bool a, bool b) { return a && b; }
+  template <class V>
+  PairLocal<V> local(V a, V b) const {
+    return {.value = a * b, .slope_a = b, .slope_b = a, .curve_aa = V{0}, .curve_ab = V{1}, .curve_bb = V{0}};
   }
-  bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
+};
 
-  template <class T>
-  void pushforward(const Push<T>& visit) const {
-    const Jet<T>& a = visit.in[0];
-    const Jet<T>& b = visit.in[1];
-    const Jet<T>& y = visit.out;
-    combine(y, y.value, a, a.value, b, b.value, [](T, T p, T q) { return p * q; });
-    for (Index k = 0; k < visit.tangents; ++k) {
-      const auto of_a = [&](const T* data) { return data ? data + k * a.plane : nullptr; };
-      const auto of_b = [&](const T* data) { return data ? data + k * b.plane : nullptr; };
-      // to += through(u, v) for all entries u and v, where there are any.
-      const auto add = [&](T* to, const T* u_data, const T* v_data, auto through) {
-        if (!u_data || !v_data) return;
-        combine(y, to + k * y.plane, a, u_data, b, v_data, [=](T sum, T u, T v) { return sum + through(u, v); });
-      };
-      const auto a_varies = [](T u, T v) { return push_through(v, u); };
-      const auto b_varies = [](T u, T v) { return push_through(u, v); };
-      if (y.tangent) {
-        std::fill_n(y.tangent + k * y.plane, y.rows * y.size, T{0});
-        add(y.tangent, of_a(a.tangent), b.value, a_varies);
-        add(y.tangent, a.value, of_b(b.tangent), b_varies);
-      }
-      if (y.second) {
-        std::fill_n(y.second + k * y.plane, y.rows * y.size, T{0});
-        add(y.second, of_a(a.second), b.value, a_varies);
-        add(y.second, of_a(a.tangent), of_b(b.tangent), [](T u, T v) { return T{2} * pull_through(u, v); });
-        add(y.second, a.value, of_b(b.second), b_varies);
-      }
-    }
+// div: y = a / b.  f_a = 1/b,  f_b = −y/b,  f_ab = −1/b²,  f_bb = 2 y/b².  At b = 0 the slopes are infinite.
+struct Div : PairRule {
+  static constexpr std::string_view kName = "div";
+  static constexpr double kFlops = 4;
+  static constexpr bool curves(bool, bool b) { return b; }
+  template <class V>
+  PairLocal<V> local(V a, V b) const {
+    const V y = a / b, slope = V{1} / b;
+    return {.value = y,
+            .slope_a = slope,
+            .slope_b = -y / b,
+            .curve_aa = V{0},
+            .curve_ab = -slope / b,
+            .curve_bb = V{2} * (y / b) / b};
   }
+};
 
-  template <class T>
-  void pullback(const Pull<T>& visit) const {
-    const Jet<T>& a = visit.in[0];
-    const Jet<T>& b = visit.in[1];
-    gather_cotangent(visit, 0, [&](Index r, Index i, T c) { return pull_through(b.value_row(r)[i % b.size], c); });
-    gather_cotangent(visit, 1, [&](Index r, Index i, T c) { return pull_through(a.value_row(r)[i], c); });
+// minimum, maximum: a tie gives half of the slope to each, the mean of its two sides. NaN where either is NaN.
+template <bool Most>
+struct Extreme : PairRule {
+  static constexpr std::string_view kName = Most ? "maximum" : "minimum";
+  static constexpr bool kSlopesAtHand = true, kBoundedSlopes = true;
+  static constexpr bool curves(bool, bool) { return false; }
+  template <class V>
+  PairLocal<V> local(V a, V b) const {
+    const bool first = Most ? a > b : a < b;
+    const V slope = first ? V{1} : a == b ? V{0.5} : V{0};
+    return {.value = first || std::isnan(a) ? a : b, .slope_a = slope, .slope_b = V{1} - slope};
+  }
+};
+
+// a^(b − n): exp and log turn what rounding takes from b − n into a relative error as large.
+template <class V>
+V power_less(V a, V b, V n) {
+  const V less = b - n;
+  const V taken = less - b;
+  const V lost = (b - (less - taken)) - (n + taken);
+  const V power = std::pow(a, less);
+  return lost == V{0} || !(a > V{0}) || std::isinf(power) ? power : power + power * (lost * std::log(a));
+}
+
+// pow: y = a^b.  f_a = b a^(b−1),  f_b = y log a,  f_aa = b (b−1) a^(b−2),  f_ab = a^(b−1) (1 + b log a),
+// f_bb = y log² a.
+// 0^0 = 1, as in <cmath>. At a = 0: along a the slope is 0 for b = 0 or b > 1, 1 for b = 1, inf for 0 < b < 1; along b
+// it is 0 for b > 0 (0^b is flat there) and −inf for b ≤ 0. For a < 0 the slope along b is NaN: only one that is held
+// may be an exponent there, and a is as good as any number if it is whole.
+struct Pow : PairRule {
+  static constexpr std::string_view kName = "pow";
+  static constexpr double kFlops = 40;
+  template <class V>
+  PairLocal<V> local(V a, V b) const {
+    const V y = std::pow(a, b);
+    const V logarithm = std::log(a);
+    const bool flat = a == V{0} && b > V{0};  // along b
+    const V less = power_less(a, b, V{1});
+    const V along = flat ? V{0} : y * logarithm;
+    const V bend = b * ((b - V{1}) * power_less(a, b, V{2}));
+    return {.value = y,
+            .slope_a = b == V{0} ? V{0} : finite_of(b * less, b * y / a),
+            .slope_b = along,
+            .curve_aa = b == V{0} || b == V{1} ? V{0} : finite_of(bend, b * (b - V{1}) * y / a / a),
+            .curve_ab = a == V{0} ? at_zero(b, less) : less + logarithm * (b * less),
+            .curve_bb = flat ? V{0} : along * logarithm};
+  }
+  // f_ab at a = 0.
+  template <class V>
+  static V at_zero(V b, V less) {
+    return b > V{1} ? V{0} : (b > V{0} ? -std::numeric_limits<V>::infinity() : less);
+  }
+  // c a^(b−n), or (c a^b) / a^n where the power alone overflows.
+  template <class V>
+  static V finite_of(V product, V quotient) {
+    return std::isinf(product) && std::isfinite(quotient) ? quotient : product;
   }
 };
 
@@ -177,37 +136,73 @@ class Scale final : public LinearMap<Scale> {
 }  // namespace
 
 Node add(const Node& a, const Node& b) {
-  return Builder(a).apply(std::make_shared<Sum<1>>(), {a, b});
+  return binary<Sum<1>>(a, b);
 }
 Node sub(const Node& a, const Node& b) {
-  return Builder(a).apply(std::make_shared<Sum<-1>>(), {a, b});
+  return binary<Sum<-1>>(a, b);
 }
 Node mul(const Node& a, const Node& b) {
-  return Builder(a).apply(std::make_shared<Mul>(), {a, b});
+  return binary<Mul>(a, b);
+}
+Node div(const Node& a, const Node& b) {
+  return binary<Div>(a, b);
+}
+Node minimum(const Node& a, const Node& b) {
+  return binary<Extreme<false>>(a, b);
+}
+Node maximum(const Node& a, const Node& b) {
+  return binary<Extreme<true>>(a, b);
+}
+Node pow(const Node& a, const Node& b) {
+  return binary<Pow>(a, b);
 }
 Node scale(const Node& x, double factor) {
   return Builder(x).apply(std::make_shared<Scale>(factor, x.shape()), {x});
 }
 
+namespace {
+
+using Binary = Node (*)(const Node&, const Node&);
+
+// The ways in which two inputs meet, for positive entries.
+OpEntry meetings(std::string name, Node (*f)(const Node&, const Node&)) {
+  const auto positive = [](const Node& like, Shape shape) {
+    const Index size = shape.size();
+    return exp(shared(like, "p", std::move(shape), size));
+  };
+  const auto first_column = [](const Node& x) { return slice(x, 1, 0, 1); };
+  OpEntry entry{std::move(name), {}};
+  const auto add = [&](std::string description, Shape input, std::function<Node(const Node&)> build) {
+    entry.examples.push_back({std::move(description), std::move(input), std::move(build), 0.5, 2});
+  };
+  add("same shape", {2, 3}, [=](const Node& x) { return f(x, square(x)); });
+  add("longer than a piece", {3, 211}, [=](const Node& x) { return f(x, scale(square(x), 0.2)); });
+  add("itself", {3}, [=](const Node& x) { return f(x, x); });
+  add("shared second", {3}, [=](const Node& x) { return f(x, positive(x, {3})); });
+  add("shared first", {3}, [=](const Node& x) { return f(positive(x, {3}), x); });
+  add("shorter second", {2, 3}, [=](const Node& x) { return f(x, positive(x, {3})); });
+  add("shorter first", {2, 3}, [=](const Node& x) { return f(positive(x, {3}), x); });
+  add("a number", {2, 2}, [=](const Node& x) { return f(x, positive(x, {})); });
+  add("repeated along a run, second", {2, 3}, [=](const Node& x) { return f(square(x), first_column(x)); });
+  add("repeated along a run, first", {2, 3}, [=](const Node& x) { return f(first_column(x), square(x)); });
+  add("repeated between runs", {2, 3, 2}, [=](const Node& x) { return f(first_column(x), square(x)); });
+  add("both repeated", {3, 1}, [=](const Node& x) { return f(x, positive(x, {4})); });
+  add("both shared", {2}, [=](const Node& x) { return x * f(positive(x, {2, 1}), exp(positive(x, {2}))); });
+  add("empty", {2, 0}, [=](const Node& x) { return f(x, positive(x, {2, 1})); });
+  return entry;
+}
+
+}  // namespace
+
 std::vector<OpEntry> arithmetic_examples() {
-  std::vector<OpEntry> ops;
-  ops.push_back({"add",
-                 {{"same shape", {2, 3}, [](const Node& x) { return square(x) + x; }},
-                  {"shorter, shared", {2, 3}, [](const Node& x) { return x + shared(x, "b", {3}, 3); }},
-                  {"shared first", {3}, [](const Node& x) { return square(shared(x, "a", {3}, 3)) + x; }},
-                  {"itself", {3}, [](const Node& x) { return x + x; }}}});
-  ops.push_back({"sub",
-                 {{"same shape", {2, 3}, [](const Node& x) { return square(x) - x; }},
-                  {"shorter, shared", {2, 3}, [](const Node& x) { return x - square(shared(x, "b", {3}, 3)); }},
-                  {"shared first", {3}, [](const Node& x) { return shared(x, "a", {3}, 3) - square(x); }}}});
-  ops.push_back({"mul",
-                 {{"same shape", {2, 3}, [](const Node& x) { return square(x) * x; }},
-                  {"shorter, shared", {2, 3}, [](const Node& x) { return x * shared(x, "b", {3}, 3); }},
-                  {"shared first", {3}, [](const Node& x) { return square(shared(x, "a", {3}, 3)) * square(x); }},
-                  {"itself", {3}, [](const Node& x) { return x * x; }},
-                  {"empty", {0}, [](const Node& x) { return x * x; }}}});
-  ops.push_back({"scale", {{"by −1.5", {4}, [](const Node& x) { return scale(x, -1.5); }}}});
-  return ops;
+  return {meetings("add", slopewise::add),
+          meetings("sub", sub),
+          meetings("mul", mul),
+          meetings("div", div),
+          meetings("minimum", minimum),
+          meetings("maximum", maximum),
+          meetings("pow", pow),
+          {"scale", {{"by −1.5", {4}, [](const Node& x) { return scale(x, -1.5); }}}}};
 }
 
 }  // namespace slopewise

@@ -38,6 +38,12 @@ constexpr bool kBoundedSlope = kPiecewiseLinear<Rule> || requires {
   requires Rule::kBoundedSlope;
 };
 
+// A rule of steps, whose slope is 0 and is not carried, says so by `static constexpr bool kFlat = true`.
+template <class Rule>
+constexpr bool kFlat = requires {
+  requires Rule::kFlat;
+};
+
 template <class Rule>
 class UnaryOp final : public OpRules<UnaryOp<Rule>> {
  public:
@@ -51,6 +57,7 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
   }
   Needs needs() const override { return {.inputs = !HasSlopeAtOutput<Rule>, .output = HasSlopeAtOutput<Rule>}; }
   bool curves(std::span<const InputInfo>) const override { return !kPiecewiseLinear<Rule>; }
+  bool varies_with(std::size_t) const override { return !kFlat<Rule>; }
   bool elementwise() const override { return true; }
 
   // y = f(x), ẏ_k = f′ ẋ_k, ÿ_k = f″ ẋ_k² + f′ ẍ_k.  An entry of ẋ or ẍ that is zero adds nothing, whatever f′ and f″

@@ -13,6 +13,7 @@ namespace slopewise {
 std::vector<OpEntry> activations_examples();
 std::vector<OpEntry> arithmetic_examples();
 std::vector<OpEntry> attention_examples();
+std::vector<OpEntry> choice_examples();
 std::vector<OpEntry> conv_examples();
 std::vector<OpEntry> conv_transpose_examples();
 std::vector<OpEntry> dropout_examples();
@@ -32,10 +33,11 @@ std::vector<OpEntry> rope_examples();
 std::vector<OpEntry> softmax_examples();
 
 inline constexpr std::array kBuiltInExamples = {
-    linear_examples,    matmul_examples,     conv_examples,        conv_transpose_examples, attention_examples,
-    embedding_examples, arithmetic_examples, activations_examples, functions_examples,      dropout_examples,
-    softmax_examples,   losses_examples,     normalize_examples,   recurrent_examples,      resize_examples,
-    rope_examples,      reduce_examples,     pool_examples,        layout_examples,         rearrange_examples};
+    linear_examples,    matmul_examples,     conv_examples,   conv_transpose_examples, attention_examples,
+    embedding_examples, arithmetic_examples, choice_examples, activations_examples,    functions_examples,
+    dropout_examples,   softmax_examples,    losses_examples, normalize_examples,      recurrent_examples,
+    resize_examples,    rope_examples,       reduce_examples, pool_examples,           layout_examples,
+    rearrange_examples};
 
 // The examples of an op that acts entry by entry.
 inline OpEntry elementwise_examples(std::string name, Node (*function)(const Node&), double low = -2, double high = 2) {
