@@ -1,7 +1,5 @@
 // Every op of the registry that has a slope of its own to compute, over the whole range of its type, beside closed
 // forms in 113 bits; and what an infinite slope leaves to what does not vary.
-#include "tests/accuracy.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,106 +16,11 @@
 #include "slopewise/program/ops.hpp"
 #include "slopewise/program/registry.hpp"
 #include "slopewise/program/runner.hpp"
+#include "tests/accuracy.hpp"
+#include "tests/program/unary_references.hpp"
 
 namespace slopewise {
 namespace {
-
-// What is compared: f, f′ on the way forward, f″, and f′ on the way back; the largest of the terms that a slope and a
-// second derivative are sums of, where they may cancel.
-struct ExactLocal {
-  Quad value, slope, curvature;
-  Quad slope_term = 0, curvature_term = 0;
-};
-// In units in the last place.
-struct LocalLimits {
-  double value = 4, slope = 4, curvature = 8, pullback = 4;
-  // What is smaller than this many of the smallest normal numbers is left out: it has factors that are subnormal.
-  double least = 0;
-};
-struct UnaryReference {
-  Node (*op)(const Node&);
-  ExactLocal (*exact)(Quad);
-  LocalLimits limits = {};
-};
-
-Quad quad_sigmoid(Quad x) {
-  return x < 0 ? expq(x) / (1 + expq(x)) : 1 / (1 + expq(-x));
-}
-
-constexpr double kAnything = std::numeric_limits<double>::infinity();
-
-std::map<std::string, UnaryReference> unary_references() {
-  return {
-      {"relu",
-       {relu,
-        [](Quad x) {
-          return ExactLocal{x > 0 ? x : 0, Quad(x > 0), 0};
-        }}},
-      {"leaky_relu",
-       {[](const Node& x) { return leaky_relu(x, 0.25); },
-        [](Quad x) {
-          return ExactLocal{x > 0 ? x : x / 4, x > 0 ? Quad(1) : Quad(0.25), 0};
-        }}},
-      // The C library's erfc is off by up to 5 units.
-      {"gelu",
-       {gelu,
-        [](Quad x) {
-          const Quad cumulative = erfcq(-x / sqrtq(2)) / 2, density = expq(-x * x / 2) / sqrtq(8 * atanq(1));
-          return ExactLocal{x * cumulative, cumulative + x * density, density * (2 - x * x), cumulative, 2 * density};
-        },
-        {.value = 8, .slope = 8, .pullback = 8, .least = 4096}}},
-      {"gelu_tanh",
-       {gelu_tanh,
-        [](Quad x) {
-          const Quad root = 2 * sqrtq(2) / sqrtq(4 * atanq(1)), cubic = Quad(44715) / 1000000;
-          const Quad g = root * (x + cubic * x * x * x), g1 = root * (1 + 3 * cubic * x * x), g2 = 6 * root * cubic * x;
-          const Quad s = quad_sigmoid(g), s1 = s * quad_sigmoid(-g), s2 = s1 * tanhq(-g / 2);
-          return ExactLocal{x * s, s + x * s1 * g1, 2 * s1 * g1 + x * (s2 * g1 * g1 + s1 * g2),
-                            fmaxq(s, fabsq(x * s1 * g1)), 2 * s1 * g1};
-        },
-        {.least = 4096}}},
-      // The pullback has y alone, which near ±1 no longer tells 1 − y.
-      {"tanh",
-       {tanh,
-        [](Quad x) {
-          const Quad y = tanhq(x), slope = 1 / (coshq(x) * coshq(x));
-          return ExactLocal{y, slope, -2 * y * slope};
-        },
-        {.pullback = kAnything}}},
-      {"sigmoid",
-       {sigmoid,
-        [](Quad x) {
-          const Quad y = quad_sigmoid(x), slope = y * quad_sigmoid(-x);
-          return ExactLocal{y, slope, -slope * tanhq(x / 2)};
-        }}},
-      {"softplus",
-       {softplus,
-        [](Quad x) {
-          const Quad y = quad_sigmoid(x);
-          return ExactLocal{(x > 0 ? x : 0) + log1pq(expq(-fabsq(x))), y, y * quad_sigmoid(-x)};
-        }}},
-      {"exp",
-       {exp,
-        [](Quad x) {
-          return ExactLocal{expq(x), expq(x), expq(x)};
-        }}},
-      {"log",
-       {log,
-        [](Quad x) {
-          return ExactLocal{logq(x), 1 / x, -1 / (x * x)};
-        }}},
-      {"sqrt",
-       {sqrt,
-        [](Quad x) {
-          return ExactLocal{sqrtq(x), 1 / (2 * sqrtq(x)), -1 / (4 * x * sqrtq(x))};
-        }}},
-      {"square",
-       {square,
-        [](Quad x) {
-          return ExactLocal{x * x, 2 * x, 2};
-        }}},
-  };
-}
 
 // f at a parameter θ ().
 template <class T>
@@ -271,6 +174,19 @@ std::map<std::string, RowReference> row_references() {
         1000}},
       {"cross_entropy",
        {[](const Node& x, Index) { return cross_entropy(x, Builder(x).indices("label", {})); }, exact_cross_entropy}},
+      {"log_sum_exp",
+       {[](const Node& x, Index) { return log_sum_exp(x); },
+        [](const Row& x, std::size_t) {
+          Quad most = fmaxq(x[0], fmaxq(x[1], x[2])), total = 0;
+          for (const Quad number : x) total += expq(number - most);
+          ExactRow exact{most + logq(total), {}, {}, fabsq(most)};
+          for (std::size_t j = 0; j < 3; ++j) {
+            const Share share = quad_softmax(x, j);
+            exact.slopes[j] = share.p;
+            exact.curvatures[j] = share.p * share.others;
+          }
+          return exact;
+        }}},
       {"normalize",
        {[](const Node& x, Index entry) { return slice(normalize(x), 0, entry, entry + 1); }, exact_normalize, 8, 8}},
       {"rms_normalize",
@@ -287,10 +203,13 @@ struct PairReference {
   Node (*op)(const Node&, const Node&);
   ExactPair (*exact)(Quad, Quad);
   bool positive = false;  // a
+  bool unit = false;      // b is 0 or 1
 };
 
 std::map<std::string, PairReference> pair_references() {
   return {
+      {"prelu",
+       {prelu, [](Quad x, Quad a) { return x > 0 ? ExactPair{x, 1, 0, 0, 0, 0} : ExactPair{a * x, a, x, 0, 0, 1}; }}},
       {"div",
        {div,
         [](Quad a, Quad b) { return ExactPair{a / b, 1 / b, -a / (b * b), 0, 2 * a / (b * b * b), -1 / (b * b)}; }}},
@@ -306,6 +225,19 @@ std::map<std::string, PairReference> pair_references() {
                            powq(a, b - 1) * (1 + b * log)};
         },
         true}},
+      {"binary_cross_entropy",
+       {binary_cross_entropy,
+        [](Quad x, Quad t) {
+          const bool positive = x > 0;
+          const Quad rest = quad_sigmoid(-fabsq(x));
+          return ExactPair{log1pq(expq(-fabsq(x))) + (positive ? x * (1 - t) : -x * t),
+                           positive ? (1 - t) - rest : rest - t,
+                           -x,
+                           rest * (1 - rest),
+                           0,
+                           -1};
+        },
+        false, true}},
       {"minimum", {minimum, [](Quad a, Quad b) { return ExactPair{fminq(a, b), Quad(a < b), Quad(b < a), 0, 0, 0}; }}},
       {"maximum", {maximum, [](Quad a, Quad b) { return ExactPair{fmaxq(a, b), Quad(a > b), Quad(b > a), 0, 0, 0}; }}},
   };
@@ -331,6 +263,7 @@ void check_pair(const std::string& name, const PairReference& reference) {
       number = static_cast<T>(std::exp2(random.uniform(-wide, wide)));
       if (random.below(2) == 0 && (&number == &x[1] || !reference.positive)) number = -number;
     }
+    if (reference.unit) x[1] = static_cast<T>(random.below(2));
     const ExactPair exact = reference.exact(x[0], x[1]);
     const Quad both = exact.curve_aa + 2 * exact.curve_ab + exact.curve_bb;
     const Quad term = fmaxq(fabsq(exact.curve_aa), fmaxq(fabsq(exact.curve_bb), 2 * fabsq(exact.curve_ab)));
@@ -426,14 +359,15 @@ TEST(Accuracy, OfEveryOpOnTwoNumbers) {
 // A new op needs a reference above, or a reason here.
 TEST(Accuracy, CoversTheRegistry) {
   // Sums, products and moves of their inputs: their errors are those of sums of products, whose terms may cancel.
-  const std::set<std::string> plain = {
-      "linear", "matmul", "embedding", "add", "sub", "mul", "scale", "dropout", "sum", "mean", "max_pool",
-      "average_pool", "reshape", "transpose", "concatenate", "slice", "rearrange", "numbers", "layer_norm",
-      "mean_squared_error",
-      // whose sums and quotients may cancel too
-      "conv", "conv_transpose", "scaled_dot_product_attention", "lstm", "gru", "rnn", "rope", "resize",
-      // No slope of their own.
-      "equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor", "logical_not", "where"};
+  const std::set<std::string> plain = {"linear", "matmul", "embedding", "add", "sub", "mul", "scale", "dropout", "sum",
+                                       "mean", "max_pool", "average_pool", "reshape", "transpose", "concatenate",
+                                       "slice", "rearrange", "numbers", "layer_norm", "mean_squared_error",
+                                       // whose sums and quotients may cancel too
+                                       "conv", "conv_transpose", "scaled_dot_product_attention", "lstm", "gru", "rnn",
+                                       "rope", "resize", "cumsum", "reduce_max", "reduce_min", "reduce_prod", "huber",
+                                       // No slope of their own.
+                                       "equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",
+                                       "where", "argmax", "argmin", "hardmax"};
   const auto unary = unary_references();
   const auto pairs = pair_references();
   const auto rows = row_references();

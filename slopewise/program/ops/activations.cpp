@@ -1,4 +1,4 @@
-// What networks put after a linear map, entry by entry.
+// Smooth units that networks put after a linear map.
 #include <cmath>
 #include <numbers>
 
@@ -9,32 +9,6 @@
 
 namespace slopewise {
 namespace {
-
-// relu: y = max(x, 0).  At 0 the slope is 0; NaN stays NaN.
-struct Relu {
-  static constexpr std::string_view kName = "relu";
-  static constexpr bool kPiecewiseLinear = true;
-  template <class V>
-  Local<V> local(V x) const {
-    return {.value = x < V{0} ? V{0} : x, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
-  }
-  template <class V>
-  V slope_at_output(V y) const {
-    return y > V{0} ? V{1} : V{0};
-  }
-};
-
-// leaky relu: y = x for x > 0, a x otherwise.  At 0 the slope is a.
-struct LeakyRelu {
-  static constexpr std::string_view kName = "leaky_relu";
-  static constexpr bool kPiecewiseLinear = true;
-  double negative_slope;
-  template <class V>
-  Local<V> local(V x) const {
-    const V slope = x > V{0} ? V{1} : static_cast<V>(negative_slope);
-    return {.value = slope * x, .slope = slope, .curvature = V{0}};
-  }
-};
 
 // Beyond this the normal distribution is 0 or 1 to the last bit, and powers of x may overflow.
 template <class V>
@@ -138,14 +112,55 @@ struct Softplus {
   }
 };
 
+// silu: y = x s with s = sigmoid(x).  y′ = s + x s′,  y″ = s′ (2 + x (1 − 2s)).  At ±inf as gelu.
+struct Silu {
+  static constexpr std::string_view kName = "silu";
+  static constexpr bool kBoundedSlope = true;
+  template <class V>
+  Local<V> local(V x) const {
+    if (std::isinf(x)) return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
+    const Local<V> gate = Sigmoid{}.local(x);
+    const V tilt = std::copysign(std::expm1(-std::abs(x)) / (V{1} + std::exp(-std::abs(x))), -x);  // 1 − 2s
+    return {.value = x * gate.value, .slope = gate.value + x * gate.slope, .curvature = gate.slope * (V{2} + x * tilt)};
+  }
+};
+
+// mish: y = x w with w = tanh(softplus(x)) = n / (n + 2), n = e^x (e^x + 2).  With s = sigmoid(x),
+// w′ = (1 − w²) s, w″ = (1 − w²) (s′ − 2 w s²), and y′ = w + x w′,  y″ = 2 w′ + x w″.  At ±inf as gelu.
+struct Mish {
+  static constexpr std::string_view kName = "mish";
+  static constexpr bool kBoundedSlope = true;
+  template <class V>
+  Local<V> local(V x) const {
+    if (std::isinf(x)) return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
+    const Local<V> gate = Sigmoid{}.local(x);
+    const V e = std::exp(-std::abs(x));  // n and n + 2, divided by e^2x where x > 0
+    const V n = x > V{0} ? V{1} + V{2} * e : e * (e + V{2});
+    const V rest = x > V{0} ? V{2} * e * e : V{2};
+    const V w = n / (n + rest);
+    const V flat = rest / (n + rest) * (V{1} + w);  // 1 − w²
+    const V first = flat * gate.value;
+    return {.value = x * w,
+            .slope = w + x * first,
+            .curvature = V{2} * first + x * (flat * (gate.slope - V{2} * w * gate.value * gate.value))};
+  }
+};
+
+// softsign: y = x / (1 + |x|).  y′ = 1 / (1 + |x|)²,  y″ = −2 sign(x) / (1 + |x|)³, at 0 the mean of its two sides.
+struct Softsign {
+  static constexpr std::string_view kName = "softsign";
+  static constexpr bool kBoundedSlope = true;
+  template <class V>
+  Local<V> local(V x) const {
+    const V r = V{1} / (V{1} + std::abs(x));
+    return {.value = std::isinf(x) ? std::copysign(V{1}, x) : x / (V{1} + std::abs(x)),
+            .slope = r * r,
+            .curvature = x == V{0} ? V{0} : std::copysign(V{2} * r * r * r, -x)};
+  }
+};
+
 }  // namespace
 
-Node relu(const Node& x) {
-  return unary(x, Relu{});
-}
-Node leaky_relu(const Node& x, double negative_slope) {
-  return unary(x, LeakyRelu{negative_slope});
-}
 Node gelu(const Node& x) {
   return unary(x, Gelu{});
 }
@@ -161,20 +176,21 @@ Node sigmoid(const Node& x) {
 Node softplus(const Node& x) {
   return unary(x, Softplus{});
 }
+Node silu(const Node& x) {
+  return unary(x, Silu{});
+}
+Node mish(const Node& x) {
+  return unary(x, Mish{});
+}
+Node softsign(const Node& x) {
+  return unary(x, Softsign{});
+}
 
 std::vector<OpEntry> activations_examples() {
-  std::vector<OpEntry> ops;
-  ops.push_back(elementwise_examples("relu", relu, 0.1, 2));
-  ops.back().examples.push_back({"negative", {5}, relu, -2, -0.1});
-  ops.push_back(elementwise_examples(
-      "leaky_relu", [](const Node& x) { return leaky_relu(x); }, 0.1, 2));
-  ops.back().examples.push_back({"negative", {5}, [](const Node& x) { return leaky_relu(x, 0.3); }, -2, -0.1});
-  ops.push_back(elementwise_examples("gelu", gelu));
-  ops.push_back(elementwise_examples("gelu_tanh", gelu_tanh));
-  ops.push_back(elementwise_examples("tanh", tanh));
-  ops.push_back(elementwise_examples("sigmoid", sigmoid));
-  ops.push_back(elementwise_examples("softplus", softplus));
-  return ops;
+  return {elementwise_examples("gelu", gelu),         elementwise_examples("gelu_tanh", gelu_tanh),
+          elementwise_examples("tanh", tanh),         elementwise_examples("sigmoid", sigmoid),
+          elementwise_examples("softplus", softplus), elementwise_examples("silu", silu),
+          elementwise_examples("mish", mish),         elementwise_examples("softsign", softsign, 0.1, 2)};
 }
 
 }  // namespace slopewise

@@ -1,8 +1,10 @@
-// sum and mean over axes: y[o] = c Σ x[i] over the entries i that fall on o, with c = 1 or one over their number.
+// sum and mean over axes, and cumsum along one. Reduced, y[o] = c Σ x[i] over the entries i that fall on o, with c = 1
+// or one over their number.
 #include <numeric>
 
 #include "slopewise/program/ops.hpp"
 #include "slopewise/program/ops/examples.hpp"
+#include "slopewise/program/ops/rows.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
@@ -76,13 +78,75 @@ class Reduce final : public LinearMap<Reduce<Mean>> {
   double factor_ = 1;
 };
 
+// cumsum: y[j] = Σ x[i] over i ≤ j along one axis, i < j where exclusive, from the other end where reverse. Its
+// transpose goes the other way.
+class CumSum final : public LinearMap<CumSum> {
+ public:
+  static constexpr std::string_view kName = "cumsum";
+  CumSum(const Shape& shape, Index axis, bool exclusive, bool reverse)
+      : shape_(shape), exclusive_(exclusive), reverse_(reverse) {
+    const std::size_t along = shape.axis_index(axis);
+    for (std::size_t i = 0; i < shape.extents().size(); ++i) {
+      (i < along ? outer_ : i == along ? length_ : inner_) *= shape.extents()[i];
+    }
+  }
+  Shape shape(std::span<const InputInfo>) const override { return shape_; }
+  OpCost cost(std::span<const InputInfo>, const Shape& out) const override {
+    const auto entries = static_cast<double>(out.size());
+    return {.value = entries, .tangent = entries, .pullback = entries};
+  }
+  template <class T>
+  void apply(std::span<const T* const> in, T* out) const {
+    std::fill_n(out, outer_ * length_ * inner_, T{0});
+    walk(in[0], out, reverse_);
+  }
+  template <class T>
+  void adjoint(const T* cotangent, std::size_t, T* target) const {
+    walk(cotangent, target, !reverse_);
+  }
+
+ private:
+  template <class T>
+  void walk(const T* from, T* to, bool back) const {
+    for (Index o = 0; o < outer_; ++o) {
+      for (Index i = 0; i < inner_; ++i) {
+        T sum{0};
+        for (Index j = 0; j < length_; ++j) {
+          const Index at = (o * length_ + (back ? length_ - 1 - j : j)) * inner_ + i;
+          const T before = sum;
+          sum += from[at];
+          to[at] += exclusive_ ? before : sum;
+        }
+      }
+    }
+  }
+  Shape shape_;
+  bool exclusive_, reverse_;
+  Index outer_ = 1, length_ = 1, inner_ = 1;
+};
+
+template <bool Mean>
+Node reduced(const Node& x, const std::vector<Index>& axes, bool keep) {
+  const Node y = Builder(x).apply(std::make_shared<Reduce<Mean>>(x.shape(), axes), {x});
+  return keep ? reshape(y, kept_shape(x.shape(), axes)) : y;
+}
+
 }  // namespace
 
-Node sum(const Node& x, std::vector<Index> axes) {
-  return Builder(x).apply(std::make_shared<Reduce<false>>(x.shape(), axes), {x});
+Node sum(const Node& x, const std::vector<Index>& axes, bool keep) {
+  return reduced<false>(x, axes, keep);
 }
-Node mean(const Node& x, std::vector<Index> axes) {
-  return Builder(x).apply(std::make_shared<Reduce<true>>(x.shape(), axes), {x});
+Node mean(const Node& x, const std::vector<Index>& axes, bool keep) {
+  return reduced<true>(x, axes, keep);
+}
+Node reduce_l1(const Node& x, const std::vector<Index>& axes, bool keep) {
+  return sum(abs(x), axes, keep);
+}
+Node reduce_l2(const Node& x, const std::vector<Index>& axes, bool keep) {
+  return sqrt(sum(square(x), axes, keep));
+}
+Node cumsum(const Node& x, Index axis, bool exclusive, bool reverse) {
+  return Builder(x).apply(std::make_shared<CumSum>(x.shape(), axis, exclusive, reverse), {x});
 }
 
 std::vector<OpEntry> reduce_examples() {
@@ -90,6 +154,7 @@ std::vector<OpEntry> reduce_examples() {
   ops.push_back({"sum",
                  {{"all", {2, 3}, [](const Node& x) { return sum(square(x)); }},
                   {"one axis", {2, 3, 2}, [](const Node& x) { return sum(square(x), {1}); }},
+                  {"kept", {2, 3}, [](const Node& x) { return x * sum(square(x), {1}, true); }},
                   {"empty axis", {2, 0}, [](const Node& x) { return sum(x, {1}); }}}});
   ops.push_back({"mean",
                  {{"all", {2, 3}, [](const Node& x) { return mean(square(x)); }},
@@ -99,6 +164,12 @@ std::vector<OpEntry> reduce_examples() {
                      return mean(x, {0, -1});
                    }},
                   {"squared error", {4}, [](const Node& x) { return mean_squared_error(x, square(x)); }}}});
+  ops.push_back({"cumsum",
+                 {{"last axis", {2, 3}, [](const Node& x) { return cumsum(square(x), -1); }},
+                  {"exclusive", {2, 3, 2}, [](const Node& x) { return cumsum(x, 1, true); }},
+                  {"reverse", {3}, [](const Node& x) { return cumsum(square(x), 0, false, true); }},
+                  {"exclusive, reverse", {3, 2}, [](const Node& x) { return cumsum(x, 0, true, true); }},
+                  {"empty", {0, 2}, [](const Node& x) { return cumsum(x, 0); }}}});
   return ops;
 }
 

@@ -10,6 +10,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
 #include "slopewise/program/ops/examples.hpp"
+#include "slopewise/program/ops/rows.hpp"
 #include "slopewise/program/ops/softmax_row.hpp"
 
 namespace slopewise {
@@ -116,13 +117,21 @@ class Softmax final : public OpRules<Softmax<Log>> {
   Index n_;
 };
 
+template <bool Log>
+Node along(const Node& x, Index axis) {
+  if (x.shape().rank() == 0) last_axis(Softmax<Log>::kName, x.shape());
+  return along_axis(x, axis, [](const Node& rows) {
+    return Builder(rows).apply(std::make_shared<Softmax<Log>>(rows.shape()), {rows});
+  });
+}
+
 }  // namespace
 
-Node softmax(const Node& x) {
-  return Builder(x).apply(std::make_shared<Softmax<false>>(x.shape()), {x});
+Node softmax(const Node& x, Index axis) {
+  return along<false>(x, axis);
 }
-Node log_softmax(const Node& x) {
-  return Builder(x).apply(std::make_shared<Softmax<true>>(x.shape()), {x});
+Node log_softmax(const Node& x, Index axis) {
+  return along<true>(x, axis);
 }
 
 std::vector<OpEntry> softmax_examples() {
@@ -130,10 +139,12 @@ std::vector<OpEntry> softmax_examples() {
   ops.push_back({"softmax",
                  {{"vector", {6}, [](const Node& x) { return softmax(x); }},
                   {"of squares, rows", {2, 5}, [](const Node& x) { return softmax(square(x)); }},
+                  {"first axis", {2, 3, 2}, [](const Node& x) { return softmax(square(x), 0); }},
                   {"one entry", {1}, [](const Node& x) { return softmax(x); }}}});
   ops.push_back({"log_softmax",
                  {{"vector", {6}, [](const Node& x) { return log_softmax(x); }},
-                  {"of squares, rows", {2, 5}, [](const Node& x) { return log_softmax(square(x)); }}}});
+                  {"of squares, rows", {2, 5}, [](const Node& x) { return log_softmax(square(x)); }},
+                  {"middle axis", {2, 3, 2}, [](const Node& x) { return log_softmax(x, 1); }}}});
   return ops;
 }
 
