@@ -1,8 +1,6 @@
-# Shared by the build and by the installed package's slopewise-config.cmake.
+# Shared by the build and by the installed package's slopewise-config.cmake: what the whole library needs beside core.
 include(CMakeFindDependencyMacro)
-find_dependency(OpenMP COMPONENTS CXX)
 find_dependency(dnnl CONFIG)
-find_dependency(fmt CONFIG)
 find_dependency(nlohmann_json CONFIG)
 find_dependency(ZLIB)
 find_dependency(Boost 1.74)

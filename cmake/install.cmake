@@ -1,4 +1,5 @@
-# What `cmake --install` puts down: the library, its headers, the command line, and a package for find_package(slopewise).
+# What `cmake --install` puts down: the libraries, their headers, the command line, a package for find_package(slopewise),
+# and slopewise.pc and slopewise-core.pc for pkg-config.
 option(SLOPEWISE_INSTALL "Install the library and its CMake package" ${PROJECT_IS_TOP_LEVEL})
 if(NOT SLOPEWISE_INSTALL)
   return()
@@ -7,6 +8,7 @@ endif()
 include(CMakePackageConfigHelpers)
 set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/slopewise)
 
+install(TARGETS slopewise_core EXPORT slopewise-core-targets)
 install(TARGETS slopewise EXPORT slopewise-targets)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/slopewise DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 if(TARGET slopewise_cli)
@@ -17,6 +19,7 @@ if(TARGET slopewise_cli)
   install(DIRECTORY ${words}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()
 
+install(EXPORT slopewise-core-targets NAMESPACE slopewise:: DESTINATION ${package_directory})
 install(EXPORT slopewise-targets NAMESPACE slopewise:: DESTINATION ${package_directory})
 configure_package_config_file(
   ${CMAKE_CURRENT_LIST_DIR}/slopewise-config.cmake.in ${PROJECT_BINARY_DIR}/slopewise-config.cmake
@@ -25,5 +28,43 @@ configure_package_config_file(
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/slopewise-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(
   FILES ${PROJECT_BINARY_DIR}/slopewise-config.cmake ${PROJECT_BINARY_DIR}/slopewise-config-version.cmake
-        ${CMAKE_CURRENT_LIST_DIR}/dependencies.cmake
+        ${CMAKE_CURRENT_LIST_DIR}/core_dependencies.cmake ${CMAKE_CURRENT_LIST_DIR}/dependencies.cmake
   DESTINATION ${package_directory})
+
+# A file for pkg-config that links `target` as `library`. A static library needs all that it was linked with, a shared one
+# nothing more.
+function(slopewise_pkgconfig target library description requires)
+  # From where the file lies, so that what was installed can be moved.
+  file(RELATIVE_PATH to_include ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+  set(others "")
+  get_target_property(dependencies ${target} LINK_LIBRARIES)
+  foreach(dependency IN LISTS dependencies)
+    if(NOT TARGET ${dependency} OR dependency MATCHES "^slopewise_")
+      continue()
+    endif()
+    get_target_property(type ${dependency} TYPE)
+    if(type STREQUAL INTERFACE_LIBRARY)
+      list(APPEND others "$<TARGET_PROPERTY:${dependency},INTERFACE_LINK_LIBRARIES>")
+    else()
+      list(APPEND others "$<TARGET_FILE:${dependency}>")
+    endif()
+  endforeach()
+  set(others "$<JOIN:${others}, >")
+  if(BUILD_SHARED_LIBS)
+    set(others "")
+  endif()
+  file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/${library}.pc CONTENT
+"libdir=\${pcfiledir}/..
+includedir=\${pcfiledir}/${to_include}
+
+Name: ${library}
+Description: ${description}
+Version: ${PROJECT_VERSION}
+Requires: ${requires}
+Cflags: -I\${includedir}
+Libs: -L\${libdir} -l${library} ${others}
+")
+  install(FILES ${PROJECT_BINARY_DIR}/${library}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+slopewise_pkgconfig(slopewise_core slopewise-core "Numbers that carry tangents through any C++ function" "")
+slopewise_pkgconfig(slopewise slopewise "${PROJECT_DESCRIPTION}" slopewise-core)
