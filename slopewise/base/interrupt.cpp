@@ -9,10 +9,10 @@
 namespace slopewise {
 namespace {
 
-volatile std::sig_atomic_t stop_requested = 0;
+volatile std::sig_atomic_t stop_signal = 0;
 
-void request_stop(int) {
-  stop_requested = 1;
+void request_stop(int signal) {
+  stop_signal = signal;
 }
 
 }  // namespace
@@ -21,12 +21,19 @@ void install_interrupt_handler() {
   struct sigaction action = {};
   action.sa_handler = request_stop;
   action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second signal takes its default action
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before = {};
+    if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+  }
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 bool interrupted() {
-  return stop_requested != 0;
+  return stop_signal != 0;
+}
+
+int interrupting_signal() {
+  return stop_signal;
 }
 
 void check_interrupted(const char* doing) {

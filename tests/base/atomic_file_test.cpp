@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -88,6 +89,48 @@ TEST_F(AtomicFileTest, RenamesAWholeFile) {
 TEST_F(AtomicFileTest, LeavesNothingWithoutCommit) {
   { AtomicFile(directory_ / "results.json").write("half"); }
   EXPECT_THAT(names(), testing::IsEmpty());
+}
+
+// What a killed process leaves: a temporary that nobody locks.
+TEST_F(AtomicFileTest, RemovesTemporariesThatNobodyWrites) {
+  const auto path = directory_ / "results.json";
+  for (const char* name : {"results.json.slopewise-a1B2c3", "weights.slopewise-000000", "results.json.slopewise-",
+                           "my.slopewise-notes", "results.json.slopewise-a1B2c3.old"})
+    std::ofstream(directory_ / name) << "half";
+  AtomicFile live(directory_ / "checkpoint");
+  live.write("half");
+  write_text(path, "whole");  // removes those of its own name
+  EXPECT_THAT(names(),
+              testing::AllOf(testing::SizeIs(6), testing::Not(testing::Contains("results.json.slopewise-a1B2c3"))));
+  ensure_writable_directory(directory_);  // removes all
+  EXPECT_THAT(names(), testing::AllOf(testing::SizeIs(5), testing::Not(testing::Contains("weights.slopewise-000000"))));
+  live.commit();
+  EXPECT_EQ(content(directory_ / "checkpoint"), "half");
+  EXPECT_THAT(names(), testing::UnorderedElementsAre("results.json", "checkpoint", "results.json.slopewise-",
+                                                     "my.slopewise-notes", "results.json.slopewise-a1B2c3.old"));
+}
+
+// Processes that write one file at once, each removing leftovers, take none of what another still writes.
+TEST_F(AtomicFileTest, WritersAtOnceLeaveEachOtherAlone) {
+  const auto path = directory_ / "results.json";
+  std::vector<pid_t> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.push_back(::fork());
+    if (writers.back() != 0) continue;
+    try {
+      for (int i = 0; i < 100; ++i) write_text(path, std::string(1000, static_cast<char>('a' + writer)));
+    } catch (const std::exception&) {
+      ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  for (const pid_t writer : writers) {
+    int status = -1;
+    ::waitpid(writer, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(content(path).size(), 1000);
+  EXPECT_THAT(names(), testing::ElementsAre("results.json"));
 }
 
 TEST_F(AtomicFileTest, NamesThePathAndTheReasonWhenItCannotBeMade) {
