@@ -3,15 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <map>
 
 #include "apps/config.hpp"
+#include "apps/data/fetch.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/input_file.hpp"
 #include "slopewise/base/nearest.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/data/digits.hpp"
-#include "slopewise/data/load.hpp"
 #include "slopewise/report/terminal.hpp"
 
 namespace slopewise {
@@ -75,13 +77,81 @@ void apply(const CommonOptions& options, Settings& settings) {
 
 void add_data_options(Settings& settings, DataOptions& options, SettingTraits traits) {
   traits.otherwise = "built-in digits";
-  settings.add("data", options.directory, text("PATH"),
-               "Directory of images in IDX, CIFAR-10, NumPy or CSV files, or an .npz file", traits);
+  settings.add(
+      "data", options.path, text("PATH"),
+      "Directory of images in IDX, CIFAR-10, NumPy or CSV files or in folders, or an .npz, .safetensors or CSV "
+      "file; digits: the built-in ones",
+      traits);
+  settings.add("test-share", options.test_share, number(0, 1),
+               "Share of a data set without a test set that is set apart as one, chosen by the seed");
+  settings.add("label", options.label, text("COLUMN"), "Column of a CSV to learn: its name, or its number from 1",
+               {.otherwise = "told by its name"});
+  settings.add("target", options.target, one_of({"auto", "class", "number"}), "What is learned of each example");
+  settings.add("layout", options.layout, one_of({"auto", "nhwc", "nchw", "table"}),
+               "Axes of images: channels last or first; or a table, whose rows are no images", {.rare = true});
+  settings.add("scale", options.scale, one_of({"auto", "none", "bytes", "standard"}),
+               "Inputs as they are, by 255, or by mean and deviation in the training set", {.rare = true});
+  settings.add("unpack-ratio", options.unpack_ratio, number(1, 1e6),
+               "How many times their size compressed data may unpack to, past 64 MiB", {.rare = true});
 }
 
-DataSplit load_data(const DataOptions& options) {
-  if (options.directory.empty()) return builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
-  return load_dataset(options.directory);
+namespace {
+
+LoadOptions load_options(const DataOptions& options, std::uint64_t seed) {
+  LoadOptions load{.test_share = options.test_share, .seed = seed, .label = options.label};
+  if (options.layout != "auto") {
+    load.layout = options.layout == "nhwc"   ? Layout::kChannelsLast
+                  : options.layout == "nchw" ? Layout::kChannelsFirst
+                                             : Layout::kTable;
+  }
+  if (options.target != "auto") load.target = options.target == "class" ? TargetKind::kClass : TargetKind::kNumber;
+  if (options.scale != "auto") {
+    load.scale = options.scale == "none"    ? Scaling::Rule::kNone
+                 : options.scale == "bytes" ? Scaling::Rule::kBytes
+                                            : Scaling::Rule::kStandard;
+  }
+  load.unpack.ratio = options.unpack_ratio;
+  return load;
+}
+
+// Without data, or with their name, which takes the place of what a preset names.
+bool is_digits(const DataOptions& options) {
+  std::error_code ignored;
+  return options.path.empty() || (options.path == "digits" && !std::filesystem::exists(options.path, ignored));
+}
+
+DataSplit load_path(const std::string& path, const LoadOptions& load) {
+  std::error_code ignored;
+  const std::vector<std::string> known = fetchable_names();
+  if (!std::filesystem::exists(path, ignored) && std::ranges::find(known, path) != known.end()) {
+    throw FileError(
+        fmt::format("--data {}: found nothing there; fetch it: slopewise data fetch {}; or say --data DIR "
+                    "where it is",
+                    path, path));
+  }
+  return load_dataset(path, load);
+}
+
+}  // namespace
+
+DataSplit load_data(const DataOptions& options, std::uint64_t seed) {
+  if (is_digits(options)) return builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
+  return load_path(options.path, load_options(options, seed));
+}
+
+DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Dataset& like, bool labels_needed) {
+  if (is_digits(options)) {
+    DataSplit digits = builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
+    if (digits.test.image_shape != like.image_shape || digits.test.classes != like.classes) {
+      throw ArgumentError(fmt::format("--data: expected data like the network's, examples of {}, found none named",
+                                      like.image_shape.to_string()));
+    }
+    return digits;
+  }
+  LoadOptions load = load_options(options, seed);
+  load.like = &like;
+  load.labels_needed = labels_needed;
+  return load_path(options.path, load);
 }
 
 Setting& add_storage_option(Settings& settings, TangentStorage& storage, SettingTraits traits) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "apps/verb.hpp"
-#include "slopewise/data/dataset.hpp"
+#include "slopewise/data/load.hpp"
 #include "slopewise/estimate/estimator.hpp"
 
 namespace slopewise {
@@ -36,13 +36,19 @@ void add_common_options(Verb& program, CommonOptions& options);
 void apply(const CommonOptions& options, Settings& settings);
 
 struct DataOptions {
-  std::string directory;  // or an .npz file; empty: the built-in digits
+  std::string path;  // empty, or "digits": the built-in digits
+  double test_share = 0;
+  std::string label, layout = "auto", target = "auto", scale = "auto";
+  double unpack_ratio = UnpackLimit().ratio;
 };
 
-// Adds --data; a verb that is about it takes it as its argument.
+// Adds --data, which a verb that is about it takes as its argument, and the options that settle what files leave open.
 void add_data_options(Settings& settings, DataOptions& options, SettingTraits traits = {});
-// Throws FileError where load_dataset does.
-DataSplit load_data(const DataOptions& options);
+// `seed`: of --test-share. Throws as load_dataset does; for a name that `slopewise data fetch` knows and nothing there,
+// with the command that fetches it.
+DataSplit load_data(const DataOptions& options, std::uint64_t seed);
+// The same for judging and predicting with a network that reads sets like `like`.
+DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Dataset& like, bool labels_needed);
 
 // Adds --tangent-storage.
 Setting& add_storage_option(Settings& settings, TangentStorage& storage, SettingTraits traits = {});

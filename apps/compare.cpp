@@ -12,6 +12,7 @@
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/input_file.hpp"
 #include "slopewise/base/version.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/progress.hpp"
@@ -80,7 +81,7 @@ int run(CompareOptions& options, Settings& settings) {
     }
   }
   apply(options.shared.run);
-  const DataSplit data = load_data(options.shared.data);
+  const DataSplit data = load_data(options.shared.data, options.shared.run.seed);
   const Path directory = options.out, plan = directory / "plan.json";
   if (!resumed && std::filesystem::exists(plan)) {
     throw ArgumentError(fmt::format("--out: {} holds a comparison; to go on with it: slopewise compare --resume {}",

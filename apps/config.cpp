@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -131,13 +129,6 @@ std::string verb_of_config(const std::string& toml, const std::string& source) {
     if (node.is_table()) return std::string(key.str());
   }
   throw ArgumentError(fmt::format("{}: expected the verb's name in brackets above its options, found none", source));
-}
-
-std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw FileError(fmt::format("{}: cannot read", path.string()));
-  return text;
 }
 
 }  // namespace slopewise

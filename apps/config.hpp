@@ -28,7 +28,4 @@ void write_config(const std::filesystem::path& directory, const Settings& settin
 // The verb whose options the configuration holds. Throws ArgumentError where it names none.
 std::string verb_of_config(const std::string& toml, const std::string& source);
 
-// A file's content. Throws FileError.
-std::string read_text(const std::filesystem::path& path);
-
 }  // namespace slopewise

@@ -26,33 +26,40 @@ constexpr std::int64_t kBarColumns = 20;
 
 struct ShowOptions {
   DataOptions data;
+  std::uint64_t seed = 1;
   std::int64_t samples = 6;
   bool json = false;
 };
 
-// Of one set, pixels as the networks see them: divided by 255.
+// Of one set, numbers as the networks see them.
 struct SetSummary {
-  std::vector<double> mean, deviation;  // per channel; the deviation is that of the population
-  std::vector<std::int64_t> labels;     // how many images of each class
+  std::vector<double> mean, deviation;  // per channel or column; the deviation is that of the population
+  std::vector<std::int64_t> labels;     // how many examples of each class
 };
 
 SetSummary summarize(const Dataset& set) {
-  const auto channels = static_cast<std::size_t>(set.image_shape[2]);
-  std::vector<std::uint64_t> sum(channels), squares(channels);
-  for (std::size_t i = 0; i < set.pixels.size(); i += channels) {
-    for (std::size_t c = 0; c < channels; ++c) {
-      const std::uint64_t pixel = set.pixels[i + c];
-      sum[c] += pixel;
-      squares[c] += pixel * pixel;
+  constexpr std::int64_t kNumbersAtOnce = 1 << 18;
+  const auto channels = static_cast<std::size_t>(set.image_shape[-1]);
+  const std::int64_t size = set.image_shape.size(), rows = std::max<std::int64_t>(1, kNumbersAtOnce / size);
+  std::vector<double> numbers, squares(channels);
+  SetSummary summary{.mean = std::vector<double>(channels), .deviation = {}, .labels = {}};
+  double count = 0;
+  std::vector<std::int64_t> indices;
+  for (std::int64_t first = 0; first < set.count(); first += rows) {
+    indices.resize(static_cast<std::size_t>(std::min(rows, set.count() - first)));
+    std::iota(indices.begin(), indices.end(), first);
+    numbers.resize(indices.size() * static_cast<std::size_t>(size));
+    gather_inputs<double>(set, indices, numbers);
+    for (std::size_t i = 0; i < numbers.size(); i += channels) {
+      ++count;
+      for (std::size_t c = 0; c < channels; ++c) {
+        const double before = numbers[i + c] - summary.mean[c];
+        summary.mean[c] += before / count;
+        squares[c] += before * (numbers[i + c] - summary.mean[c]);
+      }
     }
   }
-  SetSummary summary;
-  const double count = static_cast<double>(set.pixels.size() / channels);
-  for (std::size_t c = 0; c < channels; ++c) {
-    const double mean = static_cast<double>(sum[c]) / count;
-    summary.mean.push_back(mean / 255);
-    summary.deviation.push_back(std::sqrt(std::max(0.0, static_cast<double>(squares[c]) / count - mean * mean)) / 255);
-  }
+  for (const double sum : squares) summary.deviation.push_back(std::sqrt(sum / count));
   summary.labels.resize(static_cast<std::size_t>(set.classes));
   for (const std::int32_t label : set.labels) ++summary.labels[label];
   return summary;
@@ -60,24 +67,36 @@ SetSummary summarize(const Dataset& set) {
 
 // The first image of each class, by class, then the second of each, and so on.
 std::vector<std::int64_t> choose_samples(const Dataset& set, std::int64_t count) {
-  std::vector<std::int64_t> seen(static_cast<std::size_t>(set.classes));
+  std::vector<std::int32_t> labels = set.labels;
+  labels.resize(static_cast<std::size_t>(set.count()));  // numbers to predict are no classes
+  std::vector<std::int64_t> seen(static_cast<std::size_t>(std::max(set.classes, 1)));
   std::vector<std::int64_t> rank;
-  for (const std::int32_t label : set.labels) rank.push_back(seen[label]++);
-  std::vector<std::int64_t> order(set.labels.size());
+  for (const std::int32_t label : labels) rank.push_back(seen[label]++);
+  std::vector<std::int64_t> order(labels.size());
   std::iota(order.begin(), order.end(), 0);
   const auto chosen = order.begin() + std::min(count, set.count());
   std::partial_sort(order.begin(), chosen, order.end(), [&](std::int64_t a, std::int64_t b) {
-    return std::tuple(rank[a], set.labels[a], a) < std::tuple(rank[b], set.labels[b], b);
+    return std::tuple(rank[a], labels[a], a) < std::tuple(rank[b], labels[b], b);
   });
   order.erase(chosen, order.end());
   return order;
 }
 
 nlohmann::ordered_json to_json(const Dataset& set, const SetSummary& summary) {
-  return {{"images", set.count()}, {"mean", summary.mean}, {"std", summary.deviation}, {"labels", summary.labels}};
+  nlohmann::ordered_json json = {
+      {"images", set.count()}, {"mean", summary.mean}, {"std", summary.deviation}, {"labels", summary.labels}};
+  return json;
 }
 
 std::string label_table(const Dataset& set, const SetSummary& train, const SetSummary& test, int width) {
+  if (set.outputs > 0) {
+    Table table({"number to predict", "mean", "std"});
+    for (std::size_t k = 0; k < set.target_mean.size(); ++k) {
+      table.add_row({std::to_string(k + 1), fmt::format("{:.6g}", set.target_mean[k]),
+                     fmt::format("{:.6g}", set.target_deviation[k])});
+    }
+    return table.to_string(width);
+  }
   const bool named = !set.class_names.empty();
   std::vector<std::string> header = {"label", "train", "test", ""};
   if (named) header.insert(header.begin() + 1, "class");
@@ -97,8 +116,39 @@ std::string label_table(const Dataset& set, const SetSummary& train, const SetSu
   return text;
 }
 
+const char* scaling_name(const Dataset& set) {
+  switch (set.scaling.rule) {
+    case Scaling::Rule::kNone:
+      return "none";
+    case Scaling::Rule::kBytes:
+      return "bytes";
+    case Scaling::Rule::kStandard:
+      break;
+  }
+  return "standard";
+}
+
+// "images (28, 28, 1), 10 classes; pixels 0 to 1".
+std::string description(const Dataset& set) {
+  const bool images = set.image_shape.rank() == 3;
+  std::string text = images ? fmt::format("images {}", set.image_shape.to_string())
+                            : fmt::format("rows of {} numbers", set.image_shape.size());
+  text += set.outputs > 0 ? fmt::format(", {} to predict", set.outputs) : fmt::format(", {} classes", set.classes);
+  text += set.scaling.rule == Scaling::Rule::kBytes      ? "; pixels 0 to 1"
+          : set.scaling.rule == Scaling::Rule::kStandard ? "; less the training set's mean, over its deviation"
+                                                         : "; numbers as they are";
+  return text + (images && set.image_shape[2] > 1 ? ", by channel" : "");
+}
+
+// "0.1307", or of many columns the least and the largest.
+std::string of_columns(const std::vector<double>& numbers) {
+  if (numbers.size() <= 4) return fmt::format("{:.4f}", fmt::join(numbers, " "));
+  const auto [least, most] = std::ranges::minmax(numbers);
+  return fmt::format("{:.4f} to {:.4f}", least, most);
+}
+
 int show(const ShowOptions& options) {
-  const DataSplit split = load_data(options.data);
+  const DataSplit split = load_data(options.data, options.seed);
   const SetSummary train = summarize(split.train), test = summarize(split.test);
   if (options.json) {
     nlohmann::ordered_json document = {{"schema", "slopewise.data/1"},
@@ -107,6 +157,11 @@ int show(const ShowOptions& options) {
                                        {"image_shape", split.train.image_shape.extents()},
                                        {"classes", split.train.classes},
                                        {"class_names", split.train.class_names},
+                                       {"outputs", split.train.outputs},
+                                       {"columns", split.train.column_names},
+                                       {"scaling", scaling_name(split.train)},
+                                       {"target_mean", split.train.target_mean},
+                                       {"target_std", split.train.target_deviation},
                                        {"train", to_json(split.train, train)},
                                        {"test", to_json(split.test, test)}};
     std::cout << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
@@ -114,17 +169,16 @@ int show(const ShowOptions& options) {
   }
 
   const int width = is_terminal(1) ? terminal_width(1) : 0;
-  Table sets({"set", "images", "pixel mean", "std"});
+  const bool images = split.train.image_shape.rank() == 3;
+  Table sets({"set", images ? "images" : "rows", images ? "pixel mean" : "mean", "std"});
   for (const auto& [name, set, summary] : {std::tuple{"train", &split.train, &train}, {"test", &split.test, &test}}) {
-    sets.add_row({name, std::to_string(set->count()), fmt::format("{:.4f}", fmt::join(summary->mean, " ")),
-                  fmt::format("{:.4f}", fmt::join(summary->deviation, " "))});
+    sets.add_row({name, std::to_string(set->count()), of_columns(summary->mean), of_columns(summary->deviation)});
   }
-  std::cout << fmt::format("{}: {}, images {}, {} classes; pixels 0 to 1{}\n\n", printable(split.train.name),
-                           split.format, split.train.image_shape.to_string(), split.train.classes,
-                           split.train.image_shape[2] > 1 ? ", by channel" : "")
+  std::cout << fmt::format("{}: {}, {}\n\n", printable(split.train.name), split.format, description(split.train))
             << sets.to_string(width) << '\n'
             << label_table(split.train, train, test, width);
-  const std::vector<std::int64_t> samples = choose_samples(split.train, options.samples);
+  const std::vector<std::int64_t> samples =
+      images ? choose_samples(split.train, options.samples) : std::vector<std::int64_t>();
   if (!samples.empty()) std::cout << '\n' << picture(split.train, samples, terminal_width(1), wants_colour(1));
   return 0;
 }
@@ -137,6 +191,7 @@ Verb data_verb() {
   Verb show_verb{.settings = Settings("show"),
                  .summary = "Say what a data set holds, and draw some of its training images"};
   add_data_options(show_verb.settings, options->data, {.positional = true});
+  show_verb.settings.add("seed", options->seed, whole(0, INT64_MAX), "Seed of --test-share");
   show_verb.settings.add("samples", options->samples, whole(0, 10'000),
                          "Training images to draw, from each class in turn");
   show_verb.settings.flag("json", options->json, "Print the figures as JSON, for every label, and no images");
@@ -158,7 +213,9 @@ Verb data_verb() {
   Verb verb{.settings = Settings("data"), .summary = "Look at data sets, and fetch well-known ones"};
   verb.verbs = {std::move(show_verb), std::move(fetch_verb)};
   verb.examples = {"slopewise data show", "slopewise data show cifar-10-batches-bin --samples 20",
-                   "slopewise data show mnist.npz --json", "slopewise data fetch mnist --out data/mnist"};
+                   "slopewise data show mnist.npz --json",
+                   "slopewise data show iris.csv --label species --test-share 0.2",
+                   "slopewise data fetch mnist --out data/mnist"};
   for (Verb& each : verb.verbs) each.examples = verb.examples;
   return verb;
 }

@@ -26,6 +26,8 @@
 #include "slopewise/report/progress.hpp"
 #include "slopewise/report/table.hpp"
 #include "slopewise/report/terminal.hpp"
+#include "slopewise/train/evaluation.hpp"
+#include "slopewise/train/weights.hpp"
 
 namespace slopewise {
 namespace {
@@ -57,7 +59,7 @@ Model make_model(const GradientOptions& options, const Dataset& data) {
   return make_model(
       network,
       network.family == "mlp" || network.family == "logistic" ? Shape{data.image_shape.size()} : data.image_shape,
-      data.classes);
+      target_of(data));
 }
 
 // The files to write, opened before the work starts, so that what cannot be written is known then.
@@ -98,12 +100,8 @@ void add_segments(NpzWriter& file, const std::string& prefix, const ParameterLay
 
 template <class T>
 Parameters<T> load_parameters(const std::string& path, const ParameterLayout& layout) {
-  const NpzFile file(path);
   Parameters<T> parameters(layout.size);
-  for (const Segment& segment : layout.segments) {
-    const std::vector<T> values = file.read<T>(segment.name, segment.shape);
-    std::copy(values.begin(), values.end(), parameters.edit().begin() + segment.offset);
-  }
+  read_weights<T>(TensorFile(path), std::vector{BlockWeights<T>{&layout, parameters.edit()}});
   return parameters;
 }
 
@@ -167,7 +165,7 @@ void add_scalar(NpzWriter& file, const std::string& name, T value) {
 
 template <class T>
 Summary measure(const GradientOptions& options, Outputs& outputs) {
-  const DataSplit data = load_data(options.data);
+  const DataSplit data = load_data(options.data, options.run.seed);
   if (options.batch > data.train.count()) {
     throw ArgumentError(fmt::format("--batch: expected 1 to {}, the training images of {}, found {}",
                                     data.train.count(), data.train.name, options.batch));
@@ -208,9 +206,14 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
     outputs.parameters->commit();
   }
   if (outputs.example) {
-    const Shape& image = data.train.image_shape;
-    outputs.example->add<T>("images", {options.batch, image[0], image[1], image[2]}, batch.images());
-    outputs.example->add<std::int32_t>("labels", {options.batch}, batch.labels());
+    std::vector<Index> shape = data.train.image_shape.extents();
+    shape.insert(shape.begin(), options.batch);
+    outputs.example->add<T>("images", Shape(shape), batch.images());
+    if (data.train.outputs > 0) {
+      outputs.example->add<T>("targets", {options.batch, data.train.outputs}, batch.targets());
+    } else {
+      outputs.example->add<std::int32_t>("labels", {options.batch}, batch.labels());
+    }
     outputs.example->add<Index>("indices", {options.batch}, rows);
     outputs.example->commit();
   }
@@ -301,7 +304,8 @@ Verb gradient_verb() {
   settings.add("model", options->model, one_of(network_names()), "Model");
   settings.add("hidden", options->hidden, whole(1, 1'000'000), "Units of the hidden layers",
                {.otherwise = "the model's own"});
-  settings.add("parameters", options->parameters, text("FILE"), "Weights to load, one array per segment",
+  settings.add("initial", options->parameters, text("FILE"),
+               "Weights to start from, .safetensors or .npz, as train and --save-parameters write them",
                {.otherwise = "drawn from the seed"});
   settings.begin("How it is estimated");
   settings.add("estimator", options->estimator, one_of(estimator_names()), "Estimator");

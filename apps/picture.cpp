@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <optional>
+#include <vector>
 
 #include "slopewise/report/text.hpp"
 
@@ -22,11 +24,24 @@ std::int64_t dots(std::int64_t extent, std::int64_t size) {
   return (extent + size - 1) / size;
 }
 
+// An image from 0 to 255: numbers that are not so stored from the least to the largest of the image.
+std::vector<std::uint8_t> shown_pixels(const Dataset& dataset, std::int64_t index) {
+  std::vector<double> numbers(static_cast<std::size_t>(dataset.image_shape.size()));
+  gather_stored<double>(dataset, {&index, 1}, numbers);
+  const auto [least, most] = std::ranges::minmax(numbers);
+  const bool bytes = dataset.scaling.rule == Scaling::Rule::kBytes;
+  const double from = bytes ? 0 : least, width = bytes ? 255 : most > least ? most - least : 1;
+  std::vector<std::uint8_t> pixels;
+  for (const double number : numbers)
+    pixels.push_back(static_cast<std::uint8_t>(std::lround(255 * std::clamp((number - from) / width, 0.0, 1.0))));
+  return pixels;
+}
+
 // One image as dots: squares of size × size pixels.
 class Dots {
  public:
   Dots(const Dataset& dataset, std::int64_t index, std::int64_t size)
-      : shape_(dataset.image_shape), pixels_(&dataset.pixels[index * shape_.size()]), size_(size) {}
+      : shape_(dataset.image_shape), pixels_(shown_pixels(dataset, index)), size_(size) {}
 
   std::int64_t rows() const { return dots(shape_[0], size_); }
   std::int64_t columns() const { return dots(shape_[1], size_); }
@@ -39,7 +54,7 @@ class Dots {
     std::array<std::int64_t, 3> sum = {};
     for (std::int64_t y = row * size_; y < bottom; ++y) {
       for (std::int64_t x = column * size_; x < right; ++x) {
-        const std::uint8_t* pixel = pixels_ + (y * shape_[1] + x) * shape_[2];
+        const std::uint8_t* pixel = &pixels_[static_cast<std::size_t>((y * shape_[1] + x) * shape_[2])];
         for (std::int64_t c = 0; c < 3; ++c) sum[c] += pixel[shape_[2] >= 3 ? c : 0];
       }
     }
@@ -49,7 +64,7 @@ class Dots {
 
  private:
   const Shape& shape_;
-  const std::uint8_t* pixels_;
+  std::vector<std::uint8_t> pixels_;
   std::int64_t size_;
 };
 
@@ -97,7 +112,7 @@ std::string picture(const Dataset& dataset, std::span<const std::int64_t> indice
   const auto abreast = static_cast<std::size_t>(std::max(1, (width + kGap) / (columns + kGap)));
 
   std::string text;
-  const auto join = [&](std::span<const std::int64_t> band, auto part) {
+  const auto join = [&](auto band, auto part) {
     for (std::size_t i = 0; i < band.size(); ++i) text += (i > 0 ? std::string(kGap, ' ') : "") + part(band[i]);
     text += '\n';
   };
@@ -105,11 +120,11 @@ std::string picture(const Dataset& dataset, std::span<const std::int64_t> indice
     const auto band = indices.subspan(first, std::min(abreast, indices.size() - first));
     if (first > 0) text += '\n';
     join(band, [&](std::int64_t index) { return caption(dataset, index, columns); });
+    std::vector<Dots> images;
+    for (const std::int64_t index : band) images.emplace_back(dataset, index, size);
     for (std::int64_t row = 0; row < dots(dataset.image_shape[0], size); row += 2) {
-      join(band, [&](std::int64_t index) {
-        const Dots image(dataset, index, size);
-        return colour ? coloured_line(image, row) : plain_line(image, row);
-      });
+      join(std::span<const Dots>(images),
+           [&](const Dots& image) { return colour ? coloured_line(image, row) : plain_line(image, row); });
     }
   }
   return text;

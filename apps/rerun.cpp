@@ -4,6 +4,7 @@
 
 #include "apps/config.hpp"
 #include "apps/verb.hpp"
+#include "slopewise/base/input_file.hpp"
 
 namespace slopewise {
 

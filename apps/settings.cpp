@@ -62,7 +62,7 @@ constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {
     {"epochs", "n-epochs"},    {"epochs", "max-epochs"}, {"steps", "max-steps"},       {"threads", "num-threads"},
     {"threads", "jobs"},       {"data", "dataset"},      {"data", "data-dir"},         {"hidden", "hidden-sizes"},
     {"out", "output"},         {"out", "output-dir"},    {"tangents", "num-tangents"}, {"samples", "num-samples"},
-    {"color", "colour"},
+    {"color", "colour"},       {"initial", "parameters"},
 };
 
 std::vector<std::string> split(const std::string& word) {

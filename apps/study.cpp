@@ -60,7 +60,7 @@ int run(const Options& options, const Settings& settings) {
   // What the user asked for wrongly, and a place that cannot be written to, are known before anything is measured.
   const std::vector<Claim> claims = options.claims.empty() ? all_claims() : select_claims(options.claims);
   const std::filesystem::path directory = options.out;
-  DataSplit data = load_data(options.data);
+  DataSplit data = load_data(options.data, options.run.seed);
   StudyContext context(
       {.hidden = options.hidden, .batch = options.batch, .seed = options.run.seed, .quick = options.quick},
       std::move(data.train));

@@ -11,6 +11,7 @@
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/memory.hpp"
 #include "slopewise/data/rotate.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
@@ -27,14 +28,20 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Path = std::filesystem::path;
 
-void print_table(const TrainOptions& options, const Trainer& trainer, const TrainOutcome& outcome,
-                 const std::optional<Evaluation>& judged) {
+void print_table(const TrainOptions& options, const DataSplit& data, const Trainer& trainer,
+                 const TrainOutcome& outcome, const std::optional<Evaluation>& judged,
+                 std::optional<std::int64_t> base_bytes) {
   const CurvePoint& last = outcome.curve.back();
   Table table({"figure", "value"});
   const Evaluation test = judged.value_or(last.test);
-  table.add_row({"test error", fmt::format("{:.2f} %", 100 * test.error)});
+  const bool numbers = data.train.outputs > 0;
+  const auto figure = [&](double error) {
+    return numbers ? format_number(1 - error) : fmt::format("{:.2f} %", 100 * error);
+  };
+  table.add_row({numbers ? "R² on test data" : "test error", figure(test.error)});
   table.add_row({"test loss", format_number(test.loss)});
-  if (judged) table.add_row({"error on images held out", fmt::format("{:.2f} %", 100 * last.test.error)});
+  if (judged)
+    table.add_row({numbers ? "R² on examples held out" : "error on images held out", figure(last.test.error)});
   table.add_row({"train loss", format_number(last.train_loss)});
   std::vector<double> losses;
   for (const CurvePoint& point : outcome.curve) losses.push_back(point.test.loss);
@@ -44,11 +51,13 @@ void print_table(const TrainOptions& options, const Trainer& trainer, const Trai
   table.add_row({"training time", format_seconds(outcome.seconds)});
   // Of a task where no run gets there they would say nothing.
   for (const double accuracy : {97, 98}) {
-    if (const auto seconds = outcome.seconds_to(accuracy))
+    if (const auto seconds = numbers ? std::nullopt : outcome.seconds_to(accuracy))
       table.add_row({fmt::format("to {} %", accuracy), format_seconds(*seconds)});
   }
   table.add_row({"parameters", format_number(static_cast<double>(trainer.parameters()))});
   table.add_row({"memory of a step", format_bytes(trainer.step_bytes())});
+  table.add_row({"of weights and optimizer", format_bytes(trainer.state_bytes())});
+  if (base_bytes) table.add_row({"of the run, beside data", format_bytes(peak_bytes() - *base_bytes)});
   std::cout << table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1))
             << fmt::format("\nThe run: {}\n", options.out);
   if (!options.no_report) std::cout << fmt::format("Charts: {}\n", (Path(options.out) / "report.html").string());
@@ -70,7 +79,7 @@ int run(TrainOptions& options, Settings& settings) {
   }
   apply(options.run);
   TrainSettings resolved = resolve(options);
-  DataSplit data = load_data(options.data);
+  DataSplit data = load_data(options.data, options.run.seed);
   if (options.rotate != 0) {
     rotate_images(data.train, options.rotate);
     rotate_images(data.test, options.rotate);
@@ -80,8 +89,6 @@ int run(TrainOptions& options, Settings& settings) {
     resolved.validation = std::max<Index>(1, data.train.count() / 10);
     settings.at("validation").set(resolved.validation);
   }
-  const Path directory = options.out;
-  ensure_writable_directory(directory);
   if (options.seconds > 0 && !kept) {
     resolved.epochs = epochs_within(options.seconds, epoch_seconds(resolved, data), resolved.epochs);
     settings.at("epochs").set(resolved.epochs);
@@ -90,7 +97,12 @@ int run(TrainOptions& options, Settings& settings) {
     resolved.most_steps = std::max<Index>(1, static_cast<Index>(options.forwards / Trainer(resolved, data).forwards()));
     settings.at("steps").set(resolved.most_steps);
   }
+  const std::optional<std::int64_t> base_bytes = start_of_memory();
   Trainer trainer(resolved, data);
+  if (!kept && !options.initial.empty()) trainer.load_weights(options.initial);
+  // What is refused leaves no directory behind.
+  const Path directory = options.out;
+  ensure_writable_directory(directory);
   TrainOutcome so_far;
   const std::string config = config_of(settings);
   const auto save = [&](const TrainOutcome& now) {
@@ -101,7 +113,6 @@ int run(TrainOptions& options, Settings& settings) {
     so_far = progress_from(kept->get("progress"), kept->path().string());
     kept.reset();
   } else {
-    if (!options.initial.empty()) trainer.load_weights(options.initial);
     save(so_far);
     write_text(directory / "config.toml", config);
     // What an earlier run left there is not this one's.
@@ -135,7 +146,7 @@ int run(TrainOptions& options, Settings& settings) {
          .checkpoint = save});
     if (outcome.status == "finished" || outcome.status == "reached")
       trainer.save_weights(directory / "weights.safetensors");
-    Json document = train_document(options, settings, trainer, outcome);
+    Json document = train_document(options, settings, trainer, outcome, base_bytes);
     if (options.target_accuracy > 0 && outcome.status != "diverged") {
       const Evaluation test = trainer.test();
       document["test_loss"] = test.loss;
@@ -151,7 +162,7 @@ int run(TrainOptions& options, Settings& settings) {
                                     trainer.step(), trainer.steps(), options.out));
     }
   }
-  if (!options.run.quiet) print_table(options, trainer, outcome, judged);
+  if (!options.run.quiet) print_table(options, data, trainer, outcome, judged, base_bytes);
   return 0;
 }
 

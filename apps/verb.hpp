@@ -32,8 +32,10 @@ Verb compare_verb();
 // `program`: the verb that holds all others.
 Verb completion_verb(const Verb& program);
 Verb data_verb();
+Verb evaluate_verb();
 Verb gradient_verb();
 Verb manual_verb(const Verb& program);
+Verb predict_verb();
 Verb report_verb();
 // `run_words` runs another command line, given without the program's name.
 Verb rerun_verb(std::function<int(std::vector<std::string>)> run_words);

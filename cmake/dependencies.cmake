@@ -3,6 +3,8 @@ include(CMakeFindDependencyMacro)
 find_dependency(dnnl CONFIG)
 find_dependency(nlohmann_json CONFIG)
 find_dependency(ZLIB)
+find_dependency(PNG)
+find_dependency(JPEG)
 find_dependency(Boost 1.74)
 
 # OpenBLAS's own package names no target, Highway's no version, and libcsv has none, so each becomes an imported target

@@ -3,37 +3,24 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <fstream>
 
 #include "apps/bench/child.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/memory.hpp"
 
 namespace slopewise {
 namespace {
 
 constexpr int kRuns = 3;
 
-// A field of /proc/self/status that is given in kB, in bytes.
-Index status(std::string_view field) {
-  std::ifstream file("/proc/self/status");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(field) && line[field.size()] == ':') return 1024 * std::stoll(line.substr(field.size() + 1));
-  }
-  throw FileError(fmt::format("/proc/self/status: expected a line {}, found none", field));
-}
-
-// From here on VmHWM is the peak since this call (proc(5), clear_refs).
-void restart_peak() {
-  std::ofstream file("/proc/self/clear_refs");
-  file << "5" << std::flush;
-  if (!file)
-    throw FileError("/proc/self/clear_refs: cannot write, so peaks of memory cannot be measured: use --no-memory");
-}
-
 }  // namespace
 
 void require_peak_of_memory() {
-  restart_peak();
+  try {
+    restart_peak();
+  } catch (const FileError& error) {
+    throw FileError(fmt::format("{}: use --no-memory", error.what()));
+  }
 }
 
 Index peak_above_parameters(std::string_view model, Index batch, const StepKind& kind) {
@@ -43,11 +30,11 @@ Index peak_above_parameters(std::string_view model, Index batch, const StepKind&
   }
   const BenchSubject subject(model, batch);
   Parameters<float> theta = start_parameters(subject);
-  const Index held = status("VmRSS");
+  const Index held = resident_bytes();
   restart_peak();
   const std::function<void()> step = make_step(kind, subject, std::move(theta));
   for (int run = 0; run < kRuns; ++run) step();
-  return status("VmHWM") - held;
+  return peak_bytes() - held;
 }
 
 Index peak_of_fresh_process(std::string_view model, Index batch, int threads, const StepKind& kind) {

@@ -7,6 +7,7 @@
 
 #include "apps/config.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/input_file.hpp"
 #include "slopewise/base/nearest.hpp"
 
 namespace slopewise {

@@ -8,6 +8,8 @@
 #include "apps/train/files.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/input_file.hpp"
+#include "slopewise/base/json_text.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/train/loop.hpp"
 #include "slopewise/train/trainer.hpp"
@@ -68,8 +70,7 @@ Json train_row(Row& row, const RowRun& run, const DataSplit& data,
                     .checkpoint = {}});
   if (outcome.status == "interrupted") throw Interrupted(fmt::format("interrupted in {}", row.spec().name));
   if (outcome.status == "finished" && !choosing) look();
-  Json document = train_document(row.options(), row.settings(), trainer, outcome);
-  document.erase("peak_bytes");  // the process's, which earlier runs have raised
+  Json document = train_document(row.options(), row.settings(), trainer, outcome, /*base_bytes=*/std::nullopt);
   document["command"] = row.command_line();
   document["cosine"] = std::move(cosine);
   document["snr"] = std::move(snr);
@@ -78,7 +79,7 @@ Json train_row(Row& row, const RowRun& run, const DataSplit& data,
 }
 
 Json read_json(const std::filesystem::path& path) {
-  Json document = Json::parse(read_text(path), nullptr, false);
+  Json document = parse_json(read_text(path), path.string());
   if (document.is_discarded()) throw FileError(fmt::format("{}: expected JSON", path.string()));
   return document;
 }

@@ -15,9 +15,9 @@
 
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/input_file.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/version.hpp"
-#include "slopewise/data/byte_reader.hpp"
 
 namespace slopewise {
 namespace {
@@ -25,7 +25,8 @@ namespace {
 constexpr const char* kDoing = "downloading; what has come is kept, and the next fetch goes on from there";
 constexpr int kAttempts = 5;          // at one mirror, each of which brought something
 constexpr long kConnectSeconds = 30;  // to wait for a connection
-constexpr long kSilentSeconds = 60;   // to wait for the next byte
+// To wait while fewer bytes than so many come in a second: a server that sends one now and then has no end.
+constexpr long kSlowSeconds = 60, kSlowBytes = 1024;
 constexpr long kMostRedirections = 10;
 constexpr long kPartialContent = 206, kRangeNotSatisfiable = 416;
 constexpr std::size_t kBufferBytes = std::size_t{1} << 16;
@@ -94,8 +95,8 @@ class Request {
     set(CURLOPT_FAILONERROR, 1L);
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(CURLOPT_LOW_SPEED_TIME, kSilentSeconds);
+    set(CURLOPT_LOW_SPEED_LIMIT, kSlowBytes);
+    set(CURLOPT_LOW_SPEED_TIME, kSlowSeconds);
     set(CURLOPT_USERAGENT, fmt::format("slopewise/{}", version()).c_str());
     set(CURLOPT_ERRORBUFFER, message_);
     set(CURLOPT_WRITEFUNCTION, &Request::receive);
@@ -115,7 +116,7 @@ class Request {
     // The part may be whole already; its hash will tell.
     if (result == CURLE_HTTP_RETURNED_ERROR && status() == kRangeNotSatisfiable) return "";
     if (result == CURLE_HTTP_RETURNED_ERROR) return fmt::format("HTTP status {}", status());
-    if (too_long_) return fmt::format("more than the expected {} bytes came", file_.bytes);
+    if (too_long_) return fmt::format("more than the expected {} bytes came", most());
     return message_[0] != '\0' ? message_ : curl_easy_strerror(result);
   }
 
@@ -127,6 +128,7 @@ class Request {
                               curl_easy_strerror(result)));
     }
   }
+  std::int64_t most() const { return file_.bytes > 0 ? file_.bytes : file_.most; }
   long status() const {
     long code = 0;
     curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &code);
@@ -142,7 +144,7 @@ class Request {
   bool take(std::string_view bytes) try {
     if (!started_ && status() != kPartialContent) part_.clear();  // all of it comes, whatever was asked for
     started_ = true;
-    too_long_ = file_.bytes > 0 && part_.size() + static_cast<std::int64_t>(bytes.size()) > file_.bytes;
+    too_long_ = part_.size() + static_cast<std::int64_t>(bytes.size()) > most();
     if (too_long_) {
       part_.clear();
       return false;
@@ -171,11 +173,13 @@ class Request {
 std::string sha256_of(const std::filesystem::path& path) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   bool good = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
-  ByteReader bytes = ByteReader::open_stored(path);
+  const InputFile file(path);
   std::vector<std::uint8_t> buffer(kBufferBytes);
-  while (const std::size_t count = bytes.read(buffer)) {
+  for (std::uint64_t at = 0; at < file.size(); at += buffer.size()) {
     check_interrupted(kDoing);
-    good = good && EVP_DigestUpdate(context.get(), buffer.data(), count) == 1;
+    buffer.resize(std::min<std::uint64_t>(buffer.size(), file.size() - at));
+    file.read(at, buffer);
+    good = good && EVP_DigestUpdate(context.get(), buffer.data(), buffer.size()) == 1;
   }
   std::uint8_t digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;

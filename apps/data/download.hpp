@@ -13,7 +13,8 @@ namespace slopewise {
 struct RemoteFile {
   std::string name;
   std::string sha256;      // in lower-case hexadecimal digits
-  std::int64_t bytes = 0;  // 0: not known
+  std::int64_t bytes = 0;  // 0: not known, and
+  std::int64_t most = 0;   // so many are too many
 };
 
 // The SHA-256 of a file, in lower-case hexadecimal digits. Throws FileError if it cannot be read.

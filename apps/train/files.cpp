@@ -1,7 +1,6 @@
 #include "apps/train/files.hpp"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <cerrno>
 #include <cstring>
@@ -13,6 +12,9 @@
 #include "apps/config.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/input_file.hpp"
+#include "slopewise/base/json_text.hpp"
+#include "slopewise/base/memory.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/base/version.hpp"
 #include "slopewise/report/format.hpp"
@@ -23,16 +25,19 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Path = std::filesystem::path;
 
-std::int64_t peak_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;
-}
-
 }  // namespace
 
+std::optional<std::int64_t> start_of_memory() {
+  try {
+    restart_peak();
+    return resident_bytes();
+  } catch (const FileError&) {
+    return std::nullopt;  // a machine that does not say
+  }
+}
+
 Json train_document(const TrainOptions& options, const Settings& settings, const Trainer& trainer,
-                    const TrainOutcome& outcome) {
+                    const TrainOutcome& outcome, std::optional<std::int64_t> base_bytes) {
   const auto optional = [](std::optional<double> value) { return value ? Json(*value) : Json(nullptr); };
   Json curve = Json::array();
   for (const CurvePoint& point : outcome.curve) curve.push_back(to_json(point));
@@ -61,7 +66,10 @@ Json train_document(const TrainOptions& options, const Settings& settings, const
           {"test_error", last.test.error},
           {"seconds_to_97", optional(outcome.seconds_to(97))},
           {"seconds_to_98", optional(outcome.seconds_to(98))},
-          {"peak_bytes", peak_bytes()},
+          {"peak_bytes", base_bytes ? Json(peak_bytes()) : Json(nullptr)},
+          {"base_bytes", base_bytes ? Json(*base_bytes) : Json(nullptr)},
+          {"run_bytes", base_bytes ? Json(peak_bytes() - *base_bytes) : Json(nullptr)},
+          {"state_bytes", trainer.state_bytes()},
           {"step_bytes", trainer.step_bytes()},
           {"forwards_per_step", trainer.forwards()},
           {"curve", std::move(curve)}};
@@ -81,7 +89,7 @@ MetricsFile::MetricsFile(const Path& path, Index step) : path_(path) {
   if (step > 0 && std::filesystem::exists(path)) {
     std::istringstream lines(read_text(path));
     for (std::string line; std::getline(lines, line);) {
-      const Json parsed = Json::parse(line, nullptr, false);
+      const Json parsed = parse_json(line, path.string());
       if (parsed.is_object() && parsed.contains("step") && parsed["step"].is_number_integer() &&
           parsed["step"].get<Index>() <= step)
         kept += line + "\n";

@@ -4,15 +4,21 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/train/options.hpp"
 #include "slopewise/train/loop.hpp"
 
 namespace slopewise {
 
-// The document of results.json, "slopewise.train/1", with all settings.
+// What the process holds now, data included: the base above which the run's memory counts. Peaks start here. Nothing
+// where Linux does not let itself be asked.
+std::optional<std::int64_t> start_of_memory();
+
+// The document of results.json, "slopewise.train/1", with all settings; `base_bytes`: of start_of_memory, where no
+// earlier run has raised the peak since.
 nlohmann::ordered_json train_document(const TrainOptions& options, const Settings& settings, const Trainer& trainer,
-                                      const TrainOutcome& outcome);
+                                      const TrainOutcome& outcome, std::optional<std::int64_t> base_bytes);
 
 // "loss 0.21, error 3 %, SNR 0.01, |gradient| 0.2 to 0.4".
 std::string note_of(const TrainNews& news);

@@ -93,7 +93,7 @@ Settings train_settings(TrainOptions& options) {
   count("validation", train.validation, 0, kMost,
         "Hold out the last N training images and judge on them, not on the test set", kSingle);
   real("rotate", options.rotate, -360, 360, "Turn all images counterclockwise by so many degrees", kSingle);
-  settings.add("initial", options.initial, text("FILE"), "Start from these weights (.safetensors)",
+  settings.add("initial", options.initial, text("FILE"), "Start from these weights (.safetensors or .npz)",
                {.otherwise = "random ones", .rare = true, .part = Part::kRun});
 
   settings.begin("How gradients are made", Part::kMethod);

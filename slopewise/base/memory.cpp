@@ -1,8 +1,13 @@
 #include "slopewise/base/memory.hpp"
 
+#include <malloc.h>
+
 #include <fstream>
 #include <limits>
 #include <string>
+#include <string_view>
+
+#include "slopewise/base/error.hpp"
 
 namespace slopewise {
 
@@ -14,6 +19,35 @@ std::int64_t available_memory() {
     file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
   }
   return 0;
+}
+
+namespace {
+
+// A field of /proc/self/status that is given in kB, in bytes.
+std::int64_t status(std::string_view field) {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(field) && line[field.size()] == ':') return 1024 * std::stoll(line.substr(field.size() + 1));
+  }
+  throw FileError("/proc/self/status: expected a line " + std::string(field) + ", found none");
+}
+
+}  // namespace
+
+std::int64_t resident_bytes() {
+  return status("VmRSS");
+}
+
+std::int64_t peak_bytes() {
+  return status("VmHWM");
+}
+
+void restart_peak() {
+  ::malloc_trim(0);
+  // proc(5), clear_refs: from here on VmHWM is the peak since this call.
+  std::ofstream file("/proc/self/clear_refs");
+  file << "5" << std::flush;
+  if (!file) throw FileError("/proc/self/clear_refs: cannot write, so peaks of memory cannot be measured");
 }
 
 }  // namespace slopewise

@@ -1,4 +1,4 @@
-// Memory of the machine.
+// Memory of the machine, and this process's share of it.
 #pragma once
 
 #include <cstdint>
@@ -7,5 +7,12 @@ namespace slopewise {
 
 // Bytes that can be had without swapping, as Linux estimates it; 0 where it does not say.
 std::int64_t available_memory();
+
+// Bytes of this process that are in memory (VmRSS), and the most that were since restart_peak(), or since it began
+// (VmHWM). Throw FileError where Linux does not say.
+std::int64_t resident_bytes();
+std::int64_t peak_bytes();
+// Also gives back what was freed and the allocator still keeps. Throws FileError where that is not allowed.
+void restart_peak();
 
 }  // namespace slopewise

@@ -4,7 +4,6 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "slopewise/base/error.hpp"
 
@@ -16,26 +15,32 @@ constexpr std::uint8_t kGzipMagic[] = {0x1F, 0x8B};
 
 }  // namespace
 
-ByteReader ByteReader::open(const std::filesystem::path& path) {
-  const auto file = std::make_shared<const InputFile>(path);
-  std::uint8_t magic[std::size(kGzipMagic)] = {};
-  file->read(0, std::span(magic).first(std::min<std::uint64_t>(file->size(), std::size(magic))));
-  return {file, std::ranges::equal(magic, kGzipMagic) ? Coding::kGzip : Coding::kStored, 0, file->size()};
+std::uint64_t UnpackLimit::bytes(std::uint64_t packed) const {
+  const double scaled = ratio * static_cast<double>(packed);
+  return scaled < 0x1p63 ? std::max(least, static_cast<std::uint64_t>(scaled)) : UINT64_MAX;
 }
 
-ByteReader ByteReader::open_stored(const std::filesystem::path& path) {
+ByteReader ByteReader::open(const std::filesystem::path& path, UnpackLimit limit) {
   const auto file = std::make_shared<const InputFile>(path);
-  return {file, Coding::kStored, 0, file->size()};
+  const std::vector<std::uint8_t> magic = ByteReader(file, Coding::kStored, 0, file->size()).read_up_to(2);
+  return ByteReader(file, std::ranges::equal(magic, kGzipMagic) ? Coding::kGzip : Coding::kStored, 0, file->size(),
+                    limit);
 }
 
-ByteReader::ByteReader(std::shared_ptr<const InputFile> file, Coding coding, std::uint64_t offset, std::uint64_t length)
-    : file_(std::move(file)), coding_(coding), offset_(offset), remaining_(length) {
+ByteReader::ByteReader(std::shared_ptr<const InputFile> file, Coding coding, std::uint64_t offset, std::uint64_t length,
+                       UnpackLimit limit)
+    : file_(std::move(file)),
+      coding_(coding),
+      offset_(offset),
+      remaining_(length),
+      limit_(limit),
+      most_(limit.bytes(length)) {
   if (coding_ == Coding::kStored) return;
   input_.resize(kBufferBytes);
   auto stream = std::make_unique<z_stream>();
   // Window bits as zlib encodes them: 15 + 16 expects a gzip wrapper, −15 bare deflate data.
   if (inflateInit2(stream.get(), coding_ == Coding::kGzip ? 15 + 16 : -15) != Z_OK) {
-    throw FileError(fmt::format("{}: cannot start zlib", path().string()));
+    throw FileError(fmt::format("{}: cannot start zlib", path()));
   }
   inflate_.reset(stream.release());
 }
@@ -91,14 +96,20 @@ std::size_t ByteReader::read_inflated(std::span<std::uint8_t> out) {
     stream.avail_out = static_cast<uInt>(room);
     const int result = inflate(&stream, Z_NO_FLUSH);
     produced += room - stream.avail_out;
+    unpacked_ += room - stream.avail_out;
+    if (unpacked_ > most_) {
+      throw FileError(
+          fmt::format("{}: compressed data unpack to more than {} bytes, {:g} times what they take in the file, which "
+                      "few real data do; allow more with --unpack-ratio",
+                      path(), most_, limit_.ratio));
+    }
     if (result == Z_STREAM_END) {
       end_member();
     } else if (result != Z_OK && result != Z_BUF_ERROR) {
-      throw FileError(fmt::format("{}: the compressed data are corrupt: {}", path().string(),
+      throw FileError(fmt::format("{}: the compressed data are corrupt: {}", path(),
                                   stream.msg != nullptr ? stream.msg : "zlib rejects them"));
     } else if (stream.avail_out > 0 && stream.avail_in == 0 && remaining_ == 0) {
-      throw FileError(
-          fmt::format("{}: the compressed data end early, after {} bytes", path().string(), stream.total_out));
+      throw FileError(fmt::format("{}: the compressed data end early, after {} bytes", path(), stream.total_out));
     }
   }
   return produced;
@@ -122,7 +133,7 @@ void ByteReader::end_member() {
              std::equal(std::begin(kGzipMagic), std::end(kGzipMagic), stream.next_in)) {
     inflateReset(&stream);
   } else {
-    throw FileError(fmt::format("{}: {} bytes follow the end of the compressed data, expected none", path().string(),
+    throw FileError(fmt::format("{}: {} bytes follow the end of the compressed data, expected none", path(),
                                 stream.avail_in + remaining_));
   }
 }

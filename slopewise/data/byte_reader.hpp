@@ -6,9 +6,10 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "slopewise/data/input_file.hpp"
+#include "slopewise/base/input_file.hpp"
 
 struct z_stream_s;
 
@@ -16,17 +17,25 @@ namespace slopewise {
 
 enum class Coding { kStored, kGzip, kDeflate };
 
-// Reads part of a file once, from its start to its end, decoding on the way. Memory is a fixed buffer beside
-// what the caller asks for. Every function throws FileError if the file cannot be read, if compressed data are corrupt
-// or end early, or if bytes follow their end within the part.
+// How much compressed data may unpack to, so that a small file cannot fill the memory: `ratio` times its own bytes, or
+// `least` where that is more. Deflate itself ends at 1032 times; images and tables seldom reach 20.
+struct UnpackLimit {
+  double ratio = 100;
+  std::uint64_t least = std::uint64_t{64} << 20;
+
+  std::uint64_t bytes(std::uint64_t packed) const;
+};
+
+// Reads part of a regular file once, from its start to its end, decoding on the way. Memory is a fixed buffer beside
+// what the caller asks for. Every function throws FileError if the file cannot be read, if compressed data are corrupt,
+// end early or unpack past their limit, or if bytes follow their end within the part.
 class ByteReader {
  public:
   // The whole file, gunzipped if it starts with gzip's magic bytes whatever its name.
-  static ByteReader open(const std::filesystem::path& path);
-  // The whole file as it is. Throws FileError as InputFile does.
-  static ByteReader open_stored(const std::filesystem::path& path);
+  static ByteReader open(const std::filesystem::path& path, UnpackLimit limit = {});
   // The `length` bytes at `offset`, which the caller has checked against the file's size.
-  ByteReader(std::shared_ptr<const InputFile> file, Coding coding, std::uint64_t offset, std::uint64_t length);
+  ByteReader(std::shared_ptr<const InputFile> file, Coding coding, std::uint64_t offset, std::uint64_t length,
+             UnpackLimit limit = {});
   ~ByteReader();
   ByteReader(ByteReader&&) noexcept;
 
@@ -34,7 +43,11 @@ class ByteReader {
   std::size_t read(std::span<std::uint8_t> out);
   // At most `count` more bytes, fewer only at the end. The vector grows as data arrive: a false count costs no memory.
   std::vector<std::uint8_t> read_up_to(std::uint64_t count);
-  // Bytes of the file, or the part of it, that have not been taken yet, as they lie there.
+  // The file, and where in it the next byte lies while nothing is decoded.
+  const std::shared_ptr<const InputFile>& file() const { return file_; }
+  Coding coding() const { return coding_; }
+  std::uint64_t offset() const { return offset_; }
+  // Bytes of the part that the file has still to give.
   std::uint64_t remaining() const { return remaining_; }
   // True if nothing is left; until then a compressed stream's own checksum has not been verified.
   bool at_end();
@@ -46,14 +59,17 @@ class ByteReader {
   std::size_t read_stored(std::span<std::uint8_t> out);
   std::size_t read_inflated(std::span<std::uint8_t> out);
   void refill();
+  std::string path() const { return file_->path().string(); }
   void end_member();
-
-  const std::filesystem::path& path() const { return file_->path(); }
 
   std::shared_ptr<const InputFile> file_;
   Coding coding_;
-  std::uint64_t offset_, remaining_;  // what has not been taken yet
-  bool ended_ = false;                // the compressed stream is complete
+  std::uint64_t offset_;     // of the next byte to take from the file
+  std::uint64_t remaining_;  // bytes of the part not yet taken from the file
+  UnpackLimit limit_;
+  std::uint64_t most_;          // bytes that may be unpacked
+  std::uint64_t unpacked_ = 0;  // bytes that have been
+  bool ended_ = false;          // the compressed stream is complete
   std::vector<std::uint8_t> input_;
   std::unique_ptr<z_stream_s, EndInflate> inflate_;
 };

@@ -9,10 +9,9 @@
 namespace slopewise {
 namespace {
 
-// Calls copy(row, index) for every index once all are known to be in range and `out` to have the right size.
-template <class Copy>
-void gather(const char* function, const Dataset& dataset, std::span<const std::int64_t> indices, std::int64_t row_size,
-            std::size_t out_size, Copy copy) {
+// Throws unless all indices are in range and `out` has the right size.
+void check_gather(const char* function, const Dataset& dataset, std::span<const std::int64_t> indices,
+                  std::int64_t row_size, std::size_t out_size) {
   const std::int64_t rows = std::ssize(indices);
   if (static_cast<std::int64_t>(out_size) != rows * row_size) {
     throw ArgumentError(fmt::format("{}: out has {} entries, expected {} for {} rows of {}", function, out_size,
@@ -20,35 +19,80 @@ void gather(const char* function, const Dataset& dataset, std::span<const std::i
   }
   for (const std::int64_t index : indices) {
     if (index < 0 || index >= dataset.count()) {
-      throw ArgumentError(fmt::format("{}: index {} is outside data set {} of {} images", function, index, dataset.name,
-                                      dataset.count()));
+      throw ArgumentError(fmt::format("{}: index {} is outside data set {} of {} examples", function, index,
+                                      dataset.name, dataset.count()));
     }
   }
-  for (std::int64_t row = 0; row < rows; ++row) copy(row, indices[row]);
+}
+
+// The numbers of one image of (channels, height, width) as (height, width, channels).
+template <class T>
+void put_channels_last(const Shape& shape, std::span<T> image, std::vector<T>& scratch) {
+  scratch.assign(image.begin(), image.end());
+  const Index pixels = shape[0] * shape[1], channels = shape[2];
+  for (Index pixel = 0; pixel < pixels; ++pixel) {
+    for (Index c = 0; c < channels; ++c)
+      image[static_cast<std::size_t>(pixel * channels + c)] = scratch[static_cast<std::size_t>(c * pixels + pixel)];
+  }
 }
 
 }  // namespace
 
 template <class T>
-void gather_images(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<T> out) {
+void gather_stored(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<T> out) {
   const std::int64_t size = dataset.image_shape.size();
-  if (std::ssize(dataset.pixels) != dataset.count() * size) {
-    throw ArgumentError(fmt::format("gather_images: data set {} has {} pixels, expected {} for {} images of shape {}",
-                                    dataset.name, dataset.pixels.size(), dataset.count() * size, dataset.count(),
+  const Index rows = dataset.selection.empty() ? dataset.inputs.count() : std::ssize(dataset.selection);
+  if (rows != dataset.count() || (rows > 0 && dataset.inputs.row_size() != size)) {
+    throw ArgumentError(fmt::format("data set {} has {} rows of {} numbers, expected {} examples of shape {}",
+                                    dataset.name, rows, dataset.inputs.row_size(), dataset.count(),
                                     dataset.image_shape.to_string()));
   }
-  gather("gather_images", dataset, indices, size, out.size(), [&](std::int64_t row, std::int64_t index) {
-    std::transform(&dataset.pixels[index * size], &dataset.pixels[index * size] + size, &out[row * size],
-                   [](std::uint8_t pixel) { return static_cast<T>(pixel) / T{255}; });
-  });
+  check_gather("gather", dataset, indices, size, out.size());
+  if (dataset.selection.empty()) {
+    dataset.inputs.read(indices, out);
+  } else {
+    std::vector<Index> selected(indices.begin(), indices.end());
+    for (Index& index : selected) index = dataset.selection[static_cast<std::size_t>(index)];
+    dataset.inputs.read<T>(selected, out);
+  }
+  if (!dataset.channels_first) return;
+  std::vector<T> scratch;
+  for (std::size_t first = 0; first < out.size(); first += static_cast<std::size_t>(size))
+    put_channels_last(dataset.image_shape, out.subspan(first, static_cast<std::size_t>(size)), scratch);
 }
 
-template void gather_images(const Dataset&, std::span<const std::int64_t>, std::span<float>);
-template void gather_images(const Dataset&, std::span<const std::int64_t>, std::span<double>);
+template <class T>
+void gather_inputs(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<T> out) {
+  const Scaling& scaling = dataset.scaling;
+  if (scaling.rule != Scaling::Rule::kStandard) {
+    gather_stored(dataset, indices, out);
+    if (scaling.rule == Scaling::Rule::kBytes) std::ranges::transform(out, out.begin(), [](T x) { return x / T{255}; });
+    return;
+  }
+  // Large numbers a little apart keep their differences: the mean goes before they become floats.
+  std::vector<double> stored(out.size());
+  gather_stored<double>(dataset, indices, stored);
+  const std::size_t columns = scaling.mean.size();
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<T>((stored[i] - scaling.mean[i % columns]) / scaling.deviation[i % columns]);
+}
+
+template void gather_stored(const Dataset&, std::span<const std::int64_t>, std::span<float>);
+template void gather_stored(const Dataset&, std::span<const std::int64_t>, std::span<double>);
+template void gather_inputs(const Dataset&, std::span<const std::int64_t>, std::span<float>);
+template void gather_inputs(const Dataset&, std::span<const std::int64_t>, std::span<double>);
 
 void gather_labels(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<std::int32_t> out) {
-  gather("gather_labels", dataset, indices, 1, out.size(),
-         [&](std::int64_t row, std::int64_t index) { out[row] = dataset.labels[index]; });
+  check_gather("gather_labels", dataset, indices, 1, out.size());
+  std::ranges::transform(indices, out.begin(), [&](std::int64_t index) { return dataset.labels[index]; });
+}
+
+void gather_targets(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<float> out) {
+  check_gather("gather_targets", dataset, indices, dataset.outputs, out.size());
+  for (std::size_t row = 0; row < indices.size(); ++row) {
+    std::copy_n(dataset.targets.begin() + indices[row] * dataset.outputs, dataset.outputs,
+                out.begin() + static_cast<std::ptrdiff_t>(row) * dataset.outputs);
+  }
 }
 
 }  // namespace slopewise

@@ -1,4 +1,4 @@
-// Labelled images in memory, and rows of them as numbers.
+// Examples to learn from, wherever they lie: images or rows of a table, with a class or with numbers for each.
 #pragma once
 
 #include <cstdint>
@@ -7,18 +7,44 @@
 #include <vector>
 
 #include "slopewise/base/shape.hpp"
+#include "slopewise/data/rows.hpp"
 
 namespace slopewise {
 
+// What a network reads in place of a stored number x.
+struct Scaling {
+  enum class Rule {
+    kNone,     // x
+    kBytes,    // x / 255
+    kStandard  // (x − mean) / deviation of its column, or of its channel
+  };
+  Rule rule = Rule::kBytes;
+  std::vector<double> mean = {}, deviation = {};  // for kStandard, one of each column or channel; no deviation is 0
+
+  bool operator==(const Scaling&) const = default;
+};
+
 struct Dataset {
   std::string name;
-  Shape image_shape;                          // (height, width, channels)
-  int classes = 0;                            // labels are in [0, classes)
-  std::vector<std::uint8_t> pixels;           // (count, height, width, channels)
-  std::vector<std::int32_t> labels;           // (count)
+  Shape image_shape;                          // (height, width, channels), or (columns) of a table
+  int classes = 0;                            // labels are in [0, classes); 0: the targets are numbers
+  Rows inputs = {};                           // image_shape.size() stored numbers an example
+  std::vector<std::int32_t> labels = {};      // (count), where there are classes
   std::vector<std::string> class_names = {};  // (classes), or none where nobody said
+  Scaling scaling = {};
+  bool channels_first = false;        // an image's numbers are stored as (channels, height, width)
+  std::vector<Index> selection = {};  // the rows of `inputs` that the set has, in its order; empty: all
+  // Of numbers to predict: how many an example, and (count, outputs) of them, less their mean and over their deviation
+  // in the training set, both (outputs).
+  Index outputs = 0;
+  std::vector<float> targets = {};
+  std::vector<double> target_mean = {}, target_deviation = {};
+  std::vector<std::string> column_names = {};  // of a table, where its file says
+  bool labelled = true;                        // false: labels or targets are all 0, for want of true ones
 
-  std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
+  std::int64_t count() const {
+    return outputs > 0 ? std::ssize(targets) / outputs : static_cast<std::int64_t>(labels.size());
+  }
 };
 
 struct DataSplit {
@@ -26,12 +52,16 @@ struct DataSplit {
   std::string format;  // what it was read from: "IDX", "CIFAR-10", …
 };
 
-// Copies the images at `indices` as pixel / 255 into `out`, (indices.size(), height·width·channels), for float and
-// double. Throws ArgumentError for an index out of range or an `out` of another size.
+// Copies the examples at `indices` into `out`, (indices.size(), height·width·channels), for float and double: as they
+// are stored, channels last; then as a network reads them. Throws ArgumentError for an index out of range or an `out`
+// of another size, FileError where a file can no longer be read.
 template <class T>
-void gather_images(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<T> out);
+void gather_stored(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<T> out);
+template <class T>
+void gather_inputs(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<T> out);
 
-// Copies the labels at `indices` into `out`, with the same errors.
+// Copies the labels at `indices`, or the targets, (indices.size(), outputs), into `out`, with the same errors.
 void gather_labels(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<std::int32_t> out);
+void gather_targets(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<float> out);
 
 }  // namespace slopewise

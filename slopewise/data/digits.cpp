@@ -305,14 +305,15 @@ Dataset draw_set(const char* argument, std::int64_t count, std::uint64_t seed) {
   set.name = "built-in digits";
   set.image_shape = {kSide, kSide, 1};
   set.classes = kClasses;
-  set.pixels.resize(static_cast<std::size_t>(count * kSide * kSide));
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count * kSide * kSide));
   set.labels.resize(static_cast<std::size_t>(count));
   parallel_for((count + kImagesAtOnce - 1) / kImagesAtOnce, [&](std::int64_t group) {
     for (std::int64_t i = group * kImagesAtOnce; i < std::min((group + 1) * kImagesAtOnce, count); ++i) {
       set.labels[i] = static_cast<std::int32_t>(i % kClasses);
-      draw_digit(set.labels[i], RandomStream(seed, static_cast<std::uint64_t>(i)), &set.pixels[i * kSide * kSide]);
+      draw_digit(set.labels[i], RandomStream(seed, static_cast<std::uint64_t>(i)), &pixels[i * kSide * kSide]);
     }
   });
+  set.inputs = Rows(std::move(pixels), kSide * kSide);
   return set;
 }
 

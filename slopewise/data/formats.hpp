@@ -2,20 +2,47 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "slopewise/base/shape.hpp"
-#include "slopewise/data/dataset.hpp"
+#include "slopewise/data/load.hpp"
 
 namespace slopewise::detail {
+
+// What is learned of each example, as its file has it.
+struct RawTargets {
+  std::string where;            // what errors call them
+  std::vector<double> numbers;  // (count, outputs); with `names`, places among those
+  Index outputs = 1;
+  bool floating = false;           // their type has fractions
+  std::vector<std::string> names;  // where they are words
+};
+
+// One set as its files have it.
+struct RawSet {
+  std::string where;  // what errors call the inputs
+  Shape shape;        // of an example, as stored
+  Rows inputs;
+  std::optional<RawTargets> targets;  // none: the files have no labels
+  std::optional<Layout> layout = {};  // where the format says
+  bool pixels = false;                // the numbers are known for pixels from 0 to 255
+  std::vector<std::string> column_names = {};
+};
+
+struct RawSplit {
+  RawSet train;
+  std::optional<RawSet> test;
+  std::string format;
+  int classes = 0;  // where the format says
+  std::vector<std::string> class_names = {};
+};
 
 struct DirectoryFormat {
   std::string name;
   std::string told_by;             // for people: "data_batch_1.bin, …"
   std::vector<std::string> files;  // any of these tells that the format is there
-  // Reads both sets; which names and classes they have is left to finish_split, but for CIFAR-10's classes.
-  DataSplit (*load)(const std::filesystem::path& directory);
+  RawSplit (*load)(const std::filesystem::path& directory, const LoadOptions& options);
 };
 
 DirectoryFormat idx_format();
@@ -23,7 +50,11 @@ DirectoryFormat cifar10_format();
 DirectoryFormat npy_format();
 DirectoryFormat csv_format();
 
-DataSplit load_npz(const std::filesystem::path& path);
+RawSplit load_npz(const std::filesystem::path& path, const LoadOptions& options);
+RawSplit load_safetensors(const std::filesystem::path& path, const LoadOptions& options);
+RawSplit load_csv(const std::filesystem::path& path, const LoadOptions& options);
+// Nothing where the directory holds no folders of images.
+std::optional<RawSplit> load_folders(const std::filesystem::path& directory, const LoadOptions& options);
 
 // Labels from here on are taken for damage, not for classes: a network has an output for each class.
 inline constexpr std::int32_t kMostClasses = 65'536;
@@ -32,9 +63,10 @@ inline constexpr std::int32_t kMostClasses = 65'536;
 std::filesystem::path find_file(const std::filesystem::path& directory, const std::string& what,
                                 const std::vector<std::string>& spellings);
 
-// The images and labels of one set from two sources, which errors call by these names. `images` is (count, height,
-// width) or (count, height, width, channels). Throws FileError unless there are pixels, and as many labels as images.
-Dataset make_set(const std::string& images_from, const Shape& images, std::vector<std::uint8_t> pixels,
-                 const std::string& labels_from, std::vector<std::int32_t> labels);
+// An array of labels. Throws FileError unless it is (count) or (count, outputs).
+RawTargets raw_targets(const Array& array);
+
+// Decides what the files leave open, as the options say or as it is evident, and checks that all fits together.
+DataSplit assemble(RawSplit raw, const LoadOptions& options, const std::string& name);
 
 }  // namespace slopewise::detail

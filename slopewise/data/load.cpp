@@ -19,28 +19,6 @@ std::filesystem::path find_file(const std::filesystem::path& directory, const st
   throw FileError(fmt::format("{}: found no {}; looked for {}", directory.string(), what, fmt::join(spellings, ", ")));
 }
 
-Dataset make_set(const std::string& images_from, const Shape& images, std::vector<std::uint8_t> pixels,
-                 const std::string& labels_from, std::vector<std::int32_t> labels) {
-  if ((images.rank() != 3 && images.rank() != 4) || images.size() == 0) {
-    throw FileError(
-        fmt::format("{}: expected images (count, height, width) or (count, height, width, channels) with "
-                    "entries, found shape {}",
-                    images_from, images.to_string()));
-  }
-  if (std::ssize(labels) != images[0]) {
-    throw FileError(fmt::format("{}: holds {} labels, expected {}, one an image of {}", labels_from, labels.size(),
-                                images[0], images_from));
-  }
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] < 0 || labels[i] >= kMostClasses) {
-      throw FileError(fmt::format("{}: label {} is {}, expected 0 to {}", labels_from, i, labels[i], kMostClasses - 1));
-    }
-  }
-  return {.image_shape = {images[1], images[2], images.rank() == 4 ? images[3] : 1},
-          .pixels = std::move(pixels),
-          .labels = std::move(labels)};
-}
-
 }  // namespace detail
 
 namespace {
@@ -65,7 +43,7 @@ std::string content(const std::filesystem::path& directory) {
 }
 
 // The one format whose files are in the directory.
-detail::DirectoryFormat recognise(const std::filesystem::path& directory) {
+detail::RawSplit load_directory(const std::filesystem::path& directory, const LoadOptions& options) {
   const detail::DirectoryFormat formats[] = {detail::idx_format(), detail::cifar10_format(), detail::npy_format(),
                                              detail::csv_format()};
   std::vector<detail::DirectoryFormat> found;
@@ -79,55 +57,43 @@ detail::DirectoryFormat recognise(const std::filesystem::path& directory) {
       found.push_back(format);
     }
   }
-  if (found.empty()) {
-    throw FileError(fmt::format("{}: found no data set in this directory; looked for {}or name an .npz file; found {}",
-                                directory.string(), looked_for, content(directory)));
-  }
   if (found.size() > 1) {
     throw FileError(fmt::format("{}: expected the files of one data set, found those of {} ({}) and {} ({})",
                                 directory.string(), found[0].name, found[0].told_by, found[1].name, found[1].told_by));
   }
-  return found[0];
+  if (found.size() == 1) return found[0].load(directory, options);
+  if (auto folders = detail::load_folders(directory, options)) return std::move(*folders);
+  throw FileError(fmt::format(
+      "{}: found no data set in this directory; looked for {}a folder of pictures for each class, in train and "
+      "test or here, or name a file; found {}",
+      directory.string(), looked_for, content(directory)));
 }
 
-// Checks that the two sets belong together, and names them.
-DataSplit finish(DataSplit split, const std::filesystem::path& path, const std::string& name) {
-  if (split.train.image_shape != split.test.image_shape) {
-    throw FileError(fmt::format("{}: train images are {} but test images are {}", path.string(),
-                                split.train.image_shape.to_string(), split.test.image_shape.to_string()));
-  }
-  const std::int32_t largest =
-      std::max(*std::ranges::max_element(split.train.labels), *std::ranges::max_element(split.test.labels));
-  for (Dataset* set : {&split.train, &split.test}) {
-    set->name = name;
-    if (set->classes == 0) set->classes = largest + 1;
-  }
-  return split;
+// What a file holds, told by its content.
+detail::RawSplit load_file(const std::filesystem::path& path, const LoadOptions& options) {
+  const InputFile file(path);
+  std::vector<std::uint8_t> start(std::min<std::uint64_t>(file.size(), 9));
+  file.read(0, start);
+  const std::string_view text(reinterpret_cast<const char*>(start.data()), start.size());
+  if (text.starts_with("PK")) return detail::load_npz(path, options);
+  // Eight bytes hold the length of a header in braces, below 2³²; text has no bytes of zero.
+  if (text.size() == 9 && text[8] == '{' && text[7] == 0) return detail::load_safetensors(path, options);
+  return detail::load_csv(path, options);
 }
 
 }  // namespace
 
-DataSplit load_dataset(const std::filesystem::path& path) {
+DataSplit load_dataset(const std::filesystem::path& path, const LoadOptions& options) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) {
-    throw FileError(fmt::format("{}: expected a directory with a data set or an .npz file, found {}", path.string(),
+    throw FileError(fmt::format("{}: expected a data set, a directory or a file, found {}", path.string(),
                                 error ? error.message() : "nothing there"));
   }
+  if (!std::filesystem::is_directory(status))
+    return detail::assemble(load_file(path, options), options, path.stem().string());
   const std::filesystem::path whole = std::filesystem::canonical(path, error);
-  if (std::filesystem::is_directory(status)) {
-    const detail::DirectoryFormat format = recognise(path);
-    DataSplit split = finish(format.load(path), path, whole.filename().string());
-    split.format = format.name;
-    return split;
-  }
-  if (path.extension() != ".npz") {
-    throw FileError(fmt::format("{}: expected a directory with a data set or an .npz file, found {}", path.string(),
-                                std::filesystem::is_regular_file(status) ? "another file" : "neither"));
-  }
-  DataSplit split = finish(detail::load_npz(path), path, path.stem().string());
-  split.format = "NumPy .npz";
-  return split;
+  return detail::assemble(load_directory(path, options), options, whole.filename().string());
 }
 
 }  // namespace slopewise

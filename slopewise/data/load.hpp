@@ -1,23 +1,45 @@
-// Labelled images from files, whatever their format.
+// Data sets from files, whatever their format.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "slopewise/data/dataset.hpp"
 
 namespace slopewise {
 
+// What an example's numbers are, where their array's shape leaves it open.
+enum class Layout { kChannelsLast, kChannelsFirst, kTable };
+// What is learned.
+enum class TargetKind { kClass, kNumber };
+
+// What a data set's files may leave open.
+struct LoadOptions {
+  double test_share = 0;   // of a set that has no test examples of its own: the share of it that becomes them
+  std::uint64_t seed = 1;  // of that choice
+  std::string label;       // the column of a table that is learned: its name, or its number from 1; empty: by its name
+  std::optional<Layout> layout;
+  std::optional<TargetKind> target;
+  std::optional<Scaling::Rule> scale;
+  UnpackLimit unpack;
+  // For judging and predicting: a set of no examples, whose classes, scaling and columns are taken in place of those
+  // that the files have; and where they have no test set, all that is there is one.
+  const Dataset* like = nullptr;
+  bool labels_needed = true;  // false: a set without labels will do
+};
+
 // Reads the data set at `path`, which is
 // - a directory that holds the files of one format:
 //   IDX        MNIST's {train,t10k}-{images-idx3,labels-idx1}-ubyte, also spelt with .idx, plain or .gz
 //   CIFAR-10   data_batch_1.bin … data_batch_5.bin and test_batch.bin, with or without batches.meta.txt
-//   NumPy      {train,test}_{images,labels}.npy, or x_train.npy, y_train.npy, x_test.npy, y_test.npy
-//   CSV        train.csv and test.csv
-// - or an .npz file that holds the four arrays under these names.
-// docs/data.md says what each must hold. Both sets are named after the directory or file. `classes` is 10 for CIFAR-10,
-// else the largest label of either set plus one. Memory is bounded by the sizes of the files and, where they are
-// compressed, by what arrives. Throws FileError if nothing or several of these are there, or if a file is missing,
-// cannot be read or does not hold what it should.
-DataSplit load_dataset(const std::filesystem::path& path);
+//   NumPy      arrays NAME.npy: x_train, y_train, x_test, y_test; train_images, …; or X and y, data and target, …
+//   CSV        train.csv and test.csv, plain or .gz
+//   images     a folder of PNG, JPEG or PPM files for each class, in train and test or in the directory itself
+// - or a file: .npz and .safetensors with arrays of those names, or a CSV, told by their content.
+// docs/data.md says what each must hold and what stays in its file until a batch needs it. Both sets are named after
+// the directory or file. Memory is bounded by the sizes of the files and, where they are compressed, by `unpack`.
+// Throws FileError if nothing or several of these are there, or if a file is missing, cannot be read or does not hold
+// what it should, ArgumentError where it can be read in more than one way, naming the option that settles it.
+DataSplit load_dataset(const std::filesystem::path& path, const LoadOptions& options = {});
 
 }  // namespace slopewise

@@ -2,12 +2,12 @@
 // then the red, green and blue planes of 32 × 32 pixels, row by row.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
 
 #include "slopewise/base/error.hpp"
-#include "slopewise/data/byte_reader.hpp"
 #include "slopewise/data/formats.hpp"
 
 namespace slopewise::detail {
@@ -23,37 +23,30 @@ constexpr std::array kFiles = {"data_batch_1.bin", "data_batch_2.bin", "data_bat
 constexpr std::size_t kTrainFiles = 5;
 constexpr const char* kMetaFile = "batches.meta.txt";
 
-// Appends the records of a batch.
-void read_batch(const std::filesystem::path& path, Dataset& set) {
-  ByteReader reader = ByteReader::open_stored(path);
-  const std::uint64_t size = reader.remaining();
-  if (size == 0 || size % kRecord != 0) {
+// Appends the records of a batch, whose images stay in their file.
+void read_batch(const std::filesystem::path& path, RawSet& set) {
+  const auto file = std::make_shared<const InputFile>(path);
+  if (file->size() == 0 || file->size() % kRecord != 0) {
     throw FileError(fmt::format("{}: expected records of {} bytes (label, 32×32 red, green, blue), found {} bytes",
-                                path.string(), kRecord, size));
+                                path.string(), kRecord, file->size()));
   }
-  const auto count = static_cast<std::size_t>(size / kRecord);
-  set.labels.reserve(set.labels.size() + count);
-  set.pixels.reserve(set.pixels.size() + count * kChannels * kPlane);
-  std::vector<std::uint8_t> record(kRecord);
-  for (std::size_t i = 0; i < count; ++i) {
-    reader.read(record);
-    if (record[0] >= kClasses) {
+  const auto count = static_cast<Index>(file->size() / kRecord);
+  for (Index i = 0; i < count; ++i) {
+    std::uint8_t label = 0;
+    file->read(static_cast<std::uint64_t>(i) * kRecord, {&label, 1});
+    if (label >= kClasses) {
       throw FileError(
-          fmt::format("{}: record {} has label {}, expected 0 to {}", path.string(), i, record[0], kClasses - 1));
+          fmt::format("{}: record {} has label {}, expected 0 to {}", path.string(), i, label, kClasses - 1));
     }
-    set.labels.push_back(record[0]);
-    for (std::size_t pixel = 0; pixel < kPlane; ++pixel) {
-      for (std::size_t channel = 0; channel < kChannels; ++channel) {
-        set.pixels.push_back(record[1 + channel * kPlane + pixel]);
-      }
-    }
+    set.targets->numbers.push_back(label);
   }
+  set.inputs.append(Rows(file, 1, kRecord, NumberType::kUint8, ByteOrder::kLittle, count, kChannels * kPlane));
 }
 
 std::vector<std::string> read_class_names(const std::filesystem::path& path) {
-  ByteReader reader = ByteReader::open_stored(path);
-  const std::uint64_t size = reader.remaining();
-  const auto bytes = reader.read_up_to(kMostMetaBytes + 1);
+  const InputFile file(path);
+  std::vector<std::uint8_t> bytes(std::min(file.size(), kMostMetaBytes + 1));
+  file.read(0, bytes);
   std::vector<std::string> names;
   std::string name;
   for (const char c : std::string(bytes.begin(), bytes.end()) + '\n') {
@@ -65,27 +58,28 @@ std::vector<std::string> read_class_names(const std::filesystem::path& path) {
   }
   if (bytes.size() > kMostMetaBytes || names.size() != kClasses) {
     throw FileError(fmt::format("{}: expected the names of {} classes, a line each, found {} lines in {} bytes",
-                                path.string(), kClasses, names.size(), size));
+                                path.string(), kClasses, names.size(), file.size()));
   }
   return names;
 }
 
-DataSplit load(const std::filesystem::path& directory) {
+RawSplit load(const std::filesystem::path& directory, const LoadOptions&) {
   std::vector<std::filesystem::path> train;
   for (const char* file : std::span(kFiles).first(kTrainFiles))
     train.push_back(find_file(directory, "batch of training images", {file}));
   const auto test = find_file(directory, "test images", {kFiles.back()});
 
-  DataSplit split;
+  const RawSet empty{.where = directory.string(),
+                     .shape = {kChannels, kSide, kSide},
+                     .targets = RawTargets{.where = directory.string()},
+                     .layout = Layout::kChannelsFirst,
+                     .pixels = true};
+  RawSplit split{.train = empty, .test = empty, .format = "CIFAR-10", .classes = kClasses};
   for (const auto& path : train) read_batch(path, split.train);
-  read_batch(test, split.test);
+  read_batch(test, *split.test);
   std::error_code ignored;
-  const bool named = std::filesystem::exists(directory / kMetaFile, ignored);
-  for (Dataset* set : {&split.train, &split.test}) {
-    set->image_shape = {kSide, kSide, kChannels};
-    set->classes = kClasses;
-    if (named) set->class_names = read_class_names(directory / kMetaFile);
-  }
+  if (std::filesystem::exists(directory / kMetaFile, ignored))
+    split.class_names = read_class_names(directory / kMetaFile);
   return split;
 }
 

@@ -1,175 +1,177 @@
-// Images as rows of train.csv and test.csv: a label and the pixels of a square, one channel each. libcsv does the
-// quoting (RFC 4180).
-#include <csv.h>
+// Tables: rows of numbers, one column of which is learned, and images as rows of pixels.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
-#include <exception>
-#include <memory>
-#include <new>
-#include <string_view>
+#include <set>
 
 #include "slopewise/base/error.hpp"
-#include "slopewise/data/byte_reader.hpp"
+#include "slopewise/base/nearest.hpp"
+#include "slopewise/data/csv_table.hpp"
 #include "slopewise/data/formats.hpp"
 
 namespace slopewise::detail {
 namespace {
 
-constexpr std::string_view kLabel = "label";
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr std::int64_t kMostFields = 1 << 20;  // in a record
-constexpr std::size_t kChunk = std::size_t{1} << 16;
-// No number and no name of a column needs a field as long as this; a quote that is never closed makes one.
-constexpr std::size_t kMostFieldBytes = std::size_t{1} << 20;
+constexpr std::int64_t kLeastSide = 8;  // of rows that are taken for square images without a word
+constexpr std::size_t kFewLabels = 20, kOften = 5;
 
-// Takes the fields of a file one by one.
-class Rows {
- public:
-  explicit Rows(std::string file) : file_(std::move(file)) {}
-
-  void field(std::string_view text) {
-    if (column_ == kMostFields) {
-      throw FileError(fmt::format("{}: record {} has more than {} fields", file_, record_, kMostFields));
-    }
-    if (record_ == 1) {
-      first_.emplace_back(text);
-    } else {
-      number(text);
-    }
-    ++column_;
-  }
-
-  void end_record() {
-    if (record_ == 1) {
-      begin();
-    } else if (column_ != columns_) {
-      throw FileError(
-          fmt::format("{}: record {} has {} fields, expected {} as in the first", file_, record_, column_, columns_));
-    }
-    ++record_;
-    column_ = 0;
-  }
-
-  Dataset finish() {
-    const Shape images = {std::ssize(labels_), side_, side_};
-    return make_set(file_, images, std::move(pixels_), file_, std::move(labels_));
-  }
-
- private:
-  // The first record is a header if one of its fields is "label", else it is data, whose first field is the label.
-  void begin() {
-    columns_ = column_;
-    const std::int64_t pixels = std::ssize(first_) - 1;
-    side_ = static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(pixels))));
-    const auto labelled = std::ranges::find(first_, kLabel);
-    const bool header = labelled != first_.end();
-    if (header) {
-      label_column_ = labelled - first_.begin();
-      if (std::find(labelled + 1, first_.end(), kLabel) != first_.end()) {
-        throw FileError(fmt::format("{}: two columns are called {}, expected one", file_, kLabel));
-      }
-    } else {
-      for (column_ = 0; column_ < columns_; ++column_) number(first_[static_cast<std::size_t>(column_)]);
-    }
-    if (pixels == 0 || side_ * side_ != pixels) {
-      throw FileError(
-          fmt::format("{}: {} columns beside the label, expected the pixels of a square image of one "
-                      "channel, as 784 are of 28×28; other shapes need .npy or .npz",
-                      file_, pixels));
-    }
-    first_.clear();
-  }
-
-  void number(std::string_view text) {
-    const bool label = column_ == label_column_;
-    const int most = label ? kMostClasses - 1 : 255;
-    int value = -1;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value < 0 || value > most) {
-      throw FileError(fmt::format("{}: record {}, field {}: found {:?}, expected {} from 0 to {}{}", file_, record_,
-                                  column_ + 1, text.substr(0, 40), label ? "a label" : "a pixel", most,
-                                  record_ == 1 ? ", or a header with a column called label" : ""));
-    }
-    if (label) {
-      labels_.push_back(value);
-    } else {
-      pixels_.push_back(static_cast<std::uint8_t>(value));
-    }
-  }
-
-  std::string file_;
-  std::vector<std::string> first_;
-  std::int64_t record_ = 1, column_ = 0;  // where the next field is, from 1 and 0
-  std::int64_t columns_ = 0, label_column_ = 0, side_ = 0;
-  std::vector<std::uint8_t> pixels_;
-  std::vector<std::int32_t> labels_;
-};
-
-// libcsv is C: what its callbacks throw is kept until it has returned.
-struct Callbacks {
-  Rows& rows;
-  std::exception_ptr failure;
-
-  template <class Act>
-  static void guarded(void* self, Act act) {
-    auto& callbacks = *static_cast<Callbacks*>(self);
-    if (callbacks.failure) return;
-    try {
-      act(callbacks.rows);
-    } catch (...) {
-      callbacks.failure = std::current_exception();
-    }
-  }
-  static void field(void* text, std::size_t size, void* self) {
-    guarded(self, [&](Rows& rows) { rows.field({static_cast<const char*>(text), size}); });
-  }
-  static void end_record(int, void* self) {
-    guarded(self, [](Rows& rows) { rows.end_record(); });
-  }
-};
-
-Dataset load_set(const std::filesystem::path& path) {
-  const std::string file = path.string();
-  csv_parser parser;
-  if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
-  const std::unique_ptr<csv_parser, decltype(&csv_free)> owner(&parser, csv_free);
-
-  Rows rows(file);
-  Callbacks callbacks{rows, {}};
-  const auto check = [&](bool well_formed) {
-    if (callbacks.failure) std::rethrow_exception(callbacks.failure);
-    if (csv_error(&parser) == CSV_ENOMEM) throw std::bad_alloc();
-    if (!well_formed || csv_get_buffer_size(&parser) > kMostFieldBytes) {
-      throw FileError(
-          fmt::format("{}: expected quotes around whole fields, in pairs (RFC 4180), found otherwise", file));
-    }
-  };
-  ByteReader reader = ByteReader::open_stored(path);
-  const std::uint64_t size = reader.remaining();
-  for (std::uint64_t at = 0; at < size; at += kChunk) {
-    const auto bytes = reader.read_up_to(kChunk);
-    std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    if (at == 0 && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-    check(csv_parse(&parser, text.data(), text.size(), Callbacks::field, Callbacks::end_record, &callbacks) ==
-          text.size());
-  }
-  check(csv_fini(&parser, Callbacks::field, Callbacks::end_record, &callbacks) == 0);
-  return rows.finish();
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
 }
 
-DataSplit load_splits(const std::filesystem::path& directory) {
-  const auto train = find_file(directory, "training images", {"train.csv"});
-  const auto test = find_file(directory, "test images", {"test.csv"});
-  return {load_set(train), load_set(test)};
+// The column of this name, exactly or else but for case, or of this number from 1.
+std::size_t named_column(const CsvTable& table, const std::string& label) {
+  const auto exact = std::ranges::find(table.header, label);
+  if (exact != table.header.end()) return static_cast<std::size_t>(exact - table.header.begin());
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < table.header.size(); ++i) {
+    if (lower(table.header[i]) == lower(label)) found.push_back(i);
+  }
+  if (found.size() == 1) return found.front();
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
+  if (found.empty() && error == std::errc() && end == label.data() + label.size() && number >= 1 &&
+      number <= table.columns)
+    return number - 1;
+  throw ArgumentError(fmt::format("--label: expected a column of {}{} or a number from 1 to {}, found {}{}",
+                                  table.where, table.header.empty() ? ", which has no header," : "", table.columns,
+                                  label, suggestion(label, table.header)));
+}
+
+// Whether a column's whole numbers from 0 on look like classes: few that come often, and no gaps worth mention.
+bool looks_like_label(const CsvTable& table, std::size_t column) {
+  if (table.fractions.contains(column)) return false;
+  std::set<double> distinct;
+  for (std::size_t row = 0; row < table.rows; ++row) {
+    const double number = table.numbers[row * table.columns + column];
+    if (number < 0 || number != std::trunc(number)) return false;
+    distinct.insert(number);
+  }
+  if (table.rows == 1) return *distinct.begin() <= kFewLabels;
+  const bool often = distinct.size() <= kFewLabels || distinct.size() * kOften <= table.rows;
+  return distinct.size() > 1 && often &&
+         *distinct.rbegin() <= std::max<double>(kFewLabels, 2.0 * static_cast<double>(distinct.size()));
+}
+
+// The column to learn. Throws ArgumentError where nothing settles which it is.
+std::size_t label_column(const CsvTable& table, const std::string& label) {
+  if (!label.empty()) return named_column(table, label);
+  const auto ask = [&](const std::string& found) {
+    return ArgumentError(fmt::format("{}: {}: say --label COLUMN, its {}number from 1", table.where, found,
+                                     table.header.empty() ? "" : "name or its "));
+  };
+  if (!table.header.empty()) {
+    for (const char* usual : {"label", "class", "target", "y"}) {
+      std::vector<std::size_t> found;
+      for (std::size_t i = 0; i < table.header.size(); ++i) {
+        if (lower(table.header[i]) == usual) found.push_back(i);
+      }
+      if (found.size() > 1)
+        throw FileError(fmt::format("{}: two columns are called {}, expected one", table.where, usual));
+      if (found.size() == 1) return found.front();
+    }
+    if (table.words.size() == 1) return table.words.begin()->first;
+    const std::span names = std::span(table.header).first(std::min<std::size_t>(table.header.size(), 12));
+    throw ask(fmt::format("no column is called label, class, target or y; there are {:?}{}", fmt::join(names, ", "),
+                          names.size() < table.header.size() ? ", …" : ""));
+  }
+  if (table.words.size() == 1) return table.words.begin()->first;
+  if (table.columns == 1) return 0;
+  const bool first = looks_like_label(table, 0), last = looks_like_label(table, table.columns - 1);
+  if (first && !last) return 0;
+  throw ask(fmt::format("without a header the first column is taken for the label where it looks like one, and {}",
+                        first  ? "here the last does so too"
+                        : last ? "here the last does"
+                               : "here neither the first nor the last does"));
+}
+
+// The inputs of a table whose label is gone: images where they look like it.
+void set_inputs(RawSet& set, Numbers numbers, Index columns, const LoadOptions& options) {
+  numbers.narrow();
+  const auto side = static_cast<Index>(std::llround(std::sqrt(static_cast<double>(columns))));
+  const bool square = side * side == columns;
+  const bool asked = options.layout && *options.layout != Layout::kTable;
+  const bool like_image = options.like && options.like->image_shape.rank() == 3;
+  if (asked && !square) {
+    throw FileError(
+        fmt::format("{}: {} columns beside the label, expected the pixels of a square image of one channel, as 784 are "
+                    "of 28×28; other shapes need .npy or .npz",
+                    set.where, columns));
+  }
+  const bool evident = square && side >= kLeastSide && numbers.are_bytes() && !options.layout && !options.like;
+  set.shape = square && (asked || evident || like_image) ? Shape{side, side} : Shape{columns};
+  if (set.shape.rank() == 2) set.column_names.clear();
+  set.inputs = numbers.are_bytes() ? Rows(numbers.take_bytes(), columns) : Rows(numbers.take_wide(), columns);
+}
+
+// `label`: the column as another file of the set has it.
+RawSet load_set(const std::filesystem::path& path, const LoadOptions& options, std::optional<std::size_t>& label) {
+  CsvTable table = read_csv(path, options.label, options.unpack);
+  RawSet set{.where = table.where};
+  if (table.rows == 0) throw FileError(fmt::format("{}: expected records of examples, found none", table.where));
+  // Without labels there are just the columns that the network reads.
+  const Index wanted = options.like ? options.like->image_shape.size() : 0;
+  const bool labelled = options.labels_needed || static_cast<Index>(table.columns) != wanted;
+  if (labelled && !label) label = label_column(table, options.label);
+  for (const auto& [column, words] : table.words) {
+    if (labelled && column == *label) continue;
+    throw FileError(fmt::format("{}: {} holds words, as {:?}, expected numbers in all columns but the label's{}",
+                                table.where, table.column_name(column), words.names.front().substr(0, 40),
+                                labelled ? fmt::format(", {}", table.column_name(*label)) : ""));
+  }
+  auto columns = static_cast<Index>(table.columns);
+  if (labelled) {
+    if (*label >= table.columns || columns < 2) {
+      throw FileError(
+          fmt::format("{}: {} columns beside the label, expected at least 1", table.where, table.columns - 1));
+    }
+    set.targets = RawTargets{.where = fmt::format("{}: {}", table.where, table.column_name(*label)),
+                             .numbers = table.numbers.take_column(table.columns, *label),
+                             .floating = table.fractions.contains(*label)};
+    if (const auto words = table.words.find(*label); words != table.words.end())
+      set.targets->names = words->second.names;
+    if (!table.header.empty()) table.header.erase(table.header.begin() + static_cast<std::ptrdiff_t>(*label));
+    --columns;
+  }
+  set.column_names = table.header;
+  set_inputs(set, std::move(table.numbers), columns, options);
+  return set;
+}
+
+const std::vector<std::string>& spellings(bool test) {
+  static const std::vector<std::string> train_names{"train.csv", "train.csv.gz", "train.tsv", "train.tsv.gz"};
+  static const std::vector<std::string> test_names{"test.csv", "test.csv.gz", "test.tsv", "test.tsv.gz"};
+  return test ? test_names : train_names;
+}
+
+RawSplit load_splits(const std::filesystem::path& directory, const LoadOptions& options) {
+  const auto train = find_file(directory, "training examples", spellings(false));
+  const auto test = find_file(directory, "test examples", spellings(true));
+  std::optional<std::size_t> label;
+  RawSplit split{.train = load_set(train, options, label), .format = "CSV"};
+  split.test = load_set(test, options, label);
+  // The training set decides whether rows are images.
+  if (split.test->shape.size() == split.train.shape.size()) split.test->shape = split.train.shape;
+  if (split.train.column_names.empty()) split.test->column_names.clear();
+  return split;
 }
 
 }  // namespace
 
 DirectoryFormat csv_format() {
-  return {"CSV", "train.csv, test.csv", {"train.csv", "test.csv"}, load_splits};
+  DirectoryFormat format{"CSV", "train.csv, test.csv", spellings(false), load_splits};
+  format.files.insert(format.files.end(), spellings(true).begin(), spellings(true).end());
+  return format;
+}
+
+RawSplit load_csv(const std::filesystem::path& path, const LoadOptions& options) {
+  std::optional<std::size_t> label;
+  return {.train = load_set(path, options, label), .format = "CSV"};
 }
 
 }  // namespace slopewise::detail

@@ -21,30 +21,34 @@ std::vector<std::string> spellings(std::string_view set, std::string_view part, 
   return names;
 }
 
-ByteArray read_part(const std::filesystem::path& path, int rank) {
-  ByteArray array = read_idx(path);
-  if (array.shape.rank() != rank || array.bytes.empty()) {
-    throw FileError(fmt::format("{}: expected an array of rank {} with entries, found shape {}", path.string(), rank,
-                                array.shape.to_string()));
+Array read_part(const std::filesystem::path& path, const LoadOptions& options, int least_rank) {
+  Array array = read_idx(path, options.unpack);
+  if (array.shape.rank() < least_rank || array.shape.size() == 0) {
+    throw FileError(fmt::format("{}: expected an array of rank {} or more with entries, found shape {}", path.string(),
+                                least_rank, array.shape.to_string()));
   }
   return array;
 }
 
-Dataset load_set(const std::filesystem::path& directory, const std::string& set) {
-  const auto images_path = find_file(directory, set + " images", spellings(set, "images", 3));
-  const auto labels_path = find_file(directory, set + " labels", spellings(set, "labels", 1));
-  ByteArray images = read_part(images_path, 3);
-  const ByteArray labels = read_part(labels_path, 1);
-  return make_set(images_path.string(), images.shape, std::move(images.bytes), labels_path.string(),
-                  {labels.bytes.begin(), labels.bytes.end()});
+RawSet load_set(const std::filesystem::path& directory, const LoadOptions& options, const std::string& set) {
+  const Array images = read_part(find_file(directory, set + " images", spellings(set, "images", 3)), options, 2);
+  const Array labels = read_part(find_file(directory, set + " labels", spellings(set, "labels", 1)), options, 1);
+  return {.where = images.where,
+          .shape = Shape(std::vector(images.shape.begin() + 1, images.shape.end())),
+          .inputs = images.rows,
+          .targets = raw_targets(labels),
+          .pixels = images.rows.type() == NumberType::kUint8};
 }
 
 }  // namespace
 
 DirectoryFormat idx_format() {
-  DirectoryFormat format{"IDX", "train-images-idx3-ubyte, …", {}, [](const std::filesystem::path& directory) {
-                           return DataSplit{load_set(directory, "train"), load_set(directory, "t10k")};
-                         }};
+  DirectoryFormat format{
+      "IDX", "train-images-idx3-ubyte, …", {}, [](const std::filesystem::path& directory, const LoadOptions& options) {
+        return RawSplit{.train = load_set(directory, options, "train"),
+                        .test = load_set(directory, options, "t10k"),
+                        .format = "IDX"};
+      }};
   for (const char* set : {"train", "t10k"}) {
     for (const auto& [part, rank] : {std::pair{"images", 3}, {"labels", 1}}) {
       const auto names = spellings(set, part, rank);

@@ -1,92 +1,127 @@
-// Images and labels as NumPy arrays: four .npy files in a directory, or one .npz archive.
+// Examples and labels as arrays by name: .npy files in a directory, or one .npz or .safetensors file.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <array>
+#include <algorithm>
+#include <cctype>
 #include <functional>
 #include <utility>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/data/formats.hpp"
 #include "slopewise/data/npz.hpp"
+#include "slopewise/data/safetensors.hpp"
 
 namespace slopewise::detail {
 namespace {
 
-// What an array is called here, and by Keras.
-using Spellings = std::array<const char*, 2>;
+// What arrays are called, in any case: of inputs and what is learned of them.
 struct SetNames {
-  Spellings images, labels;
+  const char* inputs;
+  const char* targets;
 };
-constexpr SetNames kTrain = {{"train_images", "x_train"}, {"train_labels", "y_train"}};
-constexpr SetNames kTest = {{"test_images", "x_test"}, {"test_labels", "y_test"}};
+constexpr SetNames kTrain[] = {
+    {"train_images", "train_labels"}, {"x_train", "y_train"}, {"train_x", "train_y"}, {"train_data", "train_labels"}};
+constexpr SetNames kTest[] = {
+    {"test_images", "test_labels"}, {"x_test", "y_test"}, {"test_x", "test_y"}, {"test_data", "test_labels"}};
+constexpr SetNames kWhole[] = {{"x", "y"}, {"data", "target"}, {"images", "labels"}, {"data", "labels"}};
 
-// Opens the first spelling there is, or throws FileError.
-using OpenFirst = std::function<NpyReader(const Spellings& spellings)>;
+// Arrays by name.
+struct Arrays {
+  std::string where;
+  std::vector<std::string> names;
+  std::function<Array(const std::string&)> open;
 
-std::vector<std::int32_t> read_labels(NpyReader array) {
-  const Shape& shape = array.shape();
-  // Keras keeps CIFAR's labels as a column.
-  if (shape.rank() != 1 && !(shape.rank() == 2 && shape[1] == 1)) {
-    throw FileError(fmt::format("{}: expected labels of shape (count) or (count, 1), found shape {}", array.where(),
-                                shape.to_string()));
+  // The name of the array that is called so but for upper and lower case.
+  std::optional<std::string> find(std::string_view wanted) const {
+    const auto lower = [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); };
+    const auto found = std::ranges::find_if(
+        names, [&](const std::string& name) { return std::ranges::equal(name, wanted, {}, lower, lower); });
+    return found == names.end() ? std::nullopt : std::optional(*found);
   }
-  if (array.type() == NpyType::kFloat32 || array.type() == NpyType::kFloat64) {
-    throw FileError(
-        fmt::format("{}: expected integer labels, found entries of type {}", array.where(), type_code(array.type())));
+};
+
+// The set under the first of these pairs of names of which there are inputs.
+std::optional<RawSet> load_set(const Arrays& arrays, std::span<const SetNames> spellings, bool labels_needed) {
+  for (bool with_labels : {true, false}) {
+    for (const SetNames& names : spellings) {
+      const auto inputs_name = arrays.find(names.inputs), targets_name = arrays.find(names.targets);
+      if (!inputs_name || (with_labels && !targets_name)) continue;
+      if (!targets_name && labels_needed) {
+        std::vector<std::string> wanted;
+        for (const SetNames& pair : spellings) {
+          if (arrays.find(pair.inputs)) wanted.emplace_back(pair.targets);
+        }
+        throw FileError(fmt::format("{}: found {} but no {}; it holds {:?}", arrays.where, *inputs_name,
+                                    fmt::join(wanted, " or "), fmt::join(arrays.names, ", ")));
+      }
+      const Array inputs = arrays.open(*inputs_name);
+      RawSet set{.where = inputs.where,
+                 .shape = Shape(std::vector(inputs.shape.begin() + 1, inputs.shape.end())),
+                 .inputs = inputs.rows,
+                 .pixels = inputs.rows.type() == NumberType::kUint8};
+      if (targets_name) set.targets = raw_targets(arrays.open(*targets_name));
+      return set;
+    }
   }
-  return array.read<std::int32_t>();
+  return {};
 }
 
-Dataset load_set(const OpenFirst& open, const SetNames& names) {
-  NpyReader images = open(names.images);
-  NpyReader labels = open(names.labels);
-  // Floating pixels may be in [0, 1] or [0, 255] or standardised; only bytes leave no doubt.
-  if (images.type() != NpyType::kUint8) {
-    throw FileError(fmt::format("{}: expected pixels of type {} (uint8, 0 to 255), found {}", images.where(),
-                                type_code(NpyType::kUint8), type_code(images.type())));
+RawSplit load_split(const Arrays& arrays, const LoadOptions& options, const std::string& format) {
+  const bool labels = options.labels_needed;
+  std::optional<RawSet> train = load_set(arrays, kTrain, labels), test = load_set(arrays, kTest, labels);
+  if (!train && !test) train = load_set(arrays, kWhole, labels);
+  if (!train && test && options.like) train = std::exchange(test, {});
+  if (!train) {
+    const auto named = arrays.names.empty() ? "none" : fmt::format("{:?}", fmt::join(arrays.names, ", "));
+    throw FileError(fmt::format("{}: found no array {}; it holds {}", arrays.where,
+                                test ? "train_images or x_train" : "train_images, x_train, X, data or images", named));
   }
-  const std::string images_from = images.where(), labels_from = labels.where();
-  const Shape shape = images.shape();
-  return make_set(images_from, shape, images.read<std::uint8_t>(), labels_from, read_labels(std::move(labels)));
+  return {.train = std::move(*train), .test = std::move(test), .format = format};
 }
 
-DataSplit load_split(const OpenFirst& open) {
-  return {load_set(open, kTrain), load_set(open, kTest)};
+std::vector<std::string> npy_names(const std::filesystem::path& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == ".npy") names.push_back(entry->path().stem().string());
+  }
+  std::ranges::sort(names);
+  return names;
 }
 
-std::vector<std::string> file_names(const Spellings& arrays) {
-  std::vector<std::string> files;
-  for (const char* array : arrays) files.push_back(fmt::format("{}.npy", array));
-  return files;
+RawSplit load_directory(const std::filesystem::path& directory, const LoadOptions& options) {
+  const Arrays arrays{directory.string(), npy_names(directory),
+                      [&](const std::string& name) { return NpyReader::open(directory / (name + ".npy")).array(); }};
+  return load_split(arrays, options, "NumPy");
 }
 
 }  // namespace
 
 DirectoryFormat npy_format() {
-  DirectoryFormat format{"NumPy", "train_images.npy, … or x_train.npy, …", {}, [](const std::filesystem::path& from) {
-                           return load_split([&](const Spellings& spellings) {
-                             return NpyReader::open(find_file(from, "array", file_names(spellings)));
-                           });
-                         }};
-  for (const SetNames& set : {kTrain, kTest}) {
-    for (const auto& part : {set.images, set.labels}) {
-      for (const std::string& file : file_names(part)) format.files.push_back(file);
+  DirectoryFormat format{"NumPy", "x_train.npy, …, or X.npy, y.npy", {}, load_directory};
+  for (const std::span<const SetNames> spellings : {std::span(kTrain), std::span(kTest), std::span(kWhole)}) {
+    for (const SetNames& names : spellings) {
+      format.files.push_back(fmt::format("{}.npy", names.inputs));
+      format.files.push_back(fmt::format("{}.npy", names.targets));
     }
   }
+  format.files.push_back("X.npy");
+  format.files.push_back("X_train.npy");
   return format;
 }
 
-DataSplit load_npz(const std::filesystem::path& path) {
-  const NpzFile file(path);
-  return load_split([&](const Spellings& spellings) {
-    for (const char* spelling : spellings) {
-      if (file.contains(spelling)) return file.open(spelling);
-    }
-    const auto names = file.names();
-    throw FileError(fmt::format("{}: found no array {}; it holds {}", path.string(), fmt::join(spellings, " or "),
-                                names.empty() ? "none" : fmt::format("{:?}", fmt::join(names, ", "))));
-  });
+RawSplit load_npz(const std::filesystem::path& path, const LoadOptions& options) {
+  const NpzFile file(path, options.unpack);
+  return load_split({path.string(), file.names(), [&](const std::string& name) { return file.open(name).array(); }},
+                    options, "NumPy .npz");
+}
+
+RawSplit load_safetensors(const std::filesystem::path& path, const LoadOptions& options) {
+  const SafetensorsFile file(path);
+  return load_split({path.string(), file.names(), [&](const std::string& name) { return file.array(name); }}, options,
+                    "safetensors");
 }
 
 }  // namespace slopewise::detail

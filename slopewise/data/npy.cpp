@@ -4,11 +4,11 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <cmath>
+#include <concepts>
+#include <cstring>
 #include <limits>
-#include <span>
 #include <utility>
 
 #include "slopewise/base/error.hpp"
@@ -16,17 +16,16 @@
 namespace slopewise {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "npy entries are written and read as they lie in memory");
-
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::int64_t kMaxRank = 32;
 constexpr std::size_t kMaxHeaderBytes = 0xFFFF;       // far past any header of 32 axes
 constexpr std::size_t kChunk = std::size_t{1} << 16;  // entries converted at a time
-constexpr std::pair<NpyType, std::string_view> kTypes[] = {{NpyType::kFloat32, "<f4"},
-                                                           {NpyType::kFloat64, "<f8"},
-                                                           {NpyType::kInt32, "<i4"},
-                                                           {NpyType::kInt64, "<i8"},
-                                                           {NpyType::kUint8, "|u1"}};
+// As headers spell types, without the byte order.
+constexpr std::pair<NumberType, std::string_view> kTypes[] = {
+    {NumberType::kFloat64, "f8"}, {NumberType::kFloat32, "f4"}, {NumberType::kFloat16, "f2"},
+    {NumberType::kInt64, "i8"},   {NumberType::kInt32, "i4"},   {NumberType::kInt16, "i2"},
+    {NumberType::kInt8, "i1"},    {NumberType::kUint64, "u8"},  {NumberType::kUint32, "u4"},
+    {NumberType::kUint16, "u2"},  {NumberType::kUint8, "u1"},   {NumberType::kBool, "b1"}};
 
 // Reads the dict literal that NumPy writes: keys in any order, each once. Every function returns false or nothing when
 // the text goes on otherwise.
@@ -105,7 +104,7 @@ class HeaderParser {
 };
 
 // A shape whose bytes 64 bits can count.
-Shape checked_shape(std::vector<std::int64_t> extents, NpyType type, const std::string& where) {
+Shape checked_shape(std::vector<std::int64_t> extents, NumberType type, const std::string& where) {
   try {
     Shape shape(extents);
     extents.push_back(static_cast<std::int64_t>(item_size(type)));
@@ -132,22 +131,18 @@ bool fits(From value) {
 
 }  // namespace
 
-std::string_view type_code(NpyType type) {
-  return std::ranges::find(kTypes, type, &std::pair<NpyType, std::string_view>::first)->second;
+std::string type_code(NumberType type) {
+  const auto code = std::ranges::find(kTypes, type, &std::pair<NumberType, std::string_view>::first)->second;
+  return fmt::format("{}{}", item_size(type) == 1 ? '|' : '<', code);
 }
 
-std::size_t item_size(NpyType type) {
-  return static_cast<std::size_t>(type_code(type).back() - '0');
-}
-
-std::string format_npy_header(const NpyHeader& header) {
-  if (header.shape.rank() > kMaxRank) {
-    throw ShapeError(fmt::format("npy: an array of rank {}, expected {} at most", header.shape.rank(), kMaxRank));
+std::string format_npy_header(NumberType type, const Shape& extents) {
+  if (extents.rank() > kMaxRank) {
+    throw ShapeError(fmt::format("npy: an array of rank {}, expected {} at most", extents.rank(), kMaxRank));
   }
-  std::string shape = header.shape.to_string();
-  if (header.shape.rank() == 1) shape.replace(shape.size() - 1, 1, ",)");  // Python's tuple of one
-  std::string dict =
-      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", type_code(header.type), shape);
+  std::string shape = extents.to_string();
+  if (extents.rank() == 1) shape.replace(shape.size() - 1, 1, ",)");  // Python's tuple of one
+  std::string dict = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", type_code(type), shape);
   // Magic, two bytes of version and two of length come first; the newline last.
   const std::size_t fixed = kMagic.size() + 4 + 1;
   dict.append(63 - (fixed + dict.size() + 63) % 64, ' ');
@@ -170,9 +165,8 @@ NpyReader::NpyReader(ByteReader bytes, std::uint64_t size, std::uint64_t stored,
 }
 
 NpyReader NpyReader::open(const std::filesystem::path& path) {
-  ByteReader bytes = ByteReader::open_stored(path);
-  const std::uint64_t size = bytes.remaining();
-  return NpyReader(std::move(bytes), size, size, path.string());
+  const auto file = std::make_shared<const InputFile>(path);
+  return NpyReader(ByteReader(file, Coding::kStored, 0, file->size()), file->size(), file->size(), path.string());
 }
 
 std::string NpyReader::take(std::size_t count) {
@@ -185,7 +179,7 @@ std::string NpyReader::take(std::size_t count) {
   return {bytes.begin(), bytes.end()};
 }
 
-NpyHeader NpyReader::take_header() {
+ArrayHeader NpyReader::take_header() {
   const std::string start = take(kMagic.size() + 2);
   const int version = static_cast<std::uint8_t>(start[kMagic.size()]);
   if (!start.starts_with(kMagic) || version < 1 || version > 3 || start.back() != 0) {
@@ -203,53 +197,18 @@ NpyHeader NpyReader::take_header() {
     throw FileError(fmt::format("{}: expected an npy header with descr, fortran_order and shape, found {:?}", where_,
                                 text.substr(0, 120)));
   }
-  const auto type = std::ranges::find_if(kTypes, [&](const auto& entry) {
-    return entry.second == *parser.descr || (entry.first == NpyType::kUint8 && *parser.descr == "<u1");
-  });
-  if (type == std::end(kTypes)) {
-    throw FileError(fmt::format("{}: entries of type {}, expected <f4, <f8, <i4, <i8 or |u1", where_, *parser.descr));
+  const std::string_view descr = *parser.descr;
+  const auto type = std::ranges::find(kTypes, descr.substr(std::min<std::size_t>(1, descr.size())),
+                                      &std::pair<NumberType, std::string_view>::second);
+  if (type == std::end(kTypes) || std::string_view("<>|").find(descr.front()) == std::string_view::npos) {
+    throw FileError(fmt::format("{}: entries of type {}, expected bool, int, uint or float of 1 to 8 bytes, as <f4 is",
+                                where_, descr));
   }
-  const NpyHeader header{type->first, checked_shape(*parser.extents, type->first, where_)};
-  if (*parser.fortran_order && header.shape.rank() > 1) {
-    throw FileError(fmt::format("{}: Fortran order of shape {}, expected C order", where_, header.shape.to_string()));
-  }
-  return header;
-}
-
-// Appends up to `count` entries of type From to `out`; returns how many there were.
-template <class From, class T>
-std::size_t NpyReader::append(std::size_t count, std::vector<T>& out) {
-  std::vector<From> chunk(count);
-  const auto raw = std::as_writable_bytes(std::span(chunk));
-  auto* bytes = reinterpret_cast<std::uint8_t*>(raw.data());
-  const std::size_t found = bytes_.read({bytes, raw.size()});
-  crc_ = static_cast<std::uint32_t>(crc32_z(crc_, bytes, found));
-  chunk.resize(found / sizeof(From));
-  for (const From value : chunk) {
-    if (!fits<T>(value)) {
-      throw FileError(fmt::format("{}: entry {} is {}, which does not fit into an integer of {} bytes", where_,
-                                  out.size(), value, sizeof(T)));
-    }
-    out.push_back(static_cast<T>(value));
-  }
-  return chunk.size();
-}
-
-template <class T>
-std::size_t NpyReader::append_entries(std::size_t count, std::vector<T>& out) {
-  switch (type()) {
-    case NpyType::kFloat32:
-      return append<float>(count, out);
-    case NpyType::kFloat64:
-      return append<double>(count, out);
-    case NpyType::kInt32:
-      return append<std::int32_t>(count, out);
-    case NpyType::kInt64:
-      return append<std::int64_t>(count, out);
-    case NpyType::kUint8:
-      return append<std::uint8_t>(count, out);
-  }
-  return 0;
+  const Shape shape = checked_shape(*parser.extents, type->first, where_);
+  return {.type = type->first,
+          .order = descr.front() == '>' ? ByteOrder::kBig : ByteOrder::kLittle,
+          .fortran = *parser.fortran_order && shape.rank() > 1,
+          .shape = shape};
 }
 
 template <class T>
@@ -258,17 +217,42 @@ std::vector<T> NpyReader::read() {
   std::vector<T> values;
   // No more at once than bytes on the disk stand for; past that the vector grows as data arrive.
   values.reserve(static_cast<std::size_t>(std::min(count, stored_ / item_size(type()))));
-  while (values.size() < count) {
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(count - values.size(), kChunk));
-    if (append_entries(wanted, values) < wanted) {
-      throw FileError(fmt::format("{}: expected {} entries, found {}", where_, count, values.size()));
+  std::vector<std::uint8_t> chunk;
+  visit_entry(type(), [&]<class From>(From) {
+    while (values.size() < count) {
+      const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(count - values.size(), kChunk));
+      chunk.resize(wanted * sizeof(From));
+      const std::size_t found = bytes_.read(chunk);
+      crc_ = static_cast<std::uint32_t>(crc32_z(crc_, chunk.data(), found));
+      if (found < chunk.size()) {
+        throw FileError(
+            fmt::format("{}: expected {} entries, found {}", where_, count, values.size() + found / sizeof(From)));
+      }
+      to_native_order(type(), header_.order, chunk);
+      for (std::size_t i = 0; i < wanted; ++i) {
+        From entry;
+        std::memcpy(&entry, &chunk[i * sizeof entry], sizeof entry);
+        const auto value = value_of(entry);
+        if (!fits<T>(value)) {
+          throw FileError(fmt::format("{}: entry {} is {}, which does not fit into an integer of {} bytes", where_,
+                                      values.size(), value, sizeof(T)));
+        }
+        values.push_back(static_cast<T>(value));
+      }
     }
-  }
+  });
   if (!bytes_.at_end()) throw FileError(fmt::format("{}: expected {} entries, found more", where_, count));
   if (expected_crc_ && crc_ != *expected_crc_) {
     throw FileError(fmt::format("{}: the checksum is {:08x}, expected {:08x}", where_, crc_, *expected_crc_));
   }
+  if (header_.fortran) {
+    to_c_order({reinterpret_cast<std::uint8_t*>(values.data()), values.size() * sizeof(T)}, shape(), sizeof(T));
+  }
   return values;
+}
+
+Array NpyReader::array() {
+  return read_array(std::move(bytes_), header_, where_, expected_crc_, crc_);
 }
 
 template std::vector<float> NpyReader::read();

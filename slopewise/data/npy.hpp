@@ -2,7 +2,6 @@
 // entries.
 #pragma once
 
-#include <concepts>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -12,61 +11,44 @@
 
 #include "slopewise/base/shape.hpp"
 #include "slopewise/data/byte_reader.hpp"
+#include "slopewise/data/number.hpp"
+#include "slopewise/data/rows.hpp"
 
 namespace slopewise {
 
-// Entry types that are read and written, all little-endian.
-enum class NpyType { kFloat32, kFloat64, kInt32, kInt64, kUint8 };
-
-std::size_t item_size(NpyType type);
-// As headers spell it: "<f4".
-std::string_view type_code(NpyType type);
-
-template <class T>
-constexpr NpyType npy_type() {
-  if constexpr (std::same_as<T, float>) return NpyType::kFloat32;
-  if constexpr (std::same_as<T, double>) return NpyType::kFloat64;
-  if constexpr (std::same_as<T, std::int32_t>) return NpyType::kInt32;
-  if constexpr (std::same_as<T, std::int64_t>) return NpyType::kInt64;
-  if constexpr (std::same_as<T, std::uint8_t>) return NpyType::kUint8;
-}
-
-struct NpyHeader {
-  NpyType type;
-  Shape shape;
-};
+// As headers spell it: "<f4", "|u1".
+std::string type_code(NumberType type);
 
 // The bytes that come before the entries, a multiple of 64 of them. Throws ShapeError past NumPy's limit of 32 axes.
-std::string format_npy_header(const NpyHeader& header);
+std::string format_npy_header(NumberType type, const Shape& shape);
 
 // An array that someone else may have written, read once: its header when this is made, its entries when asked for.
 class NpyReader {
  public:
   // `size` bytes that come from `bytes`, of which `stored` lie on the disk; with a `crc`, their CRC-32. `where` names
-  // the array in errors. Throws FileError for a header of another form or version, big-endian or other entry types,
-  // Fortran order of two or more axes, or a size that is not what the header claims.
+  // the array in errors. Throws FileError for a header of another form or version, entries that are no numbers (bool,
+  // int, uint and float of either byte order are), or a size that is not what the header claims.
   NpyReader(ByteReader bytes, std::uint64_t size, std::uint64_t stored, std::string where,
             std::optional<std::uint32_t> crc = {});
   // A .npy file. Throws FileError as above, or if there is no regular file.
   static NpyReader open(const std::filesystem::path& path);
 
-  NpyType type() const { return header_.type; }
+  const ArrayHeader& header() const { return header_; }
+  NumberType type() const { return header_.type; }
   const Shape& shape() const { return header_.shape; }
   const std::string& where() const { return where_; }
 
   // The entries, row-major, as T in {float, double, int32, int64, uint8}. Floating T rounds to nearest; integer T takes
-  // only values it holds exactly. Memory grows with the data that arrive. To be called once. Throws FileError if a
-  // value does not fit, or the data are short, long or fail their checksum.
+  // only values it holds exactly. Memory grows with the data that arrive. To be called once, as array() is. Throws
+  // FileError if a value does not fit, or the data are short, long or fail their checksum.
   template <class T>
   std::vector<T> read();
+  // The same as read_array has it.
+  Array array();
 
  private:
   std::string take(std::size_t count);
-  NpyHeader take_header();
-  template <class From, class T>
-  std::size_t append(std::size_t count, std::vector<T>& out);
-  template <class T>
-  std::size_t append_entries(std::size_t count, std::vector<T>& out);
+  ArrayHeader take_header();
 
   ByteReader bytes_;
   std::string where_;
@@ -74,7 +56,7 @@ class NpyReader {
   std::optional<std::uint32_t> expected_crc_;
   std::uint32_t crc_ = 0;           // of the bytes taken so far
   std::uint64_t header_bytes_ = 0;  // taken so far
-  NpyHeader header_;
+  ArrayHeader header_;
 };
 
 }  // namespace slopewise

@@ -22,7 +22,7 @@ void NpzWriter::add(const std::string& name, const Shape& shape, std::span<const
                                  shape.size(), shape.to_string()));
   }
   if (name.empty()) throw ArgumentError("NpzWriter::add: the name is empty");
-  const std::string header = format_npy_header({npy_type<T>(), shape});
+  const std::string header = format_npy_header(number_type<T>(), shape);
   zip_.add(name + std::string(kSuffix), {std::as_bytes(std::span(header)), std::as_bytes(values)});
 }
 

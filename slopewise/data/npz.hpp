@@ -34,7 +34,7 @@ class NpzWriter {
 class NpzFile {
  public:
   // Reads the list of arrays. Throws FileError if the file cannot be read or is not a whole archive.
-  explicit NpzFile(const std::filesystem::path& path) : zip_(path) {}
+  explicit NpzFile(const std::filesystem::path& path, UnpackLimit limit = {}) : zip_(path, limit) {}
 
   // Sorted, without ".npy".
   std::vector<std::string> names() const;

@@ -1,25 +1,35 @@
 #include "slopewise/data/rotate.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numbers>
 #include <vector>
 
+#include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 
 namespace slopewise {
 
 void rotate_images(Dataset& dataset, double degrees) {
+  const Shape& shape = dataset.image_shape;
+  if (shape.rank() != 3)
+    throw ArgumentError(fmt::format("rotate: expected images, found rows of {}", shape.to_string()));
   const double angle = degrees * std::numbers::pi / 180;
   const double cosine = std::cos(angle), sine = std::sin(angle);
-  const Index height = dataset.image_shape[0], width = dataset.image_shape[1], channels = dataset.image_shape[2];
+  const Index height = shape[0], width = shape[1], channels = shape[2];
   const double middle_y = static_cast<double>(height - 1) / 2, middle_x = static_cast<double>(width - 1) / 2;
+  const bool bytes = dataset.inputs.type() == NumberType::kUint8;
+  std::vector<std::uint8_t> turned_bytes;
+  std::vector<float> turned;
+  (bytes ? turned_bytes.resize(static_cast<std::size_t>(dataset.count() * shape.size()))
+         : turned.resize(static_cast<std::size_t>(dataset.count() * shape.size())));
   constexpr Index kImagesAPiece = 64;
   parallel_for((dataset.count() + kImagesAPiece - 1) / kImagesAPiece, [&](Index piece) {
-    std::vector<std::uint8_t> before(static_cast<std::size_t>(dataset.image_shape.size()));
+    std::vector<float> before(static_cast<std::size_t>(shape.size()));
     const Index end = std::min(dataset.count(), (piece + 1) * kImagesAPiece);
     for (Index i = piece * kImagesAPiece; i < end; ++i) {
-      std::uint8_t* image = dataset.pixels.data() + i * dataset.image_shape.size();
-      std::copy_n(image, before.size(), before.begin());
+      gather_stored<float>(dataset, {&i, 1}, before);
       const auto at = [&](Index y, Index x, Index c) {
         const bool inside = y >= 0 && y < height && x >= 0 && x < width;
         return inside ? static_cast<double>(before[static_cast<std::size_t>((y * width + x) * channels + c)]) : 0.0;
@@ -35,12 +45,20 @@ void rotate_images(Dataset& dataset, double degrees) {
           for (Index c = 0; c < channels; ++c) {
             const double value = (1 - v) * ((1 - u) * at(y0, x0, c) + u * at(y0, x0 + 1, c)) +
                                  v * ((1 - u) * at(y0 + 1, x0, c) + u * at(y0 + 1, x0 + 1, c));
-            image[(y * width + x) * channels + c] = static_cast<std::uint8_t>(std::lround(value));
+            const auto place = static_cast<std::size_t>(i * shape.size() + (y * width + x) * channels + c);
+            if (bytes) {
+              turned_bytes[place] = static_cast<std::uint8_t>(std::lround(value));
+            } else {
+              turned[place] = static_cast<float>(value);
+            }
           }
         }
       }
     }
   });
+  dataset.inputs = bytes ? Rows(std::move(turned_bytes), shape.size()) : Rows(std::move(turned), shape.size());
+  dataset.channels_first = false;
+  dataset.selection.clear();
 }
 
 }  // namespace slopewise

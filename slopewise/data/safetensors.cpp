@@ -8,7 +8,6 @@
 #include <rapidjson/writer.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -19,11 +18,10 @@
 
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/data/byte_reader.hpp"
 
 namespace slopewise {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "entries are written and read as they lie in memory");
 
 constexpr std::string_view kMetadata = "__metadata__";
 constexpr std::size_t kLengthBytes = 8;
@@ -32,78 +30,15 @@ constexpr std::size_t kMaxRank = 32;
 constexpr std::size_t kChunk = std::size_t{1} << 16;  // entries converted at a time
 constexpr std::size_t kMostQuoted = 80;               // bytes of a name that go into an error
 
-// Entries that no C++20 type stands for, with the value of each.
-struct Float16 {
-  std::uint16_t bits;
-  float value() const {
-    const std::uint32_t sign = static_cast<std::uint32_t>(bits >> 15) << 31;
-    const std::uint32_t exponent = bits >> 10 & 31u, mantissa = bits & 1023u;
-    if (exponent == 0) return (sign != 0 ? -0x1p-24f : 0x1p-24f) * static_cast<float>(mantissa);
-    return std::bit_cast<float>(sign | (exponent == 31 ? 255 : exponent + 127 - 15) << 23 | mantissa << 13);
-  }
-};
-struct Bfloat16 {
-  std::uint16_t bits;
-  float value() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
-};
-struct Bool {
-  std::uint8_t byte;
-  std::uint8_t value() const { return byte != 0; }
-};
+constexpr std::pair<std::string_view, NumberType> kTypes[] = {
+    {"F64", NumberType::kFloat64},   {"F32", NumberType::kFloat32}, {"F16", NumberType::kFloat16},
+    {"BF16", NumberType::kBfloat16}, {"I64", NumberType::kInt64},   {"I32", NumberType::kInt32},
+    {"I16", NumberType::kInt16},     {"I8", NumberType::kInt8},     {"U64", NumberType::kUint64},
+    {"U32", NumberType::kUint32},    {"U16", NumberType::kUint16},  {"U8", NumberType::kUint8},
+    {"BOOL", NumberType::kBool}};
 
-template <class Entry>
-auto value_of(Entry entry) {
-  if constexpr (std::is_arithmetic_v<Entry>) {
-    return entry;
-  } else {
-    return entry.value();
-  }
-}
-
-// Calls `visitor` with an entry of the type.
-template <class Visitor>
-auto visit_entry(SafetensorType type, Visitor visitor) {
-  switch (type) {
-    case SafetensorType::kFloat64:
-      return visitor(double{});
-    case SafetensorType::kFloat32:
-      return visitor(float{});
-    case SafetensorType::kFloat16:
-      return visitor(Float16{});
-    case SafetensorType::kBfloat16:
-      return visitor(Bfloat16{});
-    case SafetensorType::kInt64:
-      return visitor(std::int64_t{});
-    case SafetensorType::kInt32:
-      return visitor(std::int32_t{});
-    case SafetensorType::kInt16:
-      return visitor(std::int16_t{});
-    case SafetensorType::kInt8:
-      return visitor(std::int8_t{});
-    case SafetensorType::kUint32:
-      return visitor(std::uint32_t{});
-    case SafetensorType::kUint16:
-      return visitor(std::uint16_t{});
-    case SafetensorType::kUint8:
-      return visitor(std::uint8_t{});
-    case SafetensorType::kBool:
-      break;
-  }
-  return visitor(Bool{});
-}
-
-constexpr std::pair<std::string_view, SafetensorType> kTypes[] = {
-    {"F64", SafetensorType::kFloat64},   {"F32", SafetensorType::kFloat32}, {"F16", SafetensorType::kFloat16},
-    {"BF16", SafetensorType::kBfloat16}, {"I64", SafetensorType::kInt64},   {"I32", SafetensorType::kInt32},
-    {"I16", SafetensorType::kInt16},     {"I8", SafetensorType::kInt8},     {"U32", SafetensorType::kUint32},
-    {"U16", SafetensorType::kUint16},    {"U8", SafetensorType::kUint8},    {"BOOL", SafetensorType::kBool}};
-
-std::string_view code_of(SafetensorType type) {
-  return std::ranges::find(kTypes, type, &std::pair<std::string_view, SafetensorType>::second)->first;
-}
-
-std::size_t item_size(SafetensorType type) {
-  return visit_entry(type, [](auto entry) { return sizeof(entry); });
+std::string_view code_of(NumberType type) {
+  return std::ranges::find(kTypes, type, &std::pair<std::string_view, NumberType>::second)->first;
 }
 
 // Whether T holds every value of another type.
@@ -121,7 +56,7 @@ std::string shown(std::string_view name) {
 
 // What the header says of one tensor.
 struct Entry {
-  std::optional<SafetensorType> type;
+  std::optional<NumberType> type;
   std::optional<std::vector<std::int64_t>> shape, offsets;
 };
 
@@ -154,7 +89,7 @@ class HeaderReader : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Head
     if (depth_ == 2 && in_metadata()) {
       if (!metadata.emplace(field_, text).second) repeated();
     } else if (depth_ == 2 && field_ == "dtype") {
-      const auto found = std::ranges::find(kTypes, text, &std::pair<std::string_view, SafetensorType>::first);
+      const auto found = std::ranges::find(kTypes, text, &std::pair<std::string_view, NumberType>::first);
       if (found == std::end(kTypes)) {
         std::string known;
         for (const auto& [code, type] : kTypes) known += fmt::format("{}{}", known.empty() ? "" : ", ", code);
@@ -261,17 +196,17 @@ Shape checked_shape(const std::filesystem::path& path, const std::string& name, 
 
 std::uint64_t header_length(const InputFile& file) {
   const std::filesystem::path& path = file.path();
-  if (file.size() < kLengthBytes)
-    reject(path, fmt::format("{} bytes, expected at least {}", file.size(), kLengthBytes));
+  const std::uint64_t file_size = file.size();
+  if (file_size < kLengthBytes) reject(path, fmt::format("{} bytes, expected at least {}", file_size, kLengthBytes));
   std::uint64_t length = 0;
   file.read(0, {reinterpret_cast<std::uint8_t*>(&length), kLengthBytes});
-  const std::uint64_t most = std::min(file.size() - kLengthBytes, kMaxHeaderBytes);
+  const std::uint64_t most = std::min(file_size - kLengthBytes, kMaxHeaderBytes);
   if (length > most) reject(path, fmt::format("a header of {} bytes is claimed, expected {} at most", length, most));
   return length;
 }
 
-SafetensorType type_of(const SafetensorView& tensor) {
-  constexpr SafetensorType kWritten[] = {SafetensorType::kFloat32, SafetensorType::kFloat64, SafetensorType::kInt64};
+NumberType type_of(const SafetensorView& tensor) {
+  constexpr NumberType kWritten[] = {NumberType::kFloat32, NumberType::kFloat64, NumberType::kInt64};
   return kWritten[tensor.values.index()];
 }
 
@@ -365,9 +300,10 @@ void save_safetensors(const std::filesystem::path& path, std::span<const Safeten
 }
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(std::make_shared<const InputFile>(path)) {
+  const std::uint64_t file_size = file_->size();
   const std::uint64_t length = header_length(*file_);
   const std::uint64_t data = kLengthBytes + length;
-  const auto data_size = static_cast<std::int64_t>(file_->size() - data);
+  const auto data_size = static_cast<std::int64_t>(file_size - data);
   std::vector<std::uint8_t> header(length);
   file_->read(kLengthBytes, header);
   // The parser would pass over a byte order mark, and take a NUL for the end.
@@ -428,15 +364,13 @@ std::vector<T> SafetensorsFile::read(const std::string& name, const Shape& expec
   const auto count = static_cast<std::size_t>(tensor.shape.size());
   return visit_entry(tensor.type, [&]<class From>(From) -> std::vector<T> {
     if constexpr (kHolds<T, decltype(value_of(From{}))>) {
-      std::uint64_t offset = tensor.offset;
+      ByteReader bytes(file_, Coding::kStored, tensor.offset, count * sizeof(From));
       std::vector<T> values;
       values.reserve(count);
       std::vector<From> chunk;
       while (values.size() < count) {
         chunk.resize(std::min(count - values.size(), kChunk));
-        const std::size_t bytes = chunk.size() * sizeof(From);
-        file_->read(offset, {reinterpret_cast<std::uint8_t*>(chunk.data()), bytes});
-        offset += bytes;
+        bytes.read({reinterpret_cast<std::uint8_t*>(chunk.data()), chunk.size() * sizeof(From)});
         for (const From entry : chunk) values.push_back(static_cast<T>(value_of(entry)));
       }
       return values;
@@ -446,6 +380,14 @@ std::vector<T> SafetensorsFile::read(const std::string& name, const Shape& expec
                                   std::is_integral_v<T> ? "an integer" : "a floating-point number", 8 * sizeof(T)));
     }
   });
+}
+
+Array SafetensorsFile::array(const std::string& name) const {
+  const Tensor& tensor = find(name);
+  const auto bytes = static_cast<std::uint64_t>(tensor.shape.size()) * item_size(tensor.type);
+  return read_array(ByteReader(file_, Coding::kStored, tensor.offset, bytes),
+                    {.type = tensor.type, .shape = tensor.shape},
+                    fmt::format("{}: tensor {}", file_->path().string(), shown(name)));
 }
 
 template std::vector<float> SafetensorsFile::read(const std::string&, const Shape&) const;

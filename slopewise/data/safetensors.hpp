@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "slopewise/base/shape.hpp"
-#include "slopewise/data/input_file.hpp"
+#include "slopewise/data/rows.hpp"
 
 namespace slopewise {
 
@@ -30,24 +30,8 @@ struct SafetensorView {
 void save_safetensors(const std::filesystem::path& path, std::span<const SafetensorView> tensors,
                       const std::map<std::string, std::string>& metadata = {});
 
-// Types of entries that are read.
-enum class SafetensorType {
-  kFloat64,
-  kFloat32,
-  kFloat16,
-  kBfloat16,
-  kInt64,
-  kInt32,
-  kInt16,
-  kInt8,
-  kUint32,
-  kUint16,
-  kUint8,
-  kBool
-};
-
-// A file of tensors, opened once, each read when asked for. What the header claims is believed only where the file
-// bears it out, and memory is bounded by what is on the disk: a tensor takes at most eight bytes for each of its own.
+// A file of tensors, each read when asked for. What the header claims is believed only where the file bears it out, and
+// memory is bounded by what is on the disk: a tensor takes at most eight bytes for each of its own.
 class SafetensorsFile {
  public:
   // Reads the header. Throws FileError if the file cannot be read, the header is not what the format demands, names or
@@ -61,17 +45,19 @@ class SafetensorsFile {
   bool contains(const std::string& name) const { return tensors_.contains(name); }
   // Throws FileError if there is no such tensor.
   const Shape& shape(const std::string& name) const { return find(name).shape; }
-  SafetensorType type(const std::string& name) const { return find(name).type; }
+  NumberType type(const std::string& name) const { return find(name).type; }
 
   // The entries, row-major, for T in {float, double, int64}. Takes only types of which T holds every value: nothing is
   // ever rounded. A bool is 0 or 1. Throws FileError otherwise, if there is no such tensor, or if its shape is not
   // `expected`.
   template <class T>
   std::vector<T> read(const std::string& name, const Shape& expected) const;
+  // A tensor as read_array has it. Throws FileError as that does, or if there is no such tensor.
+  Array array(const std::string& name) const;
 
  private:
   struct Tensor {
-    SafetensorType type;
+    NumberType type;
     Shape shape;
     std::uint64_t offset;  // from the file's start
   };

@@ -214,7 +214,8 @@ void ZipWriter::write(const std::vector<std::uint8_t>& bytes) {
   offset_ += bytes.size();
 }
 
-ZipReader::ZipReader(const std::filesystem::path& path) : file_(std::make_shared<const InputFile>(path)) {
+ZipReader::ZipReader(const std::filesystem::path& path, UnpackLimit limit)
+    : file_(std::make_shared<const InputFile>(path)), limit_(limit) {
   const Directory directory = find_directory(*file_);
   directory_offset_ = directory.offset;
   const auto bytes = read_at(*file_, directory.offset, directory.size);
@@ -273,7 +274,7 @@ ByteReader ZipReader::open(const std::string& name) const {
     reject(path(), fmt::format("{} claims to unpack {} bytes into {}", name, member.packed_size, member.size));
   }
   return ByteReader(file_, stored ? Coding::kStored : Coding::kDeflate,
-                    member.offset + kLocalBytes + name_size + extra_size, member.packed_size);
+                    member.offset + kLocalBytes + name_size + extra_size, member.packed_size, limit_);
 }
 
 }  // namespace slopewise

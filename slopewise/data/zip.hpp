@@ -44,12 +44,12 @@ class ZipWriter {
   std::map<std::string, ZipMember> members_;
 };
 
-// The members of an archive that someone else may have written, opened once. Nothing in it is trusted: every size and
-// offset is checked against the file before use.
+// The members of an archive that someone else may have written. Nothing in it is trusted: every size and offset is
+// checked against the file before use.
 class ZipReader {
  public:
   // Reads the central directory. Throws FileError if the file is not a whole ZIP archive.
-  explicit ZipReader(const std::filesystem::path& path);
+  explicit ZipReader(const std::filesystem::path& path, UnpackLimit limit = {});
 
   const std::filesystem::path& path() const { return file_->path(); }
   const std::map<std::string, ZipMember>& members() const { return members_; }
@@ -59,6 +59,7 @@ class ZipReader {
 
  private:
   std::shared_ptr<const InputFile> file_;
+  UnpackLimit limit_;
   std::uint64_t directory_offset_ = 0;
   std::map<std::string, ZipMember> members_;
 };

@@ -82,11 +82,15 @@ std::vector<bool> residual_layers(const NetworkSpec& spec, const std::vector<Lay
   return adds;
 }
 
-void check(const NetworkSpec& spec, Index classes) {
+void check(const NetworkSpec& spec, const NetworkTarget& target) {
   const auto& families = network_families();
   if (std::find(families.begin(), families.end(), spec.family) == families.end())
     throw ArgumentError(fmt::format("model '{}': expected one of {}", spec.family, fmt::join(families, ", ")));
-  if (classes < 2) throw ArgumentError(fmt::format("model: expected at least 2 classes, found {}", classes));
+  if (!target.numbers && target.size < 2)
+    throw ArgumentError(fmt::format("model: expected at least 2 classes, found {}", target.size));
+  if (target.numbers && target.size < 1) throw ArgumentError("model: expected at least 1 number to predict, found 0");
+  if (target.numbers && spec.label_smoothing > 0)
+    throw ArgumentError("label-smoothing: expected classes, found numbers to predict");
   for (const Index width : spec.hidden) {
     if (width < 1)
       throw ArgumentError(fmt::format("model: expected hidden layers of at least 1 unit, found {}", width));
@@ -107,25 +111,27 @@ Node for_head(const Node& h) {
   return flatten(window > 1 ? average_pool2d(h, window) : h);
 }
 
-// The logits of each group's share of the units, one after the other, and the sum of their cross entropies.
+// The outputs of each group's share of the units, one after the other, and the sum of their losses.
 struct Head {
   Node logits, loss;
 };
-Head head(const Node& features, const Node& label, Index classes, Index groups, double smoothing) {
+Head head(const Node& features, const Node& label, const NetworkTarget& target, Index groups, double smoothing) {
   const Index units = features.shape()[0];
   if (units < groups)
     throw ArgumentError(fmt::format("model: expected at most as many groups as units, found {} and {}", groups, units));
+  const auto loss_of = [&](const Node& outputs) {
+    return target.numbers ? mean_squared_error(outputs, label) : cross_entropy(outputs, label, smoothing);
+  };
   if (groups == 1) {
-    const Node logits = linear(features, classes);
-    return {logits, cross_entropy(logits, label, smoothing)};
+    const Node logits = linear(features, target.size);
+    return {logits, loss_of(logits)};
   }
   std::vector<Node> parts;
   for (Index g = 0; g < groups; ++g)
-    parts.push_back(linear(slice(features, 0, units * g / groups, units * (g + 1) / groups), classes));
+    parts.push_back(linear(slice(features, 0, units * g / groups, units * (g + 1) / groups), target.size));
   const Node logits = concatenate(parts, 0);
-  Node loss = cross_entropy(slice(logits, 0, 0, classes), label, smoothing);
-  for (Index g = 1; g < groups; ++g)
-    loss = loss + cross_entropy(slice(logits, 0, g * classes, (g + 1) * classes), label, smoothing);
+  Node loss = loss_of(slice(logits, 0, 0, target.size));
+  for (Index g = 1; g < groups; ++g) loss = loss + loss_of(slice(logits, 0, g * target.size, (g + 1) * target.size));
   return {logits, loss};
 }
 
@@ -136,8 +142,14 @@ const std::vector<std::string>& network_families() {
   return families;
 }
 
-std::vector<ChainBlock> make_chain(const NetworkSpec& spec, const Shape& image, Index classes, bool training) {
-  check(spec, classes);
+std::vector<ChainBlock> make_chain(const NetworkSpec& spec, const Shape& image, NetworkTarget target, bool training) {
+  check(spec, target);
+  if ((spec.family == "cnn" || spec.family == "mixer") && image.rank() != 3) {
+    throw ShapeError(
+        fmt::format("model: {}: expected images (height, width, channels), found rows of {}; mlp and "
+                    "logistic take those",
+                    spec.family, image.to_string()));
+  }
   const std::vector<Layer> layers = layers_of(spec);
   const std::vector<bool> adds = residual_layers(spec, layers, image);
   const double residual_gain = 1 / std::sqrt(static_cast<double>(std::ranges::count(adds, true)));
@@ -154,7 +166,7 @@ std::vector<ChainBlock> make_chain(const NetworkSpec& spec, const Shape& image, 
     const double between = training ? spec.dropout : 0;
     const bool noisy = entering > 0 || (between > 0 && end > first);
     const Node noise = noisy ? build.indices("noise", {}) : h;
-    const Node label = build.indices("label", {});
+    const Node label = target.numbers ? build.input("target", {target.size}) : build.indices("label", {});
     if (entering > 0) h = dropout(h, noise, entering);
     ActivitySites sites{.gain = between > 0 ? 1 / (1 - between) : 1};
     for (Index i = first; i < end; ++i) {
@@ -165,8 +177,8 @@ std::vector<ChainBlock> make_chain(const NetworkSpec& spec, const Shape& image, 
       h = adds[layer] ? h + made : made;
     }
     const Head top =
-        last ? head(h.shape().rank() > 1 ? flatten(h) : h, label, classes, 1, training ? spec.label_smoothing : 0)
-             : head(for_head(h), label, classes, spec.groups, training ? spec.label_smoothing : 0);
+        last ? head(h.shape().rank() > 1 ? flatten(h) : h, label, target, 1, training ? spec.label_smoothing : 0)
+             : head(for_head(h), label, target, spec.groups, training ? spec.label_smoothing : 0);
     sites.logits = top.logits.number();
     auto program = std::make_shared<const Program>(top.loss);
     if (!last && !blocks.empty() && blocks.back().program->to_string() == program->to_string())

@@ -39,18 +39,33 @@ struct NetworkSpec {
 
 const std::vector<std::string>& network_families();
 
+// What a network says of an example: a logit for each of so many classes, judged by cross entropy; or so many numbers,
+// judged by the mean of their squared errors.
+struct NetworkTarget {
+  NetworkTarget(Index classes) : size(classes) {}
+  static NetworkTarget of_numbers(Index outputs) {
+    NetworkTarget target(outputs);
+    target.numbers = true;
+    return target;
+  }
+
+  Index size;
+  bool numbers = false;
+};
+
 struct ChainBlock {
   // Inputs in this order: what the block before made (of the image's shape for the first), "noise" for dropout if
-  // `noisy`, and "label".
+  // `noisy`, and "label", or "target" (outputs) for numbers.
   // Blocks of the same shapes share one program.
   std::shared_ptr<const Program> program;
   ActivitySites sites;  // after every layer
-  Index output;         // the node that the next block reads; for the last block the logits
+  Index output;         // the node that the next block reads; for the last block the logits, or the numbers
   bool noisy;
 };
 
-// The blocks for images (height, width, channels). For training, with dropout and label smoothing; else without, and
-// the same parameters. Throws ArgumentError for a spec that does not fit.
-std::vector<ChainBlock> make_chain(const NetworkSpec& spec, const Shape& image, Index classes, bool training);
+// The blocks for images (height, width, channels), or (inputs) where the first layer is linear. For training, with
+// dropout and label smoothing; else without, and the same parameters. Throws ArgumentError for a spec that does not
+// fit, ShapeError for an image that does not.
+std::vector<ChainBlock> make_chain(const NetworkSpec& spec, const Shape& image, NetworkTarget target, bool training);
 
 }  // namespace slopewise

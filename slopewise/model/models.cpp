@@ -47,8 +47,8 @@ NetworkSpec named_network(std::string_view name) {
   return networks().find(name).spec;
 }
 
-Model make_model(const NetworkSpec& spec, const Shape& image, Index classes) {
-  const ChainBlock whole = make_chain(spec, image, classes, false).front();
+Model make_model(const NetworkSpec& spec, const Shape& image, NetworkTarget target) {
+  const ChainBlock whole = make_chain(spec, image, target, false).front();
   return {.program = *whole.program, .logits = whole.sites.logits, .sites = whole.sites};
 }
 

@@ -21,14 +21,14 @@ std::string_view network_summary(std::string_view name);
 NetworkSpec named_network(std::string_view name);
 
 struct Model {
-  Program program;  // inputs, in order: "image" and "label"
+  Program program;  // inputs, in order: "image" and "label", or "target" for numbers
   Index logits;     // the node (classes) before the loss
   ActivitySites sites;
 };
 
 // The network as one program. `image` is (height, width, channels), or (inputs) where the first layer is linear. He
 // initialisation. Throws ArgumentError for a spec that does not fit, ShapeError for an image that does not.
-Model make_model(const NetworkSpec& spec, const Shape& image, Index classes);
+Model make_model(const NetworkSpec& spec, const Shape& image, NetworkTarget target);
 // The same of the networks of these names.
 Model logistic(Index inputs, Index classes);
 Model mlp(Index inputs, std::span<const Index> hidden, Index classes);

@@ -142,15 +142,27 @@ Demand ProgramObjective<T>::given_demand(const GivenOptions& options) const {
 
 template <class T>
 ImageBatch<T>::ImageBatch(const Dataset& dataset, std::span<const Index> indices)
-    : images_(indices.size() * static_cast<std::size_t>(dataset.image_shape.size())), labels_(indices.size()) {
-  gather_images<T>(dataset, indices, images_);
-  gather_labels(dataset, indices, labels_);
+    : rows_(std::ssize(indices)), images_(indices.size() * static_cast<std::size_t>(dataset.image_shape.size())) {
+  gather_inputs<T>(dataset, indices, images_);
+  if (dataset.outputs > 0) {
+    std::vector<float> targets(indices.size() * static_cast<std::size_t>(dataset.outputs));
+    gather_targets(dataset, indices, targets);
+    targets_.assign(targets.begin(), targets.end());
+  } else {
+    labels_.resize(indices.size());
+    gather_labels(dataset, indices, labels_);
+  }
 }
 
 template <class T>
 Batch<T> ImageBatch<T>::batch() const {
-  return {.rows = static_cast<Index>(labels_.size()),
-          .inputs = {std::span<const T>(images_), std::span<const std::int32_t>(labels_)}};
+  Batch<T> batch{.rows = rows_, .inputs = {std::span<const T>(images_)}};
+  if (targets_.empty()) {
+    batch.inputs.emplace_back(std::span<const std::int32_t>(labels_));
+  } else {
+    batch.inputs.emplace_back(std::span<const T>(targets_));
+  }
+  return batch;
 }
 
 template class ProgramObjective<float>;

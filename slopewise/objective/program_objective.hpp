@@ -75,7 +75,7 @@ class ProgramObjective final : public Objective<T> {
   detail::PassOf<T>* last_ = nullptr;  // the one that ran last
 };
 
-// Labelled images as a batch that owns its numbers.
+// Examples with their labels or targets as a batch that owns its numbers.
 template <class T>
 class ImageBatch {
  public:
@@ -85,10 +85,13 @@ class ImageBatch {
   Batch<T> batch() const;
   std::span<const T> images() const { return images_; }
   std::span<const std::int32_t> labels() const { return labels_; }
+  std::span<const T> targets() const { return targets_; }
 
  private:
-  std::vector<T> images_;  // (rows, height, width, channels) in [0, 1]
-  std::vector<std::int32_t> labels_;
+  Index rows_;
+  std::vector<T> images_;             // (rows, height, width, channels), scaled
+  std::vector<std::int32_t> labels_;  // (rows), or
+  std::vector<T> targets_;            // (rows, outputs)
 };
 
 }  // namespace slopewise

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <fstream>
 #include <optional>
+#include <sstream>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/input_file.hpp"
+#include "slopewise/base/json_text.hpp"
 
 namespace slopewise {
 namespace {
@@ -19,25 +21,28 @@ constexpr const char* kTraining = "slopewise.train/1";
 constexpr const char* kComparison = "slopewise.compare/1";
 
 Json read_json(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file)
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored))
     throw FileError(fmt::format("{}: cannot read: expected the directory of a study or a training run", path.string()));
-  const Json document = Json::parse(file, nullptr, false);
+  Json document = parse_json(read_text(path), path.string());
   if (document.is_discarded()) throw FileError(fmt::format("{}: expected JSON, found something else", path.string()));
   return document;
 }
 
 std::vector<Json> read_lines(const std::filesystem::path& path) {
   std::vector<Json> lines;
-  std::ifstream file(path);
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return lines;
+  std::istringstream file(read_text(path));
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
     const bool cut_off = file.eof();  // no line break at its end
-    Json object = Json::parse(line, nullptr, false);
+    const std::string source = fmt::format("{}, line {}", path.string(), number);
+    Json object = parse_json(line, source);
     if (object.is_object()) {
       lines.push_back(std::move(object));
     } else if (!cut_off) {
-      throw FileError(fmt::format("{}, line {}: expected a JSON object, found {:.40}", path.string(), number, line));
+      throw FileError(fmt::format("{}: expected a JSON object, found {:.40}", source, line));
     }
   }
   return lines;

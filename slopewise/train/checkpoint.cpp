@@ -78,7 +78,7 @@ CheckpointReader::CheckpointReader(const std::filesystem::path& path) : path_(pa
   Checksum sum(file_.metadata());
   for (const std::string& name : file_.names()) {
     sum.add(std::span<const char>(name));
-    if (file_.type(name) == SafetensorType::kFloat32) {
+    if (file_.type(name) == NumberType::kFloat32) {
       sum.add(std::span<const float>(file_.read<float>(name, file_.shape(name))));
     } else {
       sum.add(std::span<const double>(file_.read<double>(name, file_.shape(name))));

@@ -8,6 +8,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/json_text.hpp"
 #include "slopewise/statistics/intervals.hpp"
 
 namespace slopewise {
@@ -75,7 +76,7 @@ std::string progress_text(const TrainOutcome& outcome) {
 
 TrainOutcome progress_from(const std::string& text, const std::string& source) {
   try {
-    const Json json = Json::parse(text);
+    const Json json = parse_json(text, source);
     TrainOutcome outcome;
     outcome.seconds = json.at("seconds");
     outcome.logged = sums_from(json.at("logged"));
@@ -120,7 +121,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
                           const TrainWatcher& watcher) {
   TrainOutcome outcome = std::move(so_far);
   const auto per_epoch = static_cast<double>(trainer.steps_per_epoch());
-  const double guessing = std::log(static_cast<double>(trainer.classes()));
+  const double guessing = trainer.guessing_loss();
   // The step of evaluation 1, 2, …; at least one step apart, so that none is missed.
   const double apart = std::max(1.0, limits.evaluate_every * per_epoch);
   const auto evaluation_at = [&](Index number) {

@@ -13,12 +13,12 @@
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/objective/program_objective.hpp"
 #include "slopewise/train/checkpoint.hpp"
+#include "slopewise/train/description.hpp"
+#include "slopewise/train/weights.hpp"
 
 namespace slopewise {
 namespace {
 
-// Rows of one evaluated batch.
-constexpr Index kEvaluated = 500;
 constexpr std::uint64_t kBlockSeed = 0x626C6F63;
 constexpr std::uint64_t kNoise = 0x6E6F6973;
 // Draws made to look at noise are told apart from those of steps by their number.
@@ -119,8 +119,8 @@ Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
   judged_rows_.resize(static_cast<std::size_t>(settings.validation > 0 ? settings.validation : test_.count()));
   std::iota(judged_rows_.begin(), judged_rows_.end(),
             settings.validation > 0 ? training_count(settings, train_) : Index{0});
-  training_ = make_chain(settings.network, train_.image_shape, train_.classes, true);
-  evaluating_ = make_chain(settings.network, train_.image_shape, train_.classes, false);
+  training_ = make_chain(settings.network, train_.image_shape, target_of(train_), true);
+  evaluating_ = make_chain(settings.network, train_.image_shape, target_of(train_), false);
   for (std::size_t i = 0; i < training_.size(); ++i) {
     std::shared_ptr<ProgramObjective<float>> objective;
     for (const auto& block : blocks_) {
@@ -172,7 +172,25 @@ Index Trainer::step_bytes() const {
     if (!block->estimator->dense()) passes += block->optimizer->step_bytes();
     counted.push_back(block->objective.get());
   }
-  return passes + settings_.batch * ((image + widest) * Index{sizeof(float)} + 2 * Index{sizeof(std::int32_t)});
+  return passes + settings_.batch * ((image + widest + train_.outputs) * Index{sizeof(float)} +
+                                     (train_.outputs > 0 ? 1 : 2) * Index{sizeof(std::int32_t)});
+}
+
+Index Trainer::state_bytes() const {
+  Index bytes = 0;
+  const auto count = [&](const auto& state) {
+    for (const auto& vector : state.vectors) bytes += static_cast<Index>(vector.values.size_bytes());
+  };
+  for (const auto& block : blocks_) {
+    bytes += block->theta.size() * Index{sizeof(float)};
+    count(block->optimizer->state());
+    if (block->average) count(block->average->state());
+  }
+  return bytes;
+}
+
+double Trainer::guessing_loss() const {
+  return train_.outputs > 0 ? 1 : std::log(static_cast<double>(train_.classes));
 }
 
 double Trainer::forwards() const {
@@ -198,9 +216,14 @@ void Trainer::gather(Index step) {
   const std::vector<Index> rows = batches_.indices(step);
   inputs_.images.resize(rows.size() * static_cast<std::size_t>(train_.image_shape.size()));
   inputs_.noise.resize(rows.size());
-  inputs_.labels.resize(rows.size());
-  gather_images<float>(train_, rows, inputs_.images);
-  gather_labels(train_, rows, inputs_.labels);
+  gather_inputs<float>(train_, rows, inputs_.images);
+  if (train_.outputs > 0) {
+    inputs_.targets.resize(rows.size() * static_cast<std::size_t>(train_.outputs));
+    gather_targets(train_, rows, inputs_.targets);
+  } else {
+    inputs_.labels.resize(rows.size());
+    gather_labels(train_, rows, inputs_.labels);
+  }
 }
 
 // Numbers that name each example's dropout in this step and block.
@@ -217,7 +240,11 @@ void Trainer::draw_noise(Index step, std::size_t block) {
 Batch<float> Trainer::batch_for(const Block& block, std::span<const float> values) const {
   Batch<float> batch{.rows = settings_.batch, .inputs = {values}};
   if (block.training.noisy) batch.inputs.emplace_back(std::span<const std::int32_t>(inputs_.noise));
-  batch.inputs.emplace_back(std::span<const std::int32_t>(inputs_.labels));
+  if (train_.outputs > 0) {
+    batch.inputs.emplace_back(std::span<const float>(inputs_.targets));
+  } else {
+    batch.inputs.emplace_back(std::span<const std::int32_t>(inputs_.labels));
+  }
   return batch;
 }
 
@@ -271,37 +298,13 @@ Evaluation Trainer::evaluate(const Dataset& images, std::span<const Index> chose
     if (blocks_[i]->average && blocks_[i]->average->steps() > 0)
       averaged[i].emplace(*blocks_[i]->average, blocks_[i]->theta);
   }
-  Evaluation total;
-  Index wrong = 0;
-  const auto count = static_cast<Index>(chosen.size());
-  for (Index first = 0; first < count; first += kEvaluated) {
-    const std::span<const Index> rows =
-        chosen.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(std::min(kEvaluated, count - first)));
-    std::vector<float> values(rows.size() * static_cast<std::size_t>(images.image_shape.size()));
-    std::vector<std::int32_t> labels(rows.size());
-    gather_images<float>(images, rows, values);
-    gather_labels(images, rows, labels);
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      Block& block = *blocks_[i];
-      const Batch<float> batch{.rows = static_cast<Index>(rows.size()),
-                               .inputs = {std::span<const float>(values), std::span<const std::int32_t>(labels)}};
-      const RunResult<float> result = block.evaluator->run(block.theta, batch);
-      const std::span<const float> made = block.evaluator->output(0);
-      if (i + 1 < blocks_.size()) {
-        values.assign(made.begin(), made.end());
-        continue;
-      }
-      total.loss += result.loss * static_cast<double>(rows.size()) / static_cast<double>(count);
-      const std::size_t classes = made.size() / rows.size();
-      for (std::size_t r = 0; r < rows.size(); ++r) {
-        const auto logits = made.subspan(r * classes, classes);
-        const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-        wrong += best != labels[r];
-      }
-    }
-  }
-  total.error = static_cast<double>(wrong) / static_cast<double>(count);
-  return total;
+  std::vector<EvaluatedBlock> blocks;
+  for (const auto& block : blocks_) blocks.push_back({block->evaluator.get(), &block->theta});
+  Judgement judgement(images);
+  run_chain(blocks, images, chosen, [&](std::span<const Index> rows, double loss, std::span<const float> outputs) {
+    judgement.add(rows, loss, outputs);
+  });
+  return judgement.evaluation();
 }
 
 TrainNoise Trainer::measure(Index batches, bool against_exact) {
@@ -348,11 +351,12 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
 
 void Trainer::save_weights(const std::filesystem::path& path) {
   CheckpointWriter file;
+  for (const auto& [name, text] : describe(settings_.network, train_)) file.set(name, text);
   std::vector<std::optional<AverageScope<float>>> averaged(blocks_.size());
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     Block& block = *blocks_[i];
     if (block.average && block.average->steps() > 0) averaged[i].emplace(*block.average, block.theta);
-    file.add(block.prefix, block.training.program->layout(), block.theta.values());
+    file.add(weight_prefix(i, blocks_.size()), block.training.program->layout(), block.theta.values());
     block.compacted = false;
   }
   file.save(path);
@@ -361,6 +365,7 @@ void Trainer::save_weights(const std::filesystem::path& path) {
 void Trainer::save(const std::filesystem::path& path, const std::map<std::string, std::string>& extra) {
   CheckpointWriter file;
   for (const auto& [name, value] : extra) file.set(name, value);
+  for (const auto& [name, text] : describe(settings_.network, train_)) file.set(name, text);
   file.set("step", std::to_string(step_));
   for (const auto& block : blocks_) {
     file.add(block->prefix, block->training.program->layout(), block->theta.values());
@@ -387,9 +392,9 @@ void Trainer::restore(CheckpointReader& file) {
 }
 
 void Trainer::load_weights(const std::filesystem::path& path) {
-  const SafetensorsFile file(path);
-  for (const auto& block : blocks_)
-    read_weights(file, block->prefix, block->training.program->layout(), block->theta.edit());
+  std::vector<BlockWeights<float>> weights;
+  for (const auto& block : blocks_) weights.push_back({&block->training.program->layout(), block->theta.edit()});
+  read_weights<float>(TensorFile(path), weights);
 }
 
 }  // namespace slopewise

@@ -13,6 +13,7 @@
 #include "slopewise/optimize/average.hpp"
 #include "slopewise/optimize/optimizer.hpp"
 #include "slopewise/train/checkpoint.hpp"
+#include "slopewise/train/evaluation.hpp"
 #include "slopewise/train/noise.hpp"
 #include "slopewise/train/settings.hpp"
 
@@ -23,11 +24,6 @@ struct TrainStep {
   double rate = 0;
   std::optional<double> slope;  // root mean square of the last block's slopes
   Index clipped = 0;            // slopes that were clipped
-};
-
-struct Evaluation {
-  double loss = 0;   // mean cross entropy
-  double error = 0;  // share of images whose largest logit is another class's
 };
 
 // What is measured at one θ beside training; nothing of the run depends on it.
@@ -44,7 +40,8 @@ class Trainer {
 
   const TrainSettings& settings() const { return settings_; }
   Index parameters() const;
-  int classes() const { return train_.classes; }
+  // The loss of answering without a look at the example: with every class alike, or with the mean.
+  double guessing_loss() const;
   Index steps_per_epoch() const { return batches_.per_epoch(); }
   // Of the whole run.
   Index steps() const;
@@ -54,6 +51,8 @@ class Trainer {
   // the batch and what blocks hand on; with a second copy of packed weights where an average or weight decay needs the
   // first. Blocks of one program share a pass, so that passes do not add up with depth.
   Index step_bytes() const;
+  // Bytes of what lasts from step to step beside what estimators remember: θ, the optimizer's vectors, averages.
+  Index state_bytes() const;
   // Work of one step's passes, in forward passes of the whole network on the batch.
   double forwards() const;
   // Slopes of one step for each example, all blocks.
@@ -62,29 +61,30 @@ class Trainer {
   // One step on the next batch. Throws NumericError where loss or gradient are not finite; the block where they are,
   // and those after it, are then as they were.
   TrainStep advance();
-  // On the test set, or the images held out for validation; with the averaged weights where there are any.
+  // On the test set, or the examples held out for validation; with the averaged weights where there are any.
   Evaluation evaluate() { return evaluate(judged_, judged_rows_); }
   // On the test set, whatever is held out.
   Evaluation test();
   // Over so many batches. `against_exact`: also the exact gradients, by backprop within each block.
   TrainNoise measure(Index batches, bool against_exact);
 
-  // The weights alone, then with everything else that the next step depends on. `extra`: what the caller wants to find
-  // in the checkpoint by name. Throw FileError; what was there before is then still there.
+  // The weights alone, with what describe() says of them, then with everything else that the next step depends on.
+  // `extra`: what the caller wants to find in the checkpoint by name. Throw FileError; what was there before is then
+  // still there.
   void save_weights(const std::filesystem::path& path);
   void save(const std::filesystem::path& path, const std::map<std::string, std::string>& extra);
   // Goes on bit for bit where save() was called, under the same settings and data. Throws FileError for a checkpoint
   // that does not fit; the trainer must then not be used.
   void restore(CheckpointReader& file);
-  // Starts from the weights in a file that save_weights or save wrote. Throws as restore does.
+  // Starts from the weights in a file, as read_weights reads them. Throws FileError for one that does not fit.
   void load_weights(const std::filesystem::path& path);
 
  private:
   struct Block;
-  // What blocks read in a step: images, noise for dropout, labels; and what a block has made for the next. Kept, so
-  // that a step takes no memory.
+  // What blocks read in a step: images, noise for dropout, labels or targets; and what a block has made for the next.
+  // Kept, so that a step takes no memory.
   struct Inputs {
-    std::vector<float> images, made;
+    std::vector<float> images, made, targets;
     std::vector<std::int32_t> noise, labels;
   };
   Evaluation evaluate(const Dataset& images, std::span<const Index> rows);

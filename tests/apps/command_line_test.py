@@ -125,7 +125,7 @@ class CommandLineTest(unittest.TestCase):
 
     def test_bash_completes_verbs_options_and_names(self):
         (self.directory / "completion").write_text(self.call("completion", "bash").stdout)
-        for words, expected in ((["slopewise", "gr"], ["gradient"]), (["slopewise", "gradient", "--la"], ["--law"]),
+        for words, expected in ((["slopewise", "gr"], ["gradient"]), (["slopewise", "gradient", "--law"], ["--law"]),
                                 (["slopewise", "gradient", "--law", "gaus"], ["gaussian"]),
                                 (["slopewise", "data", "sh"], ["show"]),
                                 (["slopewise", "data", "show", "--sa"], ["--samples"]),

@@ -113,7 +113,7 @@ class CompareTest(unittest.TestCase):
 
     def test_a_flag_said_to_be_false_stays_so(self):
         (self.directory / "mine.toml").write_text('method = "exact"\ncheckpointed = false\n')
-        _, rows = self.done("mine.toml", *SMALL, "--preset", "mnist-deep", "--residual=false")
+        _, rows = self.done("mine.toml", *SMALL, "--data", "digits", "--preset", "mnist-deep", "--residual=false")
         self.assertNotIn("--residual", rows["mine"]["command"])
         self.assertNotIn("--checkpointed", rows["mine"]["command"])
         config = self.read("mine-seed1/results.json")["config"]
@@ -132,7 +132,7 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(self.read("mine-seed1/results.json")["config"]["rate"], 0.01)
 
     def test_a_preset_gives_the_task(self):
-        self.done("backprop", *SMALL, "--preset", "mnist-backprop")
+        self.done("backprop", *SMALL, "--data", "digits", "--preset", "mnist-backprop")
         for name in ("backprop", *CONTROLS):
             config = self.read(f"{name}-seed1/results.json")["config"]
             self.assertEqual([config[key] for key in ("hidden", "dropout", "input-dropout", "label-smoothing", "epochs")],

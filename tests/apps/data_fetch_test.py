@@ -329,12 +329,21 @@ class FetchTest(unittest.TestCase):
         self.check_whole()
         self.assertEqual(self.server.ranges_of(TRAIN_IMAGES), [None, "bytes=1000-"])
 
+    def test_a_server_that_sends_too_much(self):
+        self.server.files["train-labels-idx1-ubyte.gz"] = b"\0" * 200_000
+        self.refused(1, self.start_fetch(), "more than the expected 115524 bytes came")
+
+    def test_sums_are_no_larger_than_they_may_be(self):
+        with open(self.directory / "large", "wb") as file:
+            file.truncate(1 << 34)
+        self.refused(1, self.start("fetch", "mnist", "--sums", "large"), "expected 16777216 at most")
+
     def test_wrong_usage(self):
         self.refused(2, self.start("fetch"), "name is required")
         self.refused(2, self.start("fetch", "mnits"), "expected one of mnist, fashion-mnist, cifar10, found mnits")
         self.refused(2, self.start("fetch", "mnist", "--from", "ftp://host/"), "--from: expected a URL")
-        self.refused(1, self.start("fetch", "mnist", "--sums", "nowhere"), "nowhere: cannot read")
-        self.refused(1, self.start("fetch", "mnist", "--sums", "."), ".: cannot read")
+        self.refused(1, self.start("fetch", "mnist", "--sums", "nowhere"), "nowhere: expected a file, found nothing there")
+        self.refused(1, self.start("fetch", "mnist", "--sums", "."), ".: expected a file, found a directory")
         (self.directory / "sums").write_text("1234  " + TRAIN_IMAGES)
         self.refused(1, self.start_fetch(), "sums: expected lines of a SHA-256 and a name")
         (self.directory / "sums").write_text("")

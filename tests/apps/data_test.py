@@ -107,13 +107,13 @@ class DataTest(unittest.TestCase):
         self.check(".", self.directory.name, "NumPy", train, test)
 
     def test_csv(self):
-        train, test = (images(9, 3, 3), np.arange(9) % 4), (images(3, 3, 3), np.arange(3))
+        train, test = (images(9, 8, 8), np.arange(9) % 4), (images(3, 8, 8), np.arange(3))
         for name, (x, y) in (("train", train), ("test", test)):
             rows = np.column_stack([y, x.reshape(len(x), -1)])
             np.savetxt(self.directory / f"{name}.csv", rows, fmt="%d", delimiter=",")
         self.check(".", self.directory.name, "CSV", train, test)
         for name, (x, y) in (("train", train), ("test", test)):
-            header = ",".join([f"pixel{i}" for i in range(9)] + ["label"])
+            header = ",".join([f"pixel{i}" for i in range(64)] + ["label"])
             rows = np.column_stack([x.reshape(len(x), -1), y])
             np.savetxt(self.directory / f"{name}.csv", rows, fmt='"%d"', delimiter=",", header=header, comments="")
         self.check(".", self.directory.name, "CSV", train, test)
@@ -181,7 +181,7 @@ class DataTest(unittest.TestCase):
         pixels = np.broadcast_to(np.array([10, 20, 30], np.uint8), (2, 3, 2, 3)).copy()
         labels = np.zeros(2, np.uint8)
         np.savez(self.directory / "blue.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
-        lines = self.on_terminal("blue.npz", "--samples", 1).splitlines()
+        lines = self.on_terminal("blue.npz", "--samples", 1, "--layout", "nhwc").splitlines()
         self.assertEqual(lines[-2:], ["\x1b[38;2;10;20;30m\x1b[48;2;10;20;30m▀▀\x1b[0m",
                                       "\x1b[38;2;10;20;30m\x1b[49m▀▀\x1b[0m"])
 
@@ -199,11 +199,11 @@ class DataTest(unittest.TestCase):
         self.refused(2, "unknown argument b", "show", "a", "b")
 
     def test_what_cannot_be_read(self):
-        self.refused(1, "nowhere: expected a directory", "show", "nowhere")
+        self.refused(1, "nowhere: expected a data set", "show", "nowhere")
         (self.directory / "notes.txt").write_text("no data")
         self.refused(1, 'found no data set in this directory; looked for IDX', "show", ".")
         self.refused(1, 'found "notes.txt"', "show", ".")
-        self.refused(1, "found another file", "show", "notes.txt")
+        self.refused(1, "0 columns beside the label", "show", "notes.txt")
         self.refused(1, "/dev/null", "show", "/dev/null")
         (self.directory / "bad.npz").write_bytes(b"PK no archive")
         self.refused(1, "bad.npz", "show", "bad.npz")

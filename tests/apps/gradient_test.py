@@ -256,7 +256,7 @@ class GradientTest(unittest.TestCase):
         self.refused(2, "--out", "--out", "")
 
     def test_data_that_are_not_there_or_not_right(self):
-        self.refused(1, "nowhere: expected a directory", "--data", "nowhere")
+        self.refused(1, "nowhere: expected a data set", "--data", "nowhere")
         (self.directory / "empty").mkdir()
         self.refused(1, "found no data set", "--data", "empty")
         self.mnist_like(self.directory / "cut")
@@ -271,9 +271,10 @@ class GradientTest(unittest.TestCase):
             np.savez(self.directory / "weights.npz", **{k: v for k, v in {**weights, **changes}.items() if v is not None})
             return small("--parameters", "weights.npz")
 
-        self.refused(1, "found no array linear1.bias; it holds linear1.weight", *saved(**{"linear1.bias": None}))
-        self.refused(1, "array linear1.weight: found shape (784, 10), expected (10, 784)",
+        self.refused(1, "found others; missing: linear1.bias (10)\n", *saved(**{"linear1.bias": None}))
+        self.refused(1, "of another shape: linear1.weight is (784, 10), expected (10, 784)",
                      *saved(**{"linear1.weight": np.zeros((784, 10))}))
+        self.refused(1, "left over: linear2.weight\n", *saved(**{"linear2.weight": np.zeros(3)}))
         self.refused(1, "parameter 'linear1.bias' holds a NaN", *saved(**{"linear1.bias": np.full(10, np.nan)}))
         (self.directory / "weights.npz").write_text("not an archive")
         self.refused(1, "weights.npz", *small("--parameters", "weights.npz"))

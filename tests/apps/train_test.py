@@ -230,8 +230,37 @@ class TrainTest(unittest.TestCase):
         more = self.trained(*small("--method", "exact", "--rate", 1e-30, "--epochs", 1, "--initial",
                                    "first/weights.safetensors"))
         self.assertEqual(more["test_loss"], first["test_loss"])
-        self.refused(1, "linear1.weight", *small("--hidden", 17, "--initial", "first/weights.safetensors"))
+        shutil.rmtree(self.directory / "run")
+        self.refused(1, "of another shape: linear1.weight is (16, 100), expected (17, 100)",
+                     *small("--hidden", 17, "--initial", "first/weights.safetensors"))
+        self.refused(1, "left over: linear3.bias, linear3.weight",
+                     *small("--hidden", "16", "--initial", "first/weights.safetensors"))
+        self.refused(1, "missing: block1.linear1.weight", *small("--method", "local", "--initial",
+                                                                 "first/weights.safetensors"))
         self.refused(1, "nowhere", *small("--initial", "nowhere"))
+        self.assertFalse((self.directory / "run").exists())
+
+    def test_initial_weights_of_any_format_and_verb(self):
+        """What train writes gradient reads, and back, by the names in the files."""
+        first = self.trained(*small("--method", "exact", "--rate", 0.01))
+        (self.directory / "run").rename(self.directory / "first")
+        gradient = ["gradient", "--data", "data.npz", "--model", "mlp", "--hidden", "16,16", "--batch", "25", "--samples",
+                    "1", "--quiet", "--threads", "1"]
+        for option in ("--initial", "--parameters"):
+            done = subprocess.run([SLOPEWISE, *gradient, option, "first/weights.safetensors", "--save-parameters",
+                                   "again.npz"], cwd=self.directory, capture_output=True, text=True, timeout=120)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+        (self.directory / "again.npz").rename(self.directory / "again.weights")
+        checkpoint = self.directory / "first/checkpoint.safetensors"
+        for initial in ("again.weights", checkpoint):
+            more = self.trained(*small("--method", "exact", "--rate", 1e-30, "--epochs", 1, "--initial", initial))
+            self.assertEqual(more["test_loss"], first["test_loss"])
+            shutil.rmtree(self.directory / "run")
+
+    def test_a_preset_says_what_to_fetch(self):
+        self.refused(1, "slopewise data fetch mnist", "--preset", "mnist-local")
+        self.refused(1, "slopewise data fetch cifar10", "--preset", "cifar10-local")
+        self.assertFalse((self.directory / "run").exists())
 
     def test_threads_change_nothing(self):
         self.trained(*small())

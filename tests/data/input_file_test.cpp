@@ -1,5 +1,5 @@
 // Files are opened once: what a reader has begun with it reads to the end, whatever is put in its place.
-#include "slopewise/data/input_file.hpp"
+#include "slopewise/base/input_file.hpp"
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -56,7 +56,7 @@ TEST_F(InputFileTest, ArchivesAreReadFromTheFileWhoseDirectoryWasRead) {
 }
 
 TEST_F(InputFileTest, ArraysAreReadFromTheFileWhoseHeaderWasRead) {
-  const std::string header = format_npy_header({NpyType::kFloat32, {static_cast<Index>(values_.size())}});
+  const std::string header = format_npy_header(NumberType::kFloat32, {static_cast<Index>(values_.size())});
   const auto entries = std::as_bytes(std::span(values_));
   const auto* first = reinterpret_cast<const std::uint8_t*>(entries.data());
   const auto path = put("a.npy", joined(header, Bytes(first, first + entries.size())));

@@ -43,7 +43,7 @@ TEST_F(IdxDirectoryTest, LoadsEverySpelling) {
   EXPECT_EQ(split.train.count(), 4);
   EXPECT_EQ(split.train.image_shape, (Shape{2, 3, 1}));
   EXPECT_EQ(split.train.classes, 4);
-  EXPECT_EQ(split.train.pixels[7], 7);
+  EXPECT_EQ(stored(split.train)[7], 7);
   EXPECT_EQ(split.test.count(), 2);
   EXPECT_EQ(split.test.classes, 4);
   EXPECT_THAT(split.test.labels, ElementsAre(3, 0));
@@ -61,9 +61,9 @@ TEST_F(IdxDirectoryTest, RejectsFilesThatDoNotFitTogether) {
   put("tiny/train-images-idx3-ubyte", images(0));
   EXPECT_THAT(load_error(), HasSubstr("found shape (0, 2, 3)"));
   put("tiny/train-images-idx3-ubyte", labels({1, 2, 3, 4}));
-  EXPECT_THAT(load_error(), HasSubstr("expected an array of rank 3 with entries, found shape (4)"));
+  EXPECT_THAT(load_error(), HasSubstr("expected an array of rank 2 or more with entries, found shape (4)"));
   put("tiny/train-images-idx3-ubyte", images(4, 2));
-  EXPECT_THAT(load_error(), HasSubstr("train images are (2, 2, 1) but test images are (2, 3, 1)"));
+  EXPECT_THAT(load_error(), HasSubstr("train images are (2, 2) but test images"));
 }
 
 TEST(Mnist, IsReadWhole) {
@@ -78,8 +78,9 @@ TEST(Mnist, IsReadWhole) {
   EXPECT_EQ(train.image_shape, (Shape{28, 28, 1}));
   EXPECT_EQ(train.classes, 10);
   // Mean and count of fives as published everywhere MNIST is used.
-  const double sum = std::accumulate(train.pixels.begin(), train.pixels.end(), 0.0);
-  EXPECT_NEAR(sum / 255 / static_cast<double>(train.pixels.size()), 0.1307, 5e-5);
+  const std::vector<double> pixels = stored(train);
+  const double sum = std::accumulate(pixels.begin(), pixels.end(), 0.0);
+  EXPECT_NEAR(sum / 255 / static_cast<double>(pixels.size()), 0.1307, 5e-5);
   EXPECT_EQ(std::ranges::count(train.labels, 5), 5421);
 }
 

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <numeric>
+
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -181,7 +183,7 @@ Bytes deflated_archive(const Bytes& array) {
 
 Bytes npy_floats(const Shape& shape, const std::vector<float>& values) {
   const auto* raw = reinterpret_cast<const std::uint8_t*>(values.data());
-  return joined(format_npy_header({NpyType::kFloat32, shape}), std::span(raw, values.size() * sizeof(float)));
+  return joined(format_npy_header(NumberType::kFloat32, shape), std::span(raw, values.size() * sizeof(float)));
 }
 
 TEST_F(NpzTest, ReadsDeflatedMembers) {
@@ -241,8 +243,7 @@ TEST_F(NpzTest, RejectsHeadersItDoesNotUnderstand) {
   };
   EXPECT_EQ(error("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}"), "");
   EXPECT_EQ(error("{\"shape\":(2,2,),\"descr\":\"<f4\",\"fortran_order\":False,}  \n"), "");
-  EXPECT_THAT(error("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2)}"), HasSubstr("Fortran order"));
-  EXPECT_THAT(error("{'descr': '>f4', 'fortran_order': False, 'shape': (2, 2)}"), HasSubstr("type >f4"));
+  EXPECT_EQ(error("{'descr': '>f4', 'fortran_order': True, 'shape': (2, 2)}"), "");
   EXPECT_THAT(error("{'descr': '<c8', 'fortran_order': False, 'shape': (2, 2)}"), HasSubstr("type <c8"));
   for (const char* dict : {"", "{", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, -2)}",
                            "{'descr': '<f4', 'fortran_order': 0, 'shape': (2, 2)}",
@@ -277,17 +278,23 @@ TEST_F(NpzTest, ReadsWhatNumPyWrites) {
     ASSERT_EQ(python(std::string("import sys, numpy as np\nnp.") + save +
                      R"((sys.argv[1], f=np.arange(100000.).reshape(100, 1000),
     s=np.float32(2.5), i=np.asfortranarray(np.arange(5, dtype='i4')), u=np.arange(4, dtype='u1').reshape(2, 2),
-    bad=np.asfortranarray(np.ones((2, 3))), big=np.ones(2, '>f8')))"),
+    columns=np.asfortranarray(np.arange(24.).reshape(2, 3, 4)), big=np.array([1.5, -2], '>f8'),
+    half=np.array([1.5, 65504], 'f2'), b=np.array([True, False])))"),
               0);
     const NpzFile file(path_);
-    EXPECT_THAT(file.names(), ElementsAre("bad", "big", "f", "i", "s", "u"));
+    EXPECT_THAT(file.names(), ElementsAre("b", "big", "columns", "f", "half", "i", "s", "u"));
     const auto values = file.read<float>("f", {100, 1000});
     for (int i = 0; i < 100'000; ++i) ASSERT_EQ(values[i], static_cast<float>(i));
     EXPECT_THAT(file.read<float>("s", {}), ElementsAre(2.5f));
     EXPECT_THAT(file.read<std::int64_t>("i", {5}), ElementsAre(0, 1, 2, 3, 4));
     EXPECT_THAT(file.read<double>("u", {2, 2}), ElementsAre(0, 1, 2, 3));
-    EXPECT_THAT(file_error([&] { file.read<float>("bad", {2, 3}); }), HasSubstr("Fortran order"));
-    EXPECT_THAT(file_error([&] { file.read<float>("big", {2}); }), HasSubstr("type >f8"));
+    std::vector<double> counting(24);
+    std::iota(counting.begin(), counting.end(), 0);
+    EXPECT_EQ(file.read<double>("columns", {2, 3, 4}), counting);
+    EXPECT_EQ(entries(file.open("columns").array()), counting);
+    EXPECT_THAT(file.read<float>("big", {2}), ElementsAre(1.5f, -2.0f));
+    EXPECT_THAT(file.read<float>("half", {2}), ElementsAre(1.5f, 65504.0f));
+    EXPECT_THAT(entries(file.open("b").array()), ElementsAre(1, 0));
   }
 }
 

@@ -59,7 +59,7 @@ class SafetensorsTest : public FileTest {
   static void read_all(const std::filesystem::path& path) {
     const SafetensorsFile file(path);
     for (const std::string& name : file.names()) {
-      if (file.type(name) == SafetensorType::kInt64) {
+      if (file.type(name) == NumberType::kInt64) {
         file.read<std::int64_t>(name, file.shape(name));
       } else {
         file.read<double>(name, file.shape(name));
@@ -92,7 +92,7 @@ TEST_F(SafetensorsTest, RoundTripsBitForBit) {
   EXPECT_THAT(file.metadata(), ElementsAre(testing::Pair("größe", "\"2\"\n"), testing::Pair("step", "12")));
   EXPECT_TRUE(file.contains("f"));
   EXPECT_FALSE(file.contains("g"));
-  EXPECT_EQ(file.type("f"), SafetensorType::kFloat32);
+  EXPECT_EQ(file.type("f"), NumberType::kFloat32);
   EXPECT_EQ(file.shape("i"), (Shape{1, 2, 1}));
   EXPECT_EQ(bits(file.read<float>("f", {2, 3})), bits(f_));
   EXPECT_EQ(bits(file.read<double>("d", {2})), bits(d_));

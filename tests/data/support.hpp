@@ -10,11 +10,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/philox.hpp"
+#include "slopewise/data/dataset.hpp"
 
 namespace slopewise {
 
@@ -43,6 +45,24 @@ class FileTest : public testing::Test {
 inline Bytes file_bytes(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// All numbers of a set as they are stored, channels last.
+inline std::vector<double> stored(const Dataset& set) {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(set.count()));
+  std::iota(all.begin(), all.end(), 0);
+  std::vector<double> numbers(all.size() * static_cast<std::size_t>(set.image_shape.size()));
+  gather_stored<double>(set, all, numbers);
+  return numbers;
+}
+
+// All entries of an array.
+inline std::vector<double> entries(const Array& array) {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(array.shape[0]));
+  std::iota(all.begin(), all.end(), 0);
+  std::vector<double> numbers(static_cast<std::size_t>(array.shape.size()));
+  array.rows.read<double>(all, numbers);
+  return numbers;
 }
 
 // The bytes of two containers, end to end.

@@ -253,7 +253,7 @@ TEST(ImageBatch, HoldsTheImagesAskedFor) {
   const Dataset dataset{.name = "four",
                         .image_shape = {1, 2, 1},
                         .classes = 3,
-                        .pixels = {0, 255, 51, 0, 102, 255, 0, 0},
+                        .inputs = Rows(std::vector<std::uint8_t>{0, 255, 51, 0, 102, 255, 0, 0}, 2),
                         .labels = {2, 0, 1, 2}};
   const std::vector<Index> indices{2, 0, 2};
   const ImageBatch<double> images(dataset, indices);

@@ -1,0 +1,181 @@
+// `slopewise predict`: what a trained network says of examples.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "apps/trained.hpp"
+#include "apps/verb.hpp"
+#include "slopewise/base/atomic_file.hpp"
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/data/npz.hpp"
+
+namespace slopewise {
+namespace {
+
+struct PredictOptions {
+  TrainedOptions trained;
+  std::string out;  // empty: CSV to standard output
+  bool all = false;
+};
+
+// A field of a CSV, quoted where it must be (RFC 4180).
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + "\"";
+}
+
+std::vector<double> softmax_of(std::span<const float> logits) {
+  const float most = *std::ranges::max_element(logits);
+  std::vector<double> shares;
+  double sum = 0;
+  for (const float logit : logits) sum += shares.emplace_back(std::exp(static_cast<double>(logit) - most));
+  for (double& share : shares) share /= sum;
+  return shares;
+}
+
+// The answers line by line.
+class CsvAnswers {
+ public:
+  CsvAnswers(const Dataset& like, const PredictOptions& options) : like_(like), all_(options.all) {
+    if (!options.out.empty()) file_.emplace(options.out);
+    std::string header = "example";
+    if (like.outputs > 0) {
+      for (Index k = 0; k < like.outputs; ++k)
+        header += like.outputs > 1 ? fmt::format(",prediction{}", k + 1) : ",prediction";
+    } else {
+      header += ",class,probability";
+      for (int c = 0; all_ && c < like.classes; ++c) header += "," + csv_field("p(" + name(c) + ")");
+    }
+    write(header + "\n");
+  }
+
+  void add(Index example, std::span<const float> answer) {
+    std::string line = std::to_string(example);
+    if (like_.outputs > 0) {
+      for (std::size_t k = 0; k < answer.size(); ++k)
+        line += fmt::format(",{:.9g}", answer[k] * like_.target_deviation[k] + like_.target_mean[k]);
+    } else {
+      const std::vector<double> shares = softmax_of(answer);
+      const auto best = std::ranges::max_element(shares) - shares.begin();
+      line +=
+          fmt::format(",{},{:.6g}", csv_field(name(static_cast<int>(best))), shares[static_cast<std::size_t>(best)]);
+      for (std::size_t c = 0; all_ && c < shares.size(); ++c) line += fmt::format(",{:.6g}", shares[c]);
+    }
+    write(line + "\n");
+  }
+  void commit() {
+    if (file_) file_->commit();
+  }
+
+ private:
+  std::string name(int label) const {
+    return like_.class_names.empty() ? std::to_string(label) : like_.class_names[static_cast<std::size_t>(label)];
+  }
+  void write(const std::string& text) {
+    if (file_) {
+      file_->write(text);
+    } else {
+      std::cout << text;
+    }
+  }
+
+  const Dataset& like_;
+  bool all_;
+  std::optional<AtomicFile> file_;
+};
+
+// The answers as arrays: classes and logits, or predictions.
+class NpzAnswers {
+ public:
+  NpzAnswers(const Dataset& like, const std::string& path) : like_(like), file_(path) {}
+
+  void add(Index, std::span<const float> answer) {
+    const auto best = std::ranges::max_element(answer) - answer.begin();
+    classes_.push_back(static_cast<std::int32_t>(best));
+    for (std::size_t k = 0; k < answer.size(); ++k) {
+      answers_.push_back(like_.outputs > 0
+                             ? static_cast<float>(answer[k] * like_.target_deviation[k] + like_.target_mean[k])
+                             : answer[k]);
+    }
+    if (like_.outputs > 0) return;
+    for (const double share : softmax_of(answer)) probabilities_.push_back(static_cast<float>(share));
+  }
+  void commit() {
+    const auto count = std::ssize(classes_);
+    const Shape shape{count, count > 0 ? std::ssize(answers_) / count : 0};
+    if (like_.outputs > 0) {
+      file_.add<float>("predictions", shape, answers_);
+    } else {
+      file_.add<std::int32_t>("classes", {count}, classes_);
+      file_.add<float>("logits", shape, answers_);
+      file_.add<float>("probabilities", shape, probabilities_);
+    }
+    file_.commit();
+  }
+
+ private:
+  const Dataset& like_;
+  NpzWriter file_;
+  std::vector<std::int32_t> classes_;
+  std::vector<float> answers_, probabilities_;
+};
+
+template <class Answers>
+void answer(const TrainedNetwork& network, const Dataset& set, Answers answers) {
+  network.run(set, [&](std::span<const Index> rows, double, std::span<const float> outputs) {
+    check_interrupted("predicting");
+    const std::size_t each = outputs.size() / rows.size();
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      // Of a set that is a part of a file, the place in the file.
+      const auto row = static_cast<std::size_t>(rows[r]);
+      answers.add(set.selection.empty() ? rows[r] : set.selection[row], outputs.subspan(r * each, each));
+    }
+  });
+  answers.commit();
+}
+
+int predict(const PredictOptions& options) {
+  if (options.trained.threads > 0) set_thread_count(options.trained.threads);
+  const std::filesystem::path out = options.out;
+  const std::string extension = out.extension().string();
+  if (!options.out.empty() && extension != ".csv" && extension != ".npz")
+    throw ArgumentError(fmt::format("--out: expected a name that ends in .csv or .npz, found {}", options.out));
+  if (std::filesystem::exists(out) && !std::filesystem::is_regular_file(out))
+    throw FileError(fmt::format("{}: cannot write: expected a file or nothing there", options.out));
+  const TrainedNetwork network(options.trained.run);
+  const Dataset set = data_for(network, options.trained, /*labels_needed=*/false);
+  if (extension == ".npz") {
+    answer(network, set, NpzAnswers(network.data(), options.out));
+  } else {
+    answer(network, set, CsvAnswers(network.data(), options));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Verb predict_verb() {
+  const auto options = std::make_shared<PredictOptions>();
+  Verb verb{.settings = Settings("predict"),
+            .summary = "Write what a trained network says of examples: classes or numbers"};
+  add_trained_options(verb.settings, options->trained);
+  verb.settings.add("out", options->out, text("FILE"), "File to write, .csv or .npz",
+                    {.letter = 'o', .otherwise = "CSV to standard output"});
+  verb.settings.flag("all", options->all, "CSV: also the probability of every class");
+  verb.examples = {"slopewise predict runs/train --data new.csv",
+                   "slopewise predict runs/train --data mnist --out answers.npz",
+                   "slopewise predict weights.safetensors --data photos --all --out answers.csv"};
+  verb.run = [options](Settings&) { return predict(*options); };
+  return verb;
+}
+
+}  // namespace slopewise

@@ -1,0 +1,26 @@
+// A trained network and the data it is used on: what `slopewise evaluate` and `slopewise predict` share.
+#pragma once
+
+#include <string>
+
+#include "apps/arguments.hpp"
+#include "slopewise/train/trained_network.hpp"
+
+namespace slopewise {
+
+struct TrainedOptions {
+  std::string run;  // its directory, or a file of weights
+  DataOptions data;
+  std::uint64_t seed = 1;
+  int threads = 0;
+  std::string set = "test";
+};
+
+// Adds the run, the data and which set of it, and --threads.
+void add_trained_options(Settings& settings, TrainedOptions& options);
+
+// The set that the options name, read as the network's training data were. Without --data it is the run's own data,
+// with the options of the run. Throws as load_data does, and ArgumentError where neither says which data.
+Dataset data_for(const TrainedNetwork& network, const TrainedOptions& options, bool labels_needed);
+
+}  // namespace slopewise

@@ -1,0 +1,46 @@
+#include "slopewise/data/layout.hpp"
+
+#include <fmt/format.h>
+
+#include "slopewise/base/error.hpp"
+
+namespace slopewise::detail {
+namespace {
+
+constexpr Index kMostChannels = 4;  // red, green, blue and what covers them
+
+std::optional<Layout> evident(const Shape& shape) {
+  const Index first = shape[0], middle = shape[1], last = shape[2];
+  const bool may_be_first = first <= kMostChannels, may_be_last = last <= kMostChannels;
+  if (may_be_first != may_be_last) return may_be_first ? Layout::kChannelsFirst : Layout::kChannelsLast;
+  if (first == middle && middle != last) return Layout::kChannelsLast;
+  if (middle == last && first != middle) return Layout::kChannelsFirst;
+  return {};
+}
+
+}  // namespace
+
+ImageLayout find_layout(const Shape& example, std::optional<Layout> layout, const std::string& where) {
+  if (example.rank() < 1 || example.rank() > 3 || example.size() == 0) {
+    throw FileError(
+        fmt::format("{}: expected examples of 1 to 3 axes with entries: (columns), (height, width) or (height, width, "
+                    "channels), found {}",
+                    where, example.to_string()));
+  }
+  if (layout == Layout::kTable || example.rank() == 1) {
+    if (layout && *layout != Layout::kTable)
+      throw ArgumentError(fmt::format("--layout: expected images, found rows of {} in {}", example.to_string(), where));
+    return {.image_shape = {example.size()}};
+  }
+  if (example.rank() == 2) return {.image_shape = {example[0], example[1], 1}};
+  if (!layout) layout = evident(example);
+  if (!layout) {
+    throw ArgumentError(
+        fmt::format("{}: examples of shape {} may have their channels first or last: say --layout nchw or nhwc", where,
+                    example.to_string()));
+  }
+  if (*layout == Layout::kChannelsLast) return {.image_shape = example};
+  return {.image_shape = {example[1], example[2], example[0]}, .channels_first = example[0] > 1};
+}
+
+}  // namespace slopewise::detail

@@ -1,0 +1,22 @@
+// Which axes of an image's array are what.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "slopewise/data/load.hpp"
+
+namespace slopewise::detail {
+
+struct ImageLayout {
+  Shape image_shape;  // as a Dataset has it
+  bool channels_first = false;
+};
+
+// The layout of examples of this shape: (columns) are a table's, (height, width) an image's; of three axes a first or
+// last one of at most four is that of the channels, and where both are so short, the one that leaves a square. Throws
+// FileError for other numbers of axes, ArgumentError where it is not evident and no `layout` says. `where` names the
+// array.
+ImageLayout find_layout(const Shape& example, std::optional<Layout> layout, const std::string& where);
+
+}  // namespace slopewise::detail

@@ -1,0 +1,102 @@
+// Pictures in a folder for each class, as torchvision's ImageFolder has them.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/data/formats.hpp"
+#include "slopewise/data/image_file.hpp"
+
+namespace slopewise::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a directory holds, sorted; hidden files left out.
+std::vector<fs::path> entries_of(const fs::path& directory, bool directories) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (entry->path().filename().string().starts_with('.')) continue;
+    if (entry->is_directory(ignored) == directories) found.push_back(entry->path());
+  }
+  if (error) throw FileError(fmt::format("{}: cannot be listed: {}", directory.string(), error.message()));
+  std::ranges::sort(found);
+  return found;
+}
+
+// The folders of a directory that hold pictures.
+std::vector<fs::path> class_folders(const fs::path& directory) {
+  std::vector<fs::path> folders = entries_of(directory, true);
+  std::erase_if(folders,
+                [](const fs::path& folder) { return std::ranges::none_of(entries_of(folder, false), is_image_name); });
+  return folders;
+}
+
+RawSet load_set(const fs::path& directory, const std::vector<fs::path>& folders, const LoadOptions& options) {
+  std::vector<ImageFile> pictures;
+  RawTargets targets{.where = directory.string()};
+  fs::path first;
+  Index channels = 1;
+  std::uint64_t packed = 0, unpacked = 0;
+  for (const fs::path& folder : folders) {
+    for (const fs::path& path : entries_of(folder, false)) {
+      if (!is_image_name(path)) continue;
+      ImageFile picture = read_image(path);
+      if (pictures.empty()) {
+        first = path;
+      } else if (picture.shape[0] != pictures[0].shape[0] || picture.shape[1] != pictures[0].shape[1]) {
+        throw FileError(fmt::format("{}: {}×{} pixels, expected {}×{} as in {}: all pictures need one size",
+                                    path.string(), picture.shape[0], picture.shape[1], pictures[0].shape[0],
+                                    pictures[0].shape[1], first.string()));
+      }
+      std::error_code ignored;
+      packed += fs::file_size(path, ignored);
+      unpacked += picture.pixels.size();
+      if (unpacked > options.unpack.bytes(packed)) {
+        throw FileError(
+            fmt::format("{}: pictures unpack to more than {} bytes, {:g} times what they take in the files, which few "
+                        "real ones do; allow more with --unpack-ratio",
+                        path.string(), options.unpack.bytes(packed), options.unpack.ratio));
+      }
+      channels = std::max(channels, picture.shape[2]);
+      targets.numbers.push_back(static_cast<double>(targets.names.size()));
+      pictures.push_back(std::move(picture));
+    }
+    targets.names.push_back(folder.filename().string());
+  }
+  const Shape shape{pictures[0].shape[0], pictures[0].shape[1], channels};
+  std::vector<std::uint8_t> pixels;
+  pixels.reserve(pictures.size() * static_cast<std::size_t>(shape.size()));
+  for (ImageFile& picture : pictures) {
+    for (const std::uint8_t pixel : picture.pixels) {
+      // Grey among colours has all three alike.
+      pixels.insert(pixels.end(), static_cast<std::size_t>(channels / picture.shape[2]), pixel);
+    }
+    picture.pixels = {};
+  }
+  return {.where = directory.string(),
+          .shape = shape,
+          .inputs = Rows(std::move(pixels), shape.size()),
+          .targets = std::move(targets),
+          .layout = Layout::kChannelsLast,
+          .pixels = true};
+}
+
+}  // namespace
+
+std::optional<RawSplit> load_folders(const fs::path& directory, const LoadOptions& options) {
+  const auto folders = class_folders(directory);
+  if (!folders.empty()) return RawSplit{.train = load_set(directory, folders, options), .format = "image folders"};
+  std::error_code ignored;
+  const fs::path train = directory / "train", test = directory / "test";
+  if (!fs::is_directory(train, ignored) || !fs::is_directory(test, ignored)) return {};
+  const auto train_folders = class_folders(train), test_folders = class_folders(test);
+  if (train_folders.empty() || test_folders.empty()) return {};
+  return RawSplit{.train = load_set(train, train_folders, options),
+                  .test = load_set(test, test_folders, options),
+                  .format = "image folders"};
+}
+
+}  // namespace slopewise::detail

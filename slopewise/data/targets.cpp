@@ -1,0 +1,232 @@
+#include "slopewise/data/targets.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "slopewise/base/error.hpp"
+
+namespace slopewise::detail {
+namespace {
+
+// Whole numbers of a table are taken for classes without a word where at most so many differ, or each comes so often.
+constexpr std::size_t kFewTargets = 20, kTargetsOften = 5;
+// Whole numbers that are no places from 0 on, such as −1 and 1, are names of classes up to so many.
+constexpr std::size_t kMostNamed = 1000;
+
+bool whole(double x) {
+  return x == std::trunc(x) && std::abs(x) < 0x1p53;
+}
+
+// All distinct numbers of the sets.
+std::set<double> distinct_numbers(std::span<const SetTargets> sets) {
+  std::set<double> distinct;
+  for (const SetTargets& one : sets) {
+    if (one.raw) distinct.insert(one.raw->numbers.begin(), one.raw->numbers.end());
+  }
+  return distinct;
+}
+
+const RawTargets* first_of(std::span<const SetTargets> sets) {
+  const auto found = std::ranges::find_if(sets, [](const SetTargets& one) { return one.raw != nullptr; });
+  return found == sets.end() ? nullptr : found->raw;
+}
+
+TargetKind find_kind(std::span<const SetTargets> sets, const LoadOptions& options) {
+  const RawTargets& raw = *first_of(sets);
+  for (const SetTargets& one : sets) {
+    if (one.raw && one.raw->names.empty() != raw.names.empty()) {
+      throw FileError(fmt::format("{} holds {} but {} {}", raw.where, raw.names.empty() ? "numbers" : "words",
+                                  one.raw->where, raw.names.empty() ? "words" : "numbers"));
+    }
+  }
+  if (!raw.names.empty()) {
+    if (options.target == TargetKind::kNumber)
+      throw ArgumentError(fmt::format("--target number: expected numbers in {}, found words", raw.where));
+    return TargetKind::kClass;
+  }
+  if (options.target) return *options.target;
+  if (options.like) return options.like->classes > 0 ? TargetKind::kClass : TargetKind::kNumber;
+  if (raw.outputs > 1) return TargetKind::kNumber;
+  const std::set<double> distinct = distinct_numbers(sets);
+  if (!std::ranges::all_of(distinct, whole)) return TargetKind::kNumber;
+  const std::size_t count = raw.numbers.size();
+  const bool table = sets.front().set->image_shape.rank() == 1;  // what images show is seldom a number
+  if (raw.floating || (table && distinct.size() > kFewTargets && distinct.size() * kTargetsOften > count)) {
+    throw ArgumentError(fmt::format(
+        "{}: {} different whole numbers{} in {} examples may be classes or numbers to predict: say --target "
+        "class or number",
+        raw.where, distinct.size(), raw.floating ? " of a floating type" : "", count));
+  }
+  return TargetKind::kClass;
+}
+
+// The place of a name among a set's classes.
+std::int32_t place_of(const std::string& name, const std::vector<std::string>& names, const std::string& where) {
+  const auto found = std::ranges::find(names, name);
+  if (found == names.end()) {
+    throw FileError(fmt::format("{}: found the class {:?}, expected one of {}", where, name.substr(0, 40),
+                                fmt::join(std::span(names).first(std::min<std::size_t>(names.size(), 20)), ", ")));
+  }
+  return static_cast<std::int32_t>(found - names.begin());
+}
+
+// Gives every number a class by its name.
+void set_named(std::span<const SetTargets> sets, const std::vector<std::string>& names) {
+  for (const SetTargets& one : sets) {
+    one.set->class_names = names;
+    one.set->classes = static_cast<int>(names.size());
+    if (!one.raw) continue;
+    std::map<double, std::int32_t> places;
+    for (const double number : one.raw->numbers) {
+      const auto [place, fresh] = places.try_emplace(number);
+      if (fresh) {
+        const std::string name =
+            one.raw->names.empty() ? fmt::format("{:.0f}", number) : one.raw->names[static_cast<std::size_t>(number)];
+        place->second = place_of(name, names, one.raw->where);
+      }
+      one.set->labels.push_back(place->second);
+    }
+  }
+}
+
+void set_classes(std::span<const SetTargets> sets, int classes, const std::vector<std::string>& class_names,
+                 const Dataset* like) {
+  const RawTargets& raw = *first_of(sets);
+  if (raw.outputs != 1) {
+    throw FileError(fmt::format("{}: expected one label an example, found {} numbers", raw.where, raw.outputs));
+  }
+  const std::set<double> distinct = distinct_numbers(sets);
+  const bool places = std::ranges::all_of(distinct, [](double x) { return whole(x) && x >= 0 && x < kMostClasses; });
+  if (like && !like->class_names.empty() && (!raw.names.empty() || !places)) return set_named(sets, like->class_names);
+  if (!raw.names.empty()) {
+    std::set<std::string> names;
+    for (const SetTargets& one : sets) {
+      if (one.raw) names.insert(one.raw->names.begin(), one.raw->names.end());
+    }
+    return set_named(sets, {names.begin(), names.end()});
+  }
+  if (!places && !like && std::ranges::all_of(distinct, whole) && distinct.size() <= kMostNamed &&
+      2 * distinct.size() <= raw.numbers.size()) {
+    std::vector<std::string> names;
+    for (const double number : distinct) names.push_back(fmt::format("{:.0f}", number));
+    return set_named(sets, names);
+  }
+  if (like) classes = like->classes;
+  const std::int32_t most = classes > 0 ? classes : kMostClasses;
+  double largest = 0;
+  for (const SetTargets& one : sets) {
+    if (!one.raw) continue;
+    for (std::size_t i = 0; i < one.raw->numbers.size(); ++i) {
+      const double label = one.raw->numbers[i];
+      if (!whole(label) || label < 0 || label >= most) {
+        throw FileError(fmt::format("{}: label {} is {:g}, expected a whole number from 0 to {}", one.raw->where, i,
+                                    label, most - 1));
+      }
+      one.set->labels.push_back(static_cast<std::int32_t>(label));
+      largest = std::max(largest, label);
+    }
+  }
+  for (const SetTargets& one : sets) {
+    one.set->classes = classes > 0 ? classes : static_cast<int>(largest) + 1;
+    one.set->class_names = like ? like->class_names : class_names;
+  }
+}
+
+void set_numbers(std::span<const SetTargets> sets) {
+  const RawTargets& first = *first_of(sets);
+  for (const SetTargets& one : sets) {
+    one.set->outputs = first.outputs;
+    if (!one.raw) continue;
+    if (one.raw->outputs != first.outputs) {
+      throw FileError(fmt::format("{}: {} numbers to predict an example, expected {} as in {}", one.raw->where,
+                                  one.raw->outputs, first.outputs, first.where));
+    }
+    for (std::size_t i = 0; i < one.raw->numbers.size(); ++i) {
+      if (!std::isfinite(one.raw->numbers[i])) {
+        throw FileError(
+            fmt::format("{}: number {} is {}, expected a finite one", one.raw->where, i, one.raw->numbers[i]));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void set_targets(std::span<const SetTargets> sets, int classes, const std::vector<std::string>& class_names,
+                 const LoadOptions& options) {
+  for (const SetTargets& one : sets) {
+    if (one.raw && std::ssize(one.raw->numbers) != one.count * one.raw->outputs) {
+      throw FileError(fmt::format("{}: holds {} labels, expected {}, one an example", one.raw->where,
+                                  one.raw->numbers.size() / static_cast<std::size_t>(one.raw->outputs), one.count));
+    }
+  }
+  if (!first_of(sets)) {
+    if (options.labels_needed || !options.like)
+      throw FileError(fmt::format("{}: found no labels", sets.front().set->name));
+    for (const SetTargets& one : sets) {
+      one.set->classes = options.like->classes;
+      one.set->class_names = options.like->class_names;
+      one.set->outputs = options.like->outputs;
+    }
+  } else if (find_kind(sets, options) == TargetKind::kClass) {
+    set_classes(sets, classes, class_names, options.like);
+  } else {
+    set_numbers(sets);
+  }
+  for (const SetTargets& one : sets) {
+    one.set->labelled = one.raw != nullptr;
+    if (one.set->outputs == 0 && !one.raw) one.set->labels.assign(static_cast<std::size_t>(one.count), 0);
+  }
+}
+
+namespace {
+
+// Calls visit(output, number) for the numbers of the rows that a set selects, in its order.
+template <class Visit>
+void visit_numbers(const SetTargets& one, Visit visit) {
+  const std::vector<Index>& selection = one.set->selection;
+  const Index count = selection.empty() ? one.count : std::ssize(selection), outputs = one.set->outputs;
+  for (Index i = 0; i < count; ++i) {
+    const Index row = selection.empty() ? i : selection[static_cast<std::size_t>(i)];
+    for (Index k = 0; k < outputs; ++k)
+      visit(static_cast<std::size_t>(k), one.raw ? one.raw->numbers[static_cast<std::size_t>(row * outputs + k)] : 0);
+  }
+}
+
+}  // namespace
+
+void fill_targets(const SetTargets& one, const std::vector<double>& mean, const std::vector<double>& deviation) {
+  Dataset& set = *one.set;
+  set.target_mean = mean;
+  set.target_deviation = deviation;
+  set.targets.clear();
+  visit_numbers(one, [&](std::size_t k, double number) {
+    set.targets.push_back(static_cast<float>(one.raw ? (number - mean[k]) / deviation[k] : 0));
+  });
+}
+
+TargetMoments target_moments(const SetTargets& one) {
+  const auto outputs = static_cast<std::size_t>(one.set->outputs);
+  TargetMoments moments{std::vector<double>(outputs), std::vector<double>(outputs)};
+  double count = 0;
+  visit_numbers(one, [&](std::size_t k, double number) {
+    count += k == 0;
+    moments.mean[k] += number;
+  });
+  for (double& mean : moments.mean) mean /= count;
+  visit_numbers(one, [&](std::size_t k, double number) {
+    moments.deviation[k] += (number - moments.mean[k]) * (number - moments.mean[k]);
+  });
+  for (double& deviation : moments.deviation) {
+    deviation = std::sqrt(deviation / count);
+    if (deviation == 0) deviation = 1;
+  }
+  return moments;
+}
+
+}  // namespace slopewise::detail

@@ -1,0 +1,69 @@
+#include "slopewise/train/trained_network.hpp"
+
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/train/weights.hpp"
+
+namespace slopewise {
+namespace {
+
+std::filesystem::path weights_of(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored)) return path;
+  for (const char* name : {"weights.safetensors", "checkpoint.safetensors"}) {
+    if (std::filesystem::exists(path / name, ignored)) return path / name;
+  }
+  throw FileError(
+      fmt::format("{}: expected the directory of a training run, found no weights.safetensors and no "
+                  "checkpoint.safetensors",
+                  path.string()));
+}
+
+}  // namespace
+
+TrainedNetwork::TrainedNetwork(const std::filesystem::path& path) : path_(weights_of(path)) {
+  const TensorFile file(path_);
+  description_ = description_from(file.metadata(), path_.string());
+  try {
+    chain_ = make_chain(description_.network, description_.data.image_shape, target_of(description_.data), false);
+  } catch (const ArgumentError& error) {
+    throw FileError(fmt::format("{}: what it says of its network: {}", path_.string(), error.what()));
+  } catch (const ShapeError& error) {
+    throw FileError(fmt::format("{}: what it says of its network: {}", path_.string(), error.what()));
+  }
+  std::vector<BlockWeights<float>> weights;
+  for (std::size_t i = 0; i < chain_.size(); ++i) {
+    Block block{.theta = Parameters<float>(chain_[i].program->layout().size)};
+    for (std::size_t before = 0; before < i; ++before) {
+      if (chain_[before].program == chain_[i].program) block.pass = blocks_[before].pass;
+    }
+    if (!block.pass) {
+      block.pass =
+          std::make_shared<ForwardPass<float>>(*chain_[i].program, ForwardOptions{.outputs = {chain_[i].output}});
+    }
+    blocks_.push_back(std::move(block));
+  }
+  for (std::size_t i = 0; i < chain_.size(); ++i)
+    weights.push_back({&chain_[i].program->layout(), blocks_[i].theta.edit()});
+  read_weights<float>(file, weights);
+}
+
+Index TrainedNetwork::parameters() const {
+  return std::accumulate(blocks_.begin(), blocks_.end(), Index{0},
+                         [](Index sum, const Block& block) { return sum + block.theta.size(); });
+}
+
+void TrainedNetwork::run(
+    const Dataset& set,
+    const std::function<void(std::span<const Index>, double, std::span<const float>)>& visit) const {
+  std::vector<EvaluatedBlock> blocks;
+  for (const Block& block : blocks_) blocks.push_back({block.pass.get(), &block.theta});
+  std::vector<Index> all(static_cast<std::size_t>(set.count()));
+  std::iota(all.begin(), all.end(), 0);
+  run_chain(blocks, set, all, visit);
+}
+
+}  // namespace slopewise
