@@ -1,5 +1,5 @@
 // The command line's frame: parses, runs the chosen verb, and turns every failure into one message and an exit code:
-// 0 done, 1 the work failed, 2 wrong usage.
+// 0 done, 1 the work failed, 2 wrong usage, 128 + n ended by signal n.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -89,7 +89,8 @@ int main(int argc, char** argv) {
   try {
     return run({argv + 1, argv + argc});
   } catch (const Error& error) {
-    return report(error.what(), error.exit_code());
+    // What a signal has ended exits as a shell says of it.
+    return report(error.what(), interrupted() ? 128 + interrupting_signal() : error.exit_code());
   } catch (const std::bad_alloc&) {
     return report("out of memory: try a smaller model, batch or number of tangents", kFailed);
   } catch (const std::exception& error) {

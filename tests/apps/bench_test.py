@@ -253,7 +253,7 @@ class BenchTest(unittest.TestCase):
             time.sleep(0.5)
             process.send_signal(number)
             _, message = process.communicate(timeout=60)
-            self.assertEqual(process.returncode, 1)
+            self.assertEqual(process.returncode, 128 + number)
             self.assertIn("interrupted", message)
             self.assertEqual([path.name for path in self.files()], ["config.toml"])
 
@@ -264,7 +264,7 @@ class BenchTest(unittest.TestCase):
             time.sleep(0.3 + 0.3 * attempt)
             process.send_signal(signal.SIGINT)
             out, message = process.communicate(timeout=60)
-            if process.returncode == 1 and (self.directory / "here/bench.json").exists():
+            if process.returncode == 130 and (self.directory / "here/bench.json").exists():
                 rows = json.loads((self.directory / "here/bench.json").read_text())["rows"]
                 batches = list(dict.fromkeys(row["batch"] for row in rows))
                 self.assertEqual(batches, [8, 16, 24, 32][:len(batches)])

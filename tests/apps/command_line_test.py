@@ -165,7 +165,7 @@ class CommandLineTest(unittest.TestCase):
         time.sleep(3)
         process.send_signal(signal.SIGINT)
         output, progress = process.communicate(timeout=60)
-        self.assertEqual((process.returncode, output), (1, ""))
+        self.assertEqual((process.returncode, output), (130, ""))
         self.assertTrue(progress.endswith("\n"))
         self.assertNotIn("\r", progress)
         self.assertNotIn("\x1b", progress)

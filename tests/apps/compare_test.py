@@ -193,7 +193,7 @@ class CompareTest(unittest.TestCase):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, message = process.communicate(timeout=100)
-        self.assertEqual(process.returncode, 1, message)
+        self.assertEqual(process.returncode, 130, message)
         self.assertIn("to go on: slopewise compare --resume out", message)
         document = self.read("compare.json")
         self.assertEqual((document["status"], [row["name"] for row in document["rows"]]), ("interrupted", ["backprop"]))

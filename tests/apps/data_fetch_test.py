@@ -321,7 +321,7 @@ class FetchTest(unittest.TestCase):
             time.sleep(0.1)
         self.refused(1, self.start_fetch(), f"{self.part.name}: another process is downloading this file")
         process.send_signal(signal.SIGINT)
-        self.refused(1, process, "interrupted while downloading; what has come is kept")
+        self.refused(130, process, "interrupted while downloading; what has come is kept")
         self.assertEqual(self.part.read_bytes(), self.image_bytes[:1000])
         self.server.stall = None
         self.server.release.set()

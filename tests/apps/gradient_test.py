@@ -297,7 +297,7 @@ class GradientTest(unittest.TestCase):
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
-        self.assertEqual((running.returncode, out), (1, ""))
+        self.assertEqual((running.returncode, out), (130, ""))
         self.assertIn("slopewise: interrupted while", err)
         self.assertEqual(os.listdir(self.directory), ["gradient.npz"])
         self.assertEqual(result.read_text(), "old")

@@ -75,13 +75,13 @@ class StudyTest(unittest.TestCase):
         self.refused(1, "/proc/nowhere", "--out", "/proc/nowhere", "--claims", "memory")
 
     def test_an_interrupt_leaves_no_document(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             process = subprocess.Popen([SLOPEWISE, "study", "--claims", "unbiased"], cwd=self.directory,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             time.sleep(1)
             process.send_signal(number)
             _, message = process.communicate(timeout=60)
-            self.assertEqual(process.returncode, 1)
+            self.assertEqual(process.returncode, 128 + number)
             self.assertIn("interrupted", message)
             self.assertEqual([path.name for path in self.directory.rglob("*") if path.is_file()], ["config.toml"])
 
@@ -94,7 +94,7 @@ class StudyTest(unittest.TestCase):
             process.send_signal(signal.SIGINT)
             _, message = process.communicate(timeout=60)
             results = self.directory / "run/results.json"
-            if process.returncode == 1 and results.exists():
+            if process.returncode == 130 and results.exists():
                 measured = [claim["id"] for claim in json.loads(results.read_text())["claims"]]
                 self.assertEqual(measured, claims[:len(measured)])
                 self.assertIn(f"{len(measured)} of 3 claims were measured before", message)

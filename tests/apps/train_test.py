@@ -391,7 +391,7 @@ class TrainTest(unittest.TestCase):
             time.sleep(0.1)
             running.send_signal(number)
             out, err = running.communicate(timeout=60)
-            self.assertEqual((running.returncode, out), (1, ""))
+            self.assertEqual((running.returncode, out), (128 + number, ""))
             self.assertRegex(err, r"slopewise: interrupted at step \d+ of 36000; to go on: slopewise train --resume run\n")
             results = self.results("run")
             self.assertEqual(results["status"], "interrupted")
