@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/arguments.hpp"
 #include "apps/bench/compare.hpp"
@@ -15,6 +16,7 @@
 #include "apps/bench/report.hpp"
 #include "apps/bench/subject.hpp"
 #include "apps/config.hpp"
+#include "apps/run_directory.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
@@ -45,7 +47,7 @@ struct Options {
   bool no_memory = false;
   bool json = false;
   bool quiet = false;
-  std::string out;
+  RunDirectoryOptions directory;
   std::string peak_of;
 
   bool is_against(const char* peer) const { return std::find(against.begin(), against.end(), peer) != against.end(); }
@@ -104,12 +106,13 @@ int run(const Options& options, const Settings& settings) {
     std::cout << peak_above_parameters(options.models[0], options.batches[0], kind) << '\n';
     return 0;
   }
-  const std::filesystem::path directory = options.out;
-  if (!options.out.empty()) {
-    ensure_writable_directory(directory);
-    write_config(directory, settings, ConfigPart::kGiven);
-  }
+  std::optional<RunDirectory> held;
+  if (!options.directory.out.empty()) held.emplace(options.directory, "");
   if (!options.no_memory) require_peak_of_memory();
+  if (held) {
+    held->clear();
+    write_config(held->path(), settings, ConfigPart::kGiven);
+  }
   const std::vector<std::string> warnings =
       timing_warnings(*std::max_element(options.threads.begin(), options.threads.end()));
   if (!options.quiet) {
@@ -152,12 +155,12 @@ int run(const Options& options, const Settings& settings) {
   machine["notes"] = notes;
 
   const nlohmann::ordered_json document = bench_document(std::move(machine), comparisons);
-  if (!options.out.empty()) {
+  if (held) {
     std::string text;
     for (const Comparison& comparison : comparisons) text += comparison_text(comparison) + "\n";
-    AtomicFile table(directory / "bench.txt");
+    AtomicFile table(held->path() / "bench.txt");
     table.write(text);
-    write_json(directory / "bench.json", document);
+    write_json(held->path() / "bench.json", document);
     table.commit();
   }
   if (options.json) {
@@ -210,8 +213,7 @@ Verb bench_verb() {
                "Directory in which npm has installed onnxruntime-node",
                {.otherwise = "slopewise/onnxruntime in the user's cache", .rare = true});
   settings.begin("");
-  settings.add("out", options->out, text("DIR"), "Directory for bench.json, bench.txt and config.toml",
-               {.letter = 'o', .otherwise = "none"});
+  add_run_directory_options(settings, options->directory, "");
   settings.flag("json", options->json, "Print bench.json instead of the tables");
   settings.flag("quiet", options->quiet, "Print nothing but errors", {.letter = 'q'});
   settings.add("peak-of", options->peak_of, one_of(step_names()), "", {.hidden = true, .in_files = false});

@@ -5,12 +5,13 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "apps/compare/leaderboard.hpp"
 #include "apps/compare/lineup.hpp"
 #include "apps/config.hpp"
+#include "apps/run_directory.hpp"
 #include "apps/verb.hpp"
-#include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/input_file.hpp"
 #include "slopewise/base/version.hpp"
@@ -66,11 +67,12 @@ void run_all(Lineup& lineup, const DataSplit& data, bool quiet, const std::funct
 
 int run(CompareOptions& options, Settings& settings) {
   const bool resumed = !options.resume.empty();
+  std::optional<RunDirectory> held;
   if (resumed) {
     require_resumable(settings);
+    held.emplace(Path(options.resume));
     const Path config = Path(options.resume) / "config.toml";
     apply_config(settings, read_text(config), config.string());
-    options.out = options.resume;
   } else if (!options.preset.empty()) {
     TrainOptions of_preset;
     Settings preset = train_settings(of_preset);
@@ -81,16 +83,20 @@ int run(CompareOptions& options, Settings& settings) {
     }
   }
   apply(options.shared.run);
+  if (!held) held.emplace(options.directory, kCompareDirectory, "slopewise compare --resume " + options.directory.out);
+  const Path& directory = held->path();
+  const Path plan = directory / "plan.json";
   const DataSplit data = load_data(options.shared.data, options.shared.run.seed);
-  const Path directory = options.out, plan = directory / "plan.json";
-  if (!resumed && std::filesystem::exists(plan)) {
-    throw ArgumentError(fmt::format("--out: {} holds a comparison; to go on with it: slopewise compare --resume {}",
-                                    options.out, options.out));
-  }
-  ensure_writable_directory(directory);
   Lineup lineup = resumed ? read_lineup(plan, settings) : time_rows(options, settings, data);
-  plan_runs(lineup, options, data);
+  plan_runs(lineup, options, directory, data);
   if (!resumed) {
+    held->clear();
+    // A row's run that is there would be taken for one of this comparison.
+    for (const Entry& entry : lineup.entries) {
+      for (const std::vector<RowRun>* runs : {&entry.choosing, &entry.judged}) {
+        for (const RowRun& run : *runs) std::filesystem::remove(run.directory / "results.json");
+      }
+    }
     // A default beside what was given would hold for every row.
     write_config(directory, settings, ConfigPart::kGiven);
     write_json(plan, to_json(lineup));
@@ -102,14 +108,14 @@ int run(CompareOptions& options, Settings& settings) {
     run_all(lineup, data, options.shared.run.quiet, [&] { publish("running"); });
   } catch (const Interrupted& error) {
     publish("interrupted");
-    throw Interrupted(fmt::format("{}; to go on: slopewise compare --resume {}", error.what(), options.out));
+    throw Interrupted(fmt::format("{}; to go on: slopewise compare --resume {}", error.what(), directory.string()));
   }
   publish("finished");
   if (!options.shared.run.quiet) {
     const Json document = document_of(lineup, options, data, "finished");
     std::cout << (is_terminal(1) ? leaderboard_text(document, terminal_width(1), wants_colour(1)) : markdown(document))
               << fmt::format("\nThe same as compare.md, compare.csv and compare.json, and every run: {}\n",
-                             options.out);
+                             directory.string());
   }
   return 0;
 }
@@ -147,7 +153,7 @@ Verb compare_verb() {
   settings.add("validation", options->validation, whole(1, 1'000'000'000),
                "Training images held out while rates are tried", {.otherwise = "a tenth"});
   settings.begin("");
-  settings.add("out", options->out, text("DIR"), "Directory of the comparison", {.letter = 'o'});
+  add_run_directory_options(settings, options->directory, kCompareDirectory);
   settings.add("resume", options->resume, text("DIR"), "Go on with the comparison in this directory",
                {.in_files = false, .resumable = true});
   verb.examples = {

@@ -10,6 +10,7 @@
 #include "apps/arguments.hpp"
 #include "apps/bench/machine.hpp"
 #include "apps/config.hpp"
+#include "apps/run_directory.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
@@ -36,7 +37,7 @@ struct Options {
   bool quick = false;
   bool json = false;
   bool no_report = false;
-  std::string out = "runs/study";
+  RunDirectoryOptions directory;
 };
 
 Ink ink(Verdict verdict) {
@@ -59,12 +60,13 @@ int run(const Options& options, const Settings& settings) {
   apply(options.run);
   // What the user asked for wrongly, and a place that cannot be written to, are known before anything is measured.
   const std::vector<Claim> claims = options.claims.empty() ? all_claims() : select_claims(options.claims);
-  const std::filesystem::path directory = options.out;
+  const RunDirectory held(options.directory, kStudyDirectory);
+  const std::filesystem::path& directory = held.path();
   DataSplit data = load_data(options.data, options.run.seed);
   StudyContext context(
       {.hidden = options.hidden, .batch = options.batch, .seed = options.run.seed, .quick = options.quick},
       std::move(data.train));
-  ensure_writable_directory(directory);
+  held.clear();
   write_config(directory, settings);
 
   double total = 0;
@@ -133,7 +135,7 @@ Verb study_verb() {
                "Widths of the hidden layers of the network that most claims look at");
   settings.add("batch", options->batch, whole(2, 1 << 20), "Examples of its loss");
   settings.flag("quick", options->quick, "A tenth of the samples and smaller networks: under 20 s");
-  settings.add("out", options->out, text("DIR"), "Directory for results.json and report.html", {.letter = 'o'});
+  add_run_directory_options(settings, options->directory, kStudyDirectory);
   settings.flag("json", options->json, "Print results.json instead of the table");
   settings.flag("no-report", options->no_report, "Write no report.html");
   add_run_options(settings, options->run);

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "apps/config.hpp"
+#include "apps/run_directory.hpp"
 #include "apps/train/files.hpp"
 #include "apps/train/options.hpp"
 #include "apps/verb.hpp"
@@ -28,7 +30,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Path = std::filesystem::path;
 
-void print_table(const TrainOptions& options, const DataSplit& data, const Trainer& trainer,
+void print_table(const TrainOptions& options, const Path& directory, const DataSplit& data, const Trainer& trainer,
                  const TrainOutcome& outcome, const std::optional<Evaluation>& judged,
                  std::optional<std::int64_t> base_bytes) {
   const CurvePoint& last = outcome.curve.back();
@@ -59,8 +61,8 @@ void print_table(const TrainOptions& options, const DataSplit& data, const Train
   table.add_row({"of weights and optimizer", format_bytes(trainer.state_bytes())});
   if (base_bytes) table.add_row({"of the run, beside data", format_bytes(peak_bytes() - *base_bytes)});
   std::cout << table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1))
-            << fmt::format("\nThe run: {}\n", options.out);
-  if (!options.no_report) std::cout << fmt::format("Charts: {}\n", (Path(options.out) / "report.html").string());
+            << fmt::format("\nThe run: {}\n", directory.string());
+  if (!options.no_report) std::cout << fmt::format("Charts: {}\n", (directory / "report.html").string());
 }
 
 // Measurements of the noise in a run if nobody says how many, and the fewest steps between them: each takes as long as
@@ -68,17 +70,20 @@ void print_table(const TrainOptions& options, const DataSplit& data, const Train
 constexpr Index kMeasurements = 20, kLeastApart = 100;
 
 int run(TrainOptions& options, Settings& settings) {
+  std::optional<RunDirectory> held;
   std::optional<CheckpointReader> kept;
   if (!options.resume.empty()) {
     require_resumable(settings);
+    held.emplace(Path(options.resume));
     kept.emplace(Path(options.resume) / "checkpoint.safetensors");
     apply_config(settings, kept->get("config"), kept->path().string());
-    options.out = options.resume;
   } else if (!options.preset.empty()) {
     apply_config(settings, presets().find(options.preset).toml, "preset " + options.preset);
   }
   apply(options.run);
   TrainSettings resolved = resolve(options);
+  if (!held) held.emplace(options.directory, kTrainDirectory, "slopewise train --resume " + options.directory.out);
+  const Path& directory = held->path();
   DataSplit data = load_data(options.data, options.run.seed);
   if (options.rotate != 0) {
     rotate_images(data.train, options.rotate);
@@ -100,9 +105,6 @@ int run(TrainOptions& options, Settings& settings) {
   const std::optional<std::int64_t> base_bytes = start_of_memory();
   Trainer trainer(resolved, data);
   if (!kept && !options.initial.empty()) trainer.load_weights(options.initial);
-  // What is refused leaves no directory behind.
-  const Path directory = options.out;
-  ensure_writable_directory(directory);
   TrainOutcome so_far;
   const std::string config = config_of(settings);
   const auto save = [&](const TrainOutcome& now) {
@@ -115,9 +117,7 @@ int run(TrainOptions& options, Settings& settings) {
   } else {
     save(so_far);
     write_text(directory / "config.toml", config);
-    // What an earlier run left there is not this one's.
-    for (const char* result : {"report.html", "results.json", "weights.safetensors"})
-      std::filesystem::remove(directory / result);
+    held->clear({"checkpoint.safetensors", "config.toml"});
   }
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());
@@ -146,7 +146,7 @@ int run(TrainOptions& options, Settings& settings) {
          .checkpoint = save});
     if (outcome.status == "finished" || outcome.status == "reached")
       trainer.save_weights(directory / "weights.safetensors");
-    Json document = train_document(options, settings, trainer, outcome, base_bytes);
+    Json document = train_document(options, settings, trainer, outcome, directory, base_bytes);
     if (options.target_accuracy > 0 && outcome.status != "diverged") {
       const Evaluation test = trainer.test();
       document["test_loss"] = test.loss;
@@ -159,10 +159,10 @@ int run(TrainOptions& options, Settings& settings) {
     if (outcome.status == "diverged") throw NumericError(outcome.message);
     if (outcome.status == "interrupted") {
       throw Interrupted(fmt::format("interrupted at step {} of {}; to go on: slopewise train --resume {}",
-                                    trainer.step(), trainer.steps(), options.out));
+                                    trainer.step(), trainer.steps(), directory.string()));
     }
   }
-  if (!options.run.quiet) print_table(options, data, trainer, outcome, judged, base_bytes);
+  if (!options.run.quiet) print_table(options, directory, data, trainer, outcome, judged, base_bytes);
   return 0;
 }
 

@@ -89,8 +89,7 @@ Lineup read_lineup(const Path& path, const Settings& shared) {
   return lineup;
 }
 
-void plan_runs(Lineup& lineup, const CompareOptions& options, const DataSplit& data) {
-  const Path directory = options.out;
+void plan_runs(Lineup& lineup, const CompareOptions& options, const Path& directory, const DataSplit& data) {
   const std::uint64_t seed = options.shared.run.seed;
   const Index held_out = options.validation > 0 ? options.validation : std::max<Index>(1, data.train.count() / 10);
   const Index most = data.train.count() - options.shared.settings.batch;

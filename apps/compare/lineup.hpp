@@ -21,7 +21,8 @@ struct CompareOptions {
   Index tune = 3;        // rates tried
   Index validation = 0;  // images held out meanwhile; 0: a tenth
   bool list = false;
-  std::string out = "runs/compare", resume;
+  RunDirectoryOptions directory;
+  std::string resume;
 };
 
 struct Entry {
@@ -46,8 +47,9 @@ Lineup time_rows(const CompareOptions& options, const Settings& shared, const Da
 nlohmann::ordered_json to_json(const Lineup& lineup);
 Lineup read_lineup(const std::filesystem::path& path, const Settings& shared);
 
-// Gives every row its runs.
-void plan_runs(Lineup& lineup, const CompareOptions& options, const DataSplit& data);
+// Gives every row its runs, below the directory of the comparison.
+void plan_runs(Lineup& lineup, const CompareOptions& options, const std::filesystem::path& directory,
+               const DataSplit& data);
 
 // What is still to be trained, by the times that were measured.
 double seconds_left(const Lineup& lineup);

@@ -70,7 +70,8 @@ Json train_row(Row& row, const RowRun& run, const DataSplit& data,
                     .checkpoint = {}});
   if (outcome.status == "interrupted") throw Interrupted(fmt::format("interrupted in {}", row.spec().name));
   if (outcome.status == "finished" && !choosing) look();
-  Json document = train_document(row.options(), row.settings(), trainer, outcome, /*base_bytes=*/std::nullopt);
+  Json document =
+      train_document(row.options(), row.settings(), trainer, outcome, run.directory, /*base_bytes=*/std::nullopt);
   document["command"] = row.command_line();
   document["cosine"] = std::move(cosine);
   document["snr"] = std::move(snr);

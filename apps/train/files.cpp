@@ -37,7 +37,7 @@ std::optional<std::int64_t> start_of_memory() {
 }
 
 Json train_document(const TrainOptions& options, const Settings& settings, const Trainer& trainer,
-                    const TrainOutcome& outcome, std::optional<std::int64_t> base_bytes) {
+                    const TrainOutcome& outcome, const Path& directory, std::optional<std::int64_t> base_bytes) {
   const auto optional = [](std::optional<double> value) { return value ? Json(*value) : Json(nullptr); };
   Json curve = Json::array();
   for (const CurvePoint& point : outcome.curve) curve.push_back(to_json(point));
@@ -46,7 +46,7 @@ Json train_document(const TrainOptions& options, const Settings& settings, const
       outcome.curve.empty() ? CurvePoint{.train_loss = kNone, .test = {kNone, kNone}} : outcome.curve.back();
   return {{"schema", "slopewise.train/1"},
           {"version", version()},
-          {"name", std::filesystem::weakly_canonical(options.out).filename().string()},
+          {"name", std::filesystem::weakly_canonical(directory).filename().string()},
           {"preset", options.preset},
           {"method", options.method},
           {"command", command_line()},

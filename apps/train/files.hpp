@@ -15,10 +15,11 @@ namespace slopewise {
 // where Linux does not let itself be asked.
 std::optional<std::int64_t> start_of_memory();
 
-// The document of results.json, "slopewise.train/1", with all settings; `base_bytes`: of start_of_memory, where no
-// earlier run has raised the peak since.
+// The document of results.json, "slopewise.train/1", with all settings, of a run named as its directory; `base_bytes`:
+// of start_of_memory, where no earlier run has raised the peak since.
 nlohmann::ordered_json train_document(const TrainOptions& options, const Settings& settings, const Trainer& trainer,
-                                      const TrainOutcome& outcome, std::optional<std::int64_t> base_bytes);
+                                      const TrainOutcome& outcome, const std::filesystem::path& directory,
+                                      std::optional<std::int64_t> base_bytes);
 
 // "loss 0.21, error 3 %, SNR 0.01, |gradient| 0.2 to 0.4".
 std::string note_of(const TrainNews& news);

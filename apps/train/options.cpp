@@ -175,7 +175,7 @@ Settings train_settings(TrainOptions& options) {
         "Steps between measurements that also make the exact gradient; 0: never", kRare);
   real("checkpoint-every", options.checkpoint_every, 0, 1e9, "Seconds between checkpoints",
        {.rare = true, .resumable = true});
-  settings.add("out", options.out, text("DIR"), "Directory of the run", {.letter = 'o'});
+  add_run_directory_options(settings, options.directory, kTrainDirectory);
   settings.flag("no-report", options.no_report, "Write no report.html", {.rare = true, .resumable = true});
   settings.add("resume", options.resume, text("DIR"), "Go on with the run in this directory",
                {.in_files = false, .resumable = true});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/arguments.hpp"
+#include "apps/run_directory.hpp"
 #include "slopewise/base/named.hpp"
 #include "slopewise/train/settings.hpp"
 
@@ -42,7 +43,7 @@ struct TrainOptions {
   double rotate = 0;             // degrees
   std::string initial;           // weights to start from
   std::string preset, resume;
-  std::string out = "runs/train";
+  RunDirectoryOptions directory;
   bool no_report = false;
 };
 

@@ -248,7 +248,7 @@ class BenchTest(unittest.TestCase):
 
     def test_an_interrupt_leaves_no_document(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            process = subprocess.Popen([SLOPEWISE, "bench", *quick("--seconds", 60, "--out", "here")],
+            process = subprocess.Popen([SLOPEWISE, "bench", *quick("--seconds", 60, "--out", "here", "--overwrite")],
                                        cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             time.sleep(0.5)
             process.send_signal(number)

@@ -111,12 +111,30 @@ class CommandLineTest(unittest.TestCase):
         self.call("study", *QUICK, "--seed", 5, "--out", "first")
         first = self.results("first")
         self.assertIn("[study]\n", (self.directory / "first/config.toml").read_text())
+        self.call("rerun", "first")  # beside it
+        self.assertEqual(self.results("first-2")["claims"], first["claims"])
         shutil.move(self.directory / "first/results.json", self.directory / "kept.json")
-        self.call("rerun", "first")
+        self.call("rerun", "first", "--overwrite")
         self.assertEqual(self.results("first")["claims"], first["claims"])
+        self.call("rerun", "first/")
+        self.assertEqual(self.results("first-3")["claims"], first["claims"])
         self.call("rerun", "first", "--seed", 6, "--out", "second")
         self.assertEqual(self.results("second")["seed"], 6)
         self.assertEqual([claim["id"] for claim in self.results("second")["claims"]], ["memory", "prior"])
+        self.call("rerun", "first", "--seed", 7, "-o", "third")
+        self.call("rerun", "first", "--seed", 8, "--output-dir=fourth")
+        self.assertEqual([self.results(run)["seed"] for run in ("first", "third", "fourth")], [5, 7, 8])
+
+    def test_the_standard_directory_counts_up(self):
+        for seed, options in enumerate(([], [], ["--overwrite"]), 1):
+            self.call("study", *QUICK, "--seed", seed, *options)
+        self.assertEqual([self.results(run)["seed"] for run in ("runs/study", "runs/study-2")], [3, 2])
+        self.assertNotIn("\nout =", (self.directory / "runs/study-2/config.toml").read_text())
+        self.call("rerun", "runs/study-2", "--overwrite", "--seed", 4)
+        self.call("rerun", "runs/study-2", "--seed", 5)
+        names = ["runs/study", "runs/study-2", "runs/study-2-2"]
+        self.assertEqual([self.results(run)["seed"] for run in names], [3, 4, 5])
+        self.assertEqual(sorted(path.name for path in (self.directory / "runs").iterdir()), [Path(run).name for run in names])
 
     def test_what_cannot_be_repeated(self):
         self.assertIn("nowhere/config.toml", self.call("rerun", "nowhere", code=1).stderr)

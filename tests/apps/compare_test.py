@@ -184,6 +184,9 @@ class CompareTest(unittest.TestCase):
         run = self.compare("backprop", *SMALL, "--out", "out")
         self.assertEqual(run.returncode, 2)
         self.assertIn("slopewise compare --resume out", run.stderr)
+        self.done("backprop", *SMALL, "--label-smoothing", "0.25", "--overwrite")  # its runs have the names of those there
+        for name in ("backprop", *CONTROLS):
+            self.assertEqual(self.read(f"{name}-seed1/results.json")["config"]["label-smoothing"], 0.25)
 
     def test_an_interrupt_keeps_what_is_done(self):
         process = subprocess.Popen([SLOPEWISE, "compare", "backprop", *SHORT, "--seeds", "1000", "--out", "out"],

@@ -64,7 +64,7 @@ class EvaluateTest(unittest.TestCase):
 
     def train(self, *words):
         self.done("train", "--quiet", "--method", "exact", "--hidden", 16, "--rate", 0.02, "--batch", 20, "--threads", 1,
-                  "--no-report", "--out", "run", *words)
+                  "--no-report", "--out", "run", "--overwrite", *words)
         return json.loads((self.directory / "run/results.json").read_text())
 
     def write_flowers(self, name="flowers.csv", count=300, seed=1, labelled=True):

@@ -147,7 +147,10 @@ class SettingsTest(unittest.TestCase):
             out = f"{name}/run"
             self.call("train", "--data", f"{name}/data.npz", *words(TRAIN), "--out", out, "--no-report")
             before = (self.directory / out / "weights.safetensors").read_bytes()
-            for again in (("rerun", out), ("train", "--resume", out), ("train", "--config", f"{out}/config.toml")):
+            self.call("rerun", out)
+            self.assertEqual((self.directory / f"{out}-2/weights.safetensors").read_bytes(), before, name)
+            for again in (("rerun", out, "--overwrite"), ("train", "--resume", out),
+                          ("train", "--config", f"{out}/config.toml", "--overwrite")):
                 (self.directory / out / "weights.safetensors").unlink()
                 self.call(*again)
                 self.assertEqual((self.directory / out / "weights.safetensors").read_bytes(), before, name)

@@ -76,7 +76,8 @@ class StudyTest(unittest.TestCase):
 
     def test_an_interrupt_leaves_no_document(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            process = subprocess.Popen([SLOPEWISE, "study", "--claims", "unbiased"], cwd=self.directory,
+            process = subprocess.Popen([SLOPEWISE, "study", "--claims", "unbiased", "--out", "run", "--overwrite"],
+                                       cwd=self.directory,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             time.sleep(1)
             process.send_signal(number)
@@ -88,7 +89,7 @@ class StudyTest(unittest.TestCase):
     def test_an_interrupt_keeps_the_claims_measured_before(self):
         claims = ["memory", "distributions", "second-order"]  # the first takes no time, the others take seconds
         for attempt in range(12):  # until the signal comes after the first claim and before the last
-            process = subprocess.Popen([SLOPEWISE, "study", "--claims", ",".join(claims), "--out", "run"],
+            process = subprocess.Popen([SLOPEWISE, "study", "--claims", ",".join(claims), "--out", "run", "--overwrite"],
                                        cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             time.sleep(1 + 0.5 * attempt)
             process.send_signal(signal.SIGINT)

@@ -59,7 +59,7 @@ class TrainTest(unittest.TestCase):
 
     def train(self, *options, limit=None):
         def bound_files():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that write() says EFBIG
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; the program has to by itself
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
         return subprocess.run([SLOPEWISE, "train", *map(str, options)], cwd=self.directory, capture_output=True,
@@ -67,7 +67,7 @@ class TrainTest(unittest.TestCase):
 
     def trained(self, *options):
         """Trains, and returns what results.json says."""
-        done = self.train(*options, "--out", "run")
+        done = self.train(*options, "--out", "run", "--overwrite")
         self.assertEqual(done.returncode, 0, done.stderr)
         return self.results("run")
 
@@ -270,13 +270,42 @@ class TrainTest(unittest.TestCase):
 
     def test_a_new_run_takes_the_place_of_an_old_one(self):
         self.trained(*small())
-        running = self.start(*small("--epochs", 3000, "--out", "run", "--seed", 2))
+        before = self.snapshot()
+        self.refused(2, "run holds a run; expected another directory, or --overwrite to replace it; to go on with it: "
+                     "slopewise train --resume run", *small("--out", "run", "--seed", 2))
+        self.assertEqual(self.snapshot(), before)
+        self.refused(1, "nowhere", *small("--data", "nowhere", "--out", "run", "--overwrite"))
+        self.assertEqual(self.snapshot(), before)
+        running = self.start(*small("--epochs", 3000, "--out", "run", "--seed", 2, "--overwrite"))
         while b"\nseed = 2\n" not in (self.directory / "run/config.toml").read_bytes() and running.poll() is None:
             time.sleep(0.002)
         time.sleep(0.05)
         running.kill()
         running.wait()
-        self.assertEqual(sorted(self.snapshot()), ["checkpoint.safetensors", "config.toml", "metrics.jsonl"])
+        self.assertEqual(sorted(self.snapshot()), [".slopewise.lock", "checkpoint.safetensors", "config.toml", "metrics.jsonl"])
+
+    def test_one_run_at_a_time_in_a_directory(self):
+        running = self.start(*small("--epochs", 30000, "--out", "run"))
+        self.wait_for("run/metrics.jsonl", running)
+        for options in (small("--out", "run", "--overwrite"), ["--resume", "run"]):
+            self.refused(1, f"run: another run (process {running.pid}) is writing there", *options)
+        self.assertIsNone(running.poll())
+        running.kill()
+        running.wait()
+        self.assertEqual(self.train(*small("--out", "run", "--overwrite")).returncode, 0)
+
+    def test_runs_without_a_directory_of_their_own_count_up(self):
+        started = [self.start(*small("--seed", seed, "--no-report")) for seed in range(1, 5)]
+        self.assertEqual([running.communicate(timeout=60)[1] for running in started], [""] * 4)
+        names = ["train", "train-2", "train-3", "train-4"]
+        self.assertEqual(sorted(path.name for path in (self.directory / "runs").iterdir()), names)
+        self.assertEqual({self.results(f"runs/{name}")["seed"] for name in names}, {1, 2, 3, 4})
+        self.assertEqual({self.results(f"runs/{name}")["name"] for name in names}, set(names))
+
+    def test_a_refused_run_leaves_nothing(self):
+        self.refused(1, "nowhere", *small("--data", "nowhere", "--out", "a/b/run"))
+        self.refused(1, "nowhere", *small("--data", "nowhere"))
+        self.assertEqual(list(self.directory.iterdir()), [self.directory / "data.npz"])
 
     # --- what is told
 
@@ -381,11 +410,12 @@ class TrainTest(unittest.TestCase):
                 done = self.train("--resume", run, "--quiet", "--checkpoint-every", 60)
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
                 self.assert_same_run(whole, run)
+                self.assertEqual(sorted(self.snapshot(run)), sorted(self.snapshot(whole)))  # nothing half-written
         self.assertGreaterEqual(killed, 12)
 
     def test_an_interrupt_makes_a_checkpoint(self):
         options = small("--epochs", 3000, "--method", "exact", "--out", "run")
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             running = self.start(*options)
             self.wait_for("run/metrics.jsonl", running)
             time.sleep(0.1)
@@ -459,7 +489,7 @@ class TrainTest(unittest.TestCase):
         """Files that may not grow beyond some size, as on a disk that is full: what was there stays."""
         self.trained(*small("--method", "exact"))
         before = self.snapshot()
-        done = self.train(*small("--method", "exact", "--seed", 2, "--out", "run"), limit=4096)
+        done = self.train(*small("--method", "exact", "--seed", 2, "--out", "run", "--overwrite"), limit=4096)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("checkpoint.safetensors", done.stderr)
         self.assertEqual(self.snapshot(), before)
@@ -472,7 +502,7 @@ class TrainTest(unittest.TestCase):
                                 (["--method", "exact", "--optimizer", "sgd", "--measure-every", 1, "--hidden",
                                   ",".join(["16"] * 9)], "--clip-norm"),
                                 (["--method", "weights", "--optimizer", "sgd"], "--clip-slope")):
-            done = self.train(*small("--schedule", "constant", "--rate", 1e6, "--out", "run", *options))
+            done = self.train(*small("--schedule", "constant", "--rate", 1e6, "--out", "run", "--overwrite", *options))
             self.assertEqual((done.returncode, done.stdout), (1, ""))
             self.assertRegex(done.stderr, r"slopewise: step \d+: .*; lower --rate")
             self.assertIn(remedy, done.stderr)

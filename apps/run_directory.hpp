@@ -1,0 +1,56 @@
+// The directory that a run writes: its own while it runs, and never over another run unasked.
+#pragma once
+
+#include <filesystem>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/settings.hpp"
+#include "slopewise/base/directory_lock.hpp"
+
+namespace slopewise {
+
+inline constexpr const char* kTrainDirectory = "runs/train";
+inline constexpr const char* kStudyDirectory = "runs/study";
+inline constexpr const char* kCompareDirectory = "runs/compare";
+
+struct RunDirectoryOptions {
+  std::string out;         // empty: the standard name, or the first of NAME-2, NAME-3, … that is not taken
+  bool overwrite = false;  // replace the run that `out`, or the standard directory, holds
+  bool beside = false;     // count up from `out` too, as a rerun does
+};
+
+// Adds --out, --overwrite and, hidden, --beside. `standard`, which must live as long as the table, is the directory
+// without --out; empty: there is none then.
+void add_run_directory_options(Settings& settings, RunDirectoryOptions& options, std::string_view standard);
+
+class RunDirectory {
+ public:
+  // Makes the directory of a new run and holds it. Throws ArgumentError if it holds a run that is not to be
+  // overwritten, Error if another process holds it, FileError if it cannot be written to; then nothing is left that was
+  // not there. `resume` is what people are told to type to go on with the run that is there; empty: nothing.
+  RunDirectory(const RunDirectoryOptions& options, const std::string& standard, const std::string& resume = {});
+  // Holds the directory of a run that goes on. Throws Error if another process does.
+  explicit RunDirectory(const std::filesystem::path& resumed);
+  // Directories that were made for a run that has written nothing are removed.
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  // Removes what an earlier run has left, but for files that the new one has written already. Called where the new one
+  // begins to write, so that one that fails before costs nothing.
+  void clear(std::initializer_list<std::string_view> written = {}) const;
+
+ private:
+  void make(const std::filesystem::path& directory);
+
+  std::filesystem::path path_;
+  std::vector<std::filesystem::path> made_;  // from the outermost in
+  std::optional<DirectoryLock> lock_;
+};
+
+}  // namespace slopewise
