@@ -10,6 +10,7 @@ set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/slopewise)
 
 install(TARGETS slopewise_core EXPORT slopewise-core-targets)
 install(TARGETS slopewise EXPORT slopewise-targets)
+install(TARGETS slopewise_onnx EXPORT slopewise-onnx-targets)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/slopewise DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 if(TARGET slopewise_cli)
   install(TARGETS slopewise_cli)
@@ -21,6 +22,7 @@ endif()
 
 install(EXPORT slopewise-core-targets NAMESPACE slopewise:: DESTINATION ${package_directory})
 install(EXPORT slopewise-targets NAMESPACE slopewise:: DESTINATION ${package_directory})
+install(EXPORT slopewise-onnx-targets NAMESPACE slopewise:: DESTINATION ${package_directory})
 configure_package_config_file(
   ${CMAKE_CURRENT_LIST_DIR}/slopewise-config.cmake.in ${PROJECT_BINARY_DIR}/slopewise-config.cmake
   INSTALL_DESTINATION ${package_directory} NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)

@@ -1,0 +1,231 @@
+// Operators that act entry by entry.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "slopewise/onnx/broadcast.hpp"
+#include "slopewise/onnx/rules.hpp"
+#include "slopewise/program/ops.hpp"
+
+namespace slopewise {
+namespace {
+
+template <class F>
+void map(ImportStep& step, F function) {
+  const Placed x = step.placed(0);
+  step.give(Placed{function(x.node), x.dims, x.axes});
+}
+template <Node (*kFunction)(const Node&)>
+void unary(ImportStep& step) {
+  map(step, [](const Node& x) { return kFunction(x); });
+}
+
+Placed pair(ImportStep& step, const Placed& a, const Placed& b, Node (*function)(const Node&, const Node&)) {
+  const Broadcast both = broadcast(step, {a, b});
+  return both.result(function(both.nodes[0], both.nodes[1]));
+}
+template <Node (*kFunction)(const Node&, const Node&)>
+void binary(ImportStep& step) {
+  step.give(pair(step, step.placed(0), step.placed(1), kFunction));
+}
+// Operators of any number of inputs, folded from the left.
+template <Node (*kFunction)(const Node&, const Node&)>
+void variadic(ImportStep& step) {
+  Placed result = step.placed(0);
+  for (std::size_t i = 1; i < step.inputs(); ++i) result = pair(step, result, step.placed(i), kFunction);
+  step.give(std::move(result));
+}
+
+void mean_rule(ImportStep& step) {
+  Placed result = step.placed(0);
+  for (std::size_t i = 1; i < step.inputs(); ++i) result = pair(step, result, step.placed(i), add);
+  step.give(Placed{scale(result.node, 1.0 / static_cast<double>(step.inputs())), result.dims, result.axes});
+}
+
+// The number that input i is; none where it is more than one number or depends on the input.
+std::optional<double> factor_of(const ImportStep& step, std::size_t i) {
+  if (!step.is_known(i)) return std::nullopt;
+  const Known known = step.known(i);
+  const bool one =
+      std::all_of(known.dims.begin(), known.dims.end(), [](const Extent& extent) { return extent.unit(); });
+  if (known.numbers.size() != 1 || known.counts_batch(0) || !one) return std::nullopt;
+  return known.numbers[0];
+}
+// Whether input i gives the result its shape.
+bool shapes(const ImportStep& step, std::size_t i) {
+  return step.dims(i).size() >= step.dims(1 - i).size();
+}
+
+void mul_rule(ImportStep& step) {
+  for (const std::size_t i : {1, 0}) {
+    const std::optional<double> factor = factor_of(step, i);
+    if (!factor || !shapes(step, 1 - i)) continue;
+    const Placed x = step.placed(1 - i);
+    return step.give(Placed{scale(x.node, *factor), x.dims, x.axes});
+  }
+  binary<mul>(step);
+}
+
+void div_rule(ImportStep& step) {
+  const std::optional<double> above = factor_of(step, 0);
+  if (above && *above == 1.0 && shapes(step, 1)) {
+    const Placed x = step.placed(1);
+    return step.give(Placed{reciprocal(x.node), x.dims, x.axes});
+  }
+  binary<div>(step);
+}
+
+// a − b ⌊a/b⌋, or, with fmod, a − b times a/b cut towards zero.
+void mod_rule(ImportStep& step) {
+  const Placed a = step.placed(0), b = step.placed(1);
+  Placed parts = pair(step, a, b, div);
+  parts.node = step.integer("fmod", 0) != 0 ? mul(sign(parts.node), floor(abs(parts.node))) : floor(parts.node);
+  step.give(pair(step, a, pair(step, b, parts, mul), sub));
+}
+
+void pow_rule(ImportStep& step) {
+  const std::optional<double> exponent = factor_of(step, 1);
+  if (exponent && shapes(step, 0)) {
+    const Placed x = step.placed(0);
+    const auto give = [&](Node node) { step.give(Placed{std::move(node), x.dims, x.axes}); };
+    if (*exponent == 1) return give(x.node);
+    if (*exponent == 2) return give(square(x.node));
+    if (*exponent == 3) return give(mul(square(x.node), x.node));
+    if (*exponent == 0.5) return give(sqrt(x.node));
+    if (*exponent == -1) return give(reciprocal(x.node));
+  }
+  binary<pow>(step);
+}
+
+void where_rule(ImportStep& step) {
+  const Broadcast three = broadcast(step, {step.placed(0), step.placed(1), step.placed(2)});
+  step.give(three.result(where(three.nodes[0], three.nodes[1], three.nodes[2])));
+}
+
+void prelu_rule(ImportStep& step) {
+  const Broadcast both = broadcast(step, {step.placed(0), step.placed(1)});
+  step.give(both.result(prelu(both.nodes[0], both.nodes[1])));
+}
+
+void clip_rule(ImportStep& step) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  double low = step.number("min", -kInfinity), high = step.number("max", kInfinity);
+  if (step.opset() >= 11) {
+    if (step.has(1)) low = step.number(1, "min");
+    if (step.has(2)) high = step.number(2, "max");
+  }
+  map(step, [&](const Node& x) { return clip(x, std::min(low, high), high); });
+}
+
+// A cast to integers cuts towards zero; to Booleans it asks for what is not 0. Between widths of floating point
+// everything is calculated in the run's own.
+void cast_rule(ImportStep& step) {
+  const Index to = step.node().is("CastLike") ? 1 : step.integer("to", 1);
+  constexpr Index kFloat = 1, kBoolean = 9, kHalf = 10, kDouble = 11, kBfloat16 = 16, kString = 8;
+  if (to == kString) step.refuse("a cast to text");
+  const auto* held = std::get_if<Placed>(&step.value(0));
+  const bool floating = to == kFloat || to == kHalf || to == kDouble || to == kBfloat16;
+  if (held && held->integer && !floating && to != kBoolean) return step.give(*held);
+  if (floating) return step.give(step.placed(0));
+  map(step, [&](const Node& x) {
+    if (to == kBoolean) return logical_not(logical_not(x));
+    return mul(sign(x), floor(abs(x)));
+  });
+}
+
+void hard_swish_rule(ImportStep& step) {
+  map(step, [](const Node& x) { return hard_swish(x); });
+}
+
+constexpr OnnxRule kElementwise[] = {
+    {"Abs", unary<abs>},
+    {"Acos", unary<acos>},
+    {"Acosh", unary<acosh>},
+    {"Add", binary<add>},
+    {"And", binary<logical_and>},
+    {"Asin", unary<asin>},
+    {"Asinh", unary<asinh>},
+    {"Atan", unary<atan>},
+    {"Atanh", unary<atanh>},
+    {"Cast", cast_rule, "numbers and Booleans; every width of floating point is the run's own"},
+    {"CastLike", cast_rule, "floating point"},
+    {"Ceil", unary<ceil>},
+    {"Celu", [](ImportStep& step) { map(step, [&](const Node& x) { return celu(x, step.number("alpha", 1.0)); }); }},
+    {"Clip", clip_rule, "bounds known beforehand"},
+    {"Cos", unary<cos>},
+    {"Cosh", unary<cosh>},
+    {"Div", div_rule, "of numbers that depend on the input: in floating point"},
+    {"Elu", [](ImportStep& step) { map(step, [&](const Node& x) { return elu(x, step.number("alpha", 1.0)); }); }},
+    {"Equal", binary<equal>},
+    {"Erf", unary<erf>},
+    {"Exp", unary<exp>},
+    {"Floor", unary<floor>},
+    {"Gelu",
+     [](ImportStep& step) {
+       const std::string kind = step.text("approximate", "none");
+       if (kind != "none" && kind != "tanh") step.refuse(fmt::format("approximate '{}': expected none or tanh", kind));
+       map(step, [&](const Node& x) { return kind == "tanh" ? gelu_tanh(x) : gelu(x); });
+     }},
+    {"Greater", binary<greater>},
+    {"GreaterOrEqual", binary<greater_equal>},
+    {"HardSigmoid",
+     [](ImportStep& step) {
+       map(step, [&](const Node& x) { return hard_sigmoid(x, step.number("alpha", 0.2F), step.number("beta", 0.5)); });
+     }},
+    {"HardSwish", hard_swish_rule},
+    {"LeakyRelu",
+     [](ImportStep& step) { map(step, [&](const Node& x) { return leaky_relu(x, step.number("alpha", 0.01F)); }); }},
+    {"Less", binary<less>},
+    {"LessOrEqual", binary<less_equal>},
+    {"Log", unary<log>},
+    {"Max", variadic<maximum>},
+    {"Mean", mean_rule},
+    {"Min", variadic<minimum>},
+    {"Mish", unary<mish>},
+    {"Mod", mod_rule},
+    {"Mul", mul_rule},
+    {"Neg", unary<neg>},
+    {"Not", unary<logical_not>},
+    {"Or", binary<logical_or>},
+    {"PRelu", prelu_rule},
+    {"Pow", pow_rule},
+    {"Reciprocal", unary<reciprocal>},
+    {"Relu", unary<relu>},
+    {"Round", unary<round>},
+    {"Selu",
+     [](ImportStep& step) {
+       // Klambauer et al. 2017, arXiv 1706.02515: γ elu(x, α).
+       const double alpha = step.number("alpha", 1.67326319217681884765625),
+                    gamma = step.number("gamma", 1.05070102214813232421875);
+       map(step, [&](const Node& x) { return scale(elu(x, alpha), gamma); });
+     }},
+    {"Shrink",
+     [](ImportStep& step) {
+       map(step, [&](const Node& x) { return shrink(x, step.number("lambd", 0.5), step.number("bias", 0.0)); });
+     }},
+    {"Sigmoid", unary<sigmoid>},
+    {"Sign", unary<sign>},
+    {"Sin", unary<sin>},
+    {"Sinh", unary<sinh>},
+    {"Softplus", unary<softplus>},
+    {"Softsign", unary<softsign>},
+    {"Sqrt", unary<sqrt>},
+    {"Sub", binary<sub>},
+    {"Sum", variadic<add>},
+    {"Tan", unary<tan>},
+    {"Tanh", unary<tanh>},
+    {"ThresholdedRelu",
+     [](ImportStep& step) {
+       map(step, [&](const Node& x) { return thresholded_relu(x, step.number("alpha", 1.0)); });
+     }},
+    {"Where", where_rule},
+    {"Xor", binary<logical_xor>}};
+
+}  // namespace
+
+std::span<const OnnxRule> elementwise_rules() {
+  return kElementwise;
+}
+
+}  // namespace slopewise

@@ -1,0 +1,337 @@
+// Models as people load them: the batch as a symbol, what trains, what is refused, weights back into the file.
+#include "slopewise/onnx/model.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/onnx/loss.hpp"
+#include "slopewise/onnx/rules.hpp"
+#include "slopewise/program/check.hpp"
+#include "tests/data/support.hpp"
+#include "tests/onnx/models.hpp"
+
+namespace slopewise {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class OnnxModelTest : public FileTest {
+ protected:
+  std::filesystem::path write(const onnx::ModelProto& model, const std::string& name = "model.onnx") const {
+    write_model(model, directory_ / name);
+    return directory_ / name;
+  }
+  // The message that refuses the model; "" where it is taken.
+  std::string refusal(const onnx::ModelProto& model, const OnnxOptions& options = {}) const {
+    try {
+      load_onnx(write(model), options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+};
+
+std::vector<float> counting(Index count, double step = 0.1) {
+  std::vector<float> values;
+  for (Index i = 0; i < count; ++i) values.push_back(static_cast<float>(std::sin(static_cast<double>(i)) * step * 10));
+  return values;
+}
+
+// Two layers with a normalisation between them.
+onnx::ModelProto network() {
+  onnx::ModelProto model = graph_of(R"(net (float[N, 4] x) => (float[N, 3] y) {
+    h = MatMul(x, first)
+    a = Add(h, first_bias)
+    n = LayerNormalization(a, gain, shift)
+    r = Relu(n)
+    y = Gemm<transB = 1>(r, head, head_bias)
+  })",
+                                    17);
+  add_weight(model, "first", {4, 5}, counting(20));
+  add_weight(model, "first_bias", {5}, counting(5));
+  add_weight(model, "gain", {5}, {1, 2, 1, 0.5F, 1});
+  add_weight(model, "shift", {5}, counting(5));
+  add_weight(model, "head", {3, 5}, counting(15));
+  add_weight(model, "head_bias", {3}, counting(3));
+  return model;
+}
+
+std::vector<std::string> segments(const OnnxModel& model) {
+  std::vector<std::string> names;
+  for (const Segment& segment : model.layout().segments) names.push_back(segment.name);
+  return names;
+}
+
+TEST_F(OnnxModelTest, TrainsWhatIsAskedFor) {
+  const auto path = write(network());
+  const auto trained = [&](const std::string& what) { return segments(load_onnx(path, {.train = what})); };
+  EXPECT_THAT(trained("all"), ElementsAre("first", "first_bias", "gain", "shift", "head", "head_bias"));
+  EXPECT_THAT(trained("head"), ElementsAre("head", "head_bias"));
+  EXPECT_THAT(trained("norms"), ElementsAre("gain", "shift"));
+  EXPECT_THAT(trained("biases"), ElementsAre("first_bias", "head_bias"));
+  EXPECT_THAT(trained("^first"), ElementsAre("first", "first_bias"));
+  EXPECT_THAT(trained("lora:2"),
+              ElementsAre("first.lora_A.weight", "first.lora_B.weight", "head.lora_A.weight", "head.lora_B.weight"));
+  EXPECT_THAT(trained("lora:1:head"), ElementsAre("head.lora_A.weight", "head.lora_B.weight"));
+  for (const std::string wrong : {"lora:", "lora:0", "lora:x", "(", "lora:2:("}) {
+    EXPECT_THROW(load_onnx(path, {.train = wrong}), ArgumentError) << wrong;
+  }
+}
+
+// Whatever trains, the network computes the same, and its derivatives are right.
+TEST_F(OnnxModelTest, IsTheSameNetworkWhateverTrains) {
+  const auto path = write(network());
+  const std::vector<double> x{1, -2, 3, 0.5, -1, 2, 0.25, 1};
+  const Batch<double> batch{.rows = 2, .inputs = {std::span(x)}};
+  const OnnxModel whole = load_onnx(path);
+  const auto expected = output_of(whole, whole.initial<double>(), batch);
+  for (const std::string what : {"all", "head", "norms", "biases", "lora:2"}) {
+    const OnnxModel model = load_onnx(path, {.train = what});
+    const auto found = output_of(model, model.initial<double>(), batch);
+    ASSERT_EQ(found.size(), 6U);
+    for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-6) << what;
+    const Program program = onnx_program(model, OnnxLoss::kCrossEntropy).program;
+    const std::vector<std::int32_t> labels{2, 0};
+    Batch<double> labelled = batch;
+    labelled.inputs.emplace_back(std::span<const std::int32_t>(labels));
+    const CheckReport report = check_program(program, model.initial<double>(), labelled);
+    EXPECT_TRUE(report.passed()) << what << "\n" << report.to_string();
+  }
+}
+
+TEST_F(OnnxModelTest, PutsWeightsBackWhereTheyWere) {
+  const auto path = write(network());
+  const OnnxModel model = load_onnx(path);
+  Parameters<float> theta = model.initial<float>();
+  const auto copy = directory_ / "copy.onnx";
+  save_onnx(model, theta, copy);
+  EXPECT_EQ(file_bytes(copy), file_bytes(path));
+
+  for (float& value : theta.edit()) value += 0.5F;
+  save_onnx(model, theta, copy);
+  EXPECT_EQ(file_bytes(copy).size(), file_bytes(path).size());
+  const OnnxModel changed = load_onnx(copy);
+  const auto values = changed.initial<float>();
+  EXPECT_TRUE(std::equal(values.values().begin(), values.values().end(), theta.values().begin()));
+  const OnnxModel adapted = load_onnx(path, {.train = "lora:1"});
+  EXPECT_THROW(save_onnx(adapted, adapted.initial<float>(), copy), FileError);
+}
+
+// Numbers of half the width come back rounded, in their own type.
+TEST_F(OnnxModelTest, PutsHalvesBack) {
+  onnx::ModelProto proto = graph_of("g (float[N, 2] x) => (float[N, 2] y) { w = Cast<to = 1>(half) y = MatMul(x, w) }");
+  onnx::TensorProto& tensor = *proto.mutable_graph()->add_initializer();
+  tensor.set_name("half");
+  tensor.set_data_type(onnx::TensorProto::FLOAT16);
+  tensor.add_dims(2);
+  tensor.add_dims(2);
+  const std::uint16_t bits[] = {0x3c00, 0xc000, 0x0001, 0x7bff};  // 1, −2, 2⁻²⁴, 65504
+  tensor.set_raw_data(bits, sizeof bits);
+  const auto path = write(proto);
+  const OnnxModel model = load_onnx(path);
+  Parameters<float> theta = model.initial<float>();
+  EXPECT_THAT(std::vector<float>(theta.values().begin(), theta.values().end()), ElementsAre(1, -2, 0x1p-24F, 65504));
+  const auto copy = directory_ / "copy.onnx";
+  const auto edited = theta.edit();
+  edited[0] = 1.0F + 0x1p-11F;  // a tie, to even
+  edited[1] = 0.1F;
+  save_onnx(model, theta, copy);
+  const OnnxModel again = load_onnx(copy);
+  const Parameters<float> found = again.initial<float>();
+  EXPECT_THAT(std::vector<float>(found.values().begin(), found.values().end()),
+              ElementsAre(1, 0.0999755859375F, 0x1p-24F, 65504));
+}
+
+// Shapes calculated from the batch, as exporters write them.
+TEST_F(OnnxModelTest, FollowsShapesThatCountExamples) {
+  const auto path = write(graph_of(R"(g (float[N, 6] x) => (float[N, 3, 2] y) {
+    s = Shape(x)
+    zero = Constant<value = int64 {0}>()
+    batch = Gather(s, zero)
+    axes = Constant<value = int64[1] {0}>()
+    b = Unsqueeze(batch, axes)
+    two = Constant<value = int64[1] {2}>()
+    open = Constant<value = int64[1] {-1}>()
+    target = Concat<axis = 0>(b, two, open)
+    r = Reshape(x, target)
+    y = Transpose<perm = [0, 2, 1]>(r)
+  })"));
+  const OnnxModel model = load_onnx(path);
+  EXPECT_EQ(to_string(model.output_extents()), "(batch, 3, 2)");
+  const std::vector<double> x{1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16};
+  EXPECT_THAT(output_of(model, model.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(x)}}),
+              ElementsAre(1, 4, 2, 5, 3, 6, 11, 14, 12, 15, 13, 16));
+}
+
+// A file for a fixed number of examples serves any number.
+TEST_F(OnnxModelTest, TakesAFixedBatchForAnyBatch) {
+  for (const int fixed : {1, 4}) {
+    const auto path = write(graph_of(fmt::format(R"(g (float[{0}, 6] x) => (float[{1}, 2] y) {{
+      target = Constant<value = int64[2] {{{1}, 2}}>()
+      y = Reshape(x, target)
+    }})",
+                                                 fixed, 3 * fixed)));
+    const OnnxModel model = load_onnx(path);
+    EXPECT_EQ(to_string(model.output_extents()), "(3·batch, 2)");
+    const std::vector<double> x{1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16};
+    EXPECT_THAT(output_of(model, model.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(x)}}),
+                testing::ElementsAreArray(x));
+  }
+}
+
+TEST_F(OnnxModelTest, RefusesWhatWouldMixExamples) {
+  const auto in = [&](const std::string& body, const std::string& out = "float[M] y") {
+    return refusal(graph_of("g (float[N, 4] x) => (" + out + ") { " + body + " }"));
+  };
+  EXPECT_THAT(in("y = ReduceMean<axes = [0], keepdims = 0>(x)"), HasSubstr("mix examples"));
+  EXPECT_THAT(in("y = Softmax<axis = 0>(x)"), HasSubstr("mix examples"));
+  EXPECT_THAT(in("s = Constant<value = int64[1] {-1}>() y = Reshape(x, s) z = Identity(y)"), testing::IsEmpty());
+  EXPECT_THAT(in("i = Constant<value = int64 {0}>() y = Gather(x, i)"), HasSubstr("mix examples"));
+  EXPECT_THAT(in("t = Transpose(x) y = MatMul(t, x)"), HasSubstr("mix examples"));
+  EXPECT_THAT(in("s = Constant<value = int64[2] {2, -1}>() y = Reshape(x, s)", "float[2, M] y"),
+              HasSubstr("mix examples"));
+}
+
+// Time first, then examples: seen as one axis, each step's examples lie together.
+TEST_F(OnnxModelTest, KeepsExamplesApartInsideAnAxis) {
+  const auto path = write(graph_of(R"(g (float[N, 3] x) => (float[N, 3] y) {
+    t = Transpose(x)
+    flat = Constant<value = int64[1] {-1}>()
+    both = Reshape(t, flat)
+    parted = Constant<value = int64[2] {3, -1}>()
+    again = Reshape(both, parted)
+    y = Transpose(again)
+  })"));
+  const OnnxModel model = load_onnx(path);
+  EXPECT_EQ(to_string(model.output_extents()), "(batch, 3)");
+  const std::vector<double> x{1, 2, 3, 11, 12, 13};
+  EXPECT_THAT(output_of(model, model.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(x)}}),
+              testing::ElementsAreArray(x));
+}
+
+TEST_F(OnnxModelTest, NamesWhatItDoesNotTake) {
+  const std::string message = refusal(graph_of("g (float[N, 4] x) => (float[N, 4] y) { y = Rleu(x) }"));
+  EXPECT_THAT(message, HasSubstr("model.onnx"));
+  EXPECT_THAT(message, HasSubstr("Rleu"));
+  EXPECT_THAT(message, HasSubstr("Relu"));
+  EXPECT_THAT(refusal(graph_of("g (float[N, T] x) => (float[N, T] y) { y = Relu(x) }")), HasSubstr("'T'"));
+  EXPECT_EQ(refusal(graph_of("g (float[N, T] x) => (float[N, T] y) { y = Relu(x) }"), {.extents = {{"T", 3}}}), "");
+  EXPECT_THAT(refusal(graph_of("g (float[N, 4] x) => (float[N, 4] y) { y = Relu(x) }"), {.output = "z"}),
+              HasSubstr("no output is called 'z'"));
+}
+
+TEST_F(OnnxModelTest, KnowsMasksAndTablesOfSinesFromWeights) {
+  onnx::ModelProto proto = graph_of(R"(g (float[N, 2, 2] x) => (float[N, 2, 2] y) {
+    a = Mul(x, cosines) b = Mul(x, sines) c = Add(a, b) d = Add(c, mask) y = Mul(d, weight)
+  })");
+  add_weight(proto, "cosines", {2, 2}, {1, 0.8F, 0.6F, 0});
+  add_weight(proto, "sines", {2, 2}, {0, 0.6F, 0.8F, 1});
+  add_weight(proto, "mask", {2, 2}, {0, -std::numeric_limits<float>::infinity(), 0, 0});
+  add_weight(proto, "weight", {2, 2}, {1, 0.8F, 0.6F, 2});
+  const OnnxModel model = load_onnx(write(proto));
+  EXPECT_THAT(segments(model), ElementsAre("weight"));
+  EXPECT_EQ(model.constants().size(), 3U);
+}
+
+// A file cut anywhere, or with a byte changed, is read or refused, and nothing else.
+TEST_F(OnnxModelTest, SurvivesDamage) {
+  const auto path = write(network());
+  const Bytes whole = file_bytes(path);
+  const auto feed = [&](const Bytes& bytes) {
+    try {
+      load_onnx(put("damaged.onnx", bytes));
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("damaged.onnx"));
+    }
+  };
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    feed(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)));
+  }
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    for (const int value : {0, 255}) {
+      Bytes bytes = whole;
+      bytes[at] = static_cast<std::uint8_t>(value);
+      feed(bytes);
+    }
+  }
+}
+
+// Every operator with inputs and attributes that it does not have is refused by name, or taken; nothing else happens.
+TEST_F(OnnxModelTest, SurvivesOperatorsUsedWrongly) {
+  for (const int opset : {9, 13, 17}) {
+    for (const OnnxRule& rule : onnx_rules()) {
+      for (std::size_t inputs = 0; inputs < 5; ++inputs) {
+        for (const std::string of : {"x", "weight", "number", "vector"}) {
+          for (const std::int64_t number : {std::int64_t{0}, std::int64_t{-7}, std::int64_t{1} << 50}) {
+            onnx::ModelProto model = graph_of(R"(g (float[N, 4, 4, 4] x) => (float[N] y) {
+              number = Constant<value = int64 {3}>()
+              vector = Constant<value = int64[4] {1, 1099511627776, -5, 9223372036854775807}>()
+            })",
+                                              opset);
+            add_weight(model, "weight", {4, 4}, counting(16));
+            onnx::NodeProto& node = *model.mutable_graph()->add_node();
+            node.set_op_type(std::string(rule.op));
+            node.set_name("wrong");
+            for (std::size_t i = 0; i < inputs; ++i) node.add_input(i == 0 ? "x" : of);
+            node.add_output("y");
+            for (const std::string name :
+                 {"axis", "axes", "kernel_shape", "perm", "pads", "to", "group", "mode", "size"}) {
+              onnx::AttributeProto& attribute = *node.add_attribute();
+              attribute.set_name(name);
+              if (name == "axis" || name == "to" || name == "group" || name == "size") {
+                attribute.set_type(onnx::AttributeProto::INT);
+                attribute.set_i(number);
+              } else if (name == "mode") {
+                attribute.set_type(onnx::AttributeProto::STRING);
+                attribute.set_s("?");
+              } else {
+                attribute.set_type(onnx::AttributeProto::INTS);
+                attribute.add_ints(number);
+                attribute.add_ints(2);
+              }
+            }
+            const std::string message = refusal(model);
+            EXPECT_TRUE(message.empty() || message.find("model.onnx") != std::string::npos)
+                << rule.op << ": " << message;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(OnnxModelTest, RefusesCirclesSizesAndFoldersOfOthers) {
+  onnx::ModelProto circle = graph_of("g (float[N, 4] x) => (float[N, 4] y) { a = Add(x, b) b = Relu(a) y = Relu(b) }");
+  EXPECT_THAT(refusal(circle), HasSubstr("depends on itself"));
+  onnx::ModelProto huge = network();
+  huge.mutable_graph()->mutable_initializer(0)->set_dims(0, Index{1} << 62);
+  EXPECT_THAT(refusal(huge), HasSubstr("first"));
+  onnx::ModelProto outside = network();
+  onnx::TensorProto& tensor = *outside.mutable_graph()->mutable_initializer(0);
+  tensor.clear_raw_data();
+  tensor.set_data_location(onnx::TensorProto::EXTERNAL);
+  onnx::StringStringEntryProto& entry = *tensor.add_external_data();
+  entry.set_key("location");
+  for (const std::string location : {"../secret", "/etc/passwd", "a/../../secret", ""}) {
+    entry.set_value(location);
+    EXPECT_THAT(refusal(outside), HasSubstr("own folder")) << location;
+  }
+  std::filesystem::create_symlink("/etc/passwd", directory_ / "link");
+  entry.set_value("link");
+  EXPECT_THAT(refusal(outside), HasSubstr("own folder"));
+  entry.set_value("data.bin");
+  const std::vector<float> numbers = counting(20);
+  Bytes bytes(20 * sizeof(float));
+  std::memcpy(bytes.data(), numbers.data(), bytes.size());
+  put("data.bin", bytes);
+  EXPECT_EQ(refusal(outside), "");
+  put("data.bin", Bytes(79));
+  EXPECT_THAT(refusal(outside), HasSubstr("data.bin"));
+}
+
+}  // namespace
+}  // namespace slopewise
