@@ -11,6 +11,7 @@
 
 #include "apps/arguments.hpp"
 #include "apps/gradient_figures.hpp"
+#include "apps/onnx_options.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
@@ -22,6 +23,7 @@
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/model/models.hpp"
 #include "slopewise/objective/program_objective.hpp"
+#include "slopewise/onnx/loss.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/report/table.hpp"
@@ -36,6 +38,7 @@ struct GradientOptions {
   RunOptions run;
   DataOptions data;
   std::string model = "mlp-1024";
+  OnnxSettings onnx;
   std::vector<Index> hidden;  // empty: the model's own
   std::string estimator = "forward";
   std::string law;  // empty: the estimator's usual one
@@ -52,6 +55,37 @@ struct GradientOptions {
   std::string out = "gradient.npz";
   bool json = false;
 };
+
+bool is_onnx(const std::string& model) {
+  return model.ends_with(".onnx");
+}
+
+// A network from a file is a program without sites: its activities are not perturbed.
+template <class T>
+std::pair<Model, Parameters<T>> read_model(const GradientOptions& options, const Dataset& data) {
+  OnnxOptions given = onnx_options(options.onnx);
+  given.channels_last = true;
+  const OnnxModel model = load_onnx(options.model, given);
+  if (model.inputs().size() != 1 || model.inputs()[0].integer ||
+      model.inputs()[0].shape.size() != data.image_shape.size()) {
+    std::string found;
+    for (const OnnxInput& input : model.inputs())
+      found += fmt::format(" '{}' {}{}", input.name, input.shape.to_string(), input.integer ? " of integers" : "");
+    throw ShapeError(fmt::format("{}: the data give {} numbers an example, the model takes{}", options.model,
+                                 data.image_shape.size(), found));
+  }
+  const Shape& taken = model.inputs()[0].shape;
+  if (taken.rank() == 3 && data.image_shape.rank() == 3 && taken != data.image_shape) {
+    throw ShapeError(fmt::format("{}: the data are images {}, the model takes {} as (height, width, channels)",
+                                 options.model, data.image_shape.to_string(), taken.to_string()));
+  }
+  OnnxProgram network = onnx_program(model, OnnxLoss::kCrossEntropy);
+  if (network.program.node(network.output).shape != Shape{data.classes}) {
+    throw ShapeError(fmt::format("{}: the data have {} classes, the output has the shape {}", options.model,
+                                 data.classes, network.program.node(network.output).shape.to_string()));
+  }
+  return {Model{.program = network.program, .logits = network.output, .sites = {}}, model.initial<T>(options.run.seed)};
+}
 
 Model make_model(const GradientOptions& options, const Dataset& data) {
   NetworkSpec network = named_network(options.model);
@@ -172,10 +206,17 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   }
   const std::vector<Index> rows = Batches(data.train.count(), options.batch, options.run.seed).indices(0);
   const ImageBatch<T> batch(data.train, rows);
-  const Model model = make_model(options, data.train);
+  std::optional<Parameters<T>> from_file;
+  const Model model = [&] {
+    if (!is_onnx(options.model)) return make_model(options, data.train);
+    auto [network, weights] = read_model<T>(options, data.train);
+    from_file = std::move(weights);
+    return std::move(network);
+  }();
   const ParameterLayout& layout = model.program.layout();
-  const Parameters<T> theta = options.parameters.empty() ? initialize<T>(layout, options.run.seed)
-                                                         : load_parameters<T>(options.parameters, layout);
+  const Parameters<T> theta = !options.parameters.empty() ? load_parameters<T>(options.parameters, layout)
+                              : from_file                 ? *from_file
+                                                          : initialize<T>(layout, options.run.seed);
   const auto estimator =
       make_estimator<T>(options.estimator, EstimatorTarget(model.program, model.sites), options.estimate);
   if (options.learn > 0 && estimator->state().empty()) {
@@ -274,7 +315,9 @@ void require_what_fits(const GradientOptions& options, const Settings& settings)
   const auto only = [&](bool holds, std::initializer_list<const char*> names, const char* condition) {
     for (const char* name : names) require_unused_unless(holds, settings.at(name), condition);
   };
-  only(!named_network(options.model).hidden.empty(), {"hidden"}, "a model with hidden layers");
+  const bool file = is_onnx(options.model);
+  only(!file && !named_network(options.model).hidden.empty(), {"hidden"}, "a model with hidden layers");
+  only(file, {"train", "extent", "output", "unfused"}, "--model FILE.onnx");
   only(central, {"epsilon"}, "--estimator central");
   only(!exact, {"tangents"}, "an estimator that takes tangents");
   if (central && options.precision == "bf16") {
@@ -301,12 +344,13 @@ Verb gradient_verb() {
   add_data_options(settings, options->data);
   settings.add("batch", options->batch, whole(1, 1'000'000'000),
                "Images: the first of a seeded shuffle of the training set");
-  settings.add("model", options->model, one_of(network_names()), "Model");
+  settings.add("model", options->model, text_like("NAME", network_names()), "Model, or the ONNX file of one");
   settings.add("hidden", options->hidden, whole(1, 1'000'000), "Units of the hidden layers",
                {.otherwise = "the model's own"});
   settings.add("initial", options->parameters, text("FILE"),
                "Weights to start from, .safetensors or .npz, as train and --save-parameters write them",
                {.otherwise = "drawn from the seed"});
+  add_onnx_settings(settings, options->onnx);
   settings.begin("How it is estimated");
   settings.add("estimator", options->estimator, one_of(estimator_names()), "Estimator");
   settings.add("law", options->law, one_of(probe_names()), "Law of the tangents",

@@ -103,7 +103,7 @@ void set_options(const Command& command) {
   }
   for (const auto& [setting, option] : command.options) {
     if (setting->traits.required && !setting->given)
-      throw ArgumentError(fmt::format("{}: expected, found none", display_name(*setting)));
+      throw ArgumentError(fmt::format("{}: expected one, found none", display_name(*setting)));
     const std::string_view other = setting->traits.excludes;
     if (setting->given && !other.empty() && command.verb->settings.given(other))
       throw ArgumentError(fmt::format("{}: expected without --{}", display_name(*setting), other));

@@ -35,6 +35,7 @@ Verb data_verb();
 Verb evaluate_verb();
 Verb gradient_verb();
 Verb manual_verb(const Verb& program);
+Verb model_verb();
 Verb predict_verb();
 Verb report_verb();
 // `run_words` runs another command line, given without the program's name.

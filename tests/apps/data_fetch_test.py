@@ -339,7 +339,7 @@ class FetchTest(unittest.TestCase):
         self.refused(1, self.start("fetch", "mnist", "--sums", "large"), "expected 16777216 at most")
 
     def test_wrong_usage(self):
-        self.refused(2, self.start("fetch"), "name is required")
+        self.refused(2, self.start("fetch"), "NAME: expected one, found none")
         self.refused(2, self.start("fetch", "mnits"), "expected one of mnist, fashion-mnist, cifar10, found mnits")
         self.refused(2, self.start("fetch", "mnist", "--from", "ftp://host/"), "--from: expected a URL")
         self.refused(1, self.start("fetch", "mnist", "--sums", "nowhere"), "nowhere: expected a file, found nothing there")
