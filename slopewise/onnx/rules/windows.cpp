@@ -98,19 +98,24 @@ std::optional<Node> bias(ImportStep& step, const Node& weight) {
   return arrange(own ? step.importer().bias(*own, weight) : step.placed(2));
 }
 
-void conv_rule(ImportStep& step) {
-  const Images x = images(step);
+// Input 1: (out, in / groups, kernel…), of a transposed convolution (in, out / groups, kernel…), with its second axis
+// last.
+Node kernels(ImportStep& step, const Images& x) {
   const Extents weight = step.dims(1);
   if (weight.size() != x.value.dims.size())
     step.refuse(fmt::format("weights {} for images {}", to_string(weight), to_string(x.value.dims)));
-  // (out, in / groups, kernel…) -> (out, kernel…, in / groups)
   std::vector<Index> order{0};
   const std::vector<Index> rest = channels_last(weight.size());
   order.insert(order.end(), rest.begin(), rest.end());
   const Placed w = step.weight(1, order, Role::kMatrix);
   if (!w.shared()) step.refuse("weights that depend on what goes into the model");
-  const Window own = window(step, x.sizes, spatial(weight));
-  const Node node = arrange(w, order);
+  return arrange(w, order);
+}
+
+void conv_rule(ImportStep& step) {
+  const Images x = images(step);
+  const Node node = kernels(step, x);
+  const Window own = window(step, x.sizes, spatial(step.dims(1)));
   step.give(as_images(x, conv(x.node, node, bias(step, node),
                               {.strides = own.strides,
                                .dilations = own.dilations,
@@ -121,16 +126,8 @@ void conv_rule(ImportStep& step) {
 
 void conv_transpose_rule(ImportStep& step) {
   const Images x = images(step);
-  const Extents weight = step.dims(1);
-  if (weight.size() != x.value.dims.size())
-    step.refuse(fmt::format("weights {} for images {}", to_string(weight), to_string(x.value.dims)));
-  // (in, out / groups, kernel…) -> (in, kernel…, out / groups)
-  std::vector<Index> order{0};
-  const std::vector<Index> rest = channels_last(weight.size());
-  order.insert(order.end(), rest.begin(), rest.end());
-  const Placed w = step.weight(1, order, Role::kMatrix);
-  if (!w.shared()) step.refuse("weights that depend on what goes into the model");
-  Window own = window(step, x.sizes, spatial(weight));
+  const Node node = kernels(step, x);
+  Window own = window(step, x.sizes, spatial(step.dims(1)));
   std::vector<Index> more = one_an_axis(step, "output_padding", x.sizes.size(), 0);
   const std::string automatic = step.text("auto_pad", "NOTSET");
   const auto wanted = step.integers("output_shape");
@@ -150,7 +147,6 @@ void conv_transpose_rule(ImportStep& step) {
       own.ends[axis] = all - own.begins[axis];
     }
   }
-  const Node node = arrange(w, order);
   std::optional<Node> vector;
   if (step.has(2)) vector = arrange(step.weight(2, {0}, Role::kBias));
   step.give(as_images(x, conv_transpose(x.node, node, vector,
