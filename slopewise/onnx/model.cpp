@@ -138,18 +138,6 @@ Training training_of(const std::string& text) {
 }  // namespace
 
 OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& options) {
-  if (!options.fuse) return OnnxModel::load(file, options);
-  try {
-    return OnnxModel::load(file, options);
-  } catch (const ArgumentError&) {
-    // What a pattern's own operation does not take, its parts may.
-    OnnxOptions unfused = options;
-    unfused.fuse = false;
-    return OnnxModel::load(file, unfused);
-  }
-}
-
-OnnxModel OnnxModel::load(const std::filesystem::path& file, const OnnxOptions& options) {
   OnnxModel model;
   model.graph_ = read_onnx(file);
   OnnxGraph& graph = model.graph_;

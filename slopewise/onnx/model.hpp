@@ -55,7 +55,6 @@ class OnnxModel {
 
  private:
   friend OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& options);
-  static OnnxModel load(const std::filesystem::path& file, const OnnxOptions& options);
 
   OnnxGraph graph_;
   std::map<std::string, int> fusions_;

@@ -17,8 +17,8 @@ constexpr OnnxRule kKnown[] = {{"ConstantOfShape", known_alone, "known beforehan
 std::vector<OnnxRule> all_rules() {
   std::vector<OnnxRule> rules;
   for (const std::span<const OnnxRule> family :
-       {std::span<const OnnxRule>(kKnown), elementwise_rules(), reduction_rules(), layout_rules(), product_rules(),
-        window_rules(), normalization_rules(), recurrent_rules()}) {
+       {std::span<const OnnxRule>(kKnown), elementwise_rules(), reduction_rules(), layout_rules(), move_rules(),
+        product_rules(), window_rules(), normalization_rules(), recurrent_rules()}) {
     rules.insert(rules.end(), family.begin(), family.end());
   }
   std::sort(rules.begin(), rules.end(), [](const OnnxRule& a, const OnnxRule& b) { return a.op < b.op; });

@@ -21,6 +21,7 @@ struct OnnxRule {
 std::span<const OnnxRule> elementwise_rules();
 std::span<const OnnxRule> reduction_rules();
 std::span<const OnnxRule> layout_rules();
+std::span<const OnnxRule> move_rules();
 std::span<const OnnxRule> product_rules();
 std::span<const OnnxRule> window_rules();
 std::span<const OnnxRule> normalization_rules();
@@ -28,6 +29,8 @@ std::span<const OnnxRule> recurrent_rules();
 std::span<const OnnxRule> fused_rules();
 // A matrix that all examples share with the vector that is added: what a fusion makes of MatMul and Add.
 void linear_rule(ImportStep& step);
+// The product of matrices a (…, m, k) and b (…, k, n), none of them a weight.
+Placed product(ImportStep& step, const Placed& a, const Placed& b);
 // Sorted by name; those of the domain "slopewise" are not among them.
 const std::vector<OnnxRule>& onnx_rules();
 // The rule of a node; null where there is none.

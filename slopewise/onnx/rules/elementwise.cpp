@@ -195,10 +195,9 @@ constexpr OnnxRule kElementwise[] = {
     {"Round", unary<round>},
     {"Selu",
      [](ImportStep& step) {
-       // Klambauer et al. 2017, arXiv 1706.02515: γ elu(x, α).
        const double alpha = step.number("alpha", 1.67326319217681884765625),
                     gamma = step.number("gamma", 1.05070102214813232421875);
-       map(step, [&](const Node& x) { return scale(elu(x, alpha), gamma); });
+       map(step, [&](const Node& x) { return selu(x, alpha, gamma); });
      }},
     {"Shrink",
      [](ImportStep& step) {

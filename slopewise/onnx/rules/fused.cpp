@@ -1,6 +1,8 @@
 // What fusions.hpp puts in the place of several nodes.
 #include <limits>
+#include <optional>
 
+#include "slopewise/onnx/broadcast.hpp"
 #include "slopewise/onnx/rules.hpp"
 #include "slopewise/program/ops.hpp"
 
@@ -13,75 +15,120 @@ void as(ImportStep& step, const char (&name)[N]) {
   find_rule({.op = name})->apply(step);
 }
 
-// softmax(q kᵀ · scale + mask) v, without the scores of all pairs at once.
-void attention_rule(ImportStep& step) {
-  const Placed q = step.placed(0), turned = step.placed(1), v = step.placed(2);
-  const std::size_t rank = q.dims.size();
-  if (rank < 2 || turned.dims.size() != rank || v.dims.size() != rank)
-    step.refuse("operands of different numbers of axes");
-  const Index last = static_cast<Index>(rank) - 1, before = last - 1;
-  std::vector<Index> heads;
-  for (Index axis = 0; axis < before; ++axis) {
-    const Extent extent = q.dims[number_of(axis)];
-    if (extent != turned.dims[number_of(axis)] || extent != v.dims[number_of(axis)])
-      step.refuse("queries, keys and values for different heads");
-    if (extent.count != 1) heads.push_back(axis);
-  }
-  for (const Placed* operand : {&q, &turned, &v}) {
-    step.require_one_example(operand->dims, last);
-    step.require_one_example(operand->dims, before);
-  }
-  Index count = 1;
-  for (const Index axis : heads) count *= q.dims[number_of(axis)].count;
-  // (heads, rows, columns)
-  const auto operand = [&](const Placed& value, Index rows, Index columns) {
-    std::vector<Index> axes = heads;
-    axes.insert(axes.end(), {rows, columns});
-    const Node node = arrange(value, axes);
-    const Shape shape{count, value.dims[number_of(rows)].count, value.dims[number_of(columns)].count};
-    return node.shape() == shape ? node : reshape(node, shape);
-  };
-  AttentionOptions options{.scale = 1.0};
+// The parts of softmax(q kᵀ · scale + mask) v.
+struct AttentionParts {
+  Placed q, turned, v;  // turned: kᵀ
+  double scale = 1;
+  std::optional<Placed> mask, hidden;  // what is added to scores; where they are −∞
+};
+
+AttentionParts attention_parts(ImportStep& step) {
+  AttentionParts parts{step.placed(0), step.placed(1), step.placed(2)};
   if (step.has(3)) {
     const double factor = step.number(3, "the scale");
-    options.scale = step.integer("divides", 0) != 0 ? 1 / factor : factor;
+    parts.scale = step.integer("divides", 0) != 0 ? 1 / factor : factor;
   }
-  // (heads or 1, queries or 1, keys)
-  const auto mask = [&](const Placed& given) {
-    if (given.dims.size() > rank) step.refuse("a mask of more axes than the queries");
-    const Placed own = padded(given, rank);
-    step.require_one_example(own.dims, before);
-    step.require_one_example(own.dims, last);
-    for (Index axis = 0; axis < before; ++axis) {
-      if (!own.dims[number_of(axis)].unit() && own.dims[number_of(axis)] != q.dims[number_of(axis)])
-        step.refuse("a mask for other heads");
-    }
-    if (own.dims[number_of(last)] != turned.dims[number_of(last)]) step.refuse("a mask for other keys");
-    std::vector<Index> axes;
-    Index different = 1;
-    for (const Index axis : heads) {
-      different *= own.dims[number_of(axis)].count;
-      axes.push_back(axis);
-    }
-    if (different != 1 && different != count) step.refuse("a mask for some of the heads");
-    axes.insert(axes.end(), {before, last});
-    return reshape(arrange(own, axes), {different, own.dims[number_of(before)].count, own.dims[number_of(last)].count});
+  if (step.has(4)) parts.mask = step.placed(4);
+  if (step.has(5)) parts.hidden = step.placed(5);
+  return parts;
+}
+
+// Heads: the axes before the last two of more than one entry.
+std::vector<Index> heads_of(const Placed& q) {
+  std::vector<Index> heads;
+  for (std::size_t axis = 0; axis + 2 < q.dims.size(); ++axis) {
+    if (q.dims[axis].count != 1) heads.push_back(static_cast<Index>(axis));
+  }
+  return heads;
+}
+
+// Whether a mask is one for all heads or one for each, and names every key.
+bool fits(const AttentionParts& parts, const std::optional<Placed>& mask) {
+  if (!mask) return true;
+  const std::size_t rank = parts.q.dims.size();
+  if (mask->dims.size() > rank) return false;
+  const Extents dims = padded(*mask, rank).dims;
+  Index different = 1, heads = 1;
+  for (std::size_t axis = 0; axis + 2 < rank; ++axis) {
+    if (!dims[axis].unit() && dims[axis] != parts.q.dims[axis]) return false;
+    different *= dims[axis].count;
+    heads *= parts.q.dims[axis].count;
+  }
+  return (different == 1 || different == heads) && !dims[rank - 2].batch &&
+         dims[rank - 1] == parts.turned.dims[rank - 1];
+}
+// Whether one operation takes it: heads of one number in all three, none of the products along the examples.
+bool fits(const AttentionParts& parts) {
+  const std::size_t rank = parts.q.dims.size();
+  if (rank < 2 || parts.turned.dims.size() != rank || parts.v.dims.size() != rank) return false;
+  for (std::size_t axis = 0; axis + 2 < rank; ++axis) {
+    if (parts.q.dims[axis] != parts.turned.dims[axis] || parts.q.dims[axis] != parts.v.dims[axis]) return false;
+  }
+  for (const Placed* operand : {&parts.q, &parts.turned, &parts.v}) {
+    if (operand->dims[rank - 1].batch || operand->dims[rank - 2].batch) return false;
+  }
+  return fits(parts, parts.mask) && fits(parts, parts.hidden);
+}
+
+// As the nodes of the graph have it.
+Placed attention_in_parts(ImportStep& step, const AttentionParts& parts) {
+  Placed scores = product(step, parts.q, parts.turned);
+  scores.node = scale(scores.node, parts.scale);
+  if (parts.mask) {
+    const Broadcast both = broadcast(step, {scores, *parts.mask});
+    scores = both.result(add(both.nodes[0], both.nodes[1]));
+  }
+  if (parts.hidden) {
+    const double lowest = -std::numeric_limits<double>::infinity();
+    const Placed none = place(step.builder().constant({}, std::vector<double>{lowest}), {});
+    const Broadcast all = broadcast(step, {*parts.hidden, none, scores});
+    scores = all.result(where(all.nodes[0], all.nodes[1], all.nodes[2]));
+  }
+  const Index last = static_cast<Index>(scores.dims.size()) - 1;
+  step.require_one_example(scores.dims, last);
+  std::vector<Index> axes;
+  for (const Index axis : scores.axes) {
+    if (axis != last) axes.push_back(axis);
+  }
+  axes.push_back(last);
+  return product(step, {softmax(arrange(scores, axes)), scores.dims, axes}, parts.v);
+}
+
+// As one operation, which never holds the scores of all pairs.
+Placed attention_at_once(ImportStep& step, const AttentionParts& parts) {
+  const Index last = static_cast<Index>(parts.q.dims.size()) - 1, before = last - 1;
+  const std::vector<Index> heads = heads_of(parts.q);
+  // (heads that differ, rows, columns)
+  const auto operand = [&](const Placed& value, Index rows, Index columns) {
+    const Placed own = padded(value, parts.q.dims.size());
+    std::vector<Index> axes = heads;
+    axes.insert(axes.end(), {rows, columns});
+    Index count = 1;
+    for (const Index axis : heads) count *= own.dims[number_of(axis)].count;
+    const Node node = arrange(own, axes);
+    const Shape shape{count, own.dims[number_of(rows)].count, own.dims[number_of(columns)].count};
+    return node.shape() == shape ? node : reshape(node, shape);
   };
-  if (step.has(4)) options.mask = mask(step.placed(4));
-  if (step.has(5)) {
-    const Node hidden = mask(step.placed(5));
+  AttentionOptions options{.scale = parts.scale};
+  if (parts.mask) options.mask = operand(*parts.mask, before, last);
+  if (parts.hidden) {
     const Node none = step.builder().constant({}, std::vector<double>{0});
     const Node all = step.builder().constant({}, std::vector<double>{-std::numeric_limits<double>::infinity()});
-    options.mask = where(hidden, all, none);
+    options.mask = where(operand(*parts.hidden, before, last), all, none);
   }
-  const Node mixed = scaled_dot_product_attention(operand(q, before, last), operand(turned, last, before),
-                                                  operand(v, before, last), options);
-  Extents dims = q.dims;
-  dims[number_of(last)] = v.dims[number_of(last)];
+  const Node mixed = scaled_dot_product_attention(operand(parts.q, before, last), operand(parts.turned, last, before),
+                                                  operand(parts.v, before, last), options);
+  Extents dims = parts.q.dims;
+  dims[number_of(last)] = parts.v.dims[number_of(last)];
   std::vector<Index> axes = heads, extents;
   axes.insert(axes.end(), {before, last});
   for (const Index axis : axes) extents.push_back(dims[number_of(axis)].count);
-  step.give(Placed{mixed.shape() == Shape(extents) ? mixed : reshape(mixed, Shape(extents)), dims, axes});
+  return {mixed.shape() == Shape(extents) ? mixed : reshape(mixed, Shape(extents)), dims, axes};
+}
+
+void attention_rule(ImportStep& step) {
+  const AttentionParts parts = attention_parts(step);
+  step.give(fits(parts) ? attention_at_once(step, parts) : attention_in_parts(step, parts));
 }
 
 constexpr OnnxRule kFused[] = {{"Attention", attention_rule},

@@ -12,14 +12,31 @@
 namespace slopewise {
 namespace {
 
-// Input i, a vector along axis 1 of the images of `dims`: (channels, 1, …).
-Placed along_channels(ImportStep& step, std::size_t i, const Extents& dims, Role role) {
-  Placed vector = step.weight(i, {0}, role);
-  if (vector.dims.size() != 1 || vector.dims[0] != dims[1])
-    step.refuse(fmt::format("input {}: expected one number a channel of {}, found {}", i + 1, to_string(dims),
-                            to_string(vector.dims)));
-  for (std::size_t axis = 2; axis < dims.size(); ++axis) vector.dims.push_back({1});
-  return vector;
+// Input 0, (batch, channels, …), with the channels as its last axis, as the program has them.
+struct Channels {
+  Placed value;
+  std::vector<Index> axes;
+  Node node;
+};
+Channels by_channels(ImportStep& step, std::size_t least) {
+  const Placed x = step.placed(0);
+  if (x.dims.size() < least) step.refuse(fmt::format("expected (batch, channels, …), found {}", to_string(x.dims)));
+  step.require_one_example(x.dims, 1);
+  std::vector<Index> axes;
+  for (const Index axis : all_axes(x.dims)) {
+    if (axis != 1) axes.push_back(axis);
+  }
+  axes.push_back(1);
+  return {x, axes, arrange(x, axes)};
+}
+void give(ImportStep& step, const Channels& like, const Node& node) {
+  step.give(Placed{node, like.value.dims, like.axes});
+}
+// Input i, one number a channel.
+Node a_channel(ImportStep& step, std::size_t i, Role role) {
+  if (step.dims(i).size() != 1)
+    step.refuse(fmt::format("input {}: expected one number a channel, found {}", i + 1, to_string(step.dims(i))));
+  return arrange(step.weight(i, {0}, role), {0});
 }
 
 Placed apply(ImportStep& step, const Placed& a, const Placed& b, Node (*function)(const Node&, const Node&)) {
@@ -27,24 +44,15 @@ Placed apply(ImportStep& step, const Placed& a, const Placed& b, Node (*function
   return both.result(function(both.nodes[0], both.nodes[1]));
 }
 
-// (x − mean) / √(variance + ε) · scale + bias, all one number a channel: an entrywise map x · a + b, where a and b are
-// calculated once for all examples.
 void batch_norm_rule(ImportStep& step) {
   if (step.integer("training_mode", 0) != 0) {
     step.refuse(
         "training mode would mix examples; export the model in evaluation mode, where running statistics are used");
   }
-  const Placed x = step.placed(0);
-  if (x.dims.size() < 2) step.refuse(fmt::format("expected (batch, channels, …), found {}", to_string(x.dims)));
-  const Placed gain = along_channels(step, 1, x.dims, Role::kNorm), bias = along_channels(step, 2, x.dims, Role::kNorm),
-               mean = along_channels(step, 3, x.dims, Role::kState),
-               variance = along_channels(step, 4, x.dims, Role::kState);
-  const double epsilon = step.number("epsilon", 1e-5F);
-  Placed deviation = variance;
-  deviation.node = sqrt(add(variance.node, step.builder().constant({}, std::vector<double>{epsilon})));
-  const Placed slope = apply(step, gain, deviation, div);
-  const Placed shift = apply(step, bias, apply(step, mean, slope, mul), sub);
-  step.give(apply(step, apply(step, x, slope, mul), shift, add));
+  const Channels x = by_channels(step, 2);
+  give(step, x,
+       batch_norm(x.node, a_channel(step, 1, Role::kNorm), a_channel(step, 2, Role::kNorm),
+                  a_channel(step, 3, Role::kState), a_channel(step, 4, Role::kState), step.number("epsilon", 1e-5F)));
 }
 
 // Over each example's own entries: normalise the last axes [from, rank) together, as one vector.
@@ -103,43 +111,37 @@ void rms_norm_rule(ImportStep& step) {
   step.give(scaled(step, seen_as(rms_normalize(rows, epsilon), x.dims), 1, 2, Role::kNorm));
 }
 
-// Each channel of each example by itself.
+// Images: the batch axis alone comes before the channels.
+Channels image_channels(ImportStep& step) {
+  Channels x = by_channels(step, 3);
+  for (std::size_t axis = 2; axis < x.value.dims.size(); ++axis)
+    step.require_one_example(x.value.dims, static_cast<Index>(axis));
+  if (x.value.dims[0].count != 1)
+    step.refuse(fmt::format("the first axis of {} is more than the examples", to_string(x.value.dims)));
+  return x;
+}
+
 void instance_norm_rule(ImportStep& step) {
-  const Placed x = step.placed(0);
-  if (x.dims.size() < 3)
-    step.refuse(fmt::format("expected (batch, channels, spatial axes), found {}", to_string(x.dims)));
-  const Placed made = normalized(step, x, 2, step.number("epsilon", 1e-5F));
-  const Placed gained = apply(step, made, along_channels(step, 1, x.dims, Role::kNorm), mul);
-  step.give(apply(step, gained, along_channels(step, 2, x.dims, Role::kNorm), add));
+  const Channels x = image_channels(step);
+  give(step, x,
+       instance_norm(x.node, a_channel(step, 1, Role::kNorm), a_channel(step, 2, Role::kNorm),
+                     step.number("epsilon", 1e-5F)));
 }
 
 void group_norm_rule(ImportStep& step) {
-  const Placed x = step.placed(0);
-  const Index groups = step.integer("num_groups", 0);
-  if (x.dims.size() < 3 || groups < 1 || x.dims[1].batch || x.dims[1].count % groups != 0)
-    step.refuse(fmt::format("{} groups of the channels of {}", groups, to_string(x.dims)));
-  Extents grouped{x.dims[0], {groups}, {x.dims[1].count / groups}};
-  grouped.insert(grouped.end(), x.dims.begin() + 2, x.dims.end());
-  const Placed parted = std::get<Placed>(reshaped(step, x, grouped));
-  const Placed made =
-      std::get<Placed>(reshaped(step, normalized(step, parted, 2, step.number("epsilon", 1e-5F)), x.dims));
+  const Channels x = image_channels(step);
+  const Index groups = step.integer("num_groups", 0), channels = x.value.dims[1].count;
+  if (groups < 1 || channels % groups != 0) step.refuse(fmt::format("{} groups of {} channels", groups, channels));
   // Before operator set 21 gain and bias have an entry a group.
   const auto vector = [&](std::size_t i) {
-    if (step.dims(i).size() == 1 && step.dims(i)[0].count == x.dims[1].count)
-      return along_channels(step, i, x.dims, Role::kNorm);
-    const Placed own = step.weight(i, {0}, Role::kNorm);
-    if (own.dims.size() != 1 || own.dims[0].count != groups)
-      step.refuse(fmt::format("input {}: expected a number a channel or a group", i + 1));
-    const Index each = x.dims[1].count / groups;
-    const Node repeated =
-        mul(reshape(arrange(own), {groups, 1}),
-            step.builder().constant({groups, each}, std::vector<double>(number_of(groups * each), 1.0)));
-    Extents dims{x.dims[1]};
-    dims.insert(dims.end(), x.dims.size() - 2, Extent{1});
-    return seen_as(repeated, dims);
+    const Node own = a_channel(step, i, Role::kNorm);
+    if (own.shape()[0] == channels) return own;
+    const Index each = channels / groups;
+    const std::vector<double> ones(number_of(each), 1.0);
+    return reshape(mul(reshape(own, {own.shape()[0], 1}), step.builder().constant({each}, ones)),
+                   {own.shape()[0] * each});
   };
-  const Placed gain = vector(1), bias = vector(2);
-  step.give(apply(step, apply(step, made, gain, mul), bias, add));
+  give(step, x, group_norm(x.node, groups, vector(1), vector(2), step.number("epsilon", 1e-5F)));
 }
 
 // (x − mean) / √variance over the axes given.

@@ -59,7 +59,8 @@ bool is_table(const ImportStep& step, std::size_t i) {
   return step.dims(i).size() == 2 && batch_axis(step.dims(i)) < 0 && (!placed || placed->shared());
 }
 
-// a (…, m, k) b (…, k, n).
+}  // namespace
+
 Placed product(ImportStep& step, const Placed& left, const Placed& right) {
   const std::size_t rank = std::max(left.dims.size(), right.dims.size());
   const Placed a = padded(left, rank), b = padded(right, rank);
@@ -104,6 +105,8 @@ Placed product(ImportStep& step, const Placed& left, const Placed& right) {
   axes.push_back(n);
   return {node, dims, axes};
 }
+
+namespace {
 
 void matmul_rule(ImportStep& step) {
   const Extents left = step.dims(0), right = step.dims(1);

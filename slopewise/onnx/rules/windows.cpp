@@ -1,4 +1,5 @@
-// Convolutions and pooling. ONNX has the channels before the spatial axes, the program after them.
+// Convolutions, pooling and what else acts on images. ONNX has the channels before the spatial axes, the program after
+// them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -211,6 +212,18 @@ void global_max_rule(ImportStep& step) {
   step.give(as_images(x, reshape(reduce_max(x.node, axes), Shape(extents))));
 }
 
+void depth_to_space_rule(ImportStep& step) {
+  const Images x = images(step);
+  const std::string mode = step.text("mode", "DCR");
+  if (mode != "DCR" && mode != "CRD") step.refuse(fmt::format("mode '{}': expected DCR or CRD", mode));
+  step.give(as_images(x, depth_to_space(x.node, step.integer("blocksize", 0), mode == "CRD")));
+}
+
+void space_to_depth_rule(ImportStep& step) {
+  const Images x = images(step);
+  step.give(as_images(x, space_to_depth(x.node, step.integer("blocksize", 0))));
+}
+
 void lrn_rule(ImportStep& step) {
   const Images x = images(step);
   step.give(as_images(x, local_response_norm(x.node, step.integer("size", 1), step.number("alpha", 1e-4F),
@@ -282,12 +295,14 @@ void resize_rule(ImportStep& step) {
 constexpr OnnxRule kWindows[] = {{"AveragePool", average_pool_rule},
                                  {"Conv", conv_rule, "weights that all examples share"},
                                  {"ConvTranspose", conv_transpose_rule, "weights that all examples share"},
+                                 {"DepthToSpace", depth_to_space_rule},
                                  {"GlobalAveragePool", global_average_rule},
                                  {"GlobalMaxPool", global_max_rule},
                                  {"LRN", lrn_rule},
                                  {"LpPool", lp_pool_rule, "p = 1 or 2"},
                                  {"MaxPool", max_pool_rule, "without the places of the maxima"},
                                  {"Resize", resize_rule, "nearest and linear, of the spatial axes"},
+                                 {"SpaceToDepth", space_to_depth_rule},
                                  {"Upsample", resize_rule, "nearest and linear, of the spatial axes"}};
 
 }  // namespace

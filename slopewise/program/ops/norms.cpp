@@ -67,9 +67,7 @@ Node instance_norm(const Node& x, const Node& gain, const Node& bias, double eps
 Node batch_norm(const Node& x, const Node& gain, const Node& bias, const Node& mean, const Node& variance,
                 double epsilon) {
   check_channels("batch_norm", x.shape(), {gain.shape(), bias.shape(), mean.shape(), variance.shape()});
-  // (variance + ε)^−½.
-  const Node inverse = exp(scale(log(variance + number(x, epsilon)), -0.5));
-  const Node factor = gain * inverse;
+  const Node factor = gain / sqrt(variance + number(x, epsilon));
   return x * factor + (bias - mean * factor);
 }
 
