@@ -38,11 +38,16 @@ function layered(spec) {
   return {...rest, layer: [{mark, encoding}]};
 }
 
-// All rows that a specification draws, after its transforms.
-async function drawnRows(spec) {
-  const compiled = vegaLite.compile({...spec, width: 400}).spec;
-  const view = await new vega.View(vega.parse(compiled), {renderer: 'none'}).runAsync();
-  const rows = compiled.data.flatMap(({name}) => view.data(name));
+// The rows of each mark of a specification, after its transforms, by the mark.
+async function rowsOf(spec) {
+  const named = structuredClone(spec);
+  marksOf(named).forEach(({unit}, i) => { unit.name = `unit${i}`; });
+  const compiled = vegaLite.compile({...named, width: 400}).spec;
+  const view = await new vega.View(vega.parse(compiled), {renderer: 'none', logLevel: vega.Error}).runAsync();
+  const rows = new Map(marksOf(spec).map(({unit}, i) => {
+    const {from} = compiled.marks.find(({name}) => name.startsWith(`unit${i}_`));
+    return [unit, view.data(from.facet?.data ?? from.data)];
+  }));
   view.finalize();
   return rows;
 }
@@ -50,6 +55,25 @@ async function drawnRows(spec) {
 const quoted = (field) => `datum[${JSON.stringify(field)}]`;
 const fieldsOf = (encoding, axis) => [axis, axis + '2'].map((channel) => encoding[channel]?.field).filter(Boolean);
 const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
+const isShown = (row, encoding) => ['x', 'y'].flatMap((axis) => fieldsOf(encoding, axis))
+  .every((field) => row[field] !== undefined && row[field] !== null && !Number.isNaN(row[field]));
+
+// Takes out the marks of which no row has a place: their scales would have no extent, of which Vega warns. What they state
+// of scales and titles holds for the others.
+function dropEmpty(spec, rows) {
+  const marks = marksOf(spec), isEmpty = ({unit, encoding}) => !rows.get(unit).some((row) => isShown(row, encoding));
+  const kept = marks.filter((mark) => !isEmpty(mark));
+  for (const {unit, encoding, layers} of marks.filter(isEmpty)) {
+    layers.splice(layers.indexOf(unit), 1);
+    for (const [channel, definition] of Object.entries(encoding)) {
+      const stated = Object.entries(definition ?? {}).filter(([property]) => ['scale', 'title'].includes(property));
+      for (const other of kept.filter(({encoding}) => encoding[channel])) {
+        other.encoding[channel] = {...Object.fromEntries(stated), ...other.encoding[channel]};
+        other.unit.encoding = {...other.unit.encoding, [channel]: other.encoding[channel]};
+      }
+    }
+  }
+}
 
 // Draws what is not above 0 at the foot of a logarithmic axis, a stretch below the rest, and marks it. An axis on which
 // nothing is above 0 is linear instead.
@@ -57,8 +81,9 @@ function placeAtFoot(spec, axis, rows) {
   const marks = marksOf(spec).filter(({encoding}) => encoding[axis]?.field);
   const scales = marksOf(spec).map(({encoding}) => encoding[axis]?.scale).filter((scale) => scale?.type === 'log');
   if (scales.length === 0) return;
-  const fields = new Set(marks.flatMap(({encoding}) => fieldsOf(encoding, axis)));
-  const values = rows.flatMap((row) => [...fields].map((field) => row[field])).filter(isNumber);
+  const valuesOf = ({unit, encoding}) =>
+    rows.get(unit).flatMap((row) => fieldsOf(encoding, axis).map((field) => row[field])).filter(isNumber);
+  const values = marks.flatMap(valuesOf);
   const above = values.filter((value) => value > 0);
   if (above.length === values.length) return;
   const setScale = (change) => {
@@ -75,8 +100,9 @@ function placeAtFoot(spec, axis, rows) {
   const foot = stated ?? least / Math.max(2, (most / least) ** 0.12);
   setScale(({scale}) => scale ? {scale: {...scale, nice: false, ...(stated === undefined && {domainMin: foot})}} : {});
   const isBelow = (field) => `isValid(${quoted(field)}) && ${quoted(field)} <= 0`;
-  for (const {unit, encoding, layers} of marks) {
+  for (const {unit, encoding, layers} of marks.filter((mark) => valuesOf(mark).some((value) => value <= 0))) {
     const own = fieldsOf(encoding, axis);
+    const below = rows.get(unit).filter((row) => isShown(row, encoding) && row[own[0]] <= 0);
     unit.transform = [...(unit.transform ?? []),
       ...own.map((field) => ({calculate: `${isBelow(field)} ? ${foot} : ${quoted(field)}`, as: field + kDrawn}))];
     for (const channel of [axis, axis + '2']) {
@@ -84,14 +110,16 @@ function placeAtFoot(spec, axis, rows) {
       const drawn = {...unit.encoding?.[channel] ?? encoding[channel], field: encoding[channel].field + kDrawn};
       unit.encoding = {...unit.encoding, [channel]: drawn};
     }
-    if (!rows.some((row) => isNumber(row[own[0]]) && row[own[0]] <= 0)) continue;
+    if (below.length === 0) continue;
     const {x2, y2, strokeDash, ...place} = {...encoding, ...unit.encoding};
-    layers.push({
+    const marked = {
       ...(unit.data && {data: unit.data}),
       transform: [...unit.transform, {filter: isBelow(own[0])}],
       mark: {type: 'point', filled: false, size: 70, strokeWidth: 1.5, opacity: 1, tooltip: {content: 'data'}},
       encoding: {...place, shape: {datum: kFoot, scale: {range: ['triangle-down']}, title: null}},
-    });
+    };
+    layers.push(marked);
+    rows.set(marked, below);
   }
 }
 
@@ -101,21 +129,22 @@ function pointSingles(spec, rows) {
     const type = unit.mark?.type ?? unit.mark, [x, y] = [encoding.x?.field, encoding.y?.field];
     if (type !== 'line' || (unit.mark.point ?? 'transparent') !== 'transparent' || !x || !y) continue;
     const groups = [encoding.color?.field, encoding.strokeDash?.field].filter(Boolean);
+    const shown = rows.get(unit).filter((row) => isNumber(row[y]) && isNumber(row[x]));
+    const groupOf = (row) => groups.map((field) => row[field]).join('\n');
     const places = new Map();
-    for (const row of rows) {
-      if (!isNumber(row[y]) || !isNumber(row[x])) continue;
-      const group = groups.map((field) => row[field]).join('\n');
-      places.set(group, (places.get(group) ?? new Set()).add(row[x]));
-    }
-    if (![...places.values()].some(({size}) => size === 1)) continue;
-    layers.push({
+    for (const row of shown) places.set(groupOf(row), (places.get(groupOf(row)) ?? new Set()).add(row[x]));
+    const singles = shown.filter((row) => places.get(groupOf(row)).size === 1);
+    if (singles.length === 0) continue;
+    const points = {
       ...(unit.data && {data: unit.data}),
       transform: [...(unit.transform ?? []), {filter: `isValid(${quoted(y)}) && isValid(${quoted(x)})`},
         {joinaggregate: [{op: 'distinct', field: x, as: 'points of its line' + kDrawn}], groupby: groups},
         {filter: `${quoted('points of its line' + kDrawn)} === 1`}],
       mark: {type: 'point', filled: true, tooltip: {content: 'data'}},
       encoding: Object.fromEntries(Object.entries(encoding).filter(([channel]) => channel !== 'strokeDash')),
-    });
+    };
+    layers.push(points);
+    rows.set(points, singles);
   }
 }
 
@@ -129,11 +158,11 @@ function showData(spec) {
 // Every entry of the legends, by channel.
 function legendEntries(spec, rows) {
   const entries = {color: new Set(), strokeDash: new Set(), shape: new Set()};
-  for (const {encoding} of marksOf(spec)) {
+  for (const {unit, encoding} of marksOf(spec)) {
     for (const channel of Object.keys(entries)) {
       const {field, datum, scale} = encoding[channel] ?? {};
       if (datum !== undefined) entries[channel].add(`${datum}`);
-      for (const value of scale?.domain ?? (field ? rows.map((row) => row[field]) : [])) {
+      for (const value of scale?.domain ?? (field ? rows.get(unit).map((row) => row[field]) : [])) {
         if (value !== undefined && value !== null) entries[channel].add(`${value}`);
       }
     }
@@ -157,8 +186,9 @@ function enoughColours(palette, count, ink, paper) {
 // The specification and configuration to draw a chart by, `width` pixels wide. `spec.datasets` holds the data; `theme` is
 // that of the page.
 async function prepareChart(original, theme, width) {
-  const rows = await drawnRows(original);
   const spec = layered(structuredClone(original));
+  const rows = await rowsOf(spec);
+  dropEmpty(spec, rows);
   pointSingles(spec, rows);
   for (const axis of ['x', 'y']) placeAtFoot(spec, axis, rows);
   showData(spec);
