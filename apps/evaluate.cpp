@@ -129,10 +129,10 @@ std::string tables_of(const TrainedNetwork& network, const Dataset& set, const J
   return text;
 }
 
-int evaluate(const EvaluateOptions& options) {
-  if (options.trained.threads > 0) set_thread_count(options.trained.threads);
+int evaluate(const EvaluateOptions& options, const Settings& given) {
+  apply(options.trained.run_options);
   const TrainedNetwork network(options.trained.run);
-  const Dataset set = data_for(network, options.trained, /*labels_needed=*/true);
+  const Dataset set = data_for(network, options.trained, given, /*labels_needed=*/true);
   Judgement judgement(set);
   network.run(set, [&](std::span<const Index> rows, double loss, std::span<const float> outputs) {
     check_interrupted("evaluating");
@@ -159,7 +159,7 @@ Verb evaluate_verb() {
   verb.settings.flag("json", options->json, "Print the figures as JSON, with the confusion matrix");
   verb.examples = {"slopewise evaluate runs/train", "slopewise evaluate runs/train --data more.csv --label species",
                    "slopewise evaluate weights.safetensors --data mnist --json"};
-  verb.run = [options](Settings&) { return evaluate(*options); };
+  verb.run = [options](Settings& given) { return evaluate(*options, given); };
   return verb;
 }
 

@@ -15,6 +15,7 @@
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/data/npz.hpp"
+#include "slopewise/report/text.hpp"
 
 namespace slopewise {
 namespace {
@@ -24,14 +25,6 @@ struct PredictOptions {
   std::string out;  // empty: CSV to standard output
   bool all = false;
 };
-
-// A field of a CSV, quoted where it must be (RFC 4180).
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
-}
 
 std::vector<double> softmax_of(std::span<const float> logits) {
   const float most = *std::ranges::max_element(logits);
@@ -143,8 +136,8 @@ void answer(const TrainedNetwork& network, const Dataset& set, Answers answers) 
   answers.commit();
 }
 
-int predict(const PredictOptions& options) {
-  if (options.trained.threads > 0) set_thread_count(options.trained.threads);
+int predict(const PredictOptions& options, const Settings& given) {
+  apply(options.trained.run_options);
   const std::filesystem::path out = options.out;
   const std::string extension = out.extension().string();
   if (!options.out.empty() && extension != ".csv" && extension != ".npz")
@@ -152,7 +145,7 @@ int predict(const PredictOptions& options) {
   if (std::filesystem::exists(out) && !std::filesystem::is_regular_file(out))
     throw FileError(fmt::format("{}: cannot write: expected a file or nothing there", options.out));
   const TrainedNetwork network(options.trained.run);
-  const Dataset set = data_for(network, options.trained, /*labels_needed=*/false);
+  const Dataset set = data_for(network, options.trained, given, /*labels_needed=*/false);
   if (extension == ".npz") {
     answer(network, set, NpzAnswers(network.data(), options.out));
   } else {
@@ -174,7 +167,7 @@ Verb predict_verb() {
   verb.examples = {"slopewise predict runs/train --data new.csv",
                    "slopewise predict runs/train --data mnist --out answers.npz",
                    "slopewise predict weights.safetensors --data photos --all --out answers.csv"};
-  verb.run = [options](Settings&) { return predict(*options); };
+  verb.run = [options](Settings& given) { return predict(*options, given); };
   return verb;
 }
 

@@ -52,7 +52,7 @@ RunDirectory::RunDirectory(const RunDirectoryOptions& options, const std::string
       path_ = fmt::format("{}-{}", first, number);
     // A file of that name is as much in the way as a directory.
     if (error) throw FileError(fmt::format("{}: cannot create the directory: {}", path_.string(), error.message()));
-    made_.push_back(path_);
+    made_.paths.push_back(path_);
   }
   ensure_writable_directory(path_);
   lock_.emplace(path_);
@@ -65,12 +65,11 @@ RunDirectory::RunDirectory(const Path& resumed) : path_(resumed) {
   remove_leftovers(path_);
 }
 
-RunDirectory::~RunDirectory() {
-  lock_.reset();
+RunDirectory::Made::~Made() {
   std::error_code not_empty;
-  for (; !made_.empty(); made_.pop_back()) {
-    if (!std::filesystem::is_empty(made_.back(), not_empty)) return;
-    std::filesystem::remove(made_.back(), not_empty);
+  for (; !paths.empty(); paths.pop_back()) {
+    if (!std::filesystem::is_empty(paths.back(), not_empty)) return;
+    std::filesystem::remove(paths.back(), not_empty);
   }
 }
 
@@ -87,7 +86,7 @@ void RunDirectory::make(const Path& directory) {
   std::error_code error;
   if (directory.empty() || std::filesystem::exists(directory, error)) return;
   make(directory.parent_path());
-  if (std::filesystem::create_directory(directory, error)) made_.push_back(directory);
+  if (std::filesystem::create_directory(directory, error)) made_.paths.push_back(directory);
 }
 
 }  // namespace slopewise

@@ -35,8 +35,6 @@ class RunDirectory {
   RunDirectory(const RunDirectoryOptions& options, const std::string& standard, const std::string& resume = {});
   // Holds the directory of a run that goes on. Throws Error if another process does.
   explicit RunDirectory(const std::filesystem::path& resumed);
-  // Directories that were made for a run that has written nothing are removed.
-  ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
@@ -48,8 +46,14 @@ class RunDirectory {
  private:
   void make(const std::filesystem::path& directory);
 
+  // Directories that were made, from the outermost in; gone with this where nothing is in them.
+  struct Made {
+    std::vector<std::filesystem::path> paths;
+    ~Made();
+  };
+
   std::filesystem::path path_;
-  std::vector<std::filesystem::path> made_;  // from the outermost in
+  Made made_;
   std::optional<DirectoryLock> lock_;
 };
 

@@ -11,20 +11,10 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/nearest.hpp"
+#include "slopewise/base/parse.hpp"
 
 namespace slopewise {
 namespace {
-
-// What std::from_chars makes of the whole word, with a plus before it or not; nothing where it is no such number, or
-// one that the type does not hold.
-template <class T>
-std::optional<T> parsed(std::string_view word) {
-  if (word.starts_with('+') && !word.starts_with("+-")) word.remove_prefix(1);
-  T value{};
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
-  return value;
-}
 
 std::optional<std::int64_t> exactly_whole(double value) {
   constexpr double kExact = 9007199254740992;  // 2⁵³: what is read as it may have been rounded to it
@@ -38,16 +28,16 @@ std::optional<std::int64_t> whole_of(const Value& value) {
   if (value.is_number()) return exactly_whole(value.get<double>());
   if (!value.is_string()) return std::nullopt;
   const auto& word = value.get_ref<const std::string&>();
-  if (const auto whole = parsed<std::int64_t>(word)) return whole;
+  if (const auto whole = parse_number<std::int64_t>(word)) return whole;
   // 1e3 is exact; what has a decimal point need not be.
   if (word.find_first_not_of("0123456789eE+-") != std::string::npos) return std::nullopt;
-  const auto number = parsed<double>(word);
+  const auto number = parse_number<double>(word);
   return number ? exactly_whole(*number) : std::nullopt;
 }
 
 std::optional<double> number_of(const Value& value) {
   if (value.is_number()) return value.get<double>();
-  return value.is_string() ? parsed<double>(value.get_ref<const std::string&>()) : std::nullopt;
+  return value.is_string() ? parse_number<double>(value.get_ref<const std::string&>()) : std::nullopt;
 }
 
 // As the user would write it.
@@ -58,11 +48,24 @@ std::string found(const Value& value) {
 
 // Pairs of an option's name and a name that other programs have for it.
 constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {
-    {"rate", "learning-rate"}, {"rate", "lr"},           {"batch", "batch-size"},      {"epochs", "num-epochs"},
-    {"epochs", "n-epochs"},    {"epochs", "max-epochs"}, {"steps", "max-steps"},       {"threads", "num-threads"},
-    {"threads", "jobs"},       {"data", "dataset"},      {"data", "data-dir"},         {"hidden", "hidden-sizes"},
-    {"out", "output"},         {"out", "output-dir"},    {"tangents", "num-tangents"}, {"samples", "num-samples"},
-    {"color", "colour"},       {"initial", "parameters"},
+    {"rate", "learning-rate"},
+    {"rate", "lr"},
+    {"batch", "batch-size"},
+    {"epochs", "num-epochs"},
+    {"epochs", "n-epochs"},
+    {"epochs", "max-epochs"},
+    {"steps", "max-steps"},
+    {"threads", "num-threads"},
+    {"threads", "jobs"},
+    {"data", "dataset"},
+    {"data", "data-dir"},
+    {"hidden", "hidden-sizes"},
+    {"out", "output"},
+    {"out", "output-dir"},
+    {"tangents", "num-tangents"},
+    {"samples", "num-samples"},
+    {"color", "colour"},
+    {"initial", "parameters"},
 };
 
 std::vector<std::string> split(const std::string& word) {

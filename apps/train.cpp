@@ -89,7 +89,7 @@ int run(TrainOptions& options, Settings& settings) {
     rotate_images(data.train, options.rotate);
     rotate_images(data.test, options.rotate);
   }
-  if (options.target_accuracy > 0 && !settings.given("validation")) {
+  if (options.target_accuracy > 0 && resolved.validation == 0) {
     // The test set says how good a run is, and so not when it ends.
     resolved.validation = std::max<Index>(1, data.train.count() / 10);
     settings.at("validation").set(resolved.validation);

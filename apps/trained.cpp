@@ -18,18 +18,19 @@ void add_trained_options(Settings& settings, TrainedOptions& options) {
   add_data_options(settings, options.data);
   settings.add("set", options.set, one_of({"test", "train"}),
                "Which of the data's sets; data of one set are all taken");
-  settings.add("seed", options.seed, whole(0, INT64_MAX), "Seed of --test-share");
-  settings.add("threads", options.threads, whole(1, 1024), "Threads; they change the time, not the results",
-               {.otherwise = "all cores"});
+  add_run_options(settings, options.run_options);
 }
 
-Dataset data_for(const TrainedNetwork& network, const TrainedOptions& options, bool labels_needed) {
+Dataset data_for(const TrainedNetwork& network, const TrainedOptions& options, const Settings& given,
+                 bool labels_needed) {
   DataOptions data = options.data;
-  std::uint64_t seed = options.seed;
+  std::uint64_t seed = options.run_options.seed;
   double rotate = 0;
-  const std::filesystem::path config = std::filesystem::path(options.run) / "config.toml";
+  const std::filesystem::path config = network.path().parent_path() / "config.toml";
   std::error_code ignored;
   if (data.path.empty() && std::filesystem::exists(config, ignored)) {
+    for (const char* name : {"test-share", "label", "target", "layout", "scale", "unpack-ratio", "seed"})
+      require_unused_unless(false, given.at(name), "--data, as the run's own data are read as it read them");
     TrainOptions of_run;
     Settings train = train_settings(of_run);
     apply_config(train, read_text(config), config.string());

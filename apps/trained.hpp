@@ -11,16 +11,17 @@ namespace slopewise {
 struct TrainedOptions {
   std::string run;  // its directory, or a file of weights
   DataOptions data;
-  std::uint64_t seed = 1;
-  int threads = 0;
+  RunOptions run_options;
   std::string set = "test";
 };
 
-// Adds the run, the data and which set of it, and --threads.
+// Adds the run, the data and which set of it, and what all runs take.
 void add_trained_options(Settings& settings, TrainedOptions& options);
 
 // The set that the options name, read as the network's training data were. Without --data it is the run's own data,
-// with the options of the run. Throws as load_data does, and ArgumentError where neither says which data.
-Dataset data_for(const TrainedNetwork& network, const TrainedOptions& options, bool labels_needed);
+// with the options of the run, whose config.toml lies beside the weights; `given` says which options were. Throws as
+// load_data does, and ArgumentError where neither says which data, or where an option would change the run's.
+Dataset data_for(const TrainedNetwork& network, const TrainedOptions& options, const Settings& given,
+                 bool labels_needed);
 
 }  // namespace slopewise

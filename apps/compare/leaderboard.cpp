@@ -12,6 +12,7 @@
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/table.hpp"
+#include "slopewise/report/text.hpp"
 #include "slopewise/statistics/moments.hpp"
 
 namespace slopewise {
@@ -74,17 +75,9 @@ std::string cell(std::string text) {
   return safe;
 }
 
-// RFC 4180.
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string result = "\"";
-  for (const char c : text) result += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return result + "\"";
-}
-
 std::string csv_value(const Json& value) {
   if (value.is_null()) return {};
-  return quoted(value.is_string() ? value.get<std::string>() : value.dump());
+  return csv_field(value.is_string() ? value.get<std::string>() : value.dump());
 }
 
 constexpr std::array kMoments{"start", "middle", "end"};

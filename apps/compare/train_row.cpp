@@ -79,10 +79,4 @@ Json train_row(Row& row, const RowRun& run, const DataSplit& data,
   return document;
 }
 
-Json read_json(const std::filesystem::path& path) {
-  Json document = parse_json(read_text(path), path.string());
-  if (document.is_discarded()) throw FileError(fmt::format("{}: expected JSON", path.string()));
-  return document;
-}
-
 }  // namespace slopewise

@@ -32,7 +32,4 @@ bool is_done(const RowRun& run);
 nlohmann::ordered_json train_row(Row& row, const RowRun& run, const DataSplit& data,
                                  const std::function<void(double epochs, const std::string& note)>& advanced);
 
-// Reads a JSON document. Throws FileError.
-nlohmann::ordered_json read_json(const std::filesystem::path& path);
-
 }  // namespace slopewise

@@ -37,12 +37,10 @@ class Part {
   Part(std::filesystem::path path, Progress& progress) : path_(std::move(path)), progress_(progress) {
     descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (descriptor_ < 0) fail("open");
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-      const int reason = errno;
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      // Where a file system has no locks, it is done without, as with run directories.
       ::close(descriptor_);
-      if (reason == EWOULDBLOCK) throw FileError(path_.string() + ": another process is downloading this file");
-      errno = reason;
-      fail("lock");
+      throw FileError(path_.string() + ": another process is downloading this file");
     }
     size_ = ::lseek(descriptor_, 0, SEEK_END);
     progress_.advance(static_cast<double>(size_));

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/parse.hpp"
 
 namespace slopewise {
 namespace {
@@ -28,11 +29,8 @@ constexpr std::size_t kShown = 40;  // bytes of a field that go into an error
 
 // A finite number, or nothing.
 std::optional<double> number_of(std::string_view text) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return {};
-  return value;
+  const std::optional<double> value = parse_number<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
 bool is_label_name(const std::string& name, const std::string& label) {
@@ -131,6 +129,7 @@ class Records {
     std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     constexpr std::array kNone = {"nan", "na",   "n/a",      "null",      "none", "?",
                                   "inf", "-inf", "infinity", "-infinity", "-nan"};
+    if (lower.starts_with('+')) lower.erase(0, 1);
     return std::ranges::find(kNone, lower) != kNone.end();
   }
 

@@ -43,6 +43,7 @@ struct DirectoryFormat {
   std::string told_by;             // for people: "data_batch_1.bin, …"
   std::vector<std::string> files;  // any of these tells that the format is there
   RawSplit (*load)(const std::filesystem::path& directory, const LoadOptions& options);
+  bool any_case = false;  // the files' names may be in upper or lower case
 };
 
 DirectoryFormat idx_format();

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/data/formats.hpp"
@@ -42,6 +43,17 @@ std::string content(const std::filesystem::path& directory) {
   return fmt::format("{:?}{}", fmt::join(names, ", "), rest);
 }
 
+bool holds(const std::filesystem::path& directory, const std::string& file, bool any_case) {
+  std::error_code error;
+  if (!any_case) return std::filesystem::exists(directory / file, error);
+  const auto lower = [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); };
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (std::ranges::equal(entry->path().filename().string(), file, {}, lower, lower)) return true;
+  }
+  return false;
+}
+
 // The one format whose files are in the directory.
 detail::RawSplit load_directory(const std::filesystem::path& directory, const LoadOptions& options) {
   const detail::DirectoryFormat formats[] = {detail::idx_format(), detail::cifar10_format(), detail::npy_format(),
@@ -50,10 +62,8 @@ detail::RawSplit load_directory(const std::filesystem::path& directory, const Lo
   std::string looked_for;
   for (const detail::DirectoryFormat& format : formats) {
     looked_for += fmt::format("{} ({}), ", format.name, format.told_by);
-    if (std::ranges::any_of(format.files, [&](const std::string& file) {
-          std::error_code ignored;
-          return std::filesystem::exists(directory / file, ignored);
-        })) {
+    if (std::ranges::any_of(format.files,
+                            [&](const std::string& file) { return holds(directory, file, format.any_case); })) {
       found.push_back(format);
     }
   }

@@ -100,15 +100,13 @@ RawSplit load_directory(const std::filesystem::path& directory, const LoadOption
 }  // namespace
 
 DirectoryFormat npy_format() {
-  DirectoryFormat format{"NumPy", "x_train.npy, …, or X.npy, y.npy", {}, load_directory};
+  DirectoryFormat format{"NumPy", "x_train.npy, …, or X.npy, y.npy", {}, load_directory, true};
   for (const std::span<const SetNames> spellings : {std::span(kTrain), std::span(kTest), std::span(kWhole)}) {
     for (const SetNames& names : spellings) {
       format.files.push_back(fmt::format("{}.npy", names.inputs));
       format.files.push_back(fmt::format("{}.npy", names.targets));
     }
   }
-  format.files.push_back("X.npy");
-  format.files.push_back("X_train.npy");
   return format;
 }
 

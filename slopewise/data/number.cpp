@@ -15,12 +15,6 @@ bool is_floating(NumberType type) {
          type == NumberType::kBfloat16;
 }
 
-std::string_view type_name(NumberType type) {
-  constexpr std::string_view kNames[] = {"float64", "float32", "float16", "bfloat16", "int64", "int32", "int16",
-                                         "int8",    "uint64",  "uint32",  "uint16",   "uint8", "bool"};
-  return kNames[static_cast<std::size_t>(type)];
-}
-
 void to_native_order(NumberType type, ByteOrder order, std::span<std::uint8_t> entries) {
   const std::size_t size = item_size(type);
   if (order == ByteOrder::kLittle || size == 1) return;

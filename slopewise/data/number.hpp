@@ -30,8 +30,6 @@ enum class ByteOrder { kLittle, kBig };
 
 std::size_t item_size(NumberType type);
 bool is_floating(NumberType type);
-// For people: "float16".
-std::string_view type_name(NumberType type);
 
 // Entries that no C++20 type stands for, with the value of each.
 struct StoredFloat16 {

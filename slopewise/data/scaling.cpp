@@ -58,6 +58,11 @@ void require_finite(const Dataset& set, const std::string& where) {
   });
 }
 
+// What never varies is 0 whatever it is divided by; less than rounding is no variation.
+double scale_of(double mean, double deviation) {
+  return deviation > 1e-12 * std::abs(mean) && deviation > 0 ? deviation : 1;
+}
+
 Scaling choose_scaling(const Dataset& train, bool bytes, std::optional<Scaling::Rule> rule, const std::string& where) {
   const bool table = train.image_shape.rank() == 1;
   if (!rule && bytes && !table) rule = Scaling::Rule::kBytes;
@@ -82,9 +87,7 @@ Scaling choose_scaling(const Dataset& train, bool bytes, std::optional<Scaling::
   for (const Moments& column : moments) {
     const double deviation = std::sqrt(column.squares / column.count);
     scaling.mean.push_back(column.mean);
-    // What never varies is 0 whatever it is divided by; less than rounding is no variation.
-    const bool varies = deviation > 1e-12 * std::abs(column.mean) && deviation > 0;
-    scaling.deviation.push_back(varies ? deviation : 1);
+    scaling.deviation.push_back(scale_of(column.mean, deviation));
   }
   return scaling;
 }

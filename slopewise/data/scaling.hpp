@@ -13,6 +13,9 @@ namespace slopewise {
 // FileError, naming `where` and the example, for a number that is not finite.
 Scaling choose_scaling(const Dataset& train, bool bytes, std::optional<Scaling::Rule> rule, const std::string& where);
 
+// What numbers of this mean and deviation are divided by: the deviation, or 1 where it is no more than rounding makes.
+double scale_of(double mean, double deviation);
+
 // Throws FileError, naming `where` and the example, for a number that is not finite.
 void require_finite(const Dataset& set, const std::string& where);
 

@@ -1,4 +1,5 @@
 #include "slopewise/data/targets.hpp"
+#include "slopewise/data/scaling.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -222,10 +223,8 @@ TargetMoments target_moments(const SetTargets& one) {
   visit_numbers(one, [&](std::size_t k, double number) {
     moments.deviation[k] += (number - moments.mean[k]) * (number - moments.mean[k]);
   });
-  for (double& deviation : moments.deviation) {
-    deviation = std::sqrt(deviation / count);
-    if (deviation == 0) deviation = 1;
-  }
+  for (std::size_t k = 0; k < outputs; ++k)
+    moments.deviation[k] = scale_of(moments.mean[k], std::sqrt(moments.deviation[k] / count));
   return moments;
 }
 

@@ -11,4 +11,7 @@ namespace slopewise {
 // then the file is as it was.
 void write_json(const std::filesystem::path& path, const nlohmann::ordered_json& document);
 
+// Reads one. Throws FileError as read_text does, and for what is no JSON.
+nlohmann::ordered_json read_json(const std::filesystem::path& path);
+
 }  // namespace slopewise

@@ -9,6 +9,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/input_file.hpp"
 #include "slopewise/base/json_text.hpp"
+#include "slopewise/report/json.hpp"
 
 namespace slopewise {
 namespace {
@@ -20,13 +21,11 @@ constexpr const char* kStudy = "slopewise.study/2";
 constexpr const char* kTraining = "slopewise.train/1";
 constexpr const char* kComparison = "slopewise.compare/1";
 
-Json read_json(const std::filesystem::path& path) {
+Json read_results(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored))
     throw FileError(fmt::format("{}: cannot read: expected the directory of a study or a training run", path.string()));
-  Json document = parse_json(read_text(path), path.string());
-  if (document.is_discarded()) throw FileError(fmt::format("{}: expected JSON, found something else", path.string()));
-  return document;
+  return read_json(path);
 }
 
 std::vector<Json> read_lines(const std::filesystem::path& path) {
@@ -74,7 +73,7 @@ bool RunFiles::is_study() const {
 
 RunFiles read_run(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "results.json";
-  RunFiles run{.directory = directory, .results = read_json(path)};
+  RunFiles run{.directory = directory, .results = read_results(path)};
   const Json schema = run.results.is_object() ? run.results.value("schema", Json()) : Json("nothing");
   if (schema != kStudy && schema != kOldStudy && schema != kTraining) {
     throw FileError(fmt::format("{}: expected the schema \"{}\" or \"{}\", found {}", path.string(), kStudy, kTraining,
@@ -90,7 +89,7 @@ bool holds_comparison(const std::filesystem::path& directory) {
 
 ComparisonFiles read_comparison(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "compare.json";
-  ComparisonFiles comparison{.directory = directory, .document = read_json(path), .runs = {}};
+  ComparisonFiles comparison{.directory = directory, .document = read_results(path), .runs = {}};
   const Json& document = comparison.document;
   const Json schema = document.is_object() ? document.value("schema", Json()) : Json("nothing");
   if (schema != kComparison) {

@@ -23,6 +23,9 @@ std::string truncate(std::string_view text, int width);
 // Never empty: no text gives one empty line.
 std::vector<std::string> wrap(std::string_view text, int width);
 
+// A field of a CSV, quoted where it must be (RFC 4180).
+std::string csv_field(const std::string& text);
+
 // The values as blocks of eight heights between the least and the greatest, "▇▅▃▂▁": one column each or, of more than
 // `width` values, one for each of `width` equal stretches, at its mean. What is not finite leaves a gap.
 std::string sparkline(std::span<const double> values, int width);

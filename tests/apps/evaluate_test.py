@@ -241,6 +241,36 @@ class EvaluateTest(unittest.TestCase):
         for verb in ("evaluate", "predict"):
             self.assertIn("Examples:", self.done(verb, "--help"))
 
+    # The run's own data are read as the run read them, also where its weights are named.
+    def test_options_that_would_change_the_runs_data_are_refused(self):
+        self.write_flowers()
+        self.train("--data", "flowers.csv", "--label", "species", "--test-share", 0.2, "--epochs", 1)
+        self.assertEqual(self.done("evaluate", "run", "--json").replace("run/", ""),
+                         self.done("evaluate", "run/weights.safetensors", "--json").replace("run/", ""))
+        for option in [("--seed", 99), ("--test-share", 0.5), ("--label", "a"), ("--layout", "nchw"),
+                       ("--target", "number"), ("--scale", "none"), ("--unpack-ratio", 5)]:
+            self.refused(2, f"{option[0]}: expected only with --data", "evaluate", "run", *option)
+        self.refused(2, "--seed: expected only with --data", "predict", "run", "--seed", 2)
+
+    def test_arrays_of_a_directory_are_called_so_in_any_case(self):
+        random = np.random.default_rng(6)
+        for names in [("Data", "Target"), ("Images", "labels"), ("X", "Y"), ("X_Train", "Y_Train", "x_test", "y_test")]:
+            folder = self.directory / names[0]
+            folder.mkdir()
+            for inputs, targets in zip(names[::2], names[1::2]):
+                np.save(folder / f"{inputs}.npy", random.normal(size=(60, 4)))
+                np.save(folder / f"{targets}.npy", np.arange(60) % 3)
+            share = ["--test-share", 0.2] if len(names) == 2 else []
+            self.assertIn("NumPy", self.done("data", "show", names[0], *share))
+
+    # Targets that never vary are 0 in the units that are learned, not the noise of their mean.
+    def test_targets_that_do_not_vary(self):
+        random = np.random.default_rng(5)
+        np.savez(self.directory / "flat.npz", X=random.normal(size=(80, 3)), y=np.full(80, 0.1))
+        self.train("--data", "flat.npz", "--test-share", 0.25, "--epochs", 60, "--model", "mlp", "--target", "number")
+        found = json.loads(self.done("evaluate", "run", "--json"))["outputs"][0]
+        self.assertLess(found["mean_squared_error"], 0.01)
+
     def test_bombs_pipes_and_devices(self):
         (self.directory / "bomb.csv").write_bytes(gzip.compress(b"1,2\n" * 60_000_000, 9))
         self.refused(1, "--unpack-ratio", "data", "show", "bomb.csv", "--test-share", 0.2)

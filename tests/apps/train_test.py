@@ -183,6 +183,14 @@ class TrainTest(unittest.TestCase):
                 # Backprop has no tangents, and those of a block of one layer enter behind its weights.
                 self.assertEqual(weights[method, "--tangent-precision"] != plain, method in ("weights", "activities"))
 
+    def test_options_of_a_run_that_held_nothing_out_do_not_make_it_stop_by_test_images(self):
+        plain = self.trained(*small("--method", "exact", "--epochs", 1, "--rate", 0.01))
+        self.assertEqual(plain["config"]["validation"], 0)
+        shutil.copy(self.directory / "run" / "config.toml", self.directory / "plain.toml")
+        held = self.train("--config", "plain.toml", "--target-accuracy", 60, "--out", "held", "--epochs", 50)
+        self.assertEqual(held.returncode, 0, held.stderr)
+        self.assertEqual(self.results("held")["config"]["validation"], 30)
+
     def test_stops_at_the_accuracy_asked_for(self):
         """On held-out images, by default a tenth of the training images; the test set is judged once, at the end."""
         options = small("--method", "exact", "--epochs", 50, "--rate", 0.01)

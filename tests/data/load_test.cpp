@@ -483,7 +483,7 @@ TEST_F(CsvTest, SaysWhatIsWrong) {
   put_text("set/test.csv", "label,a\n1,2\n");
   EXPECT_THAT(error("label,a\n65536,2\n"), HasSubstr("label 0 is 65536, expected a whole number from 0 to 65535"));
   put_text("set/test.csv", "2,9,8,7,6\n");
-  for (const char* field : {"", "0x1", "1 2", "nan", "abc", "1e999"}) {
+  for (const char* field : {"", "0x1", "1 2", "nan", "+nan", "+inf", "+-1", "++1", "abc", "1e999"}) {
     EXPECT_THAT(error("1,2,3,4,5\n1,2," + std::string(field) + ",4,5\n"), HasSubstr("record 2, column 3")) << field;
   }
   EXPECT_THAT(error("label,a\n1,?\n"), HasSubstr("record 2, column 2, \"a\": found \"?\", expected a finite number"));

@@ -82,7 +82,7 @@ Node local_response_norm(const Node& x, Index size, double alpha, double beta, d
   const Node near = average_pool(
       rows, {1, size}, {.pads_begin = {0, (size - 1) / 2}, .pads_end = {0, size / 2}, .count_include_pad = true});
   const Node total = scale(reshape(near, shape), alpha) + number(x, bias);
-  return x * exp(scale(log(total), -beta));
+  return x / pow(total, number(x, beta));
 }
 
 }  // namespace slopewise
