@@ -128,6 +128,7 @@ Jet<T> Execution<T>::jet(Index i, Index first, Index rows, T* arena) const {
 template <class T>
 void Execution<T>::push(Index i, Index first, Index tile_rows, Index begin, Index rows, T* arena, T* scratch) const {
   const GraphNode& what = node(i);
+  if (plan(i).size == 0) return;
   const auto piece = [&](Index which) {
     const Jet<T> whole = jet(which, first, tile_rows, arena);
     return node(which).shared || rows == tile_rows ? whole : whole.rows_from(begin, rows);
@@ -219,7 +220,7 @@ void Execution<T>::perturb(Index i, Index first, Index rows, T* arena) const {
   if (!perturbation_) return;
   const std::vector<Index>& perturbed = plan_.workload.perturbed;
   const auto found = std::find(perturbed.begin(), perturbed.end(), i);
-  if (found == perturbed.end()) return;
+  if (found == perturbed.end() || plan(i).size == 0) return;
   const Jet<T> own = jet(i, first, rows, arena);
   bool reached = false;
   for (std::size_t k = 0; k < node(i).inputs.size(); ++k) reached = reached || gives_tangents(i, k);

@@ -176,7 +176,7 @@ class Planner {
     }
   }
 
-  // Which nodes are used, carry tangents and cotangents, and how they are held.
+  // Which nodes are used, carry tangents and cotangents, and how they are held. A node without entries carries none.
   void follow_dependence() {
     const Workload& workload = plan_.workload;
     find_slopes();
@@ -191,7 +191,7 @@ class Planner {
       if (!own.used) continue;
       if (node(i).op) take_op(i);
       own.cut = own.differentiated && marks(i).cut;
-      if (marks(i).perturbed && workload.tangents > 0) {
+      if (marks(i).perturbed && workload.tangents > 0 && own.size > 0) {
         own.tangent = true;
         own.stored = true;
       }
@@ -216,7 +216,7 @@ class Planner {
   void take_parameter(Index i) {
     NodePlan& own = plan(i);
     const TangentForm form = plan_.workload.forms[static_cast<std::size_t>(node(i).slot)];
-    own.tangent = plan_.workload.tangents > 0 && form != TangentForm::kNone;
+    own.tangent = plan_.workload.tangents > 0 && form != TangentForm::kNone && own.size > 0;
     const Index offset = program_.layout().segments[static_cast<std::size_t>(node(i).slot)].offset;
     own.differentiated = pulls() && !own.tangent && offset >= plan_.workload.gradient_first && has_slope(i);
     // Ops read a weight by the rows of its shape; a block cut another way is given to them whole.
@@ -261,7 +261,7 @@ class Planner {
       info.rank_one = info.active && plan(input).rank_one;
       info.drawn = info.active && plan(input).drawn;
       infos(i).push_back(info);
-      own.tangent = own.tangent || info.active;
+      own.tangent = own.tangent || (info.active && own.size > 0);
       second = second || (varies && plan(input).second);
       info.active = varies && has_slope(i) && reached(input);
       info.rank_one = info.drawn = false;

@@ -166,8 +166,8 @@ TEST(Chain, ResidualLayersStartSmaller) {
   }
   // The patches' embedding, then two layers a width that add, then the head.
   std::vector<double> mixed;
-  for (const Segment& segment :
-       chain({.family = "mixer", .hidden = {5, 5}, .patch = 4, .residual = true})[0].program->layout().segments)
+  const std::vector<ChainBlock> mixer = chain({.family = "mixer", .hidden = {5, 5}, .patch = 4, .residual = true});
+  for (const Segment& segment : mixer[0].program->layout().segments)
     if (segment.initializer.kind == Initializer::Kind::kHe) mixed.push_back(segment.initializer.gain);
   EXPECT_THAT(mixed, testing::ElementsAre(1, 0.5, 0.5, 0.5, 0.5, 1));
 }
