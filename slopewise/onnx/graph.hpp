@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -67,5 +68,7 @@ struct OnnxGraph {
 // tensor or node, for what is no ONNX, is cut short, breaks its own sizes, has nodes in a circle, or would not fit in
 // memory.
 OnnxGraph read_onnx(const std::filesystem::path& file);
+// The same of a file's bytes, which messages call `name`; there is no folder that external data could lie in.
+OnnxGraph read_onnx(std::span<const std::uint8_t> bytes, const std::string& name);
 
 }  // namespace slopewise

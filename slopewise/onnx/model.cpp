@@ -138,17 +138,28 @@ Training training_of(const std::string& text) {
 }  // namespace
 
 OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& options) {
-  OnnxModel model;
-  model.graph_ = read_onnx(file);
-  OnnxGraph& graph = model.graph_;
+  OnnxModel model(read_onnx(file));
+  model.build(options);
+  return model;
+}
+
+OnnxModel load_onnx(std::span<const std::uint8_t> bytes, const std::string& name, const OnnxOptions& options) {
+  OnnxModel model(read_onnx(bytes, name));
+  model.build(options);
+  model.bytes_.assign(bytes.begin(), bytes.end());
+  return model;
+}
+
+void OnnxModel::build(const OnnxOptions& options) {
+  OnnxGraph& graph = graph_;
   choose_output(graph, options.output);
   prune(graph);
-  if (options.fuse) model.fusions_ = fuse(graph);
+  if (options.fuse) fusions_ = fuse(graph);
 
   Training training = training_of(options.train);
   Builder builder;
   ImportSettings settings{std::move(training.trains), training.adapters};
-  const auto fail = [&](const std::string& why) { throw ArgumentError(fmt::format("{}: {}", file.string(), why)); };
+  const auto fail = [&](const std::string& why) { throw ArgumentError(fmt::format("{}: {}", file().string(), why)); };
   for (const auto& [name, tensor] : options.fixed) {
     const auto named = [&](const OnnxEnd& input) { return input.name == name; };
     if (std::erase_if(graph.inputs, named) == 0) fail(fmt::format("no input is called '{}'", name));
@@ -189,29 +200,31 @@ OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& option
     if (turned) std::rotate(extents.begin(), extents.begin() + 1, extents.end());
     const Shape shape(extents);
     const Node node = integer ? builder.indices(input.name, shape) : builder.input(input.name, shape);
-    model.inputs_.push_back({input.name, shape, integer});
+    inputs_.push_back({input.name, shape, integer});
     Placed value{node, dims, turned ? std::vector<Index>{2, 3, 1} : all_axes(dims), integer};
     placed.push_back(std::move(value));
   }
 
   for (const auto& [name, tensor] : graph.initializers) {
     if (!tensor->floating() || tensor->constant || tensor->dims.empty()) continue;
-    if (const std::string reason = constant_reason(*tensor); !reason.empty()) model.constants_[name] = reason;
+    const std::string reason = !options.weights                  ? constant_reason(*tensor)
+                               : options.weights->contains(name) ? ""
+                                                                 : "not among those that may train";
+    if (!reason.empty()) constants_[name] = reason;
   }
-  find_sines(graph, model.constants_);
+  if (!options.weights) find_sines(graph, constants_);
 
   Importer importer(graph, builder, settings);
   for (std::size_t i = 0; i < placed.size(); ++i) importer.set(graph.inputs[i].name, placed[i]);
-  importer.freeze(model.constants_);
+  importer.freeze(constants_);
   importer.run();
-  model.output_ = importer.placed(graph.outputs[0].name);
-  model.parameters_ = importer.parameters();
-  if (!options.whole && batch_axis(model.output_->dims) < 0 && !model.output_->dims.empty()) {
+  output_ = importer.placed(graph.outputs[0].name);
+  parameters_ = importer.parameters();
+  if (!options.whole && batch_axis(output_->dims) < 0 && !output_->dims.empty()) {
     fail(fmt::format("output '{}' has the shape {}; expected an axis that counts examples", graph.outputs[0].name,
-                     to_string(model.output_->dims)));
+                     to_string(output_->dims)));
   }
-  model.output_ = place(arrange(*model.output_), model.output_->dims);
-  return model;
+  output_ = place(arrange(*output_), output_->dims);
 }
 
 template <class T>

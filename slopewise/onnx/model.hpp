@@ -4,6 +4,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +28,9 @@ struct OnnxOptions {
   std::map<std::string, std::shared_ptr<const OnnxTensor>> fixed = {};
   // Whether images, inputs of (batch, channels, height, width), are given as (height, width, channels).
   bool channels_last = false;
+  // The initializers that may train, by their names in the file, where whoever wrote it knows them; the rest are
+  // constants. Nothing said: every tensor that does not look like a mask or a table (OnnxModel::constants).
+  std::optional<std::set<std::string>> weights = std::nullopt;
   bool whole = false;  // no axis of the inputs counts examples: each example is all of them
   bool fuse = true;    // find norms, activations and linear maps in their parts again
 };
@@ -55,6 +62,10 @@ class OnnxModel {
 
  private:
   friend OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& options);
+  friend OnnxModel load_onnx(std::span<const std::uint8_t> bytes, const std::string& name, const OnnxOptions& options);
+  friend void save_onnx(const OnnxModel& model, const Parameters<float>& theta, const std::filesystem::path& path);
+  explicit OnnxModel(OnnxGraph graph) : graph_(std::move(graph)) {}
+  void build(const OnnxOptions& options);
 
   OnnxGraph graph_;
   std::map<std::string, int> fusions_;
@@ -62,12 +73,15 @@ class OnnxModel {
   std::optional<Placed> output_;
   std::vector<OnnxParameter> parameters_;
   std::map<std::string, std::string> constants_;
+  std::vector<std::uint8_t> bytes_;  // of a model that came from memory; else empty
 };
 
 // Unless an example is the whole, the first axis of every input counts examples, whether the file has a symbol there or
 // a number; a file for one example at a time is taken for any number of them. Throws FileError as read_onnx does;
 // ArgumentError, naming file, node and operator, for what is not supported or would mix examples.
 OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& options = {});
+// The same of a file's bytes, which messages call `name` and the model keeps for save_onnx.
+OnnxModel load_onnx(std::span<const std::uint8_t> bytes, const std::string& name, const OnnxOptions& options = {});
 
 // Writes a copy of the model's file to `path` with θ in place of the initializers it came from, in the type and order
 // they have there; every other byte is the file's own. Throws FileError where a weight cannot be put back: adapters, or

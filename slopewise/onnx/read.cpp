@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "slopewise/base/error.hpp"
@@ -35,16 +36,22 @@ float bfloat16_to_float(std::uint16_t bits) {
 
 class Reader {
  public:
-  explicit Reader(std::filesystem::path file) : file_(std::move(file)) { graph_.file = file_; }
+  // `folder`: where external data may lie; none: nowhere.
+  Reader(std::filesystem::path file, std::optional<std::filesystem::path> folder)
+      : file_(std::move(file)), folder_(std::move(folder)) {
+    graph_.file = file_;
+  }
 
-  OnnxGraph read() {
+  OnnxGraph read_file() {
     const InputFile input(file_);
-    const std::uint64_t size = input.size();
-    if (size > kLargestFile) {
-      fail(fmt::format("it has {} bytes, more than a protobuf message may have ({})", size, kLargestFile));
-    }
-    std::vector<std::uint8_t> bytes(size);
+    require_size(input.size());
+    std::vector<std::uint8_t> bytes(input.size());
     input.read(0, bytes);
+    return read(bytes);
+  }
+
+  OnnxGraph read(std::span<const std::uint8_t> bytes) {
+    require_size(bytes.size());
     onnx::ModelProto model;
     google::protobuf::io::CodedInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
     stream.SetTotalBytesLimit(std::numeric_limits<int>::max());
@@ -67,6 +74,11 @@ class Reader {
  private:
   [[noreturn]] void fail(const std::string& message) const {
     throw FileError(fmt::format("{}: {}", file_.string(), message));
+  }
+
+  void require_size(std::uint64_t size) const {
+    if (size > kLargestFile)
+      fail(fmt::format("it has {} bytes, more than a protobuf message may have ({})", size, kLargestFile));
   }
 
   void read_graph(const onnx::GraphProto& graph) {
@@ -368,6 +380,7 @@ class Reader {
   // The bytes of a tensor that lies in another file, which must be in this one's folder.
   std::string external_bytes(const onnx::TensorProto& tensor, const std::string& name) const {
     if (tensor.data_location() != onnx::TensorProto::EXTERNAL) return {};
+    if (!folder_) fail(fmt::format("tensor '{}': its data lie in another file, and a model in memory has none", name));
     std::string location;
     std::uint64_t offset = 0, length = 0;
     bool whole = true;
@@ -392,11 +405,9 @@ class Reader {
       }
     }
     const std::filesystem::path relative = std::filesystem::path(location).lexically_normal();
-    const std::filesystem::path folder =
-        std::filesystem::weakly_canonical(std::filesystem::absolute(file_)).parent_path();
-    const std::filesystem::path path = std::filesystem::weakly_canonical(folder / relative);
-    const auto [end, rest] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
-    if (location.empty() || relative.is_absolute() || end != folder.end()) {
+    const std::filesystem::path path = std::filesystem::weakly_canonical(*folder_ / relative);
+    const auto [end, rest] = std::mismatch(folder_->begin(), folder_->end(), path.begin(), path.end());
+    if (location.empty() || relative.is_absolute() || end != folder_->end()) {
       fail(fmt::format("tensor '{}': its data are said to be in '{}', expected a file in the model's own folder", name,
                        location));
     }
@@ -415,13 +426,18 @@ class Reader {
   }
 
   std::filesystem::path file_;
+  std::optional<std::filesystem::path> folder_;
   OnnxGraph graph_;
 };
 
 }  // namespace
 
 OnnxGraph read_onnx(const std::filesystem::path& file) {
-  return Reader(file).read();
+  return Reader(file, std::filesystem::weakly_canonical(std::filesystem::absolute(file)).parent_path()).read_file();
+}
+
+OnnxGraph read_onnx(std::span<const std::uint8_t> bytes, const std::string& name) {
+  return Reader(name, std::nullopt).read(bytes);
 }
 
 }  // namespace slopewise

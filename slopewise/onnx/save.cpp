@@ -119,9 +119,12 @@ void put(std::vector<std::uint8_t>& bytes, const Place& place, std::size_t i, St
 void save_onnx(const OnnxModel& model, const Parameters<float>& theta, const std::filesystem::path& path) {
   if (theta.size() != model.layout().size)
     throw ShapeError(fmt::format("save: the model has {} parameters, found {}", model.layout().size, theta.size()));
-  const InputFile input(model.file());
-  std::vector<std::uint8_t> bytes(input.size());
-  input.read(0, bytes);
+  std::vector<std::uint8_t> bytes = model.bytes_;
+  if (bytes.empty()) {
+    const InputFile input(model.file());
+    bytes.resize(input.size());
+    input.read(0, bytes);
+  }
   const std::map<std::string, Place> places = initializers_of(bytes);
   for (std::size_t i = 0; i < model.parameters().size(); ++i) {
     const OnnxParameter& parameter = model.parameters()[i];

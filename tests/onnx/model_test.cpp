@@ -121,6 +121,37 @@ TEST_F(OnnxModelTest, PutsWeightsBackWhereTheyWere) {
   EXPECT_THROW(save_onnx(adapted, adapted.initial<float>(), copy), FileError);
 }
 
+TEST_F(OnnxModelTest, ReadsBytesAsItReadsFiles) {
+  const auto path = write(network());
+  const Bytes bytes = file_bytes(path);
+  const OnnxModel model = load_onnx(bytes, "a model in memory");
+  EXPECT_EQ(segments(model), segments(load_onnx(path)));
+  const auto copy = directory_ / "copy.onnx";
+  save_onnx(model, model.initial<float>(), copy);
+  EXPECT_EQ(file_bytes(copy), bytes);
+
+  const auto message = [](std::span<const std::uint8_t> of) -> std::string {
+    try {
+      load_onnx(of, "a model in memory");
+    } catch (const FileError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message({}), HasSubstr("a model in memory: "));
+  EXPECT_THAT(message(std::span(bytes).first(bytes.size() / 2)), HasSubstr("a model in memory: "));
+  // Wherever the process is: a file of that name beside it is not looked at.
+  onnx::ModelProto outside = network();
+  onnx::TensorProto& tensor = *outside.mutable_graph()->mutable_initializer(0);
+  tensor.clear_raw_data();
+  tensor.set_data_location(onnx::TensorProto::EXTERNAL);
+  onnx::StringStringEntryProto& entry = *tensor.add_external_data();
+  entry.set_key("location");
+  entry.set_value("data.bin");
+  const std::string text = outside.SerializeAsString();
+  EXPECT_THAT(message({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}), HasSubstr("first"));
+}
+
 // Numbers of half the width come back rounded, in their own type.
 TEST_F(OnnxModelTest, PutsHalvesBack) {
   onnx::ModelProto proto = graph_of("g (float[N, 2] x) => (float[N, 2] y) { w = Cast<to = 1>(half) y = MatMul(x, w) }");
@@ -235,6 +266,20 @@ TEST_F(OnnxModelTest, KnowsMasksAndTablesOfSinesFromWeights) {
   const OnnxModel model = load_onnx(write(proto));
   EXPECT_THAT(segments(model), ElementsAre("weight"));
   EXPECT_EQ(model.constants().size(), 3U);
+}
+
+// Whoever wrote the file knows its weights, also one that looks like a mask; the rest are none, whatever they look
+// like.
+TEST_F(OnnxModelTest, TrainsAmongTheWeightsThatItIsTold) {
+  onnx::ModelProto proto =
+      graph_of("g (float[N, 2, 2] x) => (float[N, 2, 2] y) { a = Mul(x, signs) y = Mul(a, buffer) }");
+  add_weight(proto, "signs", {2, 2}, {1, -1, 1, 1});
+  add_weight(proto, "buffer", {2, 2}, {1, 0.8F, 0.6F, 2});
+  const auto path = write(proto);
+  EXPECT_THAT(segments(load_onnx(path)), ElementsAre("buffer"));
+  const OnnxModel told = load_onnx(path, {.weights = std::set<std::string>{"signs", "elsewhere"}});
+  EXPECT_THAT(segments(told), ElementsAre("signs"));
+  EXPECT_EQ(told.constants().count("buffer"), 1U);
 }
 
 // A file cut anywhere, or with a byte changed, is read or refused, and nothing else.
