@@ -7,16 +7,7 @@ find_dependency(PNG)
 find_dependency(JPEG)
 find_dependency(Boost 1.74)
 
-# OpenBLAS's own package names no target, Highway's no version, and libcsv has none, so each becomes an imported target
-# here.
-if(NOT TARGET slopewise::openblas)
-  find_path(SLOPEWISE_OPENBLAS_INCLUDE cblas-openblas.h REQUIRED)
-  find_path(SLOPEWISE_LAPACK_INCLUDE lapack.h REQUIRED)
-  find_library(SLOPEWISE_OPENBLAS_LIBRARY openblas REQUIRED)
-  add_library(slopewise::openblas INTERFACE IMPORTED)
-  target_include_directories(slopewise::openblas INTERFACE ${SLOPEWISE_OPENBLAS_INCLUDE} ${SLOPEWISE_LAPACK_INCLUDE})
-  target_link_libraries(slopewise::openblas INTERFACE ${SLOPEWISE_OPENBLAS_LIBRARY})
-endif()
+# Highway's package has no version, and libcsv has none, so each becomes an imported target here.
 if(NOT TARGET slopewise::csv)
   find_path(SLOPEWISE_CSV_INCLUDE csv.h REQUIRED)
   find_library(SLOPEWISE_CSV_LIBRARY csv REQUIRED)

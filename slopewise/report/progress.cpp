@@ -9,8 +9,10 @@
 #include <cerrno>
 #include <cmath>
 #include <exception>
+#include <system_error>
 #include <vector>
 
+#include "slopewise/base/error.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/terminal.hpp"
 #include "slopewise/report/text.hpp"
@@ -97,7 +99,12 @@ Progress::Progress(std::string task, double total, ProgressStyle style)
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  watcher_ = std::thread([this] { watch(); });
+  try {
+    watcher_ = std::thread([this] { watch(); });
+  } catch (const std::system_error& error) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw Error(fmt::format("cannot start a thread that shows progress: {}", error.code().message()));
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

@@ -1,12 +1,12 @@
 #include "slopewise/tensor/cholesky.hpp"
 
 #include <fmt/format.h>
-#include <lapack.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/tensor/products/openblas_library.hpp"
 
 namespace slopewise {
 namespace {
@@ -28,7 +28,7 @@ Index factorize(const std::vector<double>& a, Index n, std::vector<double>& lowe
   const auto size = static_cast<lapack_int>(n);
   const lapack_int stride = std::max<lapack_int>(size, 1);
   lapack_int info = 0;
-  LAPACK_dpotrf(&kUpper, &size, lower.data(), &stride, &info);
+  openblas_with_buffer().dpotrf(&kUpper, &size, lower.data(), &stride, &info, 1);
   const Index last = info > 0 ? info - 1 : n;
   for (Index i = 0; i < last; ++i) {
     const double pivot = lower[at(i, i, n)];
@@ -58,7 +58,7 @@ std::vector<double> cholesky_solve(const std::vector<double>& lower, std::vector
   const auto size = static_cast<lapack_int>(b.size());
   const lapack_int one = 1, stride = std::max<lapack_int>(size, 1);
   lapack_int info = 0;
-  LAPACK_dpotrs(&kUpper, &size, &one, lower.data(), &stride, b.data(), &stride, &info);
+  openblas_with_buffer().dpotrs(&kUpper, &size, &one, lower.data(), &stride, b.data(), &stride, &info, 1);
   return b;
 }
 
@@ -68,7 +68,7 @@ std::vector<double> invert_lower(const std::vector<double>& lower, Index n) {
   const auto size = static_cast<lapack_int>(n);
   const lapack_int stride = std::max<lapack_int>(size, 1);
   lapack_int info = 0;
-  LAPACK_dtrtri(&kUpper, &pivots, &size, inverse.data(), &stride, &info);
+  openblas_with_buffer().dtrtri(&kUpper, &pivots, &size, inverse.data(), &stride, &info, 1, 1);
   return inverse;
 }
 

@@ -1,52 +1,13 @@
 // OpenBLAS: products of doubles, products too small for oneDNN's set-up to pay, and all of them where oneDNN has no
-// kernels for panels. It chooses its kernels by a list of processors and takes one that is not on it for a Prescott,
-// five times too slow on today's Intels; so they are chosen here, by what the processor can do.
-#include <cblas-openblas.h>
-#include <fmt/format.h>
-
+// kernels for panels.
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 
-#include "slopewise/tensor/instruction_set.hpp"
+#include "slopewise/tensor/products/openblas_library.hpp"
 #include "slopewise/tensor/products/panels.hpp"
-
-// Of builds with kernels for many processors, as Debian's; others have one set and nothing to choose.
-extern "C" {
-[[gnu::weak]] void gotoblas_dynamic_init();
-[[gnu::weak]] void gotoblas_dynamic_quit();
-}
 
 namespace slopewise {
 namespace {
-
-constexpr char kCoreType[] = "OPENBLAS_CORETYPE";
-
-const char* widest_kernels() {
-  switch (instruction_set()) {
-    case InstructionSet::kAvx2:
-      return "Haswell";
-    case InstructionSet::kAvx512:
-      return "SkylakeX";
-    default:
-      return "Cooperlake";
-  }
-}
-
-// Runs when the library is loaded, before main or in dlopen: a program that loads it later must not multiply by the
-// same OpenBLAS, or change its environment, on another thread meanwhile. Who sets OPENBLAS_CORETYPE keeps his choice.
-// Callers cut the work, so OpenBLAS must not cut it again.
-[[maybe_unused]] const bool kChosen = [] {
-  const char* given = std::getenv(kCoreType);
-  if ((!given || !*given) && gotoblas_dynamic_init && gotoblas_dynamic_quit) {
-    setenv(kCoreType, widest_kernels(), 1);
-    gotoblas_dynamic_quit();
-    gotoblas_dynamic_init();
-    unsetenv(kCoreType);
-  }
-  openblas_set_num_threads(1);
-  return true;
-}();
 
 CBLAS_TRANSPOSE blas_transpose(bool transposed) {
   return transposed ? CblasTrans : CblasNoTrans;
@@ -65,15 +26,19 @@ void multiply_by(Gemm gemm, const PlainProduct<T>& p) {
 class OpenBlasProducts final : public PanelBackend {
  public:
   std::string name() const override {
-    const std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 DYNAMIC_ARCH …"
+    const std::string config = openblas().config();  // "OpenBLAS 0.3.21 DYNAMIC_ARCH …"
     return config.substr(0, config.find(' ', config.find(' ') + 1));
   }
-  std::string kernels() const override { return openblas_get_corename(); }
+  std::string kernels() const override { return openblas().core_name(); }
 
   bool takes(const PlainProduct<float>&) const override { return true; }
   bool takes(const PlainProduct<double>&) const override { return true; }
-  void multiply(const PlainProduct<float>& product) const override { multiply_by(cblas_sgemm, product); }
-  void multiply(const PlainProduct<double>& product) const override { multiply_by(cblas_dgemm, product); }
+  void multiply(const PlainProduct<float>& product) const override {
+    multiply_by(openblas_with_buffer().sgemm, product);
+  }
+  void multiply(const PlainProduct<double>& product) const override {
+    multiply_by(openblas_with_buffer().dgemm, product);
+  }
 
   bool has_bfloat16() const override { return false; }
   using PanelBackend::multiply_panels;
