@@ -9,6 +9,7 @@
 #include "apps/config.hpp"
 #include "apps/run_directory.hpp"
 #include "apps/train/files.hpp"
+#include "apps/train/log.hpp"
 #include "apps/train/options.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
@@ -104,21 +105,30 @@ int run(TrainOptions& options, Settings& settings) {
   }
   const std::optional<std::int64_t> base_bytes = start_of_memory();
   Trainer trainer(resolved, data);
+  if (options.log_slopes == "on" && !trainer.not_logged().empty()) {
+    throw ArgumentError(
+        fmt::format("--log-slopes on: expected steps along tangents of weights alone, found {}", trainer.not_logged()));
+  }
   if (!kept && !options.initial.empty()) trainer.load_weights(options.initial);
   TrainOutcome so_far;
   const std::string config = config_of(settings);
+  std::unique_ptr<SlopeLog> log;
   const auto save = [&](const TrainOutcome& now) {
+    if (log) log->flush();  // so that it is never behind
     trainer.save(directory / "checkpoint.safetensors", {{"config", config}, {"progress", progress_text(now)}});
   };
   if (kept) {
     trainer.restore(*kept);
     so_far = progress_from(kept->get("progress"), kept->path().string());
     kept.reset();
+    if (logs_slopes(options, trainer)) log = resume_log(directory / kSlopeLogFile, trainer, options.run.quiet);
   } else {
     save(so_far);
     write_text(directory / "config.toml", config);
     held->clear({"checkpoint.safetensors", "config.toml"});
+    if (logs_slopes(options, trainer)) log = begin_log(directory / kSlopeLogFile, trainer);
   }
+  trainer.log_to(log.get());
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());
   TrainOutcome outcome;

@@ -34,9 +34,11 @@ Verb completion_verb(const Verb& program);
 Verb data_verb();
 Verb evaluate_verb();
 Verb gradient_verb();
+Verb log_verb();
 Verb manual_verb(const Verb& program);
 Verb model_verb();
 Verb predict_verb();
+Verb replay_verb();
 Verb report_verb();
 // `run_words` runs another command line, given without the program's name.
 Verb rerun_verb(std::function<int(std::vector<std::string>)> run_words);

@@ -175,6 +175,8 @@ Settings train_settings(TrainOptions& options) {
         "Steps between measurements that also make the exact gradient; 0: never", kRare);
   real("checkpoint-every", options.checkpoint_every, 0, 1e9, "Seconds between checkpoints",
        {.rare = true, .resumable = true});
+  choice("log-slopes", options.log_slopes, {"auto", "on", "off"},
+         "Log the numbers that make each step in slopes.log; auto: of a method whose steps they do make", kRare);
   add_run_directory_options(settings, options.directory, kTrainDirectory);
   settings.flag("no-report", options.no_report, "Write no report.html", {.rare = true, .resumable = true});
   settings.add("resume", options.resume, text("DIR"), "Go on with the run in this directory",

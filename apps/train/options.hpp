@@ -42,6 +42,7 @@ struct TrainOptions {
   double checkpoint_every = 60;  // seconds
   double rotate = 0;             // degrees
   std::string initial;           // weights to start from
+  std::string log_slopes = "auto";
   std::string preset, resume;
   RunDirectoryOptions directory;
   bool no_report = false;

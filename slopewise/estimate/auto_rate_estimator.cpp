@@ -45,6 +45,9 @@ class AutoRated final : public Estimator<T> {
   }
   std::string_view name() const override { return inner_->name(); }
   Index slopes() const override { return inner_->slopes(); }
+  AnswerKinds asks() const override {
+    return {.tangents = inner_->asks().tangents, .curvatures = true, .examples = true};
+  }
 
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override {
     const bool curved = seen_ < kFirst || seen_ % kEvery == 0;

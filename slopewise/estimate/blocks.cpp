@@ -18,6 +18,7 @@ class Blocks final : public Estimator<T> {
         whole_(make_probe(options.law, target.layout, options.seed)) {}
   std::string_view name() const override { return "blocks"; }
   Index slopes() const override { return tangents_.blocks() * tangents_.count(); }
+  AnswerKinds asks() const override { return {.tangents = slopes()}; }
   std::vector<double> entry_variances(const GradientView& gradient) const override {
     std::vector<double> variances(static_cast<std::size_t>(gradient.size()));
     for (Index b = 0; b < tangents_.blocks(); ++b) {

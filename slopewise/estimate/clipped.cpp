@@ -18,6 +18,7 @@ class Clipped final : public Estimator<T> {
   std::string_view name() const override { return inner_->name(); }
   Index slopes() const override { return inner_->slopes(); }
   Index losses() const override { return inner_->losses(); }
+  AnswerKinds asks() const override { return inner_->asks(); }
 
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override {
     GradientEstimate found = inner_->estimate(objective, parameters, step);

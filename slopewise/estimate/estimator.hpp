@@ -12,6 +12,7 @@
 
 #include "slopewise/estimate/activity_options.hpp"
 #include "slopewise/estimate/estimate.hpp"
+#include "slopewise/objective/answers.hpp"
 #include "slopewise/objective/objective.hpp"
 #include "slopewise/program/program.hpp"
 #include "slopewise/program/sites.hpp"
@@ -45,6 +46,9 @@ class Estimator : public Prediction {
   // Cost of one estimate in slopes (forward passes with a tangent), and in losses beside them.
   virtual Index slopes() const = 0;
   virtual Index losses() const { return 0; }
+  // The most that one estimate has of its objective, where that is numbers along tangents alone: from these an estimate
+  // is made again without the objective. No tangents where it needs more, or may need more.
+  virtual AnswerKinds asks() const { return {}; }
   // The estimate at θ; `step` picks the tangents. A function of these and of what was learned. Throws what the
   // objective throws.
   virtual GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) = 0;

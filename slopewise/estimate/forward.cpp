@@ -26,6 +26,7 @@ class Forward : public Estimator<T> {
       : source_(target.layout, options), name_(name) {}
   std::string_view name() const override { return name_; }
   Index slopes() const override { return source_.count(); }
+  AnswerKinds asks() const override { return {.tangents = source_.count()}; }
   std::vector<double> mean(const GradientView& gradient) const override {
     std::vector<double> mean(gradient.values().begin(), gradient.values().end());
     for (double& entry : mean) entry *= factor_;
@@ -115,7 +116,7 @@ class Central final : public Forward<T> {
 
  private:
   Slopes measure(Objective<T>& objective, const Parameters<T>& parameters, const Tangents<T>& tangents) override {
-    return central_differences(objective, parameters, tangents, epsilon_);
+    return objective.differences(parameters, tangents, epsilon_);
   }
   double epsilon_;
 };

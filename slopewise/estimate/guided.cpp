@@ -77,6 +77,7 @@ class Guided final : public Estimator<T> {
   }
   std::string_view name() const override { return "guided"; }
   Index slopes() const override { return source_.count(); }
+  AnswerKinds asks() const override { return {.tangents = source_.count()}; }
   Vector mean(const GradientView& gradient) const override {
     Vector mean(gradient.values().begin(), gradient.values().end());
     for (double& entry : mean) entry *= isotropic();

@@ -38,6 +38,10 @@ class Informed final : public Estimator<T> {
   Index slopes() const override {
     return source_.count() + (measures_prior() ? 1 : 0) + (blocks_ ? blocks_->blocks() : 0);
   }
+  AnswerKinds asks() const override {
+    const bool measured = known_.prior && known_.prior_scale == PriorScale::kMeasured;
+    return {.tangents = source_.count() + (measured ? 1 : 0) + (blocks_ ? blocks_->blocks() : 0)};
+  }
   Vector entry_variances(const GradientView& gradient) const override {
     const Vector rest = residual(gradient);
     const GradientView view(layout_, rest);

@@ -29,6 +29,7 @@ class Projection final : public Estimator<T> {
   }
   std::string_view name() const override { return "projection"; }
   Index slopes() const override { return source_.count(); }
+  AnswerKinds asks() const override { return {.tangents = source_.count()}; }
   std::vector<double> mean(const GradientView& gradient) const override {
     std::vector<double> mean(gradient.values().begin(), gradient.values().end());
     for (double& entry : mean) entry *= share();

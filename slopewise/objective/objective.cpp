@@ -14,6 +14,11 @@ Slopes Objective<T>::curvatures(const Parameters<T>&, const Tangents<T>&) {
 }
 
 template <class T>
+Slopes Objective<T>::differences(const Parameters<T>& parameters, const Tangents<T>& tangents, double epsilon) {
+  return central_differences(*this, parameters, tangents, epsilon);
+}
+
+template <class T>
 RunResult<T> Objective<T>::given(const GivenOptions&, const Parameters<T>&, const Tangents<T>*, const Perturbation<T>&,
                                  const Giver<T>&, std::span<T>) {
   throw ArgumentError("given: expected an objective with activities: a program's");

@@ -49,6 +49,8 @@ class Objective {
   virtual Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) = 0;
   // The same with second-order terms. Throws ArgumentError where there are none.
   virtual Slopes curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents);
+  // Slopes by differences of losses, as central_differences has them.
+  virtual Slopes differences(const Parameters<T>& parameters, const Tangents<T>& tangents, double epsilon);
   // Writes the exact gradient to `out` (n) and returns the loss. Throws ArgumentError where there is none.
   virtual double gradient(const Parameters<T>& parameters, std::span<T> out) = 0;
   virtual bool has_gradient() const { return true; }

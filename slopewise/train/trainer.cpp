@@ -9,17 +9,14 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/philox.hpp"
-#include "slopewise/estimate/estimator.hpp"
-#include "slopewise/model/initialize.hpp"
-#include "slopewise/objective/program_objective.hpp"
 #include "slopewise/train/checkpoint.hpp"
 #include "slopewise/train/description.hpp"
+#include "slopewise/train/trainer_block.hpp"
 #include "slopewise/train/weights.hpp"
 
 namespace slopewise {
 namespace {
 
-constexpr std::uint64_t kBlockSeed = 0x626C6F63;
 constexpr std::uint64_t kNoise = 0x6E6F6973;
 // Draws made to look at noise are told apart from those of steps by their number.
 constexpr std::uint32_t kLookingDraw = std::uint32_t{1} << 31;
@@ -65,50 +62,6 @@ void check(const TrainSettings& settings) {
         fmt::format("warm-up: expected 0 to less than {} epochs, found {}", settings.epochs, settings.warm_up));
 }
 
-// One block's parameters and all that changes them.
-struct Trainer::Block {
-  // `objective`: of the block's program, which blocks of that program share.
-  Block(const TrainSettings& settings, const ChainBlock& trained, const ChainBlock& evaluated, std::size_t number,
-        std::shared_ptr<ProgramObjective<float>> of_program)
-      : training(trained),
-        evaluating(evaluated),
-        prefix(fmt::format("block{}.", number + 1)),
-        objective(std::move(of_program)),
-        theta(initialize<float>(trained.program->layout(), derive_seed(settings.seed, kBlockSeed + number))),
-        estimator(make_estimator<float>(
-            settings.method.estimator, EstimatorTarget(*trained.program, trained.sites),
-            options(settings.method, trained, derive_seed(settings.seed, kBlockSeed + (number << 8) + 1)))),
-        optimizer(make_optimizer<float>(settings.optimizer, theta.size(), settings.optimizer_options)) {
-    if (settings.average > 0) average.emplace(theta.size(), settings.average);
-  }
-
-  static EstimatorOptions options(const MethodSettings& method, const ChainBlock& block, std::uint64_t seed) {
-    EstimatorOptions options = method.options;
-    options.seed = seed;
-    options.exact_head = method.exact_head;
-    const bool at_weights = method.estimator != "activities";
-    if (at_weights && (block.sites.nodes.empty() || method.estimator == "central" || method.estimator == "exact" ||
-                       options.auto_rate))
-      options.exact_head = false;
-    return options;
-  }
-  std::string part_name(const StatePart& part) const { return fmt::format("{}estimator.{}", prefix, part.name); }
-
-  const ChainBlock& training;
-  const ChainBlock& evaluating;
-  std::string prefix;
-  std::shared_ptr<ProgramObjective<float>> objective;
-  Parameters<float> theta;
-  std::unique_ptr<Estimator<float>> estimator;
-  std::unique_ptr<Optimizer<float>> optimizer;
-  std::optional<WeightAverage<float>> average;
-  std::shared_ptr<ForwardPass<float>> evaluator;  // of the block's program, which blocks of that program share
-  bool compacted = false;                         // θ is in memory once
-
-  // Whether nothing in a step asks for θ as a flat vector.
-  bool stays_packed() const { return !average && !optimizer->flattens(); }
-};
-
 Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
     : settings_(checked(settings)),
       train_(data.train),
@@ -144,6 +97,10 @@ Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
                                                               ForwardOptions{.outputs = {block->evaluating.output}});
     }
     blocks_.push_back(std::move(block));
+  }
+  if (not_logged().empty()) {
+    Block& block = *blocks_.front();
+    block.recording = std::make_unique<RecordingObjective<float>>(*block.objective, block.estimator->asks());
   }
 }
 
@@ -265,25 +222,36 @@ void Trainer::through_blocks(Index step, Visit visit) {
 }
 
 TrainStep Trainer::advance() {
-  TrainStep result{.rate = schedule_.rate(step_)};
-  const double share = result.rate / settings_.rate;  // of the largest rate
+  if (!replayed_.records.empty()) return replay_step();
+  const double scheduled = schedule_.rate(step_);
+  TrainStep result;
+  SlopeRecord record;
   through_blocks(step_, [&](Block& block, const Batch<float>& batch) {
     block.objective->bind(batch);
-    const GradientEstimate estimate =
-        block.estimator->estimate(*block.objective, block.theta, static_cast<std::uint32_t>(step_));
-    block.estimator->learn(estimate, share);
-    if (const auto own = block.estimator->rate()) result.rate = share * *own;
-    block.optimizer->step(block.theta, estimate, result.rate);
-    if (block.average) block.average->watch(block.theta);
+    Objective<float>& asked = block.recording ? *block.recording : static_cast<Objective<float>&>(*block.objective);
+    const GradientEstimate estimate = block.estimate(asked, step_, scheduled / settings_.rate);
+    if (block.recording) record.answers = block.recording->take();
+    take_step(block, estimate, scheduled, result);
     if (!block.compacted && block.stays_packed()) block.objective->compact(block.theta);
     block.compacted = true;
-    result.loss = estimate.loss();
-    result.slope = estimate.slope();
-    result.clipped += estimate.clipped();
     return block.objective->output();
   });
+  if (log_) {
+    record.rate = static_cast<float>(result.rate);
+    log_->add(record);
+  }
   ++step_;
   return result;
+}
+
+// Moves the block's parameters and says what came of it. Rates are float32 numbers, as logs hold them.
+void Trainer::take_step(Block& block, const GradientEstimate& estimate, double scheduled, TrainStep& result) {
+  const std::optional<double> own = block.estimator->rate();
+  result.rate = static_cast<float>(own ? scheduled / settings_.rate * *own : scheduled);
+  block.move(estimate, result.rate);
+  result.loss = estimate.loss();
+  result.slope = estimate.slope();
+  result.clipped += estimate.clipped();
 }
 
 Evaluation Trainer::test() {

@@ -10,12 +10,12 @@
 
 #include "slopewise/data/batches.hpp"
 #include "slopewise/data/dataset.hpp"
-#include "slopewise/optimize/average.hpp"
-#include "slopewise/optimize/optimizer.hpp"
 #include "slopewise/train/checkpoint.hpp"
 #include "slopewise/train/evaluation.hpp"
 #include "slopewise/train/noise.hpp"
+#include "slopewise/train/recipe.hpp"
 #include "slopewise/train/settings.hpp"
+#include "slopewise/train/slope_log.hpp"
 
 namespace slopewise {
 
@@ -79,6 +79,20 @@ class Trainer {
   // Starts from the weights in a file, as read_weights reads them. Throws FileError for one that does not fit.
   void load_weights(const std::filesystem::path& path);
 
+  // Why the numbers that a step's tangents are asked for do not make the step, so that there is no log of it; empty
+  // where they do.
+  std::string not_logged() const;
+  // What a log needs beside those numbers; the weights' checksum before the first step alone, 0 later. Throws
+  // ArgumentError where not_logged().
+  Recipe recipe() const;
+  // Of each step in the log; 0 where not_logged().
+  Index logged_numbers() const;
+  // Has every step that is taken from now on added to a log, which must outlive the trainer; null: to none.
+  void log_to(SlopeLog* log) { log_ = log; }
+  // The next steps, which were taken before: advance() makes them again from these, without their batches, and adds
+  // them to no log. `source` is named where they are not this run's.
+  void replay(std::vector<SlopeRecord> records, std::string source);
+
  private:
   struct Block;
   // What blocks read in a step: images, noise for dropout, labels or targets; and what a block has made for the next.
@@ -91,6 +105,8 @@ class Trainer {
   Batch<float> batch_for(const Block& block, std::span<const float> values) const;
   void gather(Index step);
   void draw_noise(Index step, std::size_t block);
+  void take_step(Block& block, const GradientEstimate& estimate, double scheduled, TrainStep& result);
+  TrainStep replay_step();
   template <class Visit>
   void through_blocks(Index step, Visit visit);
 
@@ -105,6 +121,12 @@ class Trainer {
   std::vector<std::unique_ptr<Block>> blocks_;
   Inputs inputs_;
   Index step_ = 0;
+  SlopeLog* log_ = nullptr;
+  struct Replayed {
+    std::vector<SlopeRecord> records;  // the next one last
+    std::string source;
+  };
+  Replayed replayed_;
 };
 
 }  // namespace slopewise

@@ -1,0 +1,63 @@
+// The trainer's own: one block of its chain.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+
+#include "slopewise/base/philox.hpp"
+#include "slopewise/objective/program_objective.hpp"
+#include "slopewise/train/trainer.hpp"
+
+namespace slopewise {
+
+// The block's parameters and all that changes them.
+struct Trainer::Block : BlockState {
+  // `objective`: of the block's program, which blocks of that program share.
+  Block(const TrainSettings& settings, const ChainBlock& trained, const ChainBlock& evaluated, std::size_t number,
+        std::shared_ptr<ProgramObjective<float>> of_program)
+      : BlockState(begin(recipe(settings, trained, number), EstimatorTarget(*trained.program, trained.sites))),
+        training(trained),
+        evaluating(evaluated),
+        prefix(fmt::format("block{}.", number + 1)),
+        objective(std::move(of_program)) {}
+
+  static constexpr std::uint64_t kBlockSeed = 0x626C6F63;
+  static EstimatorOptions options(const MethodSettings& method, const ChainBlock& block, std::uint64_t seed) {
+    EstimatorOptions options = method.options;
+    options.seed = seed;
+    options.exact_head = method.exact_head;
+    const bool at_weights = method.estimator != "activities";
+    if (at_weights && (block.sites.nodes.empty() || method.estimator == "central" || method.estimator == "exact" ||
+                       options.auto_rate))
+      options.exact_head = false;
+    return options;
+  }
+  // But for the checksum and the strings.
+  static Recipe recipe(const TrainSettings& settings, const ChainBlock& block, std::size_t number) {
+    return {.layout = block.program->layout(),
+            .initial_seed = derive_seed(settings.seed, kBlockSeed + number),
+            .estimator = settings.method.estimator,
+            .options = options(settings.method, block, derive_seed(settings.seed, kBlockSeed + (number << 8) + 1)),
+            .optimizer = settings.optimizer,
+            .optimizer_options = settings.optimizer_options,
+            .average = settings.average,
+            .examples = settings.batch,
+            .strings = {}};
+  }
+  std::string part_name(const StatePart& part) const { return fmt::format("{}estimator.{}", prefix, part.name); }
+
+  const ChainBlock& training;
+  const ChainBlock& evaluating;
+  std::string prefix;
+  std::shared_ptr<ProgramObjective<float>> objective;
+  std::unique_ptr<RecordingObjective<float>> recording;  // of the same; null where its answers do not make a step
+  std::shared_ptr<ForwardPass<float>> evaluator;         // of the block's program, which blocks of that program share
+  bool compacted = false;                                // θ is in memory once
+
+  // Whether nothing in a step asks for θ as a flat vector.
+  bool stays_packed() const { return !average && !optimizer->flattens(); }
+};
+
+}  // namespace slopewise

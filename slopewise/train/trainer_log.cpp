@@ -1,0 +1,58 @@
+// Steps that are made again from a log of slopes.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/train/description.hpp"
+#include "slopewise/train/trainer_block.hpp"
+
+namespace slopewise {
+
+TrainStep Trainer::replay_step() {
+  Block& block = *blocks_.front();
+  const SlopeRecord record = std::move(replayed_.records.back());
+  replayed_.records.pop_back();
+  ReplayingObjective<float> answers(block.training.program->layout(), block.estimator->asks(), settings_.batch);
+  answers.set(record.answers);
+  const double scheduled = schedule_.rate(step_);
+  TrainStep result;
+  take_step(block, block.estimate(answers, step_, scheduled / settings_.rate), scheduled, result);
+  if (static_cast<float>(result.rate) != record.rate) {
+    throw FileError(fmt::format("{}: step {}: expected the learning rate {} of this run, found {}", replayed_.source,
+                                step_, result.rate, record.rate));
+  }
+  ++step_;
+  return result;
+}
+
+void Trainer::replay(std::vector<SlopeRecord> records, std::string source) {
+  std::ranges::reverse(records);
+  replayed_ = {.records = std::move(records), .source = std::move(source)};
+}
+
+std::string Trainer::not_logged() const {
+  if (blocks_.size() > 1) return "blocks with losses of their own";
+  const Block& block = *blocks_.front();
+  if (block.estimator->asks().tangents > 0) return "";
+  if (Block::options(settings_.method, block.training, 0).exact_head.value_or(false) &&
+      settings_.method.estimator != "activities")
+    return "an exact gradient of the last layer";
+  return fmt::format("the estimator '{}', which takes more of the loss than slopes along tangents of weights",
+                     block.estimator->name());
+}
+
+Index Trainer::logged_numbers() const {
+  return blocks_.front()->recording ? blocks_.front()->estimator->asks().numbers() : 0;
+}
+
+Recipe Trainer::recipe() const {
+  if (const std::string reason = not_logged(); !reason.empty())
+    throw ArgumentError(fmt::format("log of slopes: expected steps along tangents of weights alone, found {}", reason));
+  Recipe recipe = Block::recipe(settings_, blocks_.front()->training, 0);
+  if (step_ == 0) recipe.initial_checksum = checksum_of(blocks_.front()->theta);
+  recipe.strings = describe(settings_.network, train_);
+  return recipe;
+}
+
+}  // namespace slopewise
