@@ -25,6 +25,8 @@ void install_interrupt_handler() {
     struct sigaction before = {};
     if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
   }
+  action.sa_flags = 0;  // more may be written before the end, and each time it comes again
+  sigaction(SIGPIPE, &action, nullptr);
   std::signal(SIGXFSZ, SIG_IGN);
 }
 

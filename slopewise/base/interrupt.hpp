@@ -5,7 +5,7 @@
 namespace slopewise {
 
 // Installs handlers for SIGINT, SIGTERM and SIGHUP that only set a flag; one that is ignored stays so, as nohup wants
-// it. SIGXFSZ is ignored, so that a write past the limit on the size of files is an error that names its file. Called
+// it. So does SIGPIPE, a write that nobody reads (`slopewise train 2>&1 | head`). SIGXFSZ is ignored, so that a write past the limit on the size of files is an error that names its file. Called
 // once by the command line; a library user who does not call it keeps their own handlers.
 void install_interrupt_handler();
 
