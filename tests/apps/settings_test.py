@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 SLOPEWISE = ""
-VERBS = ("study", "train", "compare", "gradient", "bench", "data show", "data fetch", "report", "completion", "manual")
+VERBS = ("study", "train", "compare", "evaluate", "predict", "gradient", "bench", "data show", "data fetch", "model", "report", "rerun",
+         "completion", "manual")
 # What every option with a number is given, and all that one of each kind is.
-WRONG = ("nan", "inf", "-inf", "1e400", "8x", "")
-MORE = ("NaN", "-nan", "+inf", "infinity", "-1e400", "0x10", "0b1", "8 ", " 8", "1_0", "1,,2", "2,", ",2", "--8", "eight", "0.5.",
+WRONG = ("nan", "inf", "-inf", "1e400", "8x", "", "0x10", "1_000", "+-3", " 5")
+MORE = ("NaN", "-nan", "+inf", "infinity", "-1e400", "0b1", "8 ", " 8", "1_0", "1,,2", "2,", ",2", "--8", "eight", "0.5.",
         "99999999999999999999999999")
 # A path holds any of these.
 TEXTS = ("a#b", 'q"uo\'te', "back\\slash", "line\nbreak", " blanks ", "täst-λ", "[one,two]", "tab\t", "{}", "%d", "=", "\x1b[1m",
@@ -52,10 +53,10 @@ class SettingsTest(unittest.TestCase):
         return done
 
     def numbers(self, verb):
-        """Its options that take numbers, each with the least and the most."""
+        """Its options that take numbers, each with what stands for one, the least and the most."""
         text = self.call(*verb.split(), "--help-all").stdout
-        found = re.findall(r"^  (?:-., )?--([a-z0-9-]+) \S+ .*[(](\S+) to ([0-9.e+-]+)[;,)]", text, re.MULTILINE)
-        return [(name, float(least), float(most)) for name, least, most in found]
+        found = re.findall(r"^  (?:-., )?--([a-z0-9-]+) (\S+) .*[(](\S+) to ([0-9.e+-]+)[;,)]", text, re.MULTILINE)
+        return [(name, label, float(least), float(most)) for name, label, least, most in found]
 
     def refuses(self, verb, name, wrong):
         message = self.call(*verb.split(), f"--{name}", wrong, code=2).stderr
@@ -65,7 +66,8 @@ class SettingsTest(unittest.TestCase):
 
     def refuses_in_file(self, verb, name, typed):
         (self.directory / "file.toml").write_text(f"# a line\n{name} = {typed}\n")
-        message = self.call(verb, "--config", "file.toml", code=2).stderr
+        asked = ["run"] if verb in ("evaluate", "predict") else []
+        message = self.call(verb, *asked, "--config", "file.toml", code=2).stderr
         self.assertTrue(message.startswith(f"slopewise: file.toml, line 2: {name}: expected "), (verb, typed, message))
 
     # --- numbers
@@ -73,10 +75,11 @@ class SettingsTest(unittest.TestCase):
     def test_every_number_of_every_verb_is_checked(self):
         counted = 0
         for verb in VERBS:
-            for name, least, most in self.numbers(verb):
+            for name, label, least, most in self.numbers(verb):
                 counted += 1
                 outside = (f"{most * 2 + 1:g}", f"{least - 1 - abs(least):g}")
-                for wrong in (*WRONG, *outside):
+                fraction = ("3.5",) if label.startswith("N") else ()
+                for wrong in (*WRONG, *outside, *fraction):
                     self.refuses(verb, name, wrong)
                 for typed in ("nan", outside[0]) if " " not in verb else ():
                     self.refuses_in_file(verb, name, typed)
