@@ -1,5 +1,5 @@
-# What `cmake --install` puts down: the libraries, their headers, the command line, a package for find_package(slopewise),
-# and slopewise.pc and slopewise-core.pc for pkg-config.
+# What `cmake --install` puts down: the libraries, their headers, the command line, the Python package, a package for
+# find_package(slopewise), and slopewise.pc and slopewise-core.pc for pkg-config.
 option(SLOPEWISE_INSTALL "Install the library and its CMake package" ${PROJECT_IS_TOP_LEVEL})
 if(NOT SLOPEWISE_INSTALL)
   return()
@@ -18,6 +18,16 @@ if(TARGET slopewise_cli)
   install(FILES ${words}/slopewise DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
   install(FILES ${words}/_slopewise DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
   install(DIRECTORY ${words}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+endif()
+
+if(TARGET slopewise_python)
+  file(RELATIVE_PATH to_libraries /${SLOPEWISE_PYTHON_DIR}/slopewise /${CMAKE_INSTALL_LIBDIR})
+  if(BUILD_SHARED_LIBS)
+    set_target_properties(slopewise_python PROPERTIES INSTALL_RPATH "$ORIGIN/${to_libraries}")
+  endif()
+  install(TARGETS slopewise_python LIBRARY DESTINATION ${SLOPEWISE_PYTHON_DIR}/slopewise COMPONENT python)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/python/slopewise DESTINATION ${SLOPEWISE_PYTHON_DIR} COMPONENT python
+    FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN "py.typed")
 endif()
 
 install(EXPORT slopewise-core-targets NAMESPACE slopewise:: DESTINATION ${package_directory})

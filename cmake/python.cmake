@@ -13,3 +13,7 @@ option(SLOPEWISE_BUILD_PYTHON "Build the Python module" ${python_found})
 if(SLOPEWISE_BUILD_PYTHON AND NOT (Python_FOUND AND pybind11_FOUND))
   message(FATAL_ERROR "SLOPEWISE_BUILD_PYTHON: expected Python's headers and pybind11 2.10 (Debian: python3-dev, pybind11-dev)")
 endif()
+if(SLOPEWISE_BUILD_PYTHON)
+  set(SLOPEWISE_PYTHON_DIR ${CMAKE_INSTALL_LIBDIR}/python${Python_VERSION_MAJOR}.${Python_VERSION_MINOR}/site-packages
+    CACHE STRING "Where the Python package is installed, below the prefix")
+endif()

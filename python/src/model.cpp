@@ -259,10 +259,12 @@ template <class T>
 py::array drawn(const ParameterLayout& layout, const std::string& law, Index count, std::uint64_t seed,
                 std::uint32_t step) {
   const auto probe = make_probe(law, layout, seed);
-  const auto draw = probe->draw(step, count);
+  probe->check_count(count);
   py::array_t<T> values({count, layout.size});
   T* out = values.mutable_data();
   const py::gil_scoped_release release;
+  const OpenBlasTurn products;
+  const auto draw = probe->draw(step, count);
   for (Index k = 0; k < count; ++k)
     draw->fill(k, 0, std::span<T>(out + k * layout.size, static_cast<std::size_t>(layout.size)));
   return values;

@@ -17,6 +17,7 @@
 #include "slopewise/model/chain.hpp"
 #include "slopewise/onnx/loss.hpp"
 #include "slopewise/optimize/optimizer.hpp"
+#include "slopewise/tensor/products/openblas_share.hpp"
 
 namespace slopewise {
 
@@ -44,6 +45,7 @@ class Turn {
 
  private:
   Place& place_;
+  OpenBlasTurn products_;
 };
 
 class PythonModel;

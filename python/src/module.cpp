@@ -238,9 +238,6 @@ void bind_estimates(py::module_& m) {
       .def_property_readonly("slopes",
                              [](const PythonEstimate& estimate) { return array_of_vector(estimate.found().slopes()); })
       .def_property_readonly(
-          "curvatures",
-          [](const PythonEstimate& estimate) { return array_of_vector(estimate.found().measured().curvatures); })
-      .def_property_readonly(
           "block_slopes",
           [](const PythonEstimate& estimate) { return array_of_vector(estimate.found().block_slopes()); })
       .def_property_readonly("clipped", [](const PythonEstimate& estimate) { return estimate.found().clipped(); })
@@ -291,6 +288,7 @@ PYBIND11_MODULE(_slopewise, m) {
   py::options options;
   options.disable_function_signatures();
   py::register_exception_translator(&translate);
+  share_openblas();
   m.attr("version") = version();
   m.def("thread_count", &thread_count);
   m.def("set_thread_count", &set_thread_count);
@@ -305,9 +303,9 @@ PYBIND11_MODULE(_slopewise, m) {
                "pace"_a = estimates.activity.pace, "together"_a = estimates.activity.together,
                "clip_slope"_a = estimates.clip_slope, "clip_quantile"_a = estimates.clip_quantile);
   const OptimizerOptions optimizes;
-  m.attr("optimizer_defaults") =
-      py::dict("momentum"_a = optimizes.momentum, "beta1"_a = optimizes.beta1, "beta2"_a = optimizes.beta2,
-               "epsilon"_a = optimizes.epsilon, "weight_decay"_a = optimizes.weight_decay, "clip_norm"_a = optimizes.clip_norm);
+  m.attr("optimizer_defaults") = py::dict(
+      "momentum"_a = optimizes.momentum, "beta1"_a = optimizes.beta1, "beta2"_a = optimizes.beta2,
+      "epsilon"_a = optimizes.epsilon, "weight_decay"_a = optimizes.weight_decay, "clip_norm"_a = optimizes.clip_norm);
   m.def("schedule_rates", [](const std::string& name, double rate, double final_rate, Index steps, Index warm_up) {
     const Schedule schedule(name, {.rate = rate, .final_rate = final_rate, .steps = steps, .warm_up = warm_up});
     return py::cpp_function([schedule](Index step) { return schedule.rate(step); });

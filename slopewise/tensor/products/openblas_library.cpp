@@ -13,6 +13,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/tensor/instruction_set.hpp"
+#include "slopewise/tensor/products/openblas_share.hpp"
 
 namespace slopewise {
 namespace {
@@ -53,6 +54,8 @@ const char* widest_kernels() {
 
 struct Library {
   OpenBlas functions;
+  decltype(&openblas_set_num_threads) set_threads;
+  int threads_before;  // 1 where nobody had loaded it
   // OpenBLAS's own: a buffer out of those it has mapped, else a new one. Where none can be mapped it tries for ever.
   void* (*take_buffer)(int);
   void (*give_buffer)(void*);
@@ -69,17 +72,31 @@ void find(void* handle, const char* name, Function& function) {
   if (!function) throw Error(fmt::format("{} has no function {}", kFile, name));
 }
 
+// Has an OpenBLAS that somebody else (NumPy) has loaded choose its kernels once more; of builds with kernels for many
+// processors, as Debian's: others have nothing to choose.
+void choose_again(void* handle) {
+  const auto quit = reinterpret_cast<void (*)()>(dlsym(handle, "gotoblas_dynamic_quit"));
+  const auto init = reinterpret_cast<void (*)()>(dlsym(handle, "gotoblas_dynamic_init"));
+  if (!quit || !init) return;
+  quit();
+  init();
+}
+
 Library load() {
   const Environment kernels("OPENBLAS_CORETYPE", widest_kernels());
   const Environment threads("OPENBLAS_NUM_THREADS", "1");
+  const bool loaded_before = dlopen(kFile, RTLD_NOW | RTLD_NOLOAD) != nullptr;
   void* handle = dlopen(kFile, RTLD_NOW | RTLD_LOCAL);
   if (!handle) throw Error(fmt::format("cannot load OpenBLAS: {}", dlerror()));
+  if (loaded_before) choose_again(handle);
+  Library library{};
+  decltype(&openblas_get_num_threads) get_threads = nullptr;
+  find(handle, "openblas_get_num_threads", get_threads);
+  find(handle, "openblas_set_num_threads", library.set_threads);
+  library.threads_before = get_threads();
   // Callers cut the work, so OpenBLAS must not cut it again, whatever the environment says and whoever loaded it
   // before.
-  decltype(&openblas_set_num_threads) set_threads = nullptr;
-  find(handle, "openblas_set_num_threads", set_threads);
-  set_threads(1);
-  Library library{};
+  library.set_threads(1);
   find(handle, "cblas_sgemm", library.functions.sgemm);
   find(handle, "cblas_dgemm", library.functions.dgemm);
   find(handle, "dpotrf_", library.functions.dpotrf);
@@ -101,6 +118,14 @@ const Loaded kLoaded = [] {
     return Loaded{.library = {}, .failure = error.what()};
   }
 }();
+
+std::mutex turns_mutex;
+bool shared = false;
+int turns = 0;  // under way
+
+void share(bool with_others) {
+  if (kLoaded.library) kLoaded.library->set_threads(with_others ? kLoaded.library->threads_before : 1);
+}
 
 // What OpenBLAS 0.3.21 maps for each thread that multiplies at the same time as others.
 constexpr std::size_t kBufferBytes = std::size_t{128} << 20;
@@ -150,6 +175,20 @@ class Member {
 };
 
 }  // namespace
+
+void share_openblas() {
+  const std::lock_guard lock(turns_mutex);
+  shared = true;
+  if (turns == 0) share(true);
+}
+OpenBlasTurn::OpenBlasTurn() {
+  const std::lock_guard lock(turns_mutex);
+  if (turns++ == 0 && shared) share(false);
+}
+OpenBlasTurn::~OpenBlasTurn() {
+  const std::lock_guard lock(turns_mutex);
+  if (--turns == 0 && shared) share(true);
+}
 
 const OpenBlas& openblas() {
   if (!kLoaded.library) throw Error(kLoaded.failure);

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -287,3 +288,23 @@ def test_many_calls_leave_nothing_behind():
     assert after[0] == before[0]
     assert all(abs(a - b) < 300 for a, b in zip(after[1], before[1]))
     assert after[2] - before[2] < 256  # pages: 1 MiB
+
+
+def test_others_keep_their_threads_of_openblas():
+    code = """
+import ctypes
+blas = ctypes.CDLL("libopenblas.so.0")
+blas.openblas_set_num_threads(3)
+import numpy as np, slopewise as sw
+def f(theta):
+    seen.append(blas.openblas_get_num_threads())
+    return 0.0
+seen = [blas.openblas_get_num_threads()]
+sw.function(f, [0.0]).loss()
+sw.tangents([(4,)], "frame", 3)
+sw.mlp(4, [5], 3).loss((np.zeros((2, 4)), [0, 1]))
+seen.append(blas.openblas_get_num_threads())
+print(seen)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.strip() == "[3, 1, 3]", run.stderr
