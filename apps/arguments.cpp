@@ -139,18 +139,60 @@ DataSplit load_data(const DataOptions& options, std::uint64_t seed) {
   return load_path(options.path, load_options(options, seed));
 }
 
-DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Dataset& like, bool labels_needed) {
-  if (is_digits(options)) {
-    DataSplit digits = builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
-    if (digits.test.image_shape != like.image_shape || digits.test.classes != like.classes) {
-      throw ArgumentError(fmt::format("--data: expected data like the network's, examples of {}, found none named",
-                                      like.image_shape.to_string()));
-    }
-    return digits;
+namespace {
+
+// The built-in digits for a model that reads images of their size, or rows of as many numbers.
+DataSplit digits_like(const Dataset& like, bool trained) {
+  DataSplit digits = builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
+  const Shape& own = digits.test.image_shape;
+  const bool fits = own == like.image_shape || (!trained && like.image_shape.size() == own.size());
+  if (!fits || like.integers || !like.others.empty() || like.label_shape != Shape() ||
+      (trained ? like.classes != digits.test.classes : like.classes < digits.test.classes)) {
+    throw ArgumentError(
+        fmt::format("--data: expected data like the network's, examples of {}, found none named; the built-in digits "
+                    "are images {}, {} numbers each, of {} classes",
+                    like.image_shape.to_string(), own.to_string(), own.size(), digits.test.classes));
   }
+  for (Dataset* set : {&digits.train, &digits.test}) {
+    set->image_shape = like.image_shape;
+    set->classes = like.classes;
+    if (std::ssize(set->class_names) != like.classes) set->class_names.clear();
+  }
+  return digits;
+}
+
+// "NAME=FILE:ARRAY".
+std::map<std::string, ArrayPlace> array_places(const std::vector<std::string>& words) {
+  std::map<std::string, ArrayPlace> places;
+  for (const std::string& word : words) {
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == word.size())
+      throw ArgumentError(fmt::format("--input: expected NAME=FILE:ARRAY, found '{}'", word));
+    ArrayPlace place{.file = word.substr(equals + 1), .array = {}};
+    std::error_code ignored;
+    const std::size_t colon = word.rfind(':');
+    if (colon != std::string::npos && colon > equals && !std::filesystem::exists(place.file, ignored))
+      place = {.file = word.substr(equals + 1, colon - equals - 1), .array = word.substr(colon + 1)};
+    if (!places.emplace(word.substr(0, equals), std::move(place)).second)
+      throw ArgumentError(fmt::format("--input: {} is given twice", word.substr(0, equals)));
+  }
+  return places;
+}
+
+}  // namespace
+
+DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Dataset& like, DataUse use,
+                    bool labels_needed) {
   LoadOptions load = load_options(options, seed);
   load.like = &like;
+  load.trained = use == DataUse::kJudgeTrained;
+  load.judged = use != DataUse::kTrainFile;
   load.labels_needed = labels_needed;
+  if (!options.arrays.empty()) {
+    if (!options.path.empty()) throw ArgumentError("--input: expected only without --data, which names all inputs");
+    return load_arrays(array_places(options.arrays), load);
+  }
+  if (is_digits(options)) return digits_like(like, load.trained);
   return load_path(options.path, load);
 }
 

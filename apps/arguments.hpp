@@ -36,7 +36,8 @@ void add_common_options(Verb& program, CommonOptions& options);
 void apply(const CommonOptions& options, Settings& settings);
 
 struct DataOptions {
-  std::string path;  // empty, or "digits": the built-in digits
+  std::string path;                 // empty, or "digits": the built-in digits
+  std::vector<std::string> arrays;  // "NAME=FILE:ARRAY", in place of `path`
   double test_share = 0;
   std::string label, layout = "auto", target = "auto", scale = "auto";
   double unpack_ratio = UnpackLimit().ratio;
@@ -47,8 +48,11 @@ void add_data_options(Settings& settings, DataOptions& options, SettingTraits tr
 // `seed`: of --test-share. Throws as load_dataset does; for a name that `slopewise data fetch` knows and nothing there,
 // with the command that fetches it.
 DataSplit load_data(const DataOptions& options, std::uint64_t seed);
-// The same for judging and predicting with a network that reads sets like `like`.
-DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Dataset& like, bool labels_needed);
+// The same for a network that reads sets like `like`, which has no examples: to train a model from a file, or to judge
+// and predict, with a network that was trained or with a model from a file.
+enum class DataUse { kTrainFile, kJudgeFile, kJudgeTrained };
+DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Dataset& like, DataUse use,
+                    bool labels_needed = true);
 
 // Adds --tangent-storage.
 Setting& add_storage_option(Settings& settings, TangentStorage& storage, SettingTraits traits = {});

@@ -11,6 +11,7 @@
 #include "apps/compare/lineup.hpp"
 #include "apps/config.hpp"
 #include "apps/run_directory.hpp"
+#include "apps/train/task.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/input_file.hpp"
@@ -37,7 +38,7 @@ Json document_of(const Lineup& lineup, const CompareOptions& options, const Data
           {"version", version()},
           {"status", status},
           {"data", data.train.name},
-          {"model", options.shared.settings.network.family},
+          {"model", options.shared.model},
           {"budget_seconds", seconds > 0 ? Json(seconds) : Json()},
           {"seeds", options.seeds},
           {"tuned_rates", options.tune},
@@ -86,7 +87,7 @@ int run(CompareOptions& options, Settings& settings) {
   if (!held) held.emplace(options.directory, kCompareDirectory, "slopewise compare --resume " + options.directory.out);
   const Path& directory = held->path();
   const Path plan = directory / "plan.json";
-  const DataSplit data = load_data(options.shared.data, options.shared.run.seed);
+  const DataSplit data = load_data(options.shared, open_model(options.shared));
   Lineup lineup = resumed ? read_lineup(plan, settings) : time_rows(options, settings, data);
   plan_runs(lineup, options, directory, data);
   if (!resumed) {

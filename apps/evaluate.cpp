@@ -62,9 +62,10 @@ Json document_of(const TrainedNetwork& network, const Dataset& set, const Judgem
                 {"weights", network.path().string()},
                 {"data", set.name},
                 {"set", options.set},
-                {"examples", judgement.count()},
+                {"examples", set.count()},
                 {"parameters", network.parameters()},
                 {"loss", judgement.evaluation().loss}};
+  if (set.outputs == 0 && set.classes == 0) return document;
   if (set.outputs > 0) {
     for (std::size_t k = 0; k < static_cast<std::size_t>(set.outputs); ++k) {
       document["outputs"].push_back({{"mean_squared_error", judgement.squared_error(k)},
@@ -74,6 +75,7 @@ Json document_of(const TrainedNetwork& network, const Dataset& set, const Judgem
     return document;
   }
   const Interval interval = proportion_interval(judgement.count() - judgement.wrong(), judgement.count(), kConfidence);
+  document["labels"] = judgement.count();
   document["wrong"] = judgement.wrong();
   document["accuracy"] = ratio(judgement.count() - judgement.wrong(), judgement.count());
   document["accuracy_interval"] = {interval.low, interval.high};
@@ -95,7 +97,8 @@ Json document_of(const TrainedNetwork& network, const Dataset& set, const Judgem
 
 std::string tables_of(const TrainedNetwork& network, const Dataset& set, const Judgement& judgement, int width) {
   Table table({"figure", "value"});
-  table.add_row({"examples", std::to_string(judgement.count())});
+  table.add_row({"examples", std::to_string(set.count())});
+  if (set.label_shape.size() > 1) table.add_row({"labels", std::to_string(judgement.count())});
   table.add_row({"loss", format_number(judgement.evaluation().loss)});
   const auto percent = [](double share) { return fmt::format("{:.2f} %", 100 * share); };
   if (set.outputs > 0) {
@@ -105,7 +108,7 @@ std::string tables_of(const TrainedNetwork& network, const Dataset& set, const J
       table.add_row({"root mean squared error" + of, format_number(std::sqrt(judgement.squared_error(k)))});
       table.add_row({"R²" + of, format_number(judgement.r_squared(k))});
     }
-  } else {
+  } else if (set.classes > 0) {
     const Index right = judgement.count() - judgement.wrong();
     const Interval interval = proportion_interval(right, judgement.count(), kConfidence);
     table.add_row({"accuracy", percent(static_cast<double>(right) / static_cast<double>(judgement.count()))});
@@ -131,7 +134,7 @@ std::string tables_of(const TrainedNetwork& network, const Dataset& set, const J
 
 int evaluate(const EvaluateOptions& options, const Settings& given) {
   apply(options.trained.run_options);
-  const TrainedNetwork network(options.trained.run);
+  const TrainedNetwork network = open_network(options.trained, given);
   const Dataset set = data_for(network, options.trained, given, /*labels_needed=*/true);
   Judgement judgement(set);
   network.run(set, [&](std::span<const Index> rows, double loss, std::span<const float> outputs) {

@@ -22,8 +22,8 @@
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/model/models.hpp"
+#include "slopewise/objective/example_batch.hpp"
 #include "slopewise/objective/program_objective.hpp"
-#include "slopewise/onnx/loss.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/report/table.hpp"
@@ -56,35 +56,8 @@ struct GradientOptions {
   bool json = false;
 };
 
-bool is_onnx(const std::string& model) {
-  return model.ends_with(".onnx");
-}
-
-// A network from a file is a program without sites: its activities are not perturbed.
-template <class T>
-std::pair<Model, Parameters<T>> read_model(const GradientOptions& options, const Dataset& data) {
-  OnnxOptions given = onnx_options(options.onnx);
-  given.channels_last = true;
-  const OnnxModel model = load_onnx(options.model, given);
-  if (model.inputs().size() != 1 || model.inputs()[0].integer ||
-      model.inputs()[0].shape.size() != data.image_shape.size()) {
-    std::string found;
-    for (const OnnxInput& input : model.inputs())
-      found += fmt::format(" '{}' {}{}", input.name, input.shape.to_string(), input.integer ? " of integers" : "");
-    throw ShapeError(fmt::format("{}: the data give {} numbers an example, the model takes{}", options.model,
-                                 data.image_shape.size(), found));
-  }
-  const Shape& taken = model.inputs()[0].shape;
-  if (taken.rank() == 3 && data.image_shape.rank() == 3 && taken != data.image_shape) {
-    throw ShapeError(fmt::format("{}: the data are images {}, the model takes {} as (height, width, channels)",
-                                 options.model, data.image_shape.to_string(), taken.to_string()));
-  }
-  OnnxProgram network = onnx_program(model, OnnxLoss::kCrossEntropy);
-  if (network.program.node(network.output).shape != Shape{data.classes}) {
-    throw ShapeError(fmt::format("{}: the data have {} classes, the output has the shape {}", options.model,
-                                 data.classes, network.program.node(network.output).shape.to_string()));
-  }
-  return {Model{.program = network.program, .logits = network.output, .sites = {}}, model.initial<T>(options.run.seed)};
+Model model_of(const ChainBlock& block) {
+  return {.program = *block.program, .logits = block.sites.logits, .sites = block.sites};
 }
 
 Model make_model(const GradientOptions& options, const Dataset& data) {
@@ -192,6 +165,29 @@ nlohmann::ordered_json json_summary(const GradientOptions& options, const Summar
   return document;
 }
 
+Shape with_batch(Index rows, const Shape& shape) {
+  std::vector<Index> extents = shape.extents();
+  extents.insert(extents.begin(), rows);
+  return Shape(extents);
+}
+
+// The batch's inputs, and labels or targets, as the program reads them.
+template <class T>
+void add_example(NpzWriter& file, const Dataset& data, const Batch<T>& batch) {
+  std::vector<std::pair<std::string, Shape>> arrays{
+      {data.input_name == "image" ? "images" : data.input_name, data.image_shape}};
+  for (const OtherInput& other : data.others) arrays.emplace_back(other.name, other.shape);
+  if (data.outputs > 0) {
+    arrays.emplace_back("targets", Shape{data.outputs});
+  } else if (data.classes > 0) {
+    arrays.emplace_back("labels", data.label_shape);
+  }
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const Shape shape = with_batch(batch.rows, arrays[i].second);
+    std::visit([&](const auto& numbers) { file.add(arrays[i].first, shape, numbers); }, batch.inputs[i]);
+  }
+}
+
 template <class T>
 void add_scalar(NpzWriter& file, const std::string& name, T value) {
   file.add(name, Shape{}, std::span<const T>(&value, 1));
@@ -199,23 +195,21 @@ void add_scalar(NpzWriter& file, const std::string& name, T value) {
 
 template <class T>
 Summary measure(const GradientOptions& options, Outputs& outputs) {
-  const DataSplit data = load_data(options.data, options.run.seed);
+  std::optional<OnnxNetwork> file;
+  if (is_onnx(options.model)) file = open_onnx(options.model, options.onnx);
+  const DataSplit data = file ? load_data(options.data, options.run.seed,
+                                          data_of(*file->model, onnx_loss_options(options.onnx)), DataUse::kTrainFile)
+                              : load_data(options.data, options.run.seed);
   if (options.batch > data.train.count()) {
     throw ArgumentError(fmt::format("--batch: expected 1 to {}, the training images of {}, found {}",
                                     data.train.count(), data.train.name, options.batch));
   }
   const std::vector<Index> rows = Batches(data.train.count(), options.batch, options.run.seed).indices(0);
-  const ImageBatch<T> batch(data.train, rows);
-  std::optional<Parameters<T>> from_file;
-  const Model model = [&] {
-    if (!is_onnx(options.model)) return make_model(options, data.train);
-    auto [network, weights] = read_model<T>(options, data.train);
-    from_file = std::move(weights);
-    return std::move(network);
-  }();
+  const ExampleBatch<T> batch(data.train, rows);
+  const Model model = file ? model_of(file->network.evaluating.front()) : make_model(options, data.train);
   const ParameterLayout& layout = model.program.layout();
   const Parameters<T> theta = !options.parameters.empty() ? load_parameters<T>(options.parameters, layout)
-                              : from_file                 ? *from_file
+                              : file                      ? file->model->initial<T>(options.run.seed)
                                                           : initialize<T>(layout, options.run.seed);
   const auto estimator =
       make_estimator<T>(options.estimator, EstimatorTarget(model.program, model.sites), options.estimate);
@@ -239,22 +233,15 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
     throw NumericError("gradient: the exact gradient is 0, so an estimate has nothing to be compared with");
   }
 
-  NpzWriter& file = *outputs.result;
-  file.add<T>("gradient", {layout.size}, exact);
-  add_segments<T>(file, "gradient/", layout, exact);
+  NpzWriter& result = *outputs.result;
+  result.add<T>("gradient", {layout.size}, exact);
+  add_segments<T>(result, "gradient/", layout, exact);
   if (outputs.parameters) {
     add_segments<T>(*outputs.parameters, "", layout, theta.values());
     outputs.parameters->commit();
   }
   if (outputs.example) {
-    std::vector<Index> shape = data.train.image_shape.extents();
-    shape.insert(shape.begin(), options.batch);
-    outputs.example->add<T>("images", Shape(shape), batch.images());
-    if (data.train.outputs > 0) {
-      outputs.example->add<T>("targets", {options.batch, data.train.outputs}, batch.targets());
-    } else {
-      outputs.example->add<std::int32_t>("labels", {options.batch}, batch.labels());
-    }
+    add_example(*outputs.example, data.train, batch.batch());
     outputs.example->add<Index>("indices", {options.batch}, rows);
     outputs.example->commit();
   }
@@ -280,7 +267,7 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
       if (low && !estimate.slopes().empty())
         error.add(estimate.slopes(), estimator->estimate(full, theta, step).slopes());
       estimate.materialize(dense);
-      if (sample == 0) file.add<T>("estimate", {layout.size}, dense);
+      if (sample == 0) result.add<T>("estimate", {layout.size}, dense);
       samples.add<T>(estimate, dense, gradient, expected);
       progress.advance();
     }
@@ -288,17 +275,17 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
 
   const Index tangents = static_cast<Index>(samples.slopes.size()) / options.samples;
   std::vector<double> entries(wide.size());
-  file.add<double>("mean", {layout.size}, samples.entries.means());
+  result.add<double>("mean", {layout.size}, samples.entries.means());
   for (std::size_t i = 0; i < entries.size(); ++i) entries[i] = samples.entries.entry(i).variance();
-  file.add<double>("variance", {layout.size}, entries);
-  file.add<double>("predicted_variance", {layout.size}, prediction->entry_variances(gradient));
-  file.add<double>("slopes", {options.samples, tangents}, samples.slopes);
-  file.add<double>("cosines", {options.samples}, samples.cosines);
-  file.add<double>("losses", {options.samples}, samples.losses);
-  add_scalar(file, "loss", loss);
-  add_scalar(file, "predicted_mean_factor", prediction->mean_factor(gradient));
-  add_scalar(file, "seed", static_cast<Index>(options.run.seed));
-  file.commit();
+  result.add<double>("variance", {layout.size}, entries);
+  result.add<double>("predicted_variance", {layout.size}, prediction->entry_variances(gradient));
+  result.add<double>("slopes", {options.samples, tangents}, samples.slopes);
+  result.add<double>("cosines", {options.samples}, samples.cosines);
+  result.add<double>("losses", {options.samples}, samples.losses);
+  add_scalar(result, "loss", loss);
+  add_scalar(result, "predicted_mean_factor", prediction->mean_factor(gradient));
+  add_scalar(result, "seed", static_cast<Index>(options.run.seed));
+  result.commit();
 
   Summary summary{.parameters = layout.size, .loss = loss, .data = data.train.name};
   if (estimator->slopes() + estimator->losses() > 0) summary.law = options.estimate.law;
@@ -317,7 +304,7 @@ void require_what_fits(const GradientOptions& options, const Settings& settings)
   };
   const bool file = is_onnx(options.model);
   only(!file && !named_network(options.model).hidden.empty(), {"hidden"}, "a model with hidden layers");
-  only(file, {"train", "extent", "output", "unfused"}, "--model FILE.onnx");
+  if (!file) refuse_onnx_settings(settings);
   only(central, {"epsilon"}, "--estimator central");
   only(!exact, {"tangents"}, "an estimator that takes tangents");
   if (central && options.precision == "bf16") {
@@ -350,7 +337,7 @@ Verb gradient_verb() {
   settings.add("initial", options->parameters, text("FILE"),
                "Weights to start from, .safetensors or .npz, as train and --save-parameters write them",
                {.otherwise = "drawn from the seed"});
-  add_onnx_settings(settings, options->onnx);
+  add_onnx_settings(settings, options->onnx, &options->data);
   settings.begin("How it is estimated");
   settings.add("estimator", options->estimator, one_of(estimator_names()), "Estimator");
   settings.add("law", options->law, one_of(probe_names()), "Law of the tangents",

@@ -21,7 +21,6 @@ namespace {
 struct ModelOptions {
   std::string file;
   OnnxSettings onnx;
-  std::string loss = "cross-entropy";
   Index batch = 64, tangents = 8;
   int threads = 1;
   bool nodes = false, json = false, operators = false;
@@ -188,9 +187,8 @@ Verb model_verb() {
   Verb verb{.settings = Settings("model"), .summary = "Show what an ONNX model is made of and what a step on it takes"};
   Settings& settings = verb.settings;
   settings.add("file", options->file, text("FILE"), "Model, as PyTorch and others export it", {.positional = true});
-  add_onnx_settings(settings, options->onnx);
+  add_onnx_settings(settings, options->onnx, nullptr);
   settings.begin("What is planned");
-  settings.add("loss", options->loss, one_of(onnx_loss_names()), "What the output is trained to");
   settings.add("batch", options->batch, whole(1, 1'000'000'000), "Examples of a step");
   settings.add("tangents", options->tangents, whole(1, 1'000'000), "Tangents of a step, rank-one for matrices");
   settings.add("threads", options->threads, whole(1, 4096), "Threads that share it");
@@ -207,7 +205,7 @@ Verb model_verb() {
     }
     if (options->file.empty()) throw ArgumentError("FILE: expected an ONNX model");
     const OnnxModel model = load_onnx(options->file, onnx_options(options->onnx));
-    const OnnxProgram with_loss = onnx_program(model, onnx_loss(options->loss));
+    const OnnxProgram with_loss = onnx_program(model, onnx_loss_options(options->onnx));
     if (options->json) {
       std::cout
           << document(*options, model, with_loss.program).dump(2, ' ', false, nlohmann::json::error_handler_t::replace)

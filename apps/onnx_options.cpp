@@ -3,19 +3,59 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <limits>
 
 #include "slopewise/base/error.hpp"
 
 namespace slopewise {
 
-void add_onnx_settings(Settings& settings, OnnxSettings& options) {
-  settings.begin("An ONNX model", Part::kTask);
-  settings.add("train", options.train, text_like("WHAT", {"all", "head", "norms", "biases", "lora:8"}),
-               "Weights that train: all, head, norms, biases, lora:RANK[:REGEX], or a regular expression of names");
+bool is_onnx(const std::string& model) {
+  return model.ends_with(".onnx");
+}
+
+namespace {
+
+constexpr const char* kHeading = "An ONNX model";
+constexpr const char* kCondition = "a model from an ONNX file";
+
+void add_reading(Settings& settings, OnnxSettings& options, DataOptions* data) {
+  settings.add("loss", options.loss, one_of(onnx_loss_names()), "What the model's output is held against");
+  if (data) {
+    settings.add("input", data->arrays, text("NAME=FILE:ARRAY"),
+                 "In place of --data: the array of each of the model's inputs, and of label or target",
+                 {.otherwise = "none"});
+  }
   settings.add("extent", options.extents, text("NAME=N"), "Extent of an axis that the file leaves open",
                {.otherwise = "none"});
   settings.add("output", options.output, text("NAME"), "Output that is trained", {.otherwise = "the first"});
+  settings.add("ignore-label", options.ignored, whole(std::numeric_limits<std::int32_t>::min(), 1 << 30),
+               "Label of places that do not count", {.otherwise = "none", .rare = true});
   settings.flag("unfused", options.unfused, "Take the graph's nodes as they are", {.rare = true});
+}
+
+}  // namespace
+
+void add_onnx_reading(Settings& settings, OnnxSettings& options, DataOptions* data) {
+  settings.begin(kHeading, Part::kTask);
+  add_reading(settings, options, data);
+}
+
+void add_onnx_settings(Settings& settings, OnnxSettings& options, DataOptions* data) {
+  settings.begin(kHeading, Part::kTask);
+  settings.add("train", options.train, text_like("WHAT", {"all", "head", "norms", "biases", "lora:8"}),
+               "Weights that train: all, head, norms, biases, lora:RANK[:REGEX], or a regular expression of names",
+               {.part = Part::kShared});
+  add_reading(settings, options, data);
+}
+
+void refuse_onnx_reading(const Settings& given) {
+  for (const char* name : {"loss", "input", "extent", "output", "ignore-label", "unfused"})
+    require_standard_unless(false, given.at(name), kCondition);
+}
+
+void refuse_onnx_settings(const Settings& given) {
+  require_standard_unless(false, given.at("train"), kCondition);
+  refuse_onnx_reading(given);
 }
 
 OnnxOptions onnx_options(const OnnxSettings& settings) {
@@ -32,6 +72,47 @@ OnnxOptions onnx_options(const OnnxSettings& settings) {
     options.extents[text.substr(0, equals)] = extent;
   }
   return options;
+}
+
+OnnxLossOptions onnx_loss_options(const OnnxSettings& settings) {
+  if (settings.ignored.size() > 1)
+    throw ArgumentError(fmt::format("--ignore-label: expected one label, found {}", settings.ignored.size()));
+  OnnxLossOptions loss{.kind = onnx_loss(settings.loss)};
+  if (!settings.ignored.empty()) loss.ignored = static_cast<std::int32_t>(settings.ignored.front());
+  return loss;
+}
+
+OnnxNetwork open_onnx(const std::string& file, const OnnxSettings& settings, double label_smoothing) {
+  OnnxOptions options = onnx_options(settings);
+  options.channels_last = true;
+  OnnxLossOptions loss = onnx_loss_options(settings);
+  loss.label_smoothing = label_smoothing;
+  return onnx_network(file, options, loss);
+}
+
+Dataset data_of(const OnnxModel& model, const OnnxLossOptions& loss) {
+  const OnnxInput& first = model.inputs().front();
+  Dataset data{.name = model.file().stem().string(),
+               .input_name = first.name,
+               .image_shape = first.shape,
+               .integers = first.integer,
+               .ignored = loss.ignored};
+  for (std::size_t i = 1; i < model.inputs().size(); ++i) {
+    const OnnxInput& input = model.inputs()[i];
+    data.others.push_back({.name = input.name, .shape = input.shape, .integers = input.integer});
+  }
+  const Shape& output = model.output().shape();
+  if (loss.kind == OnnxLoss::kCrossEntropy) {
+    std::vector<Index> places = output.extents();
+    data.classes = static_cast<int>(places.back());
+    places.pop_back();
+    data.label_shape = Shape(places);
+  } else if (loss.kind != OnnxLoss::kOutput) {
+    data.outputs = output.size();
+    data.target_mean.assign(static_cast<std::size_t>(data.outputs), 0);
+    data.target_deviation.assign(static_cast<std::size_t>(data.outputs), 1);
+  }
+  return data;
 }
 
 }  // namespace slopewise

@@ -4,8 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "apps/arguments.hpp"
 #include "apps/settings.hpp"
-#include "slopewise/onnx/model.hpp"
+#include "slopewise/onnx/network.hpp"
 
 namespace slopewise {
 
@@ -13,12 +14,29 @@ struct OnnxSettings {
   std::string train = "all";
   std::vector<std::string> extents;  // "sequence=128"
   std::string output;
+  std::string loss = "cross-entropy";
+  std::vector<Index> ignored;  // none or one label
   bool unfused = false;
 };
 
-// Adds --train, --extent, --output and --unfused under a heading of their own.
-void add_onnx_settings(Settings& settings, OnnxSettings& options);
-// Throws ArgumentError for an extent that is none.
+// Whether --model names a file and not a family.
+bool is_onnx(const std::string& model);
+
+// Add, under a heading of their own, what says how a file is read, --extent, --output, --loss, --ignore-label,
+// --unfused, and, of verbs that read `data`, where its inputs lie, --input; with --train, what trains.
+void add_onnx_reading(Settings& settings, OnnxSettings& options, DataOptions* data);
+void add_onnx_settings(Settings& settings, OnnxSettings& options, DataOptions* data);
+// Refuse them where no file is read. Throw ArgumentError.
+void refuse_onnx_reading(const Settings& given);
+void refuse_onnx_settings(const Settings& given);
+
+// Throw ArgumentError for an extent that is none, and for more than one label to ignore.
 OnnxOptions onnx_options(const OnnxSettings& settings);
+OnnxLossOptions onnx_loss_options(const OnnxSettings& settings);
+
+// The model in a file, images with their channels last. Throws as onnx_network does.
+OnnxNetwork open_onnx(const std::string& file, const OnnxSettings& settings, double label_smoothing = 0);
+// What such a model reads and answers: a set of no examples (LoadOptions::like).
+Dataset data_of(const OnnxModel& model, const OnnxLossOptions& loss);
 
 }  // namespace slopewise

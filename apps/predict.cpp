@@ -35,35 +35,48 @@ std::vector<double> softmax_of(std::span<const float> logits) {
   return shares;
 }
 
-// The answers line by line.
+bool says_numbers(const Dataset& like) {
+  return like.classes == 0;
+}
+// An answer's number in the targets' own units; of a model whose output is its loss, as it is.
+double in_units(const Dataset& like, std::size_t k, float number) {
+  return like.outputs > 0 ? number * like.target_deviation[k] + like.target_mean[k] : static_cast<double>(number);
+}
+
+// The answers line by line: one an example, or one for each of its places that have labels.
 class CsvAnswers {
  public:
-  CsvAnswers(const Dataset& like, const PredictOptions& options) : like_(like), all_(options.all) {
+  CsvAnswers(const Dataset& like, const PredictOptions& options)
+      : like_(like), places_(static_cast<std::size_t>(like.label_shape.size())), all_(options.all) {
     if (!options.out.empty()) file_.emplace(options.out);
     std::string header = "example";
-    if (like.outputs > 0) {
-      for (Index k = 0; k < like.outputs; ++k)
+    if (says_numbers(like)) {
+      for (Index k = 0; k < std::max<Index>(1, like.outputs); ++k)
         header += like.outputs > 1 ? fmt::format(",prediction{}", k + 1) : ",prediction";
     } else {
-      header += ",class,probability";
+      header += places_ > 1 ? ",place,class,probability" : ",class,probability";
       for (int c = 0; all_ && c < like.classes; ++c) header += "," + csv_field("p(" + name(c) + ")");
     }
     write(header + "\n");
   }
 
   void add(Index example, std::span<const float> answer) {
-    std::string line = std::to_string(example);
-    if (like_.outputs > 0) {
-      for (std::size_t k = 0; k < answer.size(); ++k)
-        line += fmt::format(",{:.9g}", answer[k] * like_.target_deviation[k] + like_.target_mean[k]);
-    } else {
-      const std::vector<double> shares = softmax_of(answer);
+    if (says_numbers(like_)) {
+      std::string line = std::to_string(example);
+      for (std::size_t k = 0; k < answer.size(); ++k) line += fmt::format(",{:.9g}", in_units(like_, k, answer[k]));
+      return write(line + "\n");
+    }
+    const std::size_t classes = answer.size() / places_;
+    for (std::size_t place = 0; place < places_; ++place) {
+      const std::vector<double> shares = softmax_of(answer.subspan(place * classes, classes));
       const auto best = std::ranges::max_element(shares) - shares.begin();
+      std::string line = std::to_string(example);
+      if (places_ > 1) line += fmt::format(",{}", place);
       line +=
           fmt::format(",{},{:.6g}", csv_field(name(static_cast<int>(best))), shares[static_cast<std::size_t>(best)]);
       for (std::size_t c = 0; all_ && c < shares.size(); ++c) line += fmt::format(",{:.6g}", shares[c]);
+      write(line + "\n");
     }
-    write(line + "\n");
   }
   void commit() {
     if (file_) file_->commit();
@@ -82,6 +95,7 @@ class CsvAnswers {
   }
 
   const Dataset& like_;
+  std::size_t places_;
   bool all_;
   std::optional<AtomicFile> file_;
 };
@@ -92,25 +106,31 @@ class NpzAnswers {
   NpzAnswers(const Dataset& like, const std::string& path) : like_(like), file_(path) {}
 
   void add(Index, std::span<const float> answer) {
-    const auto best = std::ranges::max_element(answer) - answer.begin();
-    classes_.push_back(static_cast<std::int32_t>(best));
-    for (std::size_t k = 0; k < answer.size(); ++k) {
-      answers_.push_back(like_.outputs > 0
-                             ? static_cast<float>(answer[k] * like_.target_deviation[k] + like_.target_mean[k])
-                             : answer[k]);
+    ++count_;
+    if (says_numbers(like_)) {
+      for (std::size_t k = 0; k < answer.size(); ++k)
+        answers_.push_back(static_cast<float>(in_units(like_, k, answer[k])));
+      return;
     }
-    if (like_.outputs > 0) return;
-    for (const double share : softmax_of(answer)) probabilities_.push_back(static_cast<float>(share));
+    answers_.insert(answers_.end(), answer.begin(), answer.end());
+    const auto places = static_cast<std::size_t>(like_.label_shape.size()), classes = answer.size() / places;
+    for (std::size_t place = 0; place < places; ++place) {
+      const auto logits = answer.subspan(place * classes, classes);
+      classes_.push_back(static_cast<std::int32_t>(std::ranges::max_element(logits) - logits.begin()));
+      for (const double share : softmax_of(logits)) probabilities_.push_back(static_cast<float>(share));
+    }
   }
   void commit() {
-    const auto count = std::ssize(classes_);
-    const Shape shape{count, count > 0 ? std::ssize(answers_) / count : 0};
-    if (like_.outputs > 0) {
-      file_.add<float>("predictions", shape, answers_);
+    std::vector<Index> extents{count_};
+    if (says_numbers(like_)) {
+      extents.push_back(std::max<Index>(1, like_.outputs));
+      file_.add<float>("predictions", Shape(extents), answers_);
     } else {
-      file_.add<std::int32_t>("classes", {count}, classes_);
-      file_.add<float>("logits", shape, answers_);
-      file_.add<float>("probabilities", shape, probabilities_);
+      extents.insert(extents.end(), like_.label_shape.begin(), like_.label_shape.end());
+      file_.add<std::int32_t>("classes", Shape(extents), classes_);
+      extents.push_back(like_.classes);
+      file_.add<float>("logits", Shape(extents), answers_);
+      file_.add<float>("probabilities", Shape(extents), probabilities_);
     }
     file_.commit();
   }
@@ -118,6 +138,7 @@ class NpzAnswers {
  private:
   const Dataset& like_;
   NpzWriter file_;
+  Index count_ = 0;
   std::vector<std::int32_t> classes_;
   std::vector<float> answers_, probabilities_;
 };
@@ -144,7 +165,7 @@ int predict(const PredictOptions& options, const Settings& given) {
     throw ArgumentError(fmt::format("--out: expected a name that ends in .csv or .npz, found {}", options.out));
   if (std::filesystem::exists(out) && !std::filesystem::is_regular_file(out))
     throw FileError(fmt::format("{}: cannot write: expected a file or nothing there", options.out));
-  const TrainedNetwork network(options.trained.run);
+  const TrainedNetwork network = open_network(options.trained, given);
   const Dataset set = data_for(network, options.trained, given, /*labels_needed=*/false);
   if (extension == ".npz") {
     answer(network, set, NpzAnswers(network.data(), options.out));

@@ -9,6 +9,7 @@
 #include "apps/verb.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
+#include "slopewise/onnx/network.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/report/text.hpp"
 #include "slopewise/train/replay.hpp"
@@ -22,12 +23,19 @@ struct ReplayOptions {
   RunOptions run;
 };
 
+// The weights of an ONNX file, or drawn from the seed.
+Parameters<float> start_of(const Recipe& recipe) {
+  const auto network = recipe.strings.find("network");
+  if (network == recipe.strings.end() || !describes_onnx(network->second)) return drawn_start(recipe);
+  return onnx_network(network->second).network.initial(0, recipe.initial_seed);
+}
+
 int run_replay(const ReplayOptions& options) {
   apply(options.run);
   const std::filesystem::path out = options.out;
   if (std::filesystem::exists(out) && !std::filesystem::is_regular_file(out))
     throw FileError(fmt::format("{}: cannot write: expected a file or nothing there", options.out));
-  Replay replay(options.log, options.initial);
+  Replay replay(options.log, options.initial, start_of);
   {
     Progress progress("replay", static_cast<double>(options.to >= 0 ? options.to : replay.logged()),
                       {.quiet = options.run.quiet, .unit = "steps"});

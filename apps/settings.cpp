@@ -294,4 +294,8 @@ void require_unused_unless(bool holds, const Setting& setting, const std::string
     throw ArgumentError(fmt::format("{}: expected only with {}", display_name(setting), condition));
 }
 
+void require_standard_unless(bool holds, const Setting& setting, const std::string& condition) {
+  require_unused_unless(holds || setting.read() == setting.standard, setting, condition);
+}
+
 }  // namespace slopewise

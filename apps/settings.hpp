@@ -143,5 +143,7 @@ void require_resumable(const Settings& settings);
 
 // Throws ArgumentError if the option was given although it only means something with `condition`, "--model mlp".
 void require_unused_unless(bool holds, const Setting& setting, const std::string& condition);
+// The same, but for an option that is at its default, as a run's own file says of every option.
+void require_standard_unless(bool holds, const Setting& setting, const std::string& condition);
 
 }  // namespace slopewise

@@ -11,11 +11,11 @@
 #include "apps/train/files.hpp"
 #include "apps/train/log.hpp"
 #include "apps/train/options.hpp"
+#include "apps/train/task.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/memory.hpp"
-#include "slopewise/data/rotate.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/page.hpp"
@@ -63,6 +63,8 @@ void print_table(const TrainOptions& options, const Path& directory, const DataS
   if (base_bytes) table.add_row({"of the run, beside data", format_bytes(peak_bytes() - *base_bytes)});
   std::cout << table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1))
             << fmt::format("\nThe run: {}\n", directory.string());
+  if (std::error_code ignored; std::filesystem::exists(directory / "model.onnx", ignored))
+    std::cout << fmt::format("The model: {}\n", (directory / "model.onnx").string());
   if (!options.no_report) std::cout << fmt::format("Charts: {}\n", (directory / "report.html").string());
 }
 
@@ -82,29 +84,28 @@ int run(TrainOptions& options, Settings& settings) {
     apply_config(settings, presets().find(options.preset).toml, "preset " + options.preset);
   }
   apply(options.run);
-  TrainSettings resolved = resolve(options);
+  TrainSettings resolved = resolve(options, settings);
   if (!held) held.emplace(options.directory, kTrainDirectory, "slopewise train --resume " + options.directory.out);
   const Path& directory = held->path();
-  DataSplit data = load_data(options.data, options.run.seed);
-  if (options.rotate != 0) {
-    rotate_images(data.train, options.rotate);
-    rotate_images(data.test, options.rotate);
-  }
+  const std::optional<OnnxNetwork> model = open_model(options);
+  const DataSplit data = load_data(options, model);
+  const Network network = network_of(resolved, data, model);
   if (options.target_accuracy > 0 && resolved.validation == 0) {
     // The test set says how good a run is, and so not when it ends.
     resolved.validation = std::max<Index>(1, data.train.count() / 10);
     settings.at("validation").set(resolved.validation);
   }
   if (options.seconds > 0 && !kept) {
-    resolved.epochs = epochs_within(options.seconds, epoch_seconds(resolved, data), resolved.epochs);
+    resolved.epochs = epochs_within(options.seconds, epoch_seconds(resolved, data, network), resolved.epochs);
     settings.at("epochs").set(resolved.epochs);
   }
   if (options.forwards > 0 && !kept) {
-    resolved.most_steps = std::max<Index>(1, static_cast<Index>(options.forwards / Trainer(resolved, data).forwards()));
+    resolved.most_steps =
+        std::max<Index>(1, static_cast<Index>(options.forwards / Trainer(resolved, data, network).forwards()));
     settings.at("steps").set(resolved.most_steps);
   }
   const std::optional<std::int64_t> base_bytes = start_of_memory();
-  Trainer trainer(resolved, data);
+  Trainer trainer(resolved, data, network);
   if (options.log_slopes == "on" && !trainer.not_logged().empty()) {
     throw ArgumentError(
         fmt::format("--log-slopes on: expected steps along tangents of weights alone, found {}", trainer.not_logged()));
@@ -154,8 +155,11 @@ int run(TrainOptions& options, Settings& settings) {
              },
          .metrics = [&](const Json& line) { metrics.add(line); },
          .checkpoint = save});
-    if (outcome.status == "finished" || outcome.status == "reached")
+    if (outcome.status == "finished" || outcome.status == "reached") {
       trainer.save_weights(directory / "weights.safetensors");
+      if (model && why_not_saved(*model->model).empty())
+        save_onnx(*model->model, trainer.weights(0), directory / "model.onnx");
+    }
     Json document = train_document(options, settings, trainer, outcome, directory, base_bytes);
     if (options.target_accuracy > 0 && outcome.status != "diverged") {
       const Evaluation test = trainer.test();

@@ -13,22 +13,38 @@
 namespace slopewise {
 
 void add_trained_options(Settings& settings, TrainedOptions& options) {
-  settings.add("run", options.run, text("RUN"), "Directory of a training run, or a file of weights that train wrote",
+  settings.add("run", options.run, text("RUN"),
+               "Directory of a training run, a file of weights that train wrote, or an ONNX file",
                {.positional = true, .required = true});
   add_data_options(settings, options.data);
   settings.add("set", options.set, one_of({"test", "train"}),
                "Which of the data's sets; data of one set are all taken");
+  add_onnx_reading(settings, options.onnx, &options.data);
+  settings.begin("");
   add_run_options(settings, options.run_options);
+}
+
+TrainedNetwork open_network(const TrainedOptions& options, const Settings& given) {
+  if (is_onnx(options.run)) {
+    const OnnxNetwork opened = open_onnx(options.run, options.onnx);
+    return TrainedNetwork(options.run, opened.network, data_of(*opened.model, onnx_loss_options(options.onnx)));
+  }
+  for (const char* name : {"loss", "extent", "output", "ignore-label", "unfused"})
+    require_unused_unless(false, given.at(name), "an ONNX file; a run's network is read as it was trained");
+  return TrainedNetwork(options.run, [](const std::string& description, const Dataset& data) {
+    return describes_onnx(description) ? onnx_network(description).network : network_of_family(description, data);
+  });
 }
 
 Dataset data_for(const TrainedNetwork& network, const TrainedOptions& options, const Settings& given,
                  bool labels_needed) {
+  const bool file = is_onnx(options.run);
   DataOptions data = options.data;
   std::uint64_t seed = options.run_options.seed;
   double rotate = 0;
   const std::filesystem::path config = network.path().parent_path() / "config.toml";
   std::error_code ignored;
-  if (data.path.empty() && std::filesystem::exists(config, ignored)) {
+  if (!file && data.path.empty() && data.arrays.empty() && std::filesystem::exists(config, ignored)) {
     for (const char* name : {"test-share", "label", "target", "layout", "scale", "unpack-ratio", "seed"})
       require_unused_unless(false, given.at(name), "--data, as the run's own data are read as it read them");
     TrainOptions of_run;
@@ -38,7 +54,8 @@ Dataset data_for(const TrainedNetwork& network, const TrainedOptions& options, c
     seed = of_run.run.seed;
     rotate = of_run.rotate;
   }
-  DataSplit split = load_data(data, seed, network.data(), labels_needed);
+  DataSplit split =
+      load_data(data, seed, network.data(), file ? DataUse::kJudgeFile : DataUse::kJudgeTrained, labels_needed);
   Dataset set = options.set == "train" ? std::move(split.train) : std::move(split.test);
   if (rotate != 0) rotate_images(set, rotate);
   return set;

@@ -11,6 +11,7 @@
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/model/models.hpp"
+#include "slopewise/objective/example_batch.hpp"
 #include "slopewise/objective/program_objective.hpp"
 
 namespace sw = slopewise;
@@ -24,7 +25,7 @@ constexpr double kRate = 1e-2;
 double error_rate(const sw::Model& model, const sw::Parameters<float>& theta, const sw::Dataset& data) {
   std::vector<sw::Index> all(static_cast<std::size_t>(data.count()));
   std::iota(all.begin(), all.end(), 0);
-  const sw::ImageBatch<float> batch(data, all);
+  const sw::ExampleBatch<float> batch(data, all);
   sw::Runner<float> runner(model.program, {.batch = data.count(), .outputs = {model.logits}});
   runner.run(theta, batch.batch());
   const float* logits = runner.output(0).data();
@@ -50,7 +51,7 @@ int main() {
 
   std::printf("%lld parameters\nstep  loss   |gradient|  95 %% interval  SNR\n", static_cast<long long>(theta.size()));
   for (std::uint32_t step = 0; step < kSteps; ++step) {
-    const sw::ImageBatch<float> batch(digits.train, batches.indices(step));
+    const sw::ExampleBatch<float> batch(digits.train, batches.indices(step));
     objective.bind(batch.batch());
     const sw::GradientEstimate gradient = estimator->estimate(objective, theta, step);
     gradient.add_to(theta, -kRate);

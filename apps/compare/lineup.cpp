@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 
+#include "apps/train/task.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/philox.hpp"
@@ -37,9 +38,11 @@ Lineup time_rows(const CompareOptions& options, const Settings& shared, const Da
     progress.note(spec.name);
     Entry entry = make_entry(spec, shared);
     try {
-      entry.epoch_seconds = epoch_seconds(resolve(entry.row.options()), data);
+      const TrainSettings settings = resolve(entry.row.options(), entry.row.settings());
+      entry.epoch_seconds = epoch_seconds(settings, data, network_of(settings, data, open_model(entry.row.options())));
     } catch (const ArgumentError& error) {
-      if (!options.rows.empty()) throw ArgumentError(fmt::format("row {}: {}", spec.name, error.what()));
+      const bool asked_for = options.rows.size() > 0 && (!spec.control || std::ranges::count(options.rows, spec.name));
+      if (asked_for) throw ArgumentError(fmt::format("row {}: {}", spec.name, error.what()));
       lineup.left_out.push_back({{"name", spec.name}, {"why", error.what()}});
       progress.advance();
       continue;

@@ -6,6 +6,7 @@
 
 #include "apps/config.hpp"
 #include "apps/train/files.hpp"
+#include "apps/train/task.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/input_file.hpp"
@@ -40,7 +41,8 @@ Json train_row(Row& row, const RowRun& run, const DataSplit& data,
   if (is_done(run)) return read_json(run.directory / "results.json");
   const bool choosing = run.validation > 0;
   ensure_writable_directory(run.directory);
-  Trainer trainer(resolve(row.options()), data);
+  const TrainSettings settings = resolve(row.options(), row.settings());
+  Trainer trainer(settings, data, network_of(settings, data, open_model(row.options())));
   MetricsFile metrics(run.directory / "metrics.jsonl", 0);
   Json cosine = Json::array(), snr = Json::array();
   const auto look = [&] {

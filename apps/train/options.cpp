@@ -81,7 +81,7 @@ Settings train_settings(TrainOptions& options) {
 
   settings.begin("What is trained", Part::kTask);
   add_data_options(settings, options.data);
-  choice("model", options.model, network_names(), "Model");
+  settings.add("model", options.model, text_like("NAME", network_names()), "Model, or the ONNX file of one");
   settings.add("hidden", options.hidden, whole(0, 1'000'000),
                "Units of the hidden layers (mlp, cnn), channels (mixer); 0: none", {.otherwise = "the model's own"});
   settings.add("channels", options.convolutions, channels(),
@@ -95,6 +95,8 @@ Settings train_settings(TrainOptions& options) {
   real("rotate", options.rotate, -360, 360, "Turn all images counterclockwise by so many degrees", kSingle);
   settings.add("initial", options.initial, text("FILE"), "Start from these weights (.safetensors or .npz)",
                {.otherwise = "random ones", .rare = true, .part = Part::kRun});
+
+  add_onnx_settings(settings, options.onnx, &options.data);
 
   settings.begin("How gradients are made", Part::kMethod);
   settings.add("preset", options.preset, one_of(presets().names()),
@@ -185,7 +187,20 @@ Settings train_settings(TrainOptions& options) {
   return settings;
 }
 
-TrainSettings resolve(const TrainOptions& options) {
+namespace {
+
+void require_what_fits(const TrainOptions& options, const Settings& given) {
+  if (!is_onnx(options.model)) return refuse_onnx_settings(given);
+  for (const char* name :
+       {"hidden", "channels", "patch", "residual", "block-layers", "groups", "dropout", "input-dropout"})
+    require_standard_unless(false, given.at(name), "a model of a family, not with a file");
+  if (options.method == "local") throw ArgumentError("--method local: expected a model of a family, found a file");
+}
+
+}  // namespace
+
+TrainSettings resolve(const TrainOptions& options, const Settings& given) {
+  require_what_fits(options, given);
   TrainSettings settings = options.settings;
   MethodSettings& method = settings.method;
   EstimatorOptions& estimate = method.options;
@@ -194,7 +209,7 @@ TrainSettings resolve(const TrainOptions& options) {
                      : options.method == "weights"      ? options.estimator
                      : options.method == "zeroth-order" ? "central"
                                                         : "exact";
-  const NetworkSpec named = named_network(options.model);
+  const NetworkSpec named = is_onnx(options.model) ? NetworkSpec() : named_network(options.model);
   settings.network.family = named.family;
   settings.network.hidden = options.hidden.empty() ? named.hidden : options.hidden;
   if (options.hidden == std::vector<Index>{0}) settings.network.hidden.clear();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/arguments.hpp"
+#include "apps/onnx_options.hpp"
 #include "apps/run_directory.hpp"
 #include "slopewise/base/named.hpp"
 #include "slopewise/train/settings.hpp"
@@ -20,7 +21,8 @@ struct TrainOptions {
   DataOptions data;
   RunOptions run;
   std::string method = "activities";  // as the user names it; "local" is activities in blocks
-  std::string model = "mlp";
+  std::string model = "mlp";          // or an ONNX file
+  OnnxSettings onnx;
   std::vector<Index> hidden;              // empty: the model's own
   std::vector<std::string> convolutions;  // "32", "64p": p pools, n does not pad; empty: the model's own
   std::string estimator = "forward";      // of weights
@@ -50,8 +52,9 @@ struct TrainOptions {
 
 // All of them as a table. `options` must live as long as it.
 Settings train_settings(TrainOptions& options);
-// What the options say, once all are given. Throws ArgumentError for what does not fit together.
-TrainSettings resolve(const TrainOptions& options);
+// What the options say, once all are given; `given` says which were. Throws ArgumentError for what does not fit
+// together.
+TrainSettings resolve(const TrainOptions& options, const Settings& given);
 
 // A file of presets/: options of train, below a comment that says what they are for.
 struct Preset {

@@ -18,25 +18,81 @@ namespace {
 
 constexpr std::uint64_t kSplitPurpose = 0x73706C6974;  // "split"
 
-// Inputs and their shape, without targets.
-Dataset set_of(const RawSet& raw, const LoadOptions& options, const std::string& name) {
+// The axes that are longer than 1.
+std::vector<Index> long_axes(const Shape& shape) {
+  std::vector<Index> extents;
+  std::ranges::copy_if(shape, std::back_inserter(extents), [](Index extent) { return extent != 1; });
+  return extents;
+}
+
+// Whether examples of this shape are what the model reads as they are stored: axes of extent 1 do not count, and a row
+// may be given as an image.
+bool fits(const Shape& example, const LoadOptions& options) {
+  const Shape& wanted = options.like->image_shape;
+  if (wanted.rank() == 3 && long_axes(example).size() == 3) return false;  // an image: which axes are its channels?
+  if (long_axes(example) == long_axes(wanted)) return true;
+  return !options.trained && wanted.rank() == 1 && example.size() == wanted.size() && !options.like->integers;
+}
+
+std::string wanted_by(const LoadOptions& options) {
+  return options.trained ? "as the network was trained on" : "as the model reads";
+}
+
+ImageLayout layout_of(const RawSet& raw, const LoadOptions& options) {
+  const Index rank = options.like ? options.like->image_shape.rank() : 0;
+  const bool of_data_sets = rank == 1 || rank == 3;  // as find_layout has them
+  if (options.like && (!options.trained || options.like->integers || !of_data_sets) && fits(raw.shape, options))
+    return {.image_shape = options.like->image_shape};
+  if (options.like && !of_data_sets) {
+    throw FileError(fmt::format("{}: examples are {}, expected {}, {}", raw.where, raw.shape.to_string(),
+                                options.like->image_shape.to_string(), wanted_by(options)));
+  }
   const ImageLayout layout =
       find_layout(raw.shape, raw.layout && options.layout != Layout::kTable ? raw.layout : options.layout, raw.where);
-  if (raw.inputs.count() == 0) throw FileError(fmt::format("{}: expected examples, found none", raw.where));
   if (options.like && layout.image_shape != options.like->image_shape) {
-    throw FileError(fmt::format("{}: examples are {}, expected {}, as the network was trained on", raw.where,
-                                layout.image_shape.to_string(), options.like->image_shape.to_string()));
+    throw FileError(fmt::format("{}: examples are {}, expected {}, {}", raw.where, layout.image_shape.to_string(),
+                                options.like->image_shape.to_string(), wanted_by(options)));
   }
+  return layout;
+}
+
+void check_others(const RawSet& raw) {
+  for (const OtherInput& other : raw.others) {
+    if (other.rows.count() != raw.inputs.count()) {
+      throw FileError(fmt::format("{}: the input {} has {} examples, expected {}, as many as there are of the first",
+                                  raw.where, other.name, other.rows.count(), raw.inputs.count()));
+    }
+    if (other.rows.row_size() != other.shape.size()) {
+      throw FileError(fmt::format("{}: the input {} has {} numbers an example, expected {}, {}, as the model reads",
+                                  raw.where, other.name, other.rows.row_size(), other.shape.size(),
+                                  other.shape.to_string()));
+    }
+  }
+}
+
+// Inputs and their shape, without targets.
+Dataset set_of(const RawSet& raw, const LoadOptions& options, const std::string& name) {
+  if (raw.inputs.count() == 0) throw FileError(fmt::format("{}: expected examples, found none", raw.where));
+  const ImageLayout layout = layout_of(raw, options);
+  check_others(raw);
   if (options.like && !raw.column_names.empty() && !options.like->column_names.empty() &&
       raw.column_names != options.like->column_names) {
     throw FileError(fmt::format("{}: the columns are {}, expected {}, as the network was trained on", raw.where,
                                 fmt::join(raw.column_names, ", "), fmt::join(options.like->column_names, ", ")));
   }
-  return {.name = name,
-          .image_shape = layout.image_shape,
-          .inputs = raw.inputs,
-          .channels_first = layout.channels_first,
-          .column_names = raw.column_names};
+  Dataset set{.name = name,
+              .image_shape = layout.image_shape,
+              .inputs = raw.inputs,
+              .others = raw.others,
+              .channels_first = layout.channels_first,
+              .column_names = raw.column_names};
+  if (options.like) {
+    set.input_name = options.like->input_name;
+    set.integers = options.like->integers;
+    set.label_shape = options.like->label_shape;
+    set.ignored = options.like->ignored;
+  }
+  return set;
 }
 
 // The examples of a set at these rows.
@@ -44,7 +100,11 @@ Dataset part_of(const Dataset& all, std::vector<Index> rows) {
   Dataset part = all;
   part.labels.clear();
   if (!all.labels.empty()) {
-    for (const Index row : rows) part.labels.push_back(all.labels[static_cast<std::size_t>(row)]);
+    const Index places = all.label_shape.size();
+    for (const Index row : rows) {
+      const auto first = all.labels.begin() + row * places;
+      part.labels.insert(part.labels.end(), first, first + places);
+    }
   }
   part.selection = std::move(rows);
   return part;
@@ -89,14 +149,15 @@ const RawTargets* targets_of(const RawSet& raw) {
 
 }  // namespace
 
-RawTargets raw_targets(const Array& array) {
+RawTargets raw_targets(const Array& array, const Dataset* like) {
   const Shape& shape = array.shape;
-  if (shape.rank() != 1 && shape.rank() != 2) {
+  if (shape.rank() < 1 || (shape.rank() > 2 && !like)) {
     throw FileError(fmt::format("{}: expected labels of shape (count) or (count, outputs), found shape {}", array.where,
                                 shape.to_string()));
   }
-  RawTargets targets{
-      .where = array.where, .outputs = shape.rank() == 2 ? shape[1] : 1, .floating = is_floating(array.rows.type())};
+  RawTargets targets{.where = array.where,
+                     .outputs = Shape(std::vector(shape.begin() + 1, shape.end())).size(),
+                     .floating = is_floating(array.rows.type())};
   if (targets.outputs < 1) throw FileError(fmt::format("{}: found shape {}", array.where, shape.to_string()));
   std::vector<Index> all(static_cast<std::size_t>(shape[0]));
   std::iota(all.begin(), all.end(), 0);
@@ -125,26 +186,35 @@ DataSplit assemble(RawSplit raw, const LoadOptions& options, const std::string& 
       auto [trained, tested] = split_rows(train.count, options.test_share, options.seed, name);
       split.train = part_of(all, std::move(trained));
       split.test = part_of(all, std::move(tested));
-    } else if (options.like) {
+    } else if (options.judged) {
       split.test = all;
     } else {
       throw ArgumentError(fmt::format(
           "{}: expected training and test examples, found one set: --test-share 0.2 sets a fifth of it apart", name));
     }
   }
+  const bool own_moments = !options.like || !options.trained;
   if (split.train.outputs > 0) {
-    const TargetMoments moments =
-        options.like ? TargetMoments{options.like->target_mean, options.like->target_deviation} : target_moments(train);
+    const auto outputs = static_cast<std::size_t>(split.train.outputs);
+    const TargetMoments moments = !options.like ? target_moments(train)
+                                  : options.trained
+                                      ? TargetMoments{options.like->target_mean, options.like->target_deviation}
+                                      : TargetMoments{std::vector<double>(outputs, 0), std::vector<double>(outputs, 1)};
     if (std::ssize(moments.mean) != split.train.outputs) {
       throw FileError(fmt::format("{}: {} numbers to predict an example, expected {}, as the network was trained on",
                                   name, split.train.outputs, moments.mean.size()));
     }
     for (const SetTargets& one : {train, test}) fill_targets(one, moments.mean, moments.deviation);
   }
-  const Scaling scaling = options.like ? options.like->scaling
-                                       : choose_scaling(split.train, raw.train.pixels, options.scale, raw.train.where);
+  std::optional<Scaling::Rule> rule = options.scale;
+  if (options.like && !options.trained && !rule) rule = raw.train.pixels ? Scaling::Rule::kBytes : Scaling::Rule::kNone;
+  const Scaling scaling = split.train.integers ? Scaling{.rule = Scaling::Rule::kNone}
+                          : own_moments        ? choose_scaling(split.train, raw.train.pixels, rule, raw.train.where)
+                                               : options.like->scaling;
   split.train.scaling = split.test.scaling = scaling;
-  if (options.like) require_finite(split.train, raw.train.where);
+  require_whole(split.train, raw.train.where);
+  if (own_test) require_whole(split.test, raw.test->where);
+  if (!own_moments || split.train.integers) require_finite(split.train, raw.train.where);
   if (own_test) require_finite(split.test, raw.test->where);
   return split;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "slopewise/base/error.hpp"
 
@@ -36,25 +37,36 @@ void put_channels_last(const Shape& shape, std::span<T> image, std::vector<T>& s
   }
 }
 
+// Reads the rows of the set's examples at `indices`, each an example of `shape`.
+template <class T>
+void gather_rows(const Dataset& dataset, const Rows& rows, const Shape& shape, std::span<const std::int64_t> indices,
+                 std::span<T> out) {
+  if (rows.count() != dataset.inputs.count() || (rows.count() > 0 && rows.row_size() != shape.size())) {
+    throw ArgumentError(fmt::format("data set {} has {} rows of {} numbers, expected {} examples of shape {}",
+                                    dataset.name, rows.count(), rows.row_size(), dataset.inputs.count(),
+                                    shape.to_string()));
+  }
+  check_gather("gather", dataset, indices, shape.size(), out.size());
+  if (dataset.selection.empty()) return rows.read(indices, out);
+  std::vector<Index> selected(indices.begin(), indices.end());
+  for (Index& index : selected) index = dataset.selection[static_cast<std::size_t>(index)];
+  rows.read<T>(selected, out);
+}
+
+// Whole numbers, which a float holds only up to 2²⁴.
+void gather_whole(const Dataset& dataset, const Rows& rows, const Shape& shape, std::span<const std::int64_t> indices,
+                  std::span<std::int32_t> out) {
+  std::vector<double> numbers(out.size());
+  gather_rows<double>(dataset, rows, shape, indices, numbers);
+  std::ranges::transform(numbers, out.begin(), [](double x) { return static_cast<std::int32_t>(x); });
+}
+
 }  // namespace
 
 template <class T>
 void gather_stored(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<T> out) {
   const std::int64_t size = dataset.image_shape.size();
-  const Index rows = dataset.selection.empty() ? dataset.inputs.count() : std::ssize(dataset.selection);
-  if (rows != dataset.count() || (rows > 0 && dataset.inputs.row_size() != size)) {
-    throw ArgumentError(fmt::format("data set {} has {} rows of {} numbers, expected {} examples of shape {}",
-                                    dataset.name, rows, dataset.inputs.row_size(), dataset.count(),
-                                    dataset.image_shape.to_string()));
-  }
-  check_gather("gather", dataset, indices, size, out.size());
-  if (dataset.selection.empty()) {
-    dataset.inputs.read(indices, out);
-  } else {
-    std::vector<Index> selected(indices.begin(), indices.end());
-    for (Index& index : selected) index = dataset.selection[static_cast<std::size_t>(index)];
-    dataset.inputs.read<T>(selected, out);
-  }
+  gather_rows(dataset, dataset.inputs, dataset.image_shape, indices, out);
   if (!dataset.channels_first) return;
   std::vector<T> scratch;
   for (std::size_t first = 0; first < out.size(); first += static_cast<std::size_t>(size))
@@ -82,9 +94,32 @@ template void gather_stored(const Dataset&, std::span<const std::int64_t>, std::
 template void gather_inputs(const Dataset&, std::span<const std::int64_t>, std::span<float>);
 template void gather_inputs(const Dataset&, std::span<const std::int64_t>, std::span<double>);
 
+void gather_integers(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<std::int32_t> out) {
+  gather_whole(dataset, dataset.inputs, dataset.image_shape, indices, out);
+}
+
+template <class T>
+void gather_other(const Dataset& dataset, const OtherInput& input, std::span<const std::int64_t> indices,
+                  std::span<T> out) {
+  if constexpr (std::is_same_v<T, std::int32_t>) {
+    gather_whole(dataset, input.rows, input.shape, indices, out);
+  } else {
+    gather_rows(dataset, input.rows, input.shape, indices, out);
+  }
+}
+template void gather_other(const Dataset&, const OtherInput&, std::span<const std::int64_t>, std::span<float>);
+template void gather_other(const Dataset&, const OtherInput&, std::span<const std::int64_t>, std::span<double>);
+template void gather_other(const Dataset&, const OtherInput&, std::span<const std::int64_t>, std::span<std::int32_t>);
+
 void gather_labels(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<std::int32_t> out) {
-  check_gather("gather_labels", dataset, indices, 1, out.size());
-  std::ranges::transform(indices, out.begin(), [&](std::int64_t index) { return dataset.labels[index]; });
+  const Index places = dataset.label_shape.size();
+  check_gather("gather_labels", dataset, indices, places, out.size());
+  if (std::ssize(dataset.labels) != dataset.count() * places) {
+    throw ArgumentError(fmt::format("data set {} has {} labels, expected {} for each of {} examples", dataset.name,
+                                    dataset.labels.size(), places, dataset.count()));
+  }
+  auto to = out.begin();
+  for (const std::int64_t index : indices) to = std::copy_n(dataset.labels.begin() + index * places, places, to);
 }
 
 void gather_targets(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<float> out) {

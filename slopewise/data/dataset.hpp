@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,12 +25,25 @@ struct Scaling {
   bool operator==(const Scaling&) const = default;
 };
 
+// What a model reads of an example beside its first input, as it is stored.
+struct OtherInput {
+  std::string name;
+  Shape shape;            // of an example
+  bool integers = false;  // indices, tokens, masks
+  Rows rows = {};         // like Dataset::inputs, of the same examples
+};
+
 struct Dataset {
   std::string name;
-  Shape image_shape;                          // (height, width, channels), or (columns) of a table
-  int classes = 0;                            // labels are in [0, classes); 0: the targets are numbers
-  Rows inputs = {};                           // image_shape.size() stored numbers an example
-  std::vector<std::int32_t> labels = {};      // (count), where there are classes
+  std::string input_name = "image";
+  Shape image_shape;      // (height, width, channels), (columns) of a table, or any that a model takes
+  int classes = 0;        // labels are in [0, classes); 0: the targets are numbers, or there are none
+  Rows inputs = {};       // image_shape.size() stored numbers an example
+  bool integers = false;  // they are indices, tokens: taken as they are
+  std::vector<OtherInput> others = {};
+  Shape label_shape = {};                     // the places of an example that have a label each; (): one an example
+  std::vector<std::int32_t> labels = {};      // (count, places), where there are classes
+  std::optional<std::int32_t> ignored = {};   // a label that stands for none
   std::vector<std::string> class_names = {};  // (classes), or none where nobody said
   Scaling scaling = {};
   bool channels_first = false;        // an image's numbers are stored as (channels, height, width)
@@ -42,9 +56,7 @@ struct Dataset {
   std::vector<std::string> column_names = {};  // of a table, where its file says
   bool labelled = true;                        // false: labels or targets are all 0, for want of true ones
 
-  std::int64_t count() const {
-    return outputs > 0 ? std::ssize(targets) / outputs : static_cast<std::int64_t>(labels.size());
-  }
+  Index count() const { return selection.empty() ? inputs.count() : std::ssize(selection); }
 };
 
 struct DataSplit {
@@ -60,7 +72,15 @@ void gather_stored(const Dataset& dataset, std::span<const std::int64_t> indices
 template <class T>
 void gather_inputs(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<T> out);
 
-// Copies the labels at `indices`, or the targets, (indices.size(), outputs), into `out`, with the same errors.
+// The first input where it is integers, (indices.size(), image_shape.size()), and the other inputs, as what each is,
+// with the same errors.
+void gather_integers(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<std::int32_t> out);
+template <class T>
+void gather_other(const Dataset& dataset, const OtherInput& input, std::span<const std::int64_t> indices,
+                  std::span<T> out);
+
+// Copies the labels at `indices`, (indices.size(), places), or the targets, (indices.size(), outputs), into `out`, with
+// the same errors.
 void gather_labels(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<std::int32_t> out);
 void gather_targets(const Dataset& dataset, std::span<const std::int64_t> indices, std::span<float> out);
 

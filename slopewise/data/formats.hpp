@@ -12,9 +12,9 @@ namespace slopewise::detail {
 
 // What is learned of each example, as its file has it.
 struct RawTargets {
-  std::string where;            // what errors call them
-  std::vector<double> numbers;  // (count, outputs); with `names`, places among those
-  Index outputs = 1;
+  std::string where;               // what errors call them
+  std::vector<double> numbers;     // (count, outputs); with `names`, places among those
+  Index outputs = 1;               // of an example
   bool floating = false;           // their type has fractions
   std::vector<std::string> names;  // where they are words
 };
@@ -27,6 +27,7 @@ struct RawSet {
   std::optional<RawTargets> targets;  // none: the files have no labels
   std::optional<Layout> layout = {};  // where the format says
   bool pixels = false;                // the numbers are known for pixels from 0 to 255
+  std::vector<OtherInput> others = {};
   std::vector<std::string> column_names = {};
 };
 
@@ -64,8 +65,9 @@ inline constexpr std::int32_t kMostClasses = 65'536;
 std::filesystem::path find_file(const std::filesystem::path& directory, const std::string& what,
                                 const std::vector<std::string>& spellings);
 
-// An array of labels. Throws FileError unless it is (count) or (count, outputs).
-RawTargets raw_targets(const Array& array);
+// An array of labels or of numbers, (count) or (count, outputs); of any rank where `like` says what a model answers.
+// Throws FileError for another.
+RawTargets raw_targets(const Array& array, const Dataset* like = nullptr);
 
 // Decides what the files leave open, as the options say or as it is evident, and checks that all fits together.
 DataSplit assemble(RawSplit raw, const LoadOptions& options, const std::string& name);

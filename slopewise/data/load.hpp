@@ -2,7 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "slopewise/data/dataset.hpp"
 
@@ -22,9 +24,13 @@ struct LoadOptions {
   std::optional<TargetKind> target;
   std::optional<Scaling::Rule> scale;
   UnpackLimit unpack;
-  // For judging and predicting: a set of no examples, whose classes, scaling and columns are taken in place of those
-  // that the files have; and where they have no test set, all that is there is one.
+  // A set of no examples that says what a model reads and answers: names and shapes of its inputs, classes or numbers.
+  // The files must hold those; without one, they decide.
   const Dataset* like = nullptr;
+  // Whether its scaling, columns and names of classes are taken too, as the model was trained by Slopewise. Else inputs
+  // stay as they are stored, but for pixels, which are divided by 255, unless `scale` says more; so do targets.
+  bool trained = true;
+  bool judged = false;        // nothing is trained: where the files have no test set, all that is there is one
   bool labels_needed = true;  // false: a set without labels will do
 };
 
@@ -41,5 +47,15 @@ struct LoadOptions {
 // Throws FileError if nothing or several of these are there, or if a file is missing, cannot be read or does not hold
 // what it should, ArgumentError where it can be read in more than one way, naming the option that settles it.
 DataSplit load_dataset(const std::filesystem::path& path, const LoadOptions& options = {});
+
+// An array in a file: of an .npz or .safetensors file the one of this name, which may be empty where it holds one
+// alone, as an .npy file does.
+struct ArrayPlace {
+  std::filesystem::path file;
+  std::string array;
+};
+// Reads one set from arrays by the names of the model's inputs, with "label" or "target" for what is learned.
+// `options.like` must say what the model reads. Throws as load_dataset does.
+DataSplit load_arrays(const std::map<std::string, ArrayPlace>& places, const LoadOptions& options);
 
 }  // namespace slopewise

@@ -17,14 +17,37 @@ namespace {
 
 // What arrays are called, in any case: of inputs and what is learned of them.
 struct SetNames {
-  const char* inputs;
-  const char* targets;
+  std::string inputs, targets;
 };
-constexpr SetNames kTrain[] = {
+const SetNames kTrain[] = {
     {"train_images", "train_labels"}, {"x_train", "y_train"}, {"train_x", "train_y"}, {"train_data", "train_labels"}};
-constexpr SetNames kTest[] = {
+const SetNames kTest[] = {
     {"test_images", "test_labels"}, {"x_test", "y_test"}, {"test_x", "test_y"}, {"test_data", "test_labels"}};
-constexpr SetNames kWhole[] = {{"x", "y"}, {"data", "target"}, {"images", "labels"}, {"data", "labels"}};
+const SetNames kWhole[] = {{"x", "y"}, {"data", "target"}, {"images", "labels"}, {"data", "labels"}};
+
+// One of the sets of a file: "train", "test" or, where a file has one set alone, "".
+struct Role {
+  std::string name;
+  std::span<const SetNames> usual;
+
+  // How an array of this set may be called.
+  std::vector<std::string> spellings(const std::string& array) const {
+    if (name.empty()) return {array};
+    return {array + "_" + name, name + "_" + array};
+  }
+};
+const Role& train_role() {
+  static const Role role{"train", kTrain};
+  return role;
+}
+const Role& test_role() {
+  static const Role role{"test", kTest};
+  return role;
+}
+const Role& whole_role() {
+  static const Role role{"", kWhole};
+  return role;
+}
 
 // Arrays by name.
 struct Arrays {
@@ -39,10 +62,55 @@ struct Arrays {
         names, [&](const std::string& name) { return std::ranges::equal(name, wanted, {}, lower, lower); });
     return found == names.end() ? std::nullopt : std::optional(*found);
   }
+  std::optional<std::string> find_any(const std::vector<std::string>& wanted) const {
+    for (const std::string& name : wanted) {
+      if (const auto found = find(name)) return found;
+    }
+    return {};
+  }
 };
 
+RawSet set_from(const Array& inputs) {
+  return {.where = inputs.where,
+          .shape = Shape(std::vector(inputs.shape.begin() + 1, inputs.shape.end())),
+          .inputs = inputs.rows,
+          .pixels = inputs.rows.type() == NumberType::kUint8};
+}
+
+// The set as the model's own names have it; nothing where its first input has not got an array.
+std::optional<RawSet> load_named(const Arrays& arrays, const Role& role, const Dataset& like, bool labels_needed) {
+  const auto first = arrays.find_any(role.spellings(like.input_name));
+  if (!first) return {};
+  RawSet set = set_from(arrays.open(*first));
+  std::vector<std::string> wanted;
+  for (const char* name : {"label", "labels", "target", "targets", "y"}) {
+    const auto more = role.spellings(name);
+    wanted.insert(wanted.end(), more.begin(), more.end());
+  }
+  if (const auto targets = arrays.find_any(wanted)) {
+    set.targets = raw_targets(arrays.open(*targets), &like);
+  } else if (labels_needed) {
+    throw FileError(fmt::format("{}: found {} but none of {}; it holds {:?}", arrays.where, *first,
+                                fmt::join(wanted, ", "), fmt::join(arrays.names, ", ")));
+  }
+  return set;
+}
+
+void add_others(RawSet& set, const Arrays& arrays, const Role& role, const Dataset& like) {
+  for (const OtherInput& other : like.others) {
+    const auto name = arrays.find_any(role.spellings(other.name));
+    if (!name) {
+      throw FileError(fmt::format("{}: found no array {} for the model's input {}; it holds {:?}", arrays.where,
+                                  fmt::join(role.spellings(other.name), " or "), other.name,
+                                  fmt::join(arrays.names, ", ")));
+    }
+    set.others.push_back({other.name, other.shape, other.integers, arrays.open(*name).rows});
+  }
+}
+
 // The set under the first of these pairs of names of which there are inputs.
-std::optional<RawSet> load_set(const Arrays& arrays, std::span<const SetNames> spellings, bool labels_needed) {
+std::optional<RawSet> load_usual(const Arrays& arrays, std::span<const SetNames> spellings, const Dataset* like,
+                                 bool labels_needed) {
   for (bool with_labels : {true, false}) {
     for (const SetNames& names : spellings) {
       const auto inputs_name = arrays.find(names.inputs), targets_name = arrays.find(names.targets);
@@ -55,27 +123,33 @@ std::optional<RawSet> load_set(const Arrays& arrays, std::span<const SetNames> s
         throw FileError(fmt::format("{}: found {} but no {}; it holds {:?}", arrays.where, *inputs_name,
                                     fmt::join(wanted, " or "), fmt::join(arrays.names, ", ")));
       }
-      const Array inputs = arrays.open(*inputs_name);
-      RawSet set{.where = inputs.where,
-                 .shape = Shape(std::vector(inputs.shape.begin() + 1, inputs.shape.end())),
-                 .inputs = inputs.rows,
-                 .pixels = inputs.rows.type() == NumberType::kUint8};
-      if (targets_name) set.targets = raw_targets(arrays.open(*targets_name));
+      RawSet set = set_from(arrays.open(*inputs_name));
+      if (targets_name) set.targets = raw_targets(arrays.open(*targets_name), like);
       return set;
     }
   }
   return {};
 }
 
+std::optional<RawSet> load_set(const Arrays& arrays, const Role& role, const LoadOptions& options) {
+  const Dataset* like = options.like;
+  const bool labels = options.labels_needed && !(like && like->classes == 0 && like->outputs == 0);
+  std::optional<RawSet> set = like ? load_named(arrays, role, *like, labels) : std::nullopt;
+  if (!set) set = load_usual(arrays, role.usual, like, labels);
+  if (set && like) add_others(*set, arrays, role, *like);
+  return set;
+}
+
 RawSplit load_split(const Arrays& arrays, const LoadOptions& options, const std::string& format) {
-  const bool labels = options.labels_needed;
-  std::optional<RawSet> train = load_set(arrays, kTrain, labels), test = load_set(arrays, kTest, labels);
-  if (!train && !test) train = load_set(arrays, kWhole, labels);
-  if (!train && test && options.like) train = std::exchange(test, {});
+  std::optional<RawSet> train = load_set(arrays, train_role(), options), test = load_set(arrays, test_role(), options);
+  if (!train && !test) train = load_set(arrays, whole_role(), options);
+  if (!train && test && options.judged) train = std::exchange(test, {});
   if (!train) {
     const auto named = arrays.names.empty() ? "none" : fmt::format("{:?}", fmt::join(arrays.names, ", "));
-    throw FileError(fmt::format("{}: found no array {}; it holds {}", arrays.where,
-                                test ? "train_images or x_train" : "train_images, x_train, X, data or images", named));
+    const std::string own = options.like ? fmt::format(", {}", options.like->input_name) : "";
+    throw FileError(fmt::format("{}: found no array {}{}; it holds {}", arrays.where,
+                                test ? "train_images or x_train" : "train_images, x_train, X, data or images", own,
+                                named));
   }
   return {.train = std::move(*train), .test = std::move(test), .format = format};
 }
@@ -122,4 +196,57 @@ RawSplit load_safetensors(const std::filesystem::path& path, const LoadOptions& 
                     "safetensors");
 }
 
+Array open_array(const ArrayPlace& place, const UnpackLimit& unpack) {
+  const std::string extension = place.file.extension().string();
+  if (extension == ".npy") {
+    if (!place.array.empty())
+      throw ArgumentError(fmt::format("{}: holds one array, found the name {:?}", place.file.string(), place.array));
+    return NpyReader::open(place.file).array();
+  }
+  const auto named = [&](const std::vector<std::string>& names) {
+    if (std::ranges::find(names, place.array) != names.end()) return place.array;
+    if (place.array.empty() && names.size() == 1) return names.front();
+    throw ArgumentError(fmt::format("{}: found no array {:?}; it holds {:?}", place.file.string(), place.array,
+                                    fmt::join(names, ", ")));
+  };
+  if (extension == ".safetensors") {
+    const SafetensorsFile file(place.file);
+    return file.array(named(file.names()));
+  }
+  const NpzFile file(place.file, unpack);
+  return file.open(named(file.names())).array();
+}
+
 }  // namespace slopewise::detail
+
+namespace slopewise {
+
+DataSplit load_arrays(const std::map<std::string, ArrayPlace>& places, const LoadOptions& options) {
+  const Dataset& like = *options.like;
+  std::map<std::string, Array> arrays;
+  for (const auto& [name, place] : places) arrays.emplace(name, detail::open_array(place, options.unpack));
+  const auto take = [&](const std::string& name) {
+    const auto found = arrays.find(name);
+    if (found == arrays.end()) {
+      std::vector<std::string> given;
+      for (const auto& [other, place] : places) given.push_back(other);
+      throw ArgumentError(
+          fmt::format("--input: expected {}, which the model reads, found {}", name, fmt::join(given, ", ")));
+    }
+    return arrays.extract(found).mapped();
+  };
+  detail::RawSet set = detail::set_from(take(like.input_name));
+  for (const OtherInput& other : like.others)
+    set.others.push_back({other.name, other.shape, other.integers, take(other.name).rows});
+  const std::string learned = like.classes > 0 ? "label" : like.outputs > 0 ? "target" : "";
+  if (!learned.empty() && (options.labels_needed || arrays.contains(learned)))
+    set.targets = detail::raw_targets(take(learned), &like);
+  if (!arrays.empty()) {
+    throw ArgumentError(fmt::format("--input: the model reads no {}; expected its inputs{}", arrays.begin()->first,
+                                    learned.empty() ? "" : " and " + learned));
+  }
+  return detail::assemble({.train = std::move(set), .test = {}, .format = "arrays"}, options,
+                          places.at(like.input_name).file.stem().string());
+}
+
+}  // namespace slopewise

@@ -47,7 +47,34 @@ void refuse_unless_finite(double x, Index example, std::size_t column, const std
   }
 }
 
+// Refuses what is no whole number that fits an index.
+void require_whole(const Dataset& set, const Rows& rows, const std::string& name, const std::string& where) {
+  const Index at_once = std::max<Index>(1, static_cast<Index>(kNumbersAtOnce) / std::max<Index>(1, rows.row_size()));
+  std::vector<Index> indices;
+  std::vector<double> numbers;
+  for (Index first = 0; first < set.inputs.count(); first += at_once) {
+    indices.resize(static_cast<std::size_t>(std::min(at_once, set.inputs.count() - first)));
+    std::iota(indices.begin(), indices.end(), first);
+    numbers.resize(indices.size() * static_cast<std::size_t>(rows.row_size()));
+    rows.read<double>(indices, numbers);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const double x = numbers[i];
+      if (x == std::trunc(x) && std::abs(x) <= std::numeric_limits<std::int32_t>::max()) continue;
+      throw FileError(fmt::format(
+          "{}: example {} of the input {}: found {:g}, expected whole numbers of 32 bits, as the model reads", where,
+          first + static_cast<Index>(i) / rows.row_size(), name, x));
+    }
+  }
+}
+
 }  // namespace
+
+void require_whole(const Dataset& set, const std::string& where) {
+  if (set.integers) require_whole(set, set.inputs, set.input_name, where);
+  for (const OtherInput& other : set.others) {
+    if (other.integers) require_whole(set, other.rows, other.name, where);
+  }
+}
 
 void require_finite(const Dataset& set, const std::string& where) {
   if (!is_floating(set.inputs.type())) return;

@@ -23,11 +23,12 @@ bool whole(double x) {
   return x == std::trunc(x) && std::abs(x) < 0x1p53;
 }
 
-// All distinct numbers of the sets.
+// All distinct numbers of the sets, but for the label that stands for none.
 std::set<double> distinct_numbers(std::span<const SetTargets> sets) {
   std::set<double> distinct;
   for (const SetTargets& one : sets) {
     if (one.raw) distinct.insert(one.raw->numbers.begin(), one.raw->numbers.end());
+    if (one.set->ignored) distinct.erase(*one.set->ignored);
   }
   return distinct;
 }
@@ -76,8 +77,13 @@ std::int32_t place_of(const std::string& name, const std::vector<std::string>& n
   return static_cast<std::int32_t>(found - names.begin());
 }
 
-// Gives every number a class by its name.
-void set_named(std::span<const SetTargets> sets, const std::vector<std::string>& names) {
+// Gives every number a class by its name, of `classes`, where more are known than have names.
+void set_named(std::span<const SetTargets> sets, std::vector<std::string> names, int classes = 0) {
+  if (classes > 0 && std::ssize(names) > classes) {
+    throw FileError(fmt::format("{}: found {} classes, expected at most {}, as the model answers",
+                                first_of(sets)->where, names.size(), classes));
+  }
+  while (std::ssize(names) < classes) names.push_back(fmt::format("class {}", names.size()));
   for (const SetTargets& one : sets) {
     one.set->class_names = names;
     one.set->classes = static_cast<int>(names.size());
@@ -98,8 +104,12 @@ void set_named(std::span<const SetTargets> sets, const std::vector<std::string>&
 void set_classes(std::span<const SetTargets> sets, int classes, const std::vector<std::string>& class_names,
                  const Dataset* like) {
   const RawTargets& raw = *first_of(sets);
-  if (raw.outputs != 1) {
-    throw FileError(fmt::format("{}: expected one label an example, found {} numbers", raw.where, raw.outputs));
+  const Shape& places_of_labels = sets.front().set->label_shape;
+  if (raw.outputs != places_of_labels.size()) {
+    throw FileError(
+        fmt::format("{}: expected {} an example, found {} numbers", raw.where,
+                    places_of_labels.size() == 1 ? "one label" : fmt::format("labels {}", places_of_labels.to_string()),
+                    raw.outputs));
   }
   const std::set<double> distinct = distinct_numbers(sets);
   const bool places = std::ranges::all_of(distinct, [](double x) { return whole(x) && x >= 0 && x < kMostClasses; });
@@ -109,7 +119,7 @@ void set_classes(std::span<const SetTargets> sets, int classes, const std::vecto
     for (const SetTargets& one : sets) {
       if (one.raw) names.insert(one.raw->names.begin(), one.raw->names.end());
     }
-    return set_named(sets, {names.begin(), names.end()});
+    return set_named(sets, {names.begin(), names.end()}, like ? like->classes : 0);
   }
   if (!places && !like && std::ranges::all_of(distinct, whole) && distinct.size() <= kMostNamed &&
       2 * distinct.size() <= raw.numbers.size()) {
@@ -124,6 +134,10 @@ void set_classes(std::span<const SetTargets> sets, int classes, const std::vecto
     if (!one.raw) continue;
     for (std::size_t i = 0; i < one.raw->numbers.size(); ++i) {
       const double label = one.raw->numbers[i];
+      if (one.set->ignored && label == *one.set->ignored) {
+        one.set->labels.push_back(*one.set->ignored);
+        continue;
+      }
       if (!whole(label) || label < 0 || label >= most) {
         throw FileError(fmt::format("{}: label {} is {:g}, expected a whole number from 0 to {}", one.raw->where, i,
                                     label, most - 1));
@@ -166,6 +180,8 @@ void set_targets(std::span<const SetTargets> sets, int classes, const std::vecto
                                   one.raw->numbers.size() / static_cast<std::size_t>(one.raw->outputs), one.count));
     }
   }
+  const bool nothing_learned = options.like && options.like->classes == 0 && options.like->outputs == 0;
+  if (nothing_learned) return;
   if (!first_of(sets)) {
     if (options.labels_needed || !options.like)
       throw FileError(fmt::format("{}: found no labels", sets.front().set->name));
@@ -181,7 +197,8 @@ void set_targets(std::span<const SetTargets> sets, int classes, const std::vecto
   }
   for (const SetTargets& one : sets) {
     one.set->labelled = one.raw != nullptr;
-    if (one.set->outputs == 0 && !one.raw) one.set->labels.assign(static_cast<std::size_t>(one.count), 0);
+    if (one.set->outputs == 0 && !one.raw)
+      one.set->labels.assign(static_cast<std::size_t>(one.count * one.set->label_shape.size()), 0);
   }
 }
 

@@ -5,13 +5,13 @@
 namespace slopewise {
 namespace {
 
-struct Network {
+struct Family {
   std::string name, summary;
   NetworkSpec spec;
 };
 
-const NamedTable<Network>& networks() {
-  static const NamedTable<Network> table(
+const NamedTable<Family>& networks() {
+  static const NamedTable<Family> table(
       "model",
       {{"logistic", "multinomial logistic regression", {.family = "logistic", .hidden = {}}},
        {"mlp", "two layers of 256 units", {.family = "mlp", .hidden = {256, 256}}},

@@ -8,23 +8,47 @@
 
 namespace slopewise {
 
-template <class T>
-BodyObjective<T>::BodyObjective(const Program& program, const ActivitySites& sites)
-    : cut_(sites.nodes.empty() ? -1 : sites.nodes.back()),
-      size_(program.size()),
-      segments_(program.layout().segments.size()) {
-  Index body = 0, parameters = 0;
+namespace {
+
+// Parameters before the last site, and whether they are the layout's first.
+struct Body {
+  Index parameters = 0, all = 0;
+  bool first = true;
+
+  bool parted() const { return parameters > 0 && parameters < all; }
+};
+
+Body body_of(const Program& program, Index cut) {
+  Body body;
   for (Index i = 0; i < static_cast<Index>(program.nodes().size()); ++i) {
     if (program.node(i).kind != GraphNode::Kind::kParameter) continue;
-    ++parameters;
-    if (i > cut_) continue;
-    ++body;
-    if (program.node(i).slot >= body)
-      throw ArgumentError("exact head: expected the parameters before the last site to be the program's first");
+    ++body.all;
+    if (i > cut) continue;
+    ++body.parameters;
+    body.first = body.first && program.node(i).slot < body.parameters;
   }
-  if (body == 0 || body == parameters)
-    throw ArgumentError("exact head: expected parameters before and after the last site");
-  body_ = program.layout().first(body);
+  return body;
+}
+
+Index last_site(const ActivitySites& sites) {
+  return sites.nodes.empty() ? -1 : sites.nodes.back();
+}
+
+}  // namespace
+
+bool has_exact_head(const Program& program, const ActivitySites& sites) {
+  const Body body = body_of(program, last_site(sites));
+  return body.first && body.parted();
+}
+
+template <class T>
+BodyObjective<T>::BodyObjective(const Program& program, const ActivitySites& sites)
+    : cut_(last_site(sites)), size_(program.size()), segments_(program.layout().segments.size()) {
+  const Body body = body_of(program, cut_);
+  if (!body.first)
+    throw ArgumentError("exact head: expected the parameters before the last site to be the program's first");
+  if (!body.parted()) throw ArgumentError("exact head: expected parameters before and after the last site");
+  body_ = program.layout().first(body.parameters);
 }
 
 template <class T>

@@ -10,6 +10,10 @@
 
 namespace slopewise {
 
+// Whether a program has parameters before and after its last site, those before it first in its layout: what
+// BodyObjective takes.
+bool has_exact_head(const Program& program, const ActivitySites& sites);
+
 // The layout is that of the body's parameters, the first segments of the program's; θ is all of it. Slopes come from
 // the same pass as the head's gradient, (p − y) aᵀ, both factors of which are known on the way forward. Not for central
 // differences, which would move a θ of the body alone.

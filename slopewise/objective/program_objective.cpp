@@ -140,34 +140,7 @@ Demand ProgramObjective<T>::given_demand(const GivenOptions& options) const {
   return demand_of<T>(GivenPass<T>(program_, given_options(options)), batch_.rows);
 }
 
-template <class T>
-ImageBatch<T>::ImageBatch(const Dataset& dataset, std::span<const Index> indices)
-    : rows_(std::ssize(indices)), images_(indices.size() * static_cast<std::size_t>(dataset.image_shape.size())) {
-  gather_inputs<T>(dataset, indices, images_);
-  if (dataset.outputs > 0) {
-    std::vector<float> targets(indices.size() * static_cast<std::size_t>(dataset.outputs));
-    gather_targets(dataset, indices, targets);
-    targets_.assign(targets.begin(), targets.end());
-  } else {
-    labels_.resize(indices.size());
-    gather_labels(dataset, indices, labels_);
-  }
-}
-
-template <class T>
-Batch<T> ImageBatch<T>::batch() const {
-  Batch<T> batch{.rows = rows_, .inputs = {std::span<const T>(images_)}};
-  if (targets_.empty()) {
-    batch.inputs.emplace_back(std::span<const std::int32_t>(labels_));
-  } else {
-    batch.inputs.emplace_back(std::span<const T>(targets_));
-  }
-  return batch;
-}
-
 template class ProgramObjective<float>;
 template class ProgramObjective<double>;
-template class ImageBatch<float>;
-template class ImageBatch<double>;
 
 }  // namespace slopewise

@@ -3,7 +3,6 @@
 
 #include <memory>
 
-#include "slopewise/data/dataset.hpp"
 #include "slopewise/objective/objective.hpp"
 #include "slopewise/program/pass.hpp"
 
@@ -73,25 +72,6 @@ class ProgramObjective final : public Objective<T> {
   std::vector<Asked<DescentPass<T>, ExactOptions>> descent_;
   std::vector<Asked<GivenPass<T>, GivenOptions>> given_;
   detail::PassOf<T>* last_ = nullptr;  // the one that ran last
-};
-
-// Examples with their labels or targets as a batch that owns its numbers.
-template <class T>
-class ImageBatch {
- public:
-  ImageBatch(const Dataset& dataset, std::span<const Index> indices);
-
-  // Valid as long as this object.
-  Batch<T> batch() const;
-  std::span<const T> images() const { return images_; }
-  std::span<const std::int32_t> labels() const { return labels_; }
-  std::span<const T> targets() const { return targets_; }
-
- private:
-  Index rows_;
-  std::vector<T> images_;             // (rows, height, width, channels), scaled
-  std::vector<std::int32_t> labels_;  // (rows), or
-  std::vector<T> targets_;            // (rows, outputs)
 };
 
 }  // namespace slopewise

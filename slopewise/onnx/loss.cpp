@@ -17,6 +17,7 @@ const NamedTable<Entry>& losses() {
   static const NamedTable<Entry> table(
       "loss", {{"cross-entropy", "of labels, averaged over the positions of the output", OnnxLoss::kCrossEntropy},
                {"squared", "mean squared difference from targets", OnnxLoss::kSquared},
+               {"huber", "squared up to a difference of 1, then linear", OnnxLoss::kHuber},
                {"output", "the output itself, one number an example", OnnxLoss::kOutput}});
   return table;
 }
@@ -33,24 +34,35 @@ Shape positions_of(const Shape& shape) {
 OnnxLoss onnx_loss(std::string_view name) {
   return losses().find(name).loss;
 }
+std::string onnx_loss_name(OnnxLoss loss) {
+  return std::ranges::find(losses().entries(), loss, &Entry::loss)->name;
+}
 const std::vector<std::string>& onnx_loss_names() {
   return losses().names();
 }
 
-OnnxProgram onnx_program(const OnnxModel& model, OnnxLoss loss) {
+OnnxProgram onnx_program(const OnnxModel& model, const OnnxLossOptions& loss) {
   if (model.layout().size == 0) throw ArgumentError(fmt::format("{}: nothing trains", model.file().string()));
   // The loss's own nodes go into a graph of their own.
   const Node output(std::make_shared<Graph>(*model.output().graph()), model.output().number());
   const Shape& shape = output.shape();
-  switch (loss) {
+  if (loss.kind != OnnxLoss::kCrossEntropy && (loss.label_smoothing > 0 || loss.ignored)) {
+    throw ArgumentError(fmt::format("{}: expected labels, for {}", model.file().string(),
+                                    loss.ignored ? "one that is ignored" : "label smoothing"));
+  }
+  switch (loss.kind) {
     case OnnxLoss::kCrossEntropy:
       if (shape.rank() < 1 || shape.size() == 0) {
         throw ArgumentError(fmt::format("{}: the output has the shape {}, expected classes along its last axis",
                                         model.file().string(), shape.to_string()));
       }
-      return {Program(cross_entropy(output, Builder(output).indices("label", positions_of(shape)))), output.number()};
+      return {Program(cross_entropy(output, Builder(output).indices("label", positions_of(shape)),
+                                    CrossEntropyOptions{.smoothing = loss.label_smoothing, .ignored = loss.ignored})),
+              output.number()};
     case OnnxLoss::kSquared:
       return {Program(mean_squared_error(output, Builder(output).input("target", shape))), output.number()};
+    case OnnxLoss::kHuber:
+      return {Program(huber(output, Builder(output).input("target", shape))), output.number()};
     case OnnxLoss::kOutput:
       break;
   }

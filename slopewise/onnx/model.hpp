@@ -59,11 +59,12 @@ class OnnxModel {
   // θ as the file has it; adapters are drawn from the seed.
   template <class T>
   Parameters<T> initial(std::uint64_t seed = 1) const;
+  // The file's bytes. Throws FileError where it can no longer be read.
+  std::vector<std::uint8_t> bytes() const;
 
  private:
   friend OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& options);
   friend OnnxModel load_onnx(std::span<const std::uint8_t> bytes, const std::string& name, const OnnxOptions& options);
-  friend void save_onnx(const OnnxModel& model, const Parameters<float>& theta, const std::filesystem::path& path);
   explicit OnnxModel(OnnxGraph graph) : graph_(std::move(graph)) {}
   void build(const OnnxOptions& options);
 
@@ -83,9 +84,12 @@ OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& option
 // The same of a file's bytes, which messages call `name` and the model keeps for save_onnx.
 OnnxModel load_onnx(std::span<const std::uint8_t> bytes, const std::string& name, const OnnxOptions& options = {});
 
+// Why θ cannot be put back into the model's file, naming the weight; "" where it can. Throws FileError where the file
+// can no longer be read.
+std::string why_not_saved(const OnnxModel& model);
 // Writes a copy of the model's file to `path` with θ in place of the initializers it came from, in the type and order
-// they have there; every other byte is the file's own. Throws FileError where a weight cannot be put back: adapters, or
-// data outside the file.
+// they have there; every other byte is the file's own. Throws FileError where a weight cannot be put back, as
+// why_not_saved says: adapters, or data outside the file.
 void save_onnx(const OnnxModel& model, const Parameters<float>& theta, const std::filesystem::path& path);
 
 }  // namespace slopewise

@@ -24,6 +24,7 @@ using google::protobuf::io::CodedInputStream;
 // Where an initializer's numbers lie in the file.
 struct Place {
   int type = 0;
+  bool elsewhere = false;              // in a file beside it
   std::size_t offset = 0, length = 0;  // 0: not as bytes in one piece
 };
 
@@ -71,6 +72,8 @@ std::map<std::string, Place> initializers_of(std::span<const std::uint8_t> bytes
         },
         [&](int number, std::uint64_t value) {
           if (number == onnx::TensorProto::kDataTypeFieldNumber) place.type = static_cast<int>(value);
+          if (number == onnx::TensorProto::kDataLocationFieldNumber)
+            place.elsewhere = value == onnx::TensorProto::EXTERNAL;
         });
     places[name] = place;
   };
@@ -114,27 +117,49 @@ void put(std::vector<std::uint8_t>& bytes, const Place& place, std::size_t i, St
   std::memcpy(bytes.data() + place.offset + i * sizeof(Stored), &value, sizeof(Stored));
 }
 
+std::size_t width_of(const Place& place) {
+  return place.type == onnx::TensorProto::DOUBLE ? 8 : place.type == onnx::TensorProto::FLOAT ? 4 : 2;
+}
+
+std::string why_not_saved(const OnnxModel& model, const std::map<std::string, Place>& places) {
+  for (const auto& [name, place] : places) {
+    if (place.elsewhere) return fmt::format("'{}' lies in a file beside it", name);
+  }
+  for (const OnnxParameter& parameter : model.parameters()) {
+    if (!parameter.tensor) return fmt::format("'{}' is an adapter, which the file has no place for", parameter.segment);
+    const auto found = places.find(parameter.initializer);
+    const auto entries = static_cast<std::size_t>(parameter.tensor->size());
+    if (found == places.end() || found->second.length != entries * width_of(found->second))
+      return fmt::format("the numbers of '{}' do not lie in the file as bytes in one piece", parameter.segment);
+  }
+  return "";
+}
+
 }  // namespace
+
+std::vector<std::uint8_t> OnnxModel::bytes() const {
+  if (!bytes_.empty()) return bytes_;
+  const InputFile input(file());
+  std::vector<std::uint8_t> bytes(input.size());
+  input.read(0, bytes);
+  return bytes;
+}
+
+std::string why_not_saved(const OnnxModel& model) {
+  return why_not_saved(model, initializers_of(model.bytes()));
+}
 
 void save_onnx(const OnnxModel& model, const Parameters<float>& theta, const std::filesystem::path& path) {
   if (theta.size() != model.layout().size)
     throw ShapeError(fmt::format("save: the model has {} parameters, found {}", model.layout().size, theta.size()));
-  std::vector<std::uint8_t> bytes = model.bytes_;
-  if (bytes.empty()) {
-    const InputFile input(model.file());
-    bytes.resize(input.size());
-    input.read(0, bytes);
-  }
+  std::vector<std::uint8_t> bytes = model.bytes();
   const std::map<std::string, Place> places = initializers_of(bytes);
+  if (const std::string why = why_not_saved(model, places); !why.empty())
+    throw FileError(fmt::format("{}: weights cannot be put back: {}", model.file().string(), why));
   for (std::size_t i = 0; i < model.parameters().size(); ++i) {
     const OnnxParameter& parameter = model.parameters()[i];
     const Segment& segment = model.layout().segments[i];
-    const auto fail = [&](const std::string& why) {
-      throw FileError(fmt::format("{}: weight '{}' cannot be put back: {}", model.file().string(), segment.name, why));
-    };
-    if (!parameter.tensor) fail("it is an adapter, which the file has no place for; save adapters as safetensors");
-    const auto found = places.find(parameter.initializer);
-    const Place place = found == places.end() ? Place{} : found->second;
+    const Place place = places.at(parameter.initializer);
     const std::vector<float> before = parameter.tensor->as<float>();
     // Axis order[j] of the initializer is axis j of the segment: the way back is the inverse order.
     std::vector<Index> inverse(parameter.order.size());
@@ -144,10 +169,6 @@ void save_onnx(const OnnxModel& model, const Parameters<float>& theta, const std
     const auto own = theta.values(segment.offset, segment.size());
     const std::vector<float> after =
         permuted(std::vector<float>(own.begin(), own.end()), segment.shape.extents(), inverse);
-    const std::size_t width = place.type == onnx::TensorProto::DOUBLE  ? 8
-                              : place.type == onnx::TensorProto::FLOAT ? 4
-                                                                       : 2;
-    if (place.length != after.size() * width) fail("its numbers lie outside the file, or not as bytes in one piece");
     for (std::size_t entry = 0; entry < after.size(); ++entry) {
       if (after[entry] == before[entry]) continue;
       switch (place.type) {

@@ -43,6 +43,8 @@ class PassOf {
   CostReport cost(Index batch) const;
   // Values (B, size) of the i-th output in the last run, valid until the next.
   std::span<const T> output(std::size_t i) const { return runner_->output(i); }
+  // Its size for one example.
+  Index output_size(std::size_t i) const { return program_.node(workload_.outputs[i]).shape.size(); }
   // Runner::compact for the products of this pass.
   void compact(Parameters<T>& parameters);
 

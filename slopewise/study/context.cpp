@@ -49,7 +49,7 @@ struct Sampler {
 
 Subject::Subject(Model model, const Dataset& data, std::span<const Index> indices, std::uint64_t seed)
     : model_(std::make_unique<Model>(std::move(model))),
-      batch_(std::make_unique<ImageBatch<float>>(data, indices)),
+      batch_(std::make_unique<ExampleBatch<float>>(data, indices)),
       parameters_(initialize<float>(model_->program.layout(), seed)) {
   std::vector<float> exact(static_cast<std::size_t>(size()));
   loss_ = objective().gradient(parameters_, exact);

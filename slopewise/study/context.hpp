@@ -7,6 +7,7 @@
 
 #include "slopewise/data/dataset.hpp"
 #include "slopewise/model/models.hpp"
+#include "slopewise/objective/example_batch.hpp"
 #include "slopewise/objective/program_objective.hpp"
 #include "slopewise/probe/probe.hpp"
 
@@ -28,7 +29,7 @@ class Subject {
   const ParameterLayout& layout() const { return model_->program.layout(); }
   Index size() const { return model_->program.size(); }
   Index logits() const { return model_->logits; }
-  const ImageBatch<float>& batch() const { return *batch_; }
+  const ExampleBatch<float>& batch() const { return *batch_; }
   const Parameters<float>& parameters() const { return parameters_; }
   // ∇, and the sums predictions need.
   const GradientView& gradient() const { return *view_; }
@@ -38,7 +39,7 @@ class Subject {
 
  private:
   std::unique_ptr<Model> model_;  // objectives refer to it, so it must not move
-  std::unique_ptr<ImageBatch<float>> batch_;
+  std::unique_ptr<ExampleBatch<float>> batch_;
   Parameters<float> parameters_;
   std::vector<double> gradient_;
   std::unique_ptr<GradientView> view_;

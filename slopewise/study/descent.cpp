@@ -87,7 +87,7 @@ DescentStep minibatch_descent(const Subject& subject, const Dataset& data, std::
       make_estimator<float>("forward", subject.layout(), {.law = "rank-one", .seed = seed});
   return [=, &data, loss = 0.0](Parameters<float>& theta, std::uint32_t step, double rate) mutable {
     if (step % std::bit_floor(std::max(1u, step / kStepsALook)) == 0) loss = whole->loss(theta);
-    const ImageBatch<float> batch(data, draw_examples(examples, size, seed, step));
+    const ExampleBatch<float> batch(data, draw_examples(examples, size, seed, step));
     part->bind(batch.batch());
     estimator->estimate(*part, theta, step).add_to(theta, -rate);
     return loss;

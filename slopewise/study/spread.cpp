@@ -26,7 +26,7 @@ Spread measure_spread(const Dataset& data, const Subject& subject, const Paramet
   const double squared_mean = squared_gradient_norm(subject.objective(), theta);
   parallel_for(static_cast<Index>(examples.size()), [&](Index e) {
     check_interrupted("measuring example gradients");
-    const ImageBatch<float> one(data, examples.subspan(static_cast<std::size_t>(e), 1));
+    const ExampleBatch<float> one(data, examples.subspan(static_cast<std::size_t>(e), 1));
     squares[static_cast<std::size_t>(e)] = squared_gradient_norm({subject.program(), one.batch()}, theta);
   });
   const double mean = std::accumulate(squares.begin(), squares.end(), 0.0) / static_cast<double>(squares.size());

@@ -16,29 +16,16 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kRules[] = {"none", "bytes", "standard"};
 
-Json to_json(const NetworkSpec& spec) {
-  Json convolutions = Json::array();
-  for (const auto& c : spec.convolutions)
-    convolutions.push_back({{"channels", c.channels}, {"pool", c.pool}, {"padded", c.padded}});
-  return {{"family", spec.family}, {"hidden", spec.hidden},     {"convolutions", convolutions},
-          {"patch", spec.patch},   {"residual", spec.residual}, {"block_layers", spec.block_layers},
-          {"groups", spec.groups}};
-}
-
-// Dropout and label smoothing are left out: they are of training.
-NetworkSpec network_from(const Json& json) {
-  NetworkSpec spec{.family = json.at("family"), .hidden = json.at("hidden")};
-  for (const Json& c : json.at("convolutions"))
-    spec.convolutions.push_back({.channels = c.at("channels"), .pool = c.at("pool"), .padded = c.at("padded")});
-  spec.patch = json.at("patch");
-  spec.residual = json.at("residual");
-  spec.block_layers = json.at("block_layers");
-  spec.groups = json.at("groups");
-  return spec;
-}
-
 Json to_json(const Dataset& data) {
-  return {{"shape", data.image_shape.extents()},
+  Json others = Json::array();
+  for (const OtherInput& other : data.others)
+    others.push_back({{"name", other.name}, {"shape", other.shape.extents()}, {"integers", other.integers}});
+  return {{"input", data.input_name},
+          {"shape", data.image_shape.extents()},
+          {"integers", data.integers},
+          {"others", std::move(others)},
+          {"label_shape", data.label_shape.extents()},
+          {"ignored", data.ignored ? Json(*data.ignored) : Json(nullptr)},
           {"classes", data.classes},
           {"class_names", data.class_names},
           {"outputs", data.outputs},
@@ -52,7 +39,14 @@ Json to_json(const Dataset& data) {
 }
 
 Dataset data_from(const Json& json) {
-  Dataset data{.image_shape = Shape(json.at("shape").get<std::vector<Index>>()), .classes = json.at("classes")};
+  const auto shape = [](const Json& extents) { return Shape(extents.get<std::vector<Index>>()); };
+  Dataset data{.image_shape = shape(json.at("shape")), .classes = json.at("classes")};
+  data.input_name = json.at("input");
+  data.integers = json.at("integers");
+  for (const Json& other : json.at("others"))
+    data.others.push_back({other.at("name"), shape(other.at("shape")), other.at("integers")});
+  data.label_shape = shape(json.at("label_shape"));
+  if (!json.at("ignored").is_null()) data.ignored = json.at("ignored").get<std::int32_t>();
   data.class_names = json.at("class_names").get<std::vector<std::string>>();
   data.outputs = json.at("outputs");
   data.target_mean = json.at("target_mean").get<std::vector<double>>();
@@ -80,8 +74,8 @@ void check(const Dataset& data) {
                                   ? static_cast<std::size_t>(data.image_shape[-1])
                                   : 0;
   const auto outputs = static_cast<std::size_t>(data.outputs);
-  const bool good = data.image_shape.rank() >= 1 && data.image_shape.rank() <= 3 && data.image_shape.size() >= 1 &&
-                    (data.outputs > 0 ? data.classes == 0 : data.classes >= 2) &&
+  const bool good = data.image_shape.size() >= 1 && data.label_shape.size() >= 1 && data.outputs >= 0 &&
+                    data.classes >= 0 && data.classes != 1 && (data.outputs == 0 || data.classes == 0) &&
                     (data.class_names.empty() || std::ssize(data.class_names) == data.classes) &&
                     data.target_mean.size() == outputs && data.target_deviation.size() == outputs &&
                     finite(data.target_mean) && divisors(data.target_deviation) && scaling.mean.size() == columns &&
@@ -91,8 +85,8 @@ void check(const Dataset& data) {
 
 }  // namespace
 
-std::map<std::string, std::string> describe(const NetworkSpec& network, const Dataset& data) {
-  return {{"network", to_json(network).dump()},
+std::map<std::string, std::string> describe(const Network& network, const Dataset& data) {
+  return {{"network", network.description},
           {"data", to_json(data).dump(-1, ' ', false, Json::error_handler_t::replace)}};
 }
 
@@ -103,10 +97,10 @@ NetworkDescription description_from(const std::map<std::string, std::string>& st
       throw FileError(fmt::format(
           "{}: says nothing of the network its weights belong to, as files that slopewise train wrote do", source));
     }
-    return parse_json(found->second, source);
+    return found->second;
   };
   try {
-    NetworkDescription found{network_from(part("network")), data_from(part("data"))};
+    NetworkDescription found{part("network"), data_from(parse_json(part("data"), source))};
     check(found.data);
     return found;
   } catch (const nlohmann::json::exception& error) {

@@ -6,16 +6,16 @@
 #include <string>
 
 #include "slopewise/data/dataset.hpp"
-#include "slopewise/model/chain.hpp"
+#include "slopewise/model/network.hpp"
 
 namespace slopewise {
 
 // As JSON, under the names "network" and "data" among a file's strings.
-std::map<std::string, std::string> describe(const NetworkSpec& network, const Dataset& data);
+std::map<std::string, std::string> describe(const Network& network, const Dataset& data);
 
 struct NetworkDescription {
-  NetworkSpec network;
-  Dataset data;  // of no examples: shapes, classes, scaling
+  std::string network;  // Network::description
+  Dataset data;         // of no examples: shapes, classes, scaling
 };
 // Throws FileError, in the name of `source`, where it is missing or something else.
 NetworkDescription description_from(const std::map<std::string, std::string>& strings, const std::string& source);

@@ -3,11 +3,20 @@
 #include <algorithm>
 #include <cmath>
 
+#include "slopewise/objective/example_batch.hpp"
+
 namespace slopewise {
 namespace {
 
-// Rows of one evaluated batch.
-constexpr Index kEvaluated = 500;
+// Examples of one evaluated batch, and about the most numbers that one node of the network makes of them.
+constexpr Index kEvaluated = 500, kWidest = Index{1} << 22;
+
+// Of the outputs of `blocks`.
+Index rows_at_once(std::span<const EvaluatedBlock> blocks) {
+  Index widest = 1;
+  for (const EvaluatedBlock& block : blocks) widest = std::max(widest, block.pass->output_size(0));
+  return std::clamp(kWidest / widest, Index{1}, kEvaluated);
+}
 
 }  // namespace
 
@@ -17,26 +26,14 @@ NetworkTarget target_of(const Dataset& set) {
 
 void run_chain(std::span<const EvaluatedBlock> blocks, const Dataset& set, std::span<const Index> rows,
                const std::function<void(std::span<const Index>, double, std::span<const float>)>& visit) {
-  std::vector<float> values, targets;
-  std::vector<std::int32_t> labels;
-  for (std::size_t first = 0; first < rows.size(); first += kEvaluated) {
-    const auto part = rows.subspan(first, std::min<std::size_t>(kEvaluated, rows.size() - first));
-    values.resize(part.size() * static_cast<std::size_t>(set.image_shape.size()));
-    gather_inputs<float>(set, part, values);
-    targets.resize(part.size() * static_cast<std::size_t>(set.outputs));
-    labels.resize(set.outputs > 0 ? 0 : part.size());
-    if (set.outputs > 0) {
-      gather_targets(set, part, targets);
-    } else {
-      gather_labels(set, part, labels);
-    }
+  ExampleBatch<float> examples;
+  std::vector<float> values;  // what the block before made
+  const auto at_once = static_cast<std::size_t>(rows_at_once(blocks));
+  for (std::size_t first = 0; first < rows.size(); first += at_once) {
+    const auto part = rows.subspan(first, std::min(at_once, rows.size() - first));
+    examples.gather(set, part);
     for (const EvaluatedBlock& block : blocks) {
-      Batch<float> batch{.rows = std::ssize(part), .inputs = {std::span<const float>(values)}};
-      if (set.outputs > 0) {
-        batch.inputs.emplace_back(std::span<const float>(targets));
-      } else {
-        batch.inputs.emplace_back(std::span<const std::int32_t>(labels));
-      }
+      const Batch<float> batch = &block == &blocks.front() ? examples.batch() : examples.batch_of(values);
       const double loss = block.pass->run(*block.theta, batch).loss;
       const std::span<const float> made = block.pass->output(0);
       if (&block == &blocks.back()) {
@@ -49,23 +46,25 @@ void run_chain(std::span<const EvaluatedBlock> blocks, const Dataset& set, std::
 }
 
 Judgement::Judgement(const Dataset& set) : set_(set), sums_(static_cast<std::size_t>(set.outputs)) {
-  if (set.outputs == 0 && set.classes <= kMostCounted)
+  if (set.outputs == 0 && set.classes > 0 && set.classes <= kMostCounted)
     confusion_.resize(static_cast<std::size_t>(set.classes) * static_cast<std::size_t>(set.classes));
 }
 
 void Judgement::add(std::span<const Index> rows, double loss, std::span<const float> outputs) {
   loss_ += loss * static_cast<double>(rows.size());
+  examples_ += std::ssize(rows);
+  if (set_.outputs == 0 && set_.classes == 0) return;
   const std::size_t each = outputs.size() / rows.size();
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const auto answer = outputs.subspan(r * each, each);
-    ++count_;
     if (set_.outputs == 0) {
-      const auto best = std::max_element(answer.begin(), answer.end()) - answer.begin();
-      const std::int32_t label = set_.labels[static_cast<std::size_t>(rows[r])];
-      wrong_ += best != label;
-      if (!confusion_.empty()) ++confusion_[static_cast<std::size_t>(label * set_.classes + best)];
+      const auto places = static_cast<std::size_t>(set_.label_shape.size()), classes = each / places;
+      for (std::size_t place = 0; place < places; ++place)
+        judge(answer.subspan(place * classes, classes),
+              set_.labels[static_cast<std::size_t>(rows[r]) * places + place]);
       continue;
     }
+    ++count_;
     for (std::size_t k = 0; k < each; ++k) {
       const double target = set_.targets[static_cast<std::size_t>(rows[r]) * each + k];
       const double error = answer[k] - target, before = target - sums_[k].mean;
@@ -76,10 +75,19 @@ void Judgement::add(std::span<const Index> rows, double loss, std::span<const fl
   }
 }
 
+void Judgement::judge(std::span<const float> logits, std::int32_t label) {
+  if (label == set_.ignored) return;
+  const auto best = std::ranges::max_element(logits) - logits.begin();
+  ++count_;
+  wrong_ += best != label;
+  if (!confusion_.empty()) ++confusion_[static_cast<std::size_t>(label * set_.classes + best)];
+}
+
 Evaluation Judgement::evaluation() const {
-  const auto count = static_cast<double>(count_);
-  Evaluation found{.loss = loss_ / count, .error = static_cast<double>(wrong_) / count};
+  Evaluation found{.loss = loss_ / static_cast<double>(examples_),
+                   .error = static_cast<double>(wrong_) / static_cast<double>(count_)};
   if (sums_.empty()) return found;
+  found.error = 0;
   for (std::size_t k = 0; k < sums_.size(); ++k) found.error += (1 - r_squared(k)) / static_cast<double>(sums_.size());
   return found;
 }

@@ -19,15 +19,15 @@ struct EvaluatedBlock {
   const Parameters<float>* theta;
 };
 
-// Sends the examples at `rows` through the blocks, some hundred at a time, and calls visit with the rows of each such
-// batch, its mean loss and the last block's outputs, (rows, outputs).
+// Sends the examples at `rows` through the blocks, up to some hundred at a time, and calls visit with the rows of each
+// such batch, its mean loss and the last block's outputs, (rows, outputs), or (rows, places, classes).
 void run_chain(std::span<const EvaluatedBlock> blocks, const Dataset& set, std::span<const Index> rows,
                const std::function<void(std::span<const Index>, double, std::span<const float>)>& visit);
 
 struct Evaluation {
   double loss = 0;  // mean cross entropy, or mean squared error of numbers over their variance in training
-  // Share of examples whose largest logit is another class's. Of numbers, the share of their variance that is left:
-  // 1 − R², the mean of it over the outputs.
+  // Share of labels where another class's logit is the largest. Of numbers, the share of their variance that is left:
+  // 1 − R², the mean of it over the outputs. NaN where nothing is known to compare with.
   double error = 0;
 };
 
@@ -39,6 +39,7 @@ class Judgement {
   // A batch as run_chain visits it.
   void add(std::span<const Index> rows, double loss, std::span<const float> outputs);
 
+  // Answers: labels, or examples with numbers.
   Index count() const { return count_; }
   Evaluation evaluation() const;
   // Examples of class i answered by class j at i · classes + j; empty for numbers and for more than kMostCounted
@@ -51,13 +52,14 @@ class Judgement {
   double r_squared(std::size_t output) const;
 
  private:
+  void judge(std::span<const float> logits, std::int32_t label);
   struct Sums {
     double squared_error = 0, mean = 0, squares = 0;  // of the targets from their running mean
   };
 
   const Dataset& set_;
-  Index count_ = 0, wrong_ = 0;
-  double loss_ = 0;  // sum
+  Index count_ = 0, wrong_ = 0, examples_ = 0;
+  double loss_ = 0;  // sum over examples
   std::vector<Index> confusion_;
   std::vector<Sums> sums_;  // one an output
 };

@@ -132,8 +132,6 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
   while (evaluation_at(evaluations) <= trainer.step() && evaluation_at(evaluations) < trainer.steps()) ++evaluations;
 
   const auto mean = [](double sum, const TrainSums& sums) { return sum / static_cast<double>(sums.steps); };
-  if (!outcome.running_loss) outcome.running_loss = guessing;
-  double& recent = *outcome.running_loss;
   std::optional<Json> noise;
   auto saved = Clock::now();
   const auto every = [&](Index steps) { return steps > 0 && trainer.step() % steps == 0; };
@@ -172,6 +170,8 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
       sums->seconds += taken;
       sums->clipped += step.clipped;
     }
+    if (!outcome.running_loss) outcome.running_loss = std::isfinite(guessing) ? guessing : step.loss;
+    double& recent = *outcome.running_loss;
     recent += 0.02 * (step.loss - recent);
     if (recent > kHopeless * guessing) {
       outcome.status = "diverged";
@@ -233,11 +233,11 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
   return outcome;
 }
 
-double epoch_seconds(TrainSettings settings, const DataSplit& data) {
+double epoch_seconds(TrainSettings settings, const DataSplit& data, const Network& network) {
   // A rate that moves θ next to nothing: the same work, and no step diverges.
   settings.rate *= 1e-9;
   settings.final_rate *= 1e-9;
-  Trainer trainer(settings, data);
+  Trainer trainer(settings, data, network);
   constexpr Index kWarming = 5, kTimed = 40;
   const Index warming = std::min(kWarming, trainer.steps() - 1);
   for (Index i = 0; i < warming; ++i) trainer.advance();

@@ -78,7 +78,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
 void add_noise(nlohmann::ordered_json& line, Trainer& trainer, bool against_exact);
 
 // Seconds that an epoch of these settings takes, evaluations not counted, by the time of its first steps.
-double epoch_seconds(TrainSettings settings, const DataSplit& data);
+double epoch_seconds(TrainSettings settings, const DataSplit& data, const Network& network);
 
 // Epochs of so many seconds each that fit: at least 1 and at most `most`.
 Index epochs_within(double seconds, double epoch, Index most);

@@ -10,7 +10,6 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/json_text.hpp"
-#include "slopewise/model/initialize.hpp"
 
 namespace slopewise {
 namespace {
@@ -84,8 +83,8 @@ std::uint32_t checksum_of(const Parameters<float>& theta) {
       crc32_z(0, reinterpret_cast<const Bytef*>(values.data()), values.size() * sizeof(float)));
 }
 
-BlockState begin(const Recipe& recipe, const EstimatorTarget& target) {
-  BlockState state{.theta = initialize<float>(recipe.layout, recipe.initial_seed),
+BlockState begin(const Recipe& recipe, const EstimatorTarget& target, Parameters<float> theta) {
+  BlockState state{.theta = std::move(theta),
                    .estimator = make_estimator<float>(recipe.estimator, target, recipe.options),
                    .optimizer = make_optimizer<float>(recipe.optimizer, recipe.layout.size, recipe.optimizer_options),
                    .average = {}};

@@ -27,8 +27,8 @@ struct Recipe {
 // CRC-32 of θ's float32 numbers, as zlib has it.
 std::uint32_t checksum_of(const Parameters<float>& theta);
 
-// The state before the first step. `target`: of the recipe's layout.
-BlockState begin(const Recipe& recipe, const EstimatorTarget& target);
+// The state before the first step, at θ. `target`: of the recipe's layout.
+BlockState begin(const Recipe& recipe, const EstimatorTarget& target, Parameters<float> theta);
 
 // As JSON, the header of a log.
 std::string to_text(const Recipe& recipe);

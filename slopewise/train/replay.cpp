@@ -3,23 +3,26 @@
 #include <fmt/format.h>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/model/initialize.hpp"
 #include "slopewise/train/checkpoint.hpp"
 #include "slopewise/train/weights.hpp"
 
 namespace slopewise {
 namespace {
 
-BlockState begin_for(const Recipe& recipe, const std::filesystem::path& log, const std::filesystem::path& initial) {
+BlockState begin_for(const Recipe& recipe, const std::filesystem::path& log, const std::filesystem::path& initial,
+                     const StartMaker& start) {
   try {
-    BlockState state = begin(recipe, EstimatorTarget(recipe.layout));
+    Parameters<float> theta = initial.empty() ? start(recipe) : Parameters<float>(recipe.layout.size);
     if (!initial.empty()) {
-      const BlockWeights<float> weights[] = {{&recipe.layout, state.theta.edit()}};
+      const BlockWeights<float> weights[] = {{&recipe.layout, theta.edit()}};
       read_weights<float>(TensorFile(initial), weights);
     }
+    BlockState state = begin(recipe, EstimatorTarget(recipe.layout), std::move(theta));
     if (const std::uint32_t found = checksum_of(state.theta); found != recipe.initial_checksum) {
       throw FileError(fmt::format("{}: expected the weights its run began with, of the checksum {:08x}; {} {:08x}",
                                   log.string(), recipe.initial_checksum,
-                                  initial.empty() ? "its seed gives those of" : initial.string() + " has those of",
+                                  initial.empty() ? "it begins with those of" : initial.string() + " has those of",
                                   found));
     }
     return state;
@@ -35,10 +38,14 @@ std::filesystem::path slope_log_of(const std::filesystem::path& path) {
   return std::filesystem::is_directory(path, ignored) ? path / kSlopeLogFile : path;
 }
 
-Replay::Replay(const std::filesystem::path& path, const std::filesystem::path& initial)
+Parameters<float> drawn_start(const Recipe& recipe) {
+  return initialize<float>(recipe.layout, recipe.initial_seed);
+}
+
+Replay::Replay(const std::filesystem::path& path, const std::filesystem::path& initial, const StartMaker& start)
     : log_(slope_log_of(path)),
       recipe_(recipe_from(log_.header(), log_.path().string())),
-      state_(begin_for(recipe_, log_.path(), initial)),
+      state_(begin_for(recipe_, log_.path(), initial, start)),
       answers_(recipe_.layout, state_.estimator->asks(), recipe_.examples) {
   if (const Index asked = state_.estimator->asks().numbers(); asked != log_.numbers()) {
     throw FileError(fmt::format("{}: expected {} numbers a step for its estimator '{}', found {}", log_.path().string(),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "slopewise/train/recipe.hpp"
@@ -9,12 +10,18 @@
 
 namespace slopewise {
 
+// The weights that a run began with where it was given none.
+using StartMaker = std::function<Parameters<float>(const Recipe&)>;
+// Of a network of a family: drawn from the seed.
+Parameters<float> drawn_start(const Recipe& recipe);
+
 class Replay {
  public:
   // `path`: a log, or a run's directory that has one. `initial`: the weights the run began with, as read_weights reads
-  // them; empty where it drew them from its seed. Throws FileError where the log cannot be read, or these are not the
-  // weights it is of.
-  explicit Replay(const std::filesystem::path& path, const std::filesystem::path& initial = {});
+  // them; empty where `start` makes them. Throws FileError where the log cannot be read, or these are not the weights
+  // it is of.
+  explicit Replay(const std::filesystem::path& path, const std::filesystem::path& initial = {},
+                  const StartMaker& start = drawn_start);
 
   const Recipe& recipe() const { return recipe_; }
   // Where the log was cut, once advance() has returned false.

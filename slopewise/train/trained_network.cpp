@@ -24,19 +24,14 @@ std::filesystem::path weights_of(const std::filesystem::path& path) {
 
 }  // namespace
 
-TrainedNetwork::TrainedNetwork(const std::filesystem::path& path) : path_(weights_of(path)) {
-  const TensorFile file(path_);
-  description_ = description_from(file.metadata(), path_.string());
-  try {
-    chain_ = make_chain(description_.network, description_.data.image_shape, target_of(description_.data), false);
-  } catch (const ArgumentError& error) {
-    throw FileError(fmt::format("{}: what it says of its network: {}", path_.string(), error.what()));
-  } catch (const ShapeError& error) {
-    throw FileError(fmt::format("{}: what it says of its network: {}", path_.string(), error.what()));
-  }
-  std::vector<BlockWeights<float>> weights;
+Network network_of_family(const std::string& description, const Dataset& data) {
+  return make_network(network_spec(description), data.image_shape, target_of(data));
+}
+
+void TrainedNetwork::take(const Network& network) {
+  chain_ = network.evaluating;
   for (std::size_t i = 0; i < chain_.size(); ++i) {
-    Block block{.theta = Parameters<float>(chain_[i].program->layout().size)};
+    Block block{.theta = network.initial(i, 1)};
     for (std::size_t before = 0; before < i; ++before) {
       if (chain_[before].program == chain_[i].program) block.pass = blocks_[before].pass;
     }
@@ -46,6 +41,25 @@ TrainedNetwork::TrainedNetwork(const std::filesystem::path& path) : path_(weight
     }
     blocks_.push_back(std::move(block));
   }
+}
+
+TrainedNetwork::TrainedNetwork(std::filesystem::path path, const Network& network, Dataset data)
+    : path_(std::move(path)), data_(std::move(data)) {
+  take(network);
+}
+
+TrainedNetwork::TrainedNetwork(const std::filesystem::path& path, const NetworkMaker& make) : path_(weights_of(path)) {
+  const TensorFile file(path_);
+  NetworkDescription description = description_from(file.metadata(), path_.string());
+  data_ = std::move(description.data);
+  try {
+    take(make(description.network, data_));
+  } catch (const ArgumentError& error) {
+    throw FileError(fmt::format("{}: what it says of its network: {}", path_.string(), error.what()));
+  } catch (const ShapeError& error) {
+    throw FileError(fmt::format("{}: what it says of its network: {}", path_.string(), error.what()));
+  }
+  std::vector<BlockWeights<float>> weights;
   for (std::size_t i = 0; i < chain_.size(); ++i)
     weights.push_back({&chain_[i].program->layout(), blocks_[i].theta.edit()});
   read_weights<float>(file, weights);

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/philox.hpp"
+#include "slopewise/statistics/moments.hpp"
 #include "slopewise/train/checkpoint.hpp"
 #include "slopewise/train/description.hpp"
 #include "slopewise/train/trainer_block.hpp"
@@ -63,32 +65,35 @@ void check(const TrainSettings& settings) {
 }
 
 Trainer::Trainer(const TrainSettings& settings, const DataSplit& data)
+    : Trainer(settings, data, make_network(settings.network, data.train.image_shape, target_of(data.train))) {}
+
+Trainer::Trainer(const TrainSettings& settings, const DataSplit& data, Network network)
     : settings_(checked(settings)),
       train_(data.train),
       test_(data.test),
       judged_(settings.validation > 0 ? data.train : data.test),
       batches_(training_count(settings, data.train), settings.batch, settings.seed),
-      schedule_(make_schedule(settings, batches_.per_epoch())) {
+      schedule_(make_schedule(settings, batches_.per_epoch())),
+      network_(std::move(network)) {
   judged_rows_.resize(static_cast<std::size_t>(settings.validation > 0 ? settings.validation : test_.count()));
   std::iota(judged_rows_.begin(), judged_rows_.end(),
             settings.validation > 0 ? training_count(settings, train_) : Index{0});
-  training_ = make_chain(settings.network, train_.image_shape, target_of(train_), true);
-  evaluating_ = make_chain(settings.network, train_.image_shape, target_of(train_), false);
-  for (std::size_t i = 0; i < training_.size(); ++i) {
+  const std::vector<ChainBlock>& training = network_.training;
+  for (std::size_t i = 0; i < training.size(); ++i) {
     std::shared_ptr<ProgramObjective<float>> objective;
     for (const auto& block : blocks_) {
-      if (block->training.program == training_[i].program) objective = block->objective;
+      if (block->training.program == training[i].program) objective = block->objective;
     }
     if (!objective) {
       const MethodSettings& method = settings_.method;
-      const bool read = training_[i].output != training_[i].sites.logits;
-      objective = std::make_shared<ProgramObjective<float>>(
-          *training_[i].program, Batch<float>{.rows = settings_.batch, .inputs = {}},
-          ObjectiveOptions{.precision = method.precision,
-                           .checkpointed = method.checkpointed,
-                           .output = read ? training_[i].output : -1});
+      const bool read = training[i].output != training[i].sites.logits;
+      objective = std::make_shared<ProgramObjective<float>>(*training[i].program,
+                                                            Batch<float>{.rows = settings_.batch, .inputs = {}},
+                                                            ObjectiveOptions{.precision = method.precision,
+                                                                             .checkpointed = method.checkpointed,
+                                                                             .output = read ? training[i].output : -1});
     }
-    auto block = std::make_unique<Block>(settings_, training_[i], evaluating_[i], i, std::move(objective));
+    auto block = std::make_unique<Block>(settings_, network_, i, std::move(objective));
     for (const auto& before : blocks_) {
       if (before->evaluating.program == block->evaluating.program) block->evaluator = before->evaluator;
     }
@@ -113,7 +118,6 @@ Index Trainer::parameters() const {
 }
 
 Index Trainer::step_bytes() const {
-  const Index image = train_.image_shape.size();
   Index widest = 0, passes = 0;
   std::vector<const ProgramObjective<float>*> counted;
   for (const auto& block : blocks_) {
@@ -129,8 +133,8 @@ Index Trainer::step_bytes() const {
     if (!block->estimator->dense()) passes += block->optimizer->step_bytes();
     counted.push_back(block->objective.get());
   }
-  return passes + settings_.batch * ((image + widest + train_.outputs) * Index{sizeof(float)} +
-                                     (train_.outputs > 0 ? 1 : 2) * Index{sizeof(std::int32_t)});
+  return passes + ExampleBatch<float>::bytes(train_, settings_.batch) +
+         settings_.batch * (widest * Index{sizeof(float)} + Index{sizeof(std::int32_t)});
 }
 
 Index Trainer::state_bytes() const {
@@ -147,7 +151,17 @@ Index Trainer::state_bytes() const {
 }
 
 double Trainer::guessing_loss() const {
-  return train_.outputs > 0 ? 1 : std::log(static_cast<double>(train_.classes));
+  if (train_.classes > 0) return std::log(static_cast<double>(train_.classes));
+  if (train_.outputs == 0) return std::numeric_limits<double>::infinity();
+  // The targets' variance, which is 1 where they are scaled.
+  double variance = 0;
+  for (std::size_t k = 0; k < static_cast<std::size_t>(train_.outputs); ++k) {
+    Moments moments;
+    for (std::size_t i = k; i < train_.targets.size(); i += static_cast<std::size_t>(train_.outputs))
+      moments.add(train_.targets[i]);
+    variance += moments.central().m2 / static_cast<double>(moments.count() * train_.outputs);
+  }
+  return variance > 0 ? variance : std::numeric_limits<double>::infinity();
 }
 
 double Trainer::forwards() const {
@@ -169,23 +183,10 @@ Index Trainer::slopes() const {
   return total;
 }
 
-void Trainer::gather(Index step) {
-  const std::vector<Index> rows = batches_.indices(step);
-  inputs_.images.resize(rows.size() * static_cast<std::size_t>(train_.image_shape.size()));
-  inputs_.noise.resize(rows.size());
-  gather_inputs<float>(train_, rows, inputs_.images);
-  if (train_.outputs > 0) {
-    inputs_.targets.resize(rows.size() * static_cast<std::size_t>(train_.outputs));
-    gather_targets(train_, rows, inputs_.targets);
-  } else {
-    inputs_.labels.resize(rows.size());
-    gather_labels(train_, rows, inputs_.labels);
-  }
-}
-
 // Numbers that name each example's dropout in this step and block.
 void Trainer::draw_noise(Index step, std::size_t block) {
   const std::uint64_t key = derive_seed(settings_.seed, kNoise + block);
+  inputs_.noise.resize(static_cast<std::size_t>(settings_.batch));
   for (std::size_t b = 0; b < inputs_.noise.size(); ++b) {
     const auto words = philox4x32(
         {static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), 0},
@@ -194,30 +195,20 @@ void Trainer::draw_noise(Index step, std::size_t block) {
   }
 }
 
-Batch<float> Trainer::batch_for(const Block& block, std::span<const float> values) const {
-  Batch<float> batch{.rows = settings_.batch, .inputs = {values}};
-  if (block.training.noisy) batch.inputs.emplace_back(std::span<const std::int32_t>(inputs_.noise));
-  if (train_.outputs > 0) {
-    batch.inputs.emplace_back(std::span<const float>(inputs_.targets));
-  } else {
-    batch.inputs.emplace_back(std::span<const std::int32_t>(inputs_.labels));
-  }
-  return batch;
-}
-
 // Calls visit(block, batch) for the blocks from the input up on the batch of `step`; what it returns is what the next
 // block reads.
 template <class Visit>
 void Trainer::through_blocks(Index step, Visit visit) {
-  gather(step);
-  std::span<const float> values = inputs_.images;
+  inputs_.examples.gather(train_, batches_.indices(step));
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     Block& block = *blocks_[i];
+    inputs_.noise.clear();
     if (block.training.noisy) draw_noise(step, i);
-    const std::span<const float> made = visit(block, batch_for(block, values));
+    const ExampleBatch<float>& examples = inputs_.examples;
+    const std::span<const float> made =
+        visit(block, i == 0 ? examples.batch(inputs_.noise) : examples.batch_of(inputs_.made, inputs_.noise));
     if (i + 1 == blocks_.size()) break;
     inputs_.made.assign(made.begin(), made.end());  // the next learner may share this one's memory
-    values = inputs_.made;
   }
 }
 
@@ -317,15 +308,22 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
   return noise;
 }
 
+Parameters<float> Trainer::weights(std::size_t number) {
+  Block& block = *blocks_[number];
+  std::optional<AverageScope<float>> averaged;
+  if (block.average && block.average->steps() > 0) averaged.emplace(*block.average, block.theta);
+  block.compacted = false;
+  const std::span<const float> values = block.theta.values();
+  return Parameters<float>(std::vector<float>(values.begin(), values.end()));
+}
+
 void Trainer::save_weights(const std::filesystem::path& path) {
   CheckpointWriter file;
-  for (const auto& [name, text] : describe(settings_.network, train_)) file.set(name, text);
-  std::vector<std::optional<AverageScope<float>>> averaged(blocks_.size());
+  for (const auto& [name, text] : describe(network_, train_)) file.set(name, text);
+  std::vector<Parameters<float>> weights;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    Block& block = *blocks_[i];
-    if (block.average && block.average->steps() > 0) averaged[i].emplace(*block.average, block.theta);
-    file.add(weight_prefix(i, blocks_.size()), block.training.program->layout(), block.theta.values());
-    block.compacted = false;
+    weights.push_back(this->weights(i));
+    file.add(weight_prefix(i, blocks_.size()), blocks_[i]->training.program->layout(), weights.back().values());
   }
   file.save(path);
 }
@@ -333,7 +331,7 @@ void Trainer::save_weights(const std::filesystem::path& path) {
 void Trainer::save(const std::filesystem::path& path, const std::map<std::string, std::string>& extra) {
   CheckpointWriter file;
   for (const auto& [name, value] : extra) file.set(name, value);
-  for (const auto& [name, text] : describe(settings_.network, train_)) file.set(name, text);
+  for (const auto& [name, text] : describe(network_, train_)) file.set(name, text);
   file.set("step", std::to_string(step_));
   for (const auto& block : blocks_) {
     file.add(block->prefix, block->training.program->layout(), block->theta.values());

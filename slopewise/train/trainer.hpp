@@ -10,6 +10,8 @@
 
 #include "slopewise/data/batches.hpp"
 #include "slopewise/data/dataset.hpp"
+#include "slopewise/model/network.hpp"
+#include "slopewise/objective/example_batch.hpp"
 #include "slopewise/train/checkpoint.hpp"
 #include "slopewise/train/evaluation.hpp"
 #include "slopewise/train/noise.hpp"
@@ -34,13 +36,16 @@ struct TrainNoise {
 
 class Trainer {
  public:
-  // `data` must outlive the trainer. Throws ArgumentError for settings that do not fit it.
+  // `data` must outlive the trainer. Throws ArgumentError for settings that do not fit it. The network is that of the
+  // settings, or another, in whose place they then do not count.
   Trainer(const TrainSettings& settings, const DataSplit& data);
+  Trainer(const TrainSettings& settings, const DataSplit& data, Network network);
   ~Trainer();
 
   const TrainSettings& settings() const { return settings_; }
   Index parameters() const;
-  // The loss of answering without a look at the example: with every class alike, or with the mean.
+  // The loss of answering without a look at the example: with every class alike, or with the mean; infinity where the
+  // model's output is the loss, and where targets do not vary.
   double guessing_loss() const;
   Index steps_per_epoch() const { return batches_.per_epoch(); }
   // Of the whole run.
@@ -68,6 +73,8 @@ class Trainer {
   // Over so many batches. `against_exact`: also the exact gradients, by backprop within each block.
   TrainNoise measure(Index batches, bool against_exact);
 
+  // The weights of a block that are judged: the average where there is one.
+  Parameters<float> weights(std::size_t block);
   // The weights alone, with what describe() says of them, then with everything else that the next step depends on.
   // `extra`: what the caller wants to find in the checkpoint by name. Throw FileError; what was there before is then
   // still there.
@@ -95,15 +102,14 @@ class Trainer {
 
  private:
   struct Block;
-  // What blocks read in a step: images, noise for dropout, labels or targets; and what a block has made for the next.
-  // Kept, so that a step takes no memory.
+  // What blocks read in a step: examples, noise for dropout, and what a block has made for the next. Kept, so that a
+  // step takes no memory.
   struct Inputs {
-    std::vector<float> images, made, targets;
-    std::vector<std::int32_t> noise, labels;
+    ExampleBatch<float> examples;
+    std::vector<float> made;
+    std::vector<std::int32_t> noise;
   };
   Evaluation evaluate(const Dataset& images, std::span<const Index> rows);
-  Batch<float> batch_for(const Block& block, std::span<const float> values) const;
-  void gather(Index step);
   void draw_noise(Index step, std::size_t block);
   void take_step(Block& block, const GradientEstimate& estimate, double scheduled, TrainStep& result);
   TrainStep replay_step();
@@ -117,7 +123,7 @@ class Trainer {
   std::vector<Index> judged_rows_;
   Batches batches_;
   Schedule schedule_;
-  std::vector<ChainBlock> training_, evaluating_;
+  Network network_;
   std::vector<std::unique_ptr<Block>> blocks_;
   Inputs inputs_;
   Index step_ = 0;

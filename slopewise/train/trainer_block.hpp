@@ -7,6 +7,7 @@
 #include <string>
 
 #include "slopewise/base/philox.hpp"
+#include "slopewise/objective/body_objective.hpp"
 #include "slopewise/objective/program_objective.hpp"
 #include "slopewise/train/trainer.hpp"
 
@@ -15,11 +16,13 @@ namespace slopewise {
 // The block's parameters and all that changes them.
 struct Trainer::Block : BlockState {
   // `objective`: of the block's program, which blocks of that program share.
-  Block(const TrainSettings& settings, const ChainBlock& trained, const ChainBlock& evaluated, std::size_t number,
+  Block(const TrainSettings& settings, const Network& network, std::size_t number,
         std::shared_ptr<ProgramObjective<float>> of_program)
-      : BlockState(begin(recipe(settings, trained, number), EstimatorTarget(*trained.program, trained.sites))),
-        training(trained),
-        evaluating(evaluated),
+      : BlockState(begin(recipe(settings, network.training[number], number),
+                         EstimatorTarget(*network.training[number].program, network.training[number].sites),
+                         network.initial(number, initial_seed(settings, number)))),
+        training(network.training[number]),
+        evaluating(network.evaluating[number]),
         prefix(fmt::format("block{}.", number + 1)),
         objective(std::move(of_program)) {}
 
@@ -29,15 +32,18 @@ struct Trainer::Block : BlockState {
     options.seed = seed;
     options.exact_head = method.exact_head;
     const bool at_weights = method.estimator != "activities";
-    if (at_weights && (block.sites.nodes.empty() || method.estimator == "central" || method.estimator == "exact" ||
-                       options.auto_rate))
+    if (at_weights && (!has_exact_head(*block.program, block.sites) || method.estimator == "central" ||
+                       method.estimator == "exact" || options.auto_rate))
       options.exact_head = false;
     return options;
+  }
+  static std::uint64_t initial_seed(const TrainSettings& settings, std::size_t number) {
+    return derive_seed(settings.seed, kBlockSeed + number);
   }
   // But for the checksum and the strings.
   static Recipe recipe(const TrainSettings& settings, const ChainBlock& block, std::size_t number) {
     return {.layout = block.program->layout(),
-            .initial_seed = derive_seed(settings.seed, kBlockSeed + number),
+            .initial_seed = initial_seed(settings, number),
             .estimator = settings.method.estimator,
             .options = options(settings.method, block, derive_seed(settings.seed, kBlockSeed + (number << 8) + 1)),
             .optimizer = settings.optimizer,

@@ -51,7 +51,7 @@ Recipe Trainer::recipe() const {
     throw ArgumentError(fmt::format("log of slopes: expected steps along tangents of weights alone, found {}", reason));
   Recipe recipe = Block::recipe(settings_, blocks_.front()->training, 0);
   if (step_ == 0) recipe.initial_checksum = checksum_of(blocks_.front()->theta);
-  recipe.strings = describe(settings_.network, train_);
+  recipe.strings = describe(network_, train_);
   return recipe;
 }
 

@@ -53,7 +53,7 @@ TEST(Dataset, RejectsBadIndicesAndSizes) {
   EXPECT_THROW(gather_labels(train, two, classes), ArgumentError);
   Dataset broken = train;
   broken.labels.pop_back();
-  EXPECT_THROW(gather_inputs(broken, std::vector<std::int64_t>{0}, std::span(rows)), ArgumentError);
+  EXPECT_THROW(gather_labels(broken, std::vector<std::int64_t>{0}, classes), ArgumentError);
   EXPECT_THROW(Rows(std::vector<float>(5), 2), ArgumentError);
 }
 

@@ -1,4 +1,5 @@
 #include "slopewise/objective/program_objective.hpp"
+#include "slopewise/objective/example_batch.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -249,14 +250,14 @@ TEST(ProgramObjective, ErrorsAreThoseOfTheProgram) {
   EXPECT_THROW(objective.loss(theta), Error);
 }
 
-TEST(ImageBatch, HoldsTheImagesAskedFor) {
+TEST(ExampleBatch, HoldsTheImagesAskedFor) {
   const Dataset dataset{.name = "four",
                         .image_shape = {1, 2, 1},
                         .classes = 3,
                         .inputs = Rows(std::vector<std::uint8_t>{0, 255, 51, 0, 102, 255, 0, 0}, 2),
                         .labels = {2, 0, 1, 2}};
   const std::vector<Index> indices{2, 0, 2};
-  const ImageBatch<double> images(dataset, indices);
+  const ExampleBatch<double> images(dataset, indices);
   EXPECT_THAT(images.images(), testing::ElementsAre(0.4, 1, 0, 1, 0.4, 1));
   EXPECT_THAT(images.labels(), testing::ElementsAre(1, 2, 1));
   const Batch<double> batch = images.batch();
@@ -264,7 +265,7 @@ TEST(ImageBatch, HoldsTheImagesAskedFor) {
   ASSERT_EQ(batch.inputs.size(), 2u);
   EXPECT_EQ(std::get<0>(batch.inputs[0]).data(), images.images().data());
   EXPECT_EQ(std::get<1>(batch.inputs[1]).data(), images.labels().data());
-  EXPECT_THROW(ImageBatch<float>(dataset, std::vector<Index>{4}), ArgumentError);
+  EXPECT_THROW(ExampleBatch<float>(dataset, std::vector<Index>{4}), ArgumentError);
 }
 
 }  // namespace

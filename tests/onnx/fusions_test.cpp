@@ -109,7 +109,7 @@ class OnnxFusions : public FileTest, public testing::WithParamInterface<Pattern>
     std::vector<double> all =
         output_of(model, model.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(x)}});
     if (model.layout().size == 0) return all;
-    const Program program = onnx_program(model, OnnxLoss::kSquared).program;
+    const Program program = onnx_program(model, {OnnxLoss::kSquared}).program;
     const Batch<double> batch{.rows = 2, .inputs = {std::span(x), std::span(target)}};
     std::vector<double> v;  // by names, as fused and unfused parameters may come in another order
     for (const Segment& segment : model.layout().segments) {

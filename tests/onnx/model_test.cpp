@@ -94,7 +94,7 @@ TEST_F(OnnxModelTest, IsTheSameNetworkWhateverTrains) {
     const auto found = output_of(model, model.initial<double>(), batch);
     ASSERT_EQ(found.size(), 6U);
     for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-6) << what;
-    const Program program = onnx_program(model, OnnxLoss::kCrossEntropy).program;
+    const Program program = onnx_program(model, {OnnxLoss::kCrossEntropy}).program;
     const std::vector<std::int32_t> labels{2, 0};
     Batch<double> labelled = batch;
     labelled.inputs.emplace_back(std::span<const std::int32_t>(labels));

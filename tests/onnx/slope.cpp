@@ -15,7 +15,7 @@ namespace {
 template <class T>
 void print(const std::string& model_path, const std::string& batch_path, const std::string& loss) {
   const OnnxModel model = load_onnx(model_path);
-  const Program program = onnx_program(model, onnx_loss(loss)).program;
+  const Program program = onnx_program(model, {onnx_loss(loss)}).program;
   const NpzFile file(batch_path);
   std::vector<std::vector<T>> numbers;
   std::vector<std::vector<std::int32_t>> integers;

@@ -79,7 +79,7 @@ TEST(ActivityVariances, AreThoseOfThePriorAsItStands) {
   std::uint32_t step = 0;
   const auto teach = [&](std::uint32_t passes) {
     for (const std::uint32_t end = step + passes; step < end; ++step) {
-      const ImageBatch<float> batch(few_digits(), batches.indices(step));
+      const ExampleBatch<float> batch(few_digits(), batches.indices(step));
       objective.bind(batch.batch());
       learner->learn(learner->estimate(objective, subject.parameters(), step), 1);
     }

@@ -9,6 +9,7 @@
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/model/models.hpp"
+#include "slopewise/objective/example_batch.hpp"
 #include "slopewise/objective/program_objective.hpp"
 
 namespace slopewise {
@@ -21,13 +22,13 @@ double accuracy(const Model& model, const DataSplit& digits, std::uint32_t steps
   const Batches batches(digits.train.count(), 64, 1);
   ProgramObjective<float> objective(model.program, {});
   for (std::uint32_t step = 0; step < steps; ++step) {
-    const ImageBatch<float> batch(digits.train, batches.indices(step));
+    const ExampleBatch<float> batch(digits.train, batches.indices(step));
     objective.bind(batch.batch());
     estimator->estimate(objective, theta, step).add_to(theta, -rate);
   }
   std::vector<Index> all(static_cast<std::size_t>(digits.test.count()));
   std::iota(all.begin(), all.end(), 0);
-  const ImageBatch<float> test(digits.test, all);
+  const ExampleBatch<float> test(digits.test, all);
   Runner<float> runner(model.program, {.batch = digits.test.count(), .outputs = {model.logits}});
   runner.run(theta, test.batch());
   const float* logits = runner.output(0).data();

@@ -29,7 +29,7 @@ MiniBatches minibatch_cosines(const StudyContext& context, const Subject& subjec
   const std::vector<Index> full = context.examples(std::min(kFullSet, context.train().count()));
   const Index size = std::min<Index>(kMiniBatch, static_cast<Index>(full.size()) / 2);
   const auto gradient_of = [&](std::span<const Index> indices) {
-    const ImageBatch<float> batch(context.train(), indices);
+    const ExampleBatch<float> batch(context.train(), indices);
     std::vector<float> gradient(static_cast<std::size_t>(subject.size()));
     ProgramObjective<float>(subject.program(), batch.batch()).gradient(subject.parameters(), gradient);
     return std::vector<double>(gradient.begin(), gradient.end());

@@ -40,7 +40,7 @@ ClaimResult measure_learned_prior(StudyContext& context) {
     const Batches batches(context.train().count(), context.options().batch, context.seed("learned-prior batches"));
     for (Index pass = 0; pass < passes; ++pass) {
       check_interrupted("learning a prior");
-      const ImageBatch<float> batch(context.train(), batches.indices(pass));
+      const ExampleBatch<float> batch(context.train(), batches.indices(pass));
       objective.bind(batch.batch());
       learner->learn(learner->estimate(objective, subject.parameters(), static_cast<std::uint32_t>(pass)), 1);
     }

@@ -69,8 +69,8 @@ ClaimResult measure_minibatch(StudyContext& context) {
   parallel_for(count, [&](Index j) {
     check_interrupted("drawing mini-batches");
     Worker& worker = workers.own(full, *probe);
-    const ImageBatch<float> batch(context.train(),
-                                  draw_examples(indices, kMiniBatch, batch_seed, static_cast<std::uint64_t>(j)));
+    const ExampleBatch<float> batch(context.train(),
+                                    draw_examples(indices, kMiniBatch, batch_seed, static_cast<std::uint64_t>(j)));
     worker.objective.bind(batch.batch());
     const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
     draw->write(worker.tangents);

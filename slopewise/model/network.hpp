@@ -1,0 +1,31 @@
+// A network as those who train, judge and use it take it, wherever it comes from: a family of this library or a file.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "slopewise/model/chain.hpp"
+#include "slopewise/tensor/parameters.hpp"
+
+namespace slopewise {
+
+struct Network {
+  // The blocks with what only training has, dropout and label smoothing; and without.
+  std::vector<ChainBlock> training, evaluating;
+  // θ of a block before training, drawn from the seed where nothing else decides it.
+  std::function<Parameters<float>(std::size_t block, std::uint64_t seed)> initial;
+  // What files of weights say of it, as a JSON text, so that it can be made again.
+  std::string description;
+};
+
+// A network of a family: make_chain, with He's initialisation. Throws as make_chain does.
+Network make_network(const NetworkSpec& spec, const Shape& image, NetworkTarget target);
+
+// The spec as JSON text, without what is of training alone; and back. Throws ArgumentError for a text that says
+// something else.
+std::string describe(const NetworkSpec& spec);
+NetworkSpec network_spec(const std::string& description);
+
+}  // namespace slopewise

@@ -1,0 +1,94 @@
+#include "slopewise/onnx/network.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/json_text.hpp"
+
+namespace slopewise {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The nodes that products with weights make, trained or not, but for the last, whose gradient the loss gives.
+ActivitySites sites_of(const Program& program, Index output) {
+  ActivitySites sites{.rectified = false, .logits = output};
+  for (Index i = 0; i < output; ++i) {
+    const GraphNode& node = program.node(i);
+    if (!node.op || node.shared || !program.used(i)) continue;
+    for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+      const GraphNode& input = program.node(node.inputs[k]);
+      const bool weights = input.kind == GraphNode::Kind::kParameter || input.kind == GraphNode::Kind::kConstant;
+      if (!weights || input.shape.rank() < 2 || !node.op->takes_packed(k)) continue;
+      sites.nodes.push_back(i);
+      break;
+    }
+  }
+  // The product that makes the output is the head, though something finishes it.
+  if (!sites.nodes.empty() && program.node(output).op && !std::ranges::count(sites.nodes, output)) {
+    const Index last = sites.nodes.back();
+    const auto& readers = program.node(output).inputs;
+    if (std::ranges::count(readers, last)) sites.nodes.pop_back();
+  }
+  return sites;
+}
+
+std::string describe(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss) {
+  Json extents = Json::object();
+  for (const auto& [name, extent] : options.extents) extents[name] = extent;
+  return Json{{"onnx", std::filesystem::absolute(file).lexically_normal().string()},
+              {"train", options.train},
+              {"extents", std::move(extents)},
+              {"output", options.output},
+              {"channels_last", options.channels_last},
+              {"fuse", options.fuse},
+              {"loss", onnx_loss_name(loss.kind)},
+              {"ignored", loss.ignored ? Json(*loss.ignored) : Json(nullptr)}}
+      .dump();
+}
+
+}  // namespace
+
+OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss) {
+  auto model = std::make_shared<const OnnxModel>(load_onnx(file, options));
+  if (model->inputs().empty()) throw ArgumentError(fmt::format("{}: the model reads no examples", file.string()));
+  const auto block = [&](const OnnxLossOptions& of) {
+    OnnxProgram made = onnx_program(*model, of);
+    auto program = std::make_shared<const Program>(std::move(made.program));
+    const ActivitySites sites = sites_of(*program, made.output);
+    return ChainBlock{.program = program, .sites = sites, .output = made.output, .noisy = false};
+  };
+  OnnxLossOptions plain = loss;
+  plain.label_smoothing = 0;
+  Network network{.training = {block(loss)},
+                  .evaluating = {block(plain)},
+                  .initial = [model](std::size_t, std::uint64_t seed) { return model->initial<float>(seed); },
+                  .description = describe(file, options, loss)};
+  return {std::move(model), std::move(network)};
+}
+
+bool describes_onnx(const std::string& description) {
+  const Json json = parse_json(description, "the network");
+  return json.is_object() && json.contains("onnx");
+}
+
+OnnxNetwork onnx_network(const std::string& description) {
+  try {
+    const Json json = parse_json(description, "the network");
+    OnnxOptions options{.train = json.at("train"),
+                        .output = json.at("output"),
+                        .channels_last = json.at("channels_last"),
+                        .fuse = json.at("fuse")};
+    for (const auto& [name, extent] : json.at("extents").items()) options.extents[name] = extent.get<Index>();
+    OnnxLossOptions loss{.kind = onnx_loss(json.at("loss").get<std::string>())};
+    if (!json.at("ignored").is_null()) loss.ignored = json.at("ignored").get<std::int32_t>();
+    return onnx_network(json.at("onnx").get<std::string>(), options, loss);
+  } catch (const nlohmann::json::exception& error) {
+    throw ArgumentError(error.what());
+  }
+}
+
+}  // namespace slopewise

@@ -1,0 +1,26 @@
+// A model from an ONNX file as a network that can be trained and judged like those of this library.
+#pragma once
+
+#include <memory>
+
+#include "slopewise/model/network.hpp"
+#include "slopewise/onnx/loss.hpp"
+
+namespace slopewise {
+
+struct OnnxNetwork {
+  std::shared_ptr<const OnnxModel> model;
+  // One block, end to end, whose activities are those that its products with weights make; it starts from the weights
+  // of the file, and adapters from the seed. Its description names the file and the options.
+  Network network;
+};
+
+// Throws as load_onnx and onnx_program do.
+OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss);
+
+// Whether a network's description is one of these, and the network again. Throws ArgumentError for a text that says
+// something else, and as onnx_network does.
+bool describes_onnx(const std::string& description);
+OnnxNetwork onnx_network(const std::string& description);
+
+}  // namespace slopewise

@@ -1,0 +1,348 @@
+#!/usr/bin/env python3
+"""Models from ONNX files in train, evaluate, predict, gradient and compare, against PyTorch and ONNX Runtime.
+
+Usage: onnx_test.py SLOPEWISE ONNXRUNTIME [UNITTEST OPTION]..."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+try:
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+except ImportError:
+    print("SKIPPED: PyTorch is not installed")
+    sys.exit(77)
+
+SLOPEWISE = ""
+ONNXRUNTIME = Path()
+warnings.filterwarnings("ignore")
+
+# Reads a model and its inputs, answers with its first output.
+RUN = """
+const [directory, model, given, out] = process.argv.slice(1);
+const fs = require("node:fs");
+const load = require("node:module").createRequire(directory + "/here");
+const ort = load("onnxruntime-node");
+const inputs = JSON.parse(fs.readFileSync(given));
+const feeds = {};
+for (const [name, { type, dims, data }] of Object.entries(inputs))
+  feeds[name] = new ort.Tensor(type, type === "int64" ? data.map(BigInt) : data, dims);
+ort.InferenceSession.create(model).then((session) => session.run(feeds)).then((found) => {
+  const first = Object.values(found)[0];
+  fs.writeFileSync(out, JSON.stringify({ dims: first.dims, data: Array.from(first.data) }));
+});
+"""
+
+
+def pictures():
+    return nn.Sequential(nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(96, 3))
+
+
+class Language(nn.Module):
+    """A small transformer: tokens (batch, T) to logits (batch, T, vocabulary)."""
+
+    def __init__(self, vocabulary=11, width=8, length=6):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.place = nn.Parameter(torch.randn(length, width) * 0.1)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, vocabulary)
+        self.register_buffer("mask", torch.full((length, length), float("-inf")).triu(1))
+
+    def forward(self, tokens):
+        h = self.embed(tokens) + self.place
+        q, k, v = self.qkv(self.norm(h)).chunk(3, -1)
+        a = torch.softmax(q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5 + self.mask, -1) @ v
+        return self.head(h + self.out(a))
+
+
+class TwoInputs(nn.Module):
+    """Tokens and which of them count, to classes."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(9, 5)
+        self.head = nn.Linear(5, 4)
+
+    def forward(self, tokens, counts):
+        h = self.embed(tokens) * counts.unsqueeze(-1)
+        return self.head(h.sum(1) / counts.sum(1, keepdim=True))
+
+
+class OwnLoss(nn.Module):
+    """A model whose output is its loss."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return (self.map(x) - x).square().mean(1)
+
+
+class OnnxTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        torch.manual_seed(1)
+        self.random = np.random.default_rng(1)
+
+    def call(self, *words):
+        return subprocess.run([SLOPEWISE, *map(str, words)], cwd=self.directory, capture_output=True, text=True,
+                              timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    def done(self, *words):
+        result = self.call(*words)
+        self.assertEqual((result.returncode, result.stderr), (0, ""), words)
+        return result.stdout
+
+    def refused(self, code, message, *words):
+        result = self.call(*words)
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertIn(message, result.stderr)
+
+    def export(self, model, inputs, names, name="model.onnx"):
+        torch.onnx.export(model.eval(), inputs, self.directory / name, opset_version=13, input_names=names,
+                          output_names=["y"], dynamic_axes={n: {0: "batch"} for n in [*names, "y"]})
+
+    def evaluate(self, *words):
+        return json.loads(self.done("evaluate", *words, "--json"))
+
+    def train(self, *words, out="run"):
+        self.done("train", "--model", "model.onnx", "--quiet", "--threads", 1, "--no-report", "--out", out, *words)
+        return json.loads((self.directory / out / "results.json").read_text())
+
+    def onnxruntime(self, model, inputs):
+        """The first output of a model in ONNX Runtime; nothing where that is not installed."""
+        if not (ONNXRUNTIME / "node_modules/onnxruntime-node").exists():
+            return None
+        given = {name: {"type": {"f": "float32", "i": "int64"}[a.dtype.kind], "dims": a.shape,
+                        "data": a.reshape(-1).tolist()} for name, a in inputs.items()}
+        (self.directory / "given.json").write_text(json.dumps(given))
+        subprocess.run(["node", "-e", RUN, str(ONNXRUNTIME), model, "given.json", "found.json"], cwd=self.directory,
+                       check=True, timeout=100)
+        found = json.loads((self.directory / "found.json").read_text())
+        return np.array(found["data"]).reshape(found["dims"])
+
+    def round_trip(self, model, arrays, loss_of, data, ends, loss="cross-entropy", rate=0.1, tolerance=2e-5):
+        """Three steps on all examples: as PyTorch's, and what was trained answers alike here and in ONNX Runtime."""
+        names = list(arrays)
+        before = self.evaluate("model.onnx", "--loss", loss, *data, *ends)
+        inputs = [torch.from_numpy(a) for a in arrays.values()]
+        self.assertAlmostEqual(before["loss"], float(loss_of(model(*inputs))), delta=tolerance)
+        count = len(inputs[0])
+        self.train("--overwrite", "--loss", loss, *data, *ends, "--method", "exact", "--optimizer", "sgd", "--schedule", "constant",
+                   "--rate", rate, "--batch", count, "--epochs", 3)
+        for _ in range(3):
+            model.zero_grad()
+            loss_of(model(*inputs)).backward()
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter -= rate * parameter.grad
+        after = float(loss_of(model(*inputs)))
+        for network in ["run", "run/model.onnx"]:
+            words = [*data, *ends] if network.endswith(".onnx") else data
+            found = self.evaluate(network, *(["--loss", loss] if network.endswith(".onnx") else []), *words, "--set",
+                                  "train")
+            self.assertAlmostEqual(found["loss"], after, delta=tolerance)
+        with torch.no_grad():
+            expected = model(*inputs).numpy()
+        self.done("predict", "run/model.onnx", "--loss", loss, *data, *ends, "--set", "train", "--out", "answers.npz")
+        answers = np.load(self.directory / "answers.npz")
+        ours = answers["logits" if loss == "cross-entropy" else "predictions"].reshape(expected.shape)
+        np.testing.assert_allclose(ours, expected, atol=tolerance)
+        theirs = self.onnxruntime("run/model.onnx", dict(zip(names, arrays.values())))
+        if theirs is not None:
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        return before["loss"], after
+
+    def save(self, **arrays):
+        np.savez(self.directory / "data.npz", **arrays)
+
+    # --- what models read
+
+    def test_pictures(self):
+        model = pictures()
+        x = self.random.normal(size=(20, 2, 8, 8)).astype(np.float32)
+        y = self.random.integers(0, 3, 20)
+        self.export(model, torch.from_numpy(x), ["x"])
+        self.save(x_train=x, y_train=y, x_test=x, y_test=y)
+        self.round_trip(model, {"x": x}, lambda out: F.cross_entropy(out, torch.from_numpy(y)),
+                        ["--data", "data.npz"], [])
+
+    def tokens(self):
+        x = self.random.integers(0, 11, (16, 6))
+        y = self.random.integers(0, 11, (16, 6))
+        y[:, 0] = -100
+        self.save(x_train=x.astype(np.int16), y_train=y.astype(np.int16), x_test=x, y_test=y)
+        return x, y
+
+    def test_tokens_with_a_label_each(self):
+        model = Language()
+        x, y = self.tokens()
+        self.export(model, torch.from_numpy(x), ["tokens"])
+        target = torch.from_numpy(y)
+        self.round_trip(model, {"tokens": x}, lambda out: F.cross_entropy(out.transpose(1, 2), target),
+                        ["--data", "data.npz"], ["--ignore-label", -100])
+        found = self.evaluate("run", "--data", "data.npz")
+        self.assertEqual((found["examples"], found["labels"]), (16, 80))
+        lines = self.done("predict", "run", "--data", "data.npz").splitlines()
+        self.assertEqual(lines[0], "example,place,class,probability")
+        self.assertEqual(len(lines), 1 + 16 * 6)
+
+    def test_several_inputs(self):
+        model = TwoInputs()
+        tokens = self.random.integers(0, 9, (12, 5))
+        counts = (self.random.random((12, 5)) < 0.7).astype(np.float32)
+        counts[:, 0] = 1
+        y = self.random.integers(0, 4, 12)
+        self.export(model, (torch.from_numpy(tokens), torch.from_numpy(counts)), ["tokens", "counts"])
+        self.save(tokens_train=tokens, counts_train=counts, y_train=y, tokens_test=tokens, counts_test=counts, y_test=y)
+        before, after = self.round_trip(model, {"tokens": tokens, "counts": counts},
+                                        lambda out: F.cross_entropy(out, torch.from_numpy(y)),
+                                        ["--data", "data.npz"], [])
+        np.save(self.directory / "labels.npy", y)
+        places = ["--input", "tokens=data.npz:tokens_test", "--input", "counts=data.npz:counts_test", "--input",
+                  "label=labels.npy"]
+        self.assertAlmostEqual(self.evaluate("model.onnx", *places)["loss"], before, delta=1e-6)
+        self.assertAlmostEqual(self.evaluate("run", *places)["loss"], after, delta=2e-5)
+        self.train(*places, "--test-share", 0.25, "--method", "weights", "--epochs", 2, "--batch", 4, out="parted")
+        self.done("rerun", "parted", "--out", "again", "--quiet")
+        self.assertEqual((self.directory / "parted/model.onnx").read_bytes(),
+                         (self.directory / "again/model.onnx").read_bytes())
+        self.refused(2, "--input: expected counts, which the model reads", "evaluate", "model.onnx", *places[:2],
+                     *places[4:])
+        self.refused(2, "the model reads no more", "evaluate", "model.onnx", *places, "--input", "more=labels.npy")
+        np.save(self.directory / "half.npy", counts / 2)
+        self.refused(1, "expected whole numbers of 32 bits, as the model reads", "evaluate", "model.onnx", "--input",
+                     "tokens=half.npy", *places[2:])
+        np.save(self.directory / "few.npy", counts[:5])
+        self.refused(1, "the input counts has 5 examples, expected 12", "evaluate", "model.onnx", *places[:2], "--input",
+                     "counts=few.npy", *places[4:])
+        self.refused(1, "the input counts has 1 numbers an example, expected 5", "evaluate", "model.onnx", *places[:2],
+                     "--input", "counts=labels.npy", *places[4:])
+
+    def test_numbers_to_predict(self):
+        for loss, theirs in [("squared", F.mse_loss), ("huber", F.smooth_l1_loss)]:
+            with self.subTest(loss):
+                model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+                x = self.random.normal(size=(15, 4)).astype(np.float32)
+                y = (3 * self.random.normal(size=(15, 2)) + 5).astype(np.float32)
+                self.export(model, torch.from_numpy(x), ["x"])
+                self.save(x_train=x, y_train=y, x_test=x, y_test=y)
+                self.round_trip(model, {"x": x}, lambda out: theirs(out, torch.from_numpy(y)), ["--data", "data.npz"], [],
+                                loss=loss, rate=0.01)
+
+    def test_a_model_that_gives_its_loss(self):
+        model = OwnLoss()
+        x = self.random.normal(size=(10, 4)).astype(np.float32)
+        self.export(model, torch.from_numpy(x), ["x"])
+        self.save(x_train=x, x_test=x)
+        _, after = self.round_trip(model, {"x": x}, lambda out: out.mean(), ["--data", "data.npz"], [], loss="output")
+        results = json.loads((self.directory / "run/results.json").read_text())
+        self.assertIsNone(results["test_error"])
+        self.assertAlmostEqual(results["test_loss"], after, delta=1e-5)
+
+    # --- how they are trained
+
+    def test_every_method_and_trained_set(self):
+        x, y = self.tokens()
+        model = Language()
+        self.export(model, torch.from_numpy(x), ["tokens"])
+        first = self.evaluate("model.onnx", "--data", "data.npz", "--ignore-label", -100)["loss"]
+        sizes = {}
+        for number, words in enumerate([
+                ["--method", "weights", "--tangents", 8], ["--method", "weights", "--estimated-head"],
+                ["--method", "activities"], ["--method", "activities", "--prior", "feedback"],
+                ["--method", "zeroth-order", "--tangents", 4], ["--method", "exact", "--checkpointed"],
+                ["--method", "weights", "--train", "head"], ["--method", "weights", "--train", "norms"],
+                ["--method", "exact", "--train", "biases"], ["--method", "weights", "--train", "lora:2"],
+                ["--method", "exact", "--train", "qkv"]]):
+            with self.subTest(words):
+                out = f"run{number}"
+                found = self.train("--data", "data.npz", "--ignore-label", -100, *words, "--epochs", 30, "--batch", 8,
+                                   "--rate", 0.01, out=out)
+                self.assertEqual(found["status"], "finished")
+                self.assertLess(found["train_loss"], first + 0.02)
+                sizes[words[-1]] = found["parameters"]
+                adapters = "lora:2" in words
+                self.assertEqual((self.directory / out / "model.onnx").exists(), not adapters)
+                again = self.evaluate(out, "--data", "data.npz")
+                self.assertAlmostEqual(again["loss"], found["test_loss"], delta=1e-6)
+        # A log of slopes makes the weights again, from the file's.
+        self.done("replay", "run1", "--out", "again.safetensors", "--quiet")
+        self.assertEqual(self.evaluate("again.safetensors", "--data", "data.npz")["loss"],
+                         self.evaluate("run1", "--data", "data.npz")["loss"])
+        width, vocabulary = 8, 11
+        self.assertEqual(sizes["head"], vocabulary * (width + 1))
+        self.assertEqual(sizes["norms"], 2 * width)
+        self.assertEqual(sizes["qkv"], 3 * width * (width + 1))
+
+    def test_compare(self):
+        x, _ = self.tokens()
+        self.export(Language(), torch.from_numpy(x), ["tokens"])
+        self.directory.joinpath("head.toml").write_text('method = "exact"\ntrain = "head"\n')
+        self.done("compare", "head.toml", "backprop", "--model", "model.onnx", "--data", "data.npz", "--ignore-label", -100,
+                  "--epochs", 2, "--batch", 8, "--quiet", "--out", "compared")
+        document = json.loads((self.directory / "compared/compare.json").read_text())
+        self.assertLessEqual({"head", "backprop"}, {row["name"] for row in document["rows"]})
+        self.assertEqual([row["name"] for row in document["left_out"]], ["local-exact"])
+        self.assertEqual(document["model"], "model.onnx")
+
+    def test_gradient_of_tokens(self):
+        x, y = self.tokens()
+        model = Language()
+        self.export(model, torch.from_numpy(x), ["tokens"])
+        found = json.loads(self.done("gradient", "--model", "model.onnx", "--data", "data.npz", "--ignore-label", -100,
+                                     "--batch", 16, "--samples", 40, "--law", "rank-one", "--json", "--quiet"))
+        target = torch.from_numpy(y)
+        loss = F.cross_entropy(model(torch.from_numpy(x)).transpose(1, 2), target)
+        loss.backward()
+        norm = sum(float(p.grad.square().sum()) for p in model.parameters()) ** 0.5
+        self.assertAlmostEqual(found["loss"], float(loss), delta=1e-5)
+        gradient = np.load(self.directory / "gradient.npz")["gradient"]
+        self.assertAlmostEqual(float(np.linalg.norm(gradient)), norm, delta=1e-5 * (1 + norm))
+
+    # --- what does not fit
+
+    def test_refusals(self):
+        x, y = self.tokens()
+        self.export(Language(), torch.from_numpy(x), ["tokens"])
+        train = ["train", "--model", "model.onnx", "--quiet", "--out", "refused", "--data", "data.npz"]
+        self.refused(2, "--hidden: expected only with a model of a family", *train, "--hidden", 8)
+        self.refused(2, "--dropout", *train, "--dropout", 0.5)
+        self.refused(2, "--method local", *train, "--method", "local")
+        self.refused(2, "--train: expected only with a model from an ONNX file", "train", "--train", "head", "--quiet")
+        self.refused(2, "--loss: expected only with an ONNX file", "evaluate", "nowhere", "--loss", "squared")
+        self.refused(1, "label 0 is -100", *train)
+        self.refused(2, "--ignore-label: expected one label", *train, "--ignore-label", "1,2")
+        self.refused(2, "--data: expected data like the network's", *train[:-2])
+        self.save(x_train=x[:, :5], y_train=y, x_test=x, y_test=y)
+        self.refused(1, "examples are (5), expected (6), as the model reads", *train)
+        self.save(x_train=x, y_train=y[:, :3], x_test=x, y_test=y)
+        self.refused(1, "expected labels (6) an example, found 3 numbers", *train)
+        self.save(x_train=x + 0.5, y_train=y, x_test=x, y_test=y)
+        self.refused(1, "found", *train, "--ignore-label", -100)
+        self.save(x_train=x + 100, y_train=y, x_test=x, y_test=y)
+        self.refused(2, "", *train, "--ignore-label", -100)
+        self.assertFalse((self.directory / "refused/results.json").exists())
+
+
+if __name__ == "__main__":
+    SLOPEWISE = sys.argv.pop(1)
+    ONNXRUNTIME = Path(sys.argv.pop(1))
+    if not (ONNXRUNTIME / "node_modules/onnxruntime-node").exists():
+        print("SKIPPED: the comparison with ONNX Runtime, which is not installed")
+    unittest.main()

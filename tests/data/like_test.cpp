@@ -1,0 +1,166 @@
+// Data sets as a model reads them: names, shapes and types of its inputs, a label for each place of its output.
+#include <gmock/gmock.h>
+
+#include "slopewise/data/load.hpp"
+#include "slopewise/data/npz.hpp"
+#include "slopewise/objective/example_batch.hpp"
+#include "support.hpp"
+
+namespace slopewise {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Tokens (3), counts (3) of numbers, and a label for each token.
+Dataset tagger() {
+  return {.input_name = "tokens",
+          .image_shape = {3},
+          .classes = 4,
+          .integers = true,
+          .others = {{.name = "counts", .shape = {3}}},
+          .label_shape = {3},
+          .ignored = -100};
+}
+
+class LikeTest : public FileTest {
+ protected:
+  std::filesystem::path npz_ = directory_ / "some.npz";
+  Dataset like_ = tagger();
+  LoadOptions options_{.like = &like_, .trained = false};
+  std::vector<std::int32_t> tokens_{1, 2, 30000, 4, 5, 6}, labels_{0, 3, -100, 1, 1, 2};
+  std::vector<float> counts_{1, 0.5F, 0, 1, 1, 1};
+
+  void put_npz(const std::string& tokens = "tokens", const std::string& labels = "y") {
+    NpzWriter file(npz_);
+    for (const char* set : {"_train", "_test"}) {
+      file.add<std::int32_t>(tokens + set, {2, 3}, tokens_);
+      file.add<float>("counts" + std::string(set), {2, 3}, counts_);
+      file.add<std::int32_t>(labels + set, {2, 3}, labels_);
+    }
+    file.commit();
+  }
+  std::string error() {
+    return file_error([&] { load_dataset(npz_, options_); });
+  }
+};
+
+TEST_F(LikeTest, InputsAreFoundByTheModelsNamesOrTheUsualOnes) {
+  for (const char* tokens : {"tokens", "x"}) {
+    for (const char* labels : {"y", "label", "labels"}) {
+      if (std::string(tokens) == "x" && std::string(labels) != "y") continue;
+      put_npz(tokens, labels);
+      const DataSplit split = load_dataset(npz_, options_);
+      EXPECT_EQ(split.train.scaling.rule, Scaling::Rule::kNone);
+      EXPECT_EQ(split.train.classes, 4);
+      EXPECT_EQ(split.train.count(), 2);
+      const ExampleBatch<float> batch(split.train, std::vector<Index>{1, 0});
+      const Batch<float> found = batch.batch();
+      ASSERT_EQ(found.inputs.size(), 3u);
+      EXPECT_THAT(std::get<1>(found.inputs[0]), ElementsAre(4, 5, 6, 1, 2, 30000));
+      EXPECT_THAT(std::get<0>(found.inputs[1]), ElementsAre(1, 1, 1, 1, 0.5F, 0));
+      EXPECT_THAT(std::get<1>(found.inputs[2]), ElementsAre(1, 1, 2, 0, 3, -100));
+      EXPECT_EQ(ExampleBatch<float>::bytes(split.train, 2), 2 * 3 * 3 * 4);
+    }
+  }
+}
+
+TEST_F(LikeTest, OneSetIsParted) {
+  NpzWriter file(npz_);
+  file.add<std::int32_t>("tokens", {2, 3}, tokens_);
+  file.add<float>("counts", {2, 3}, counts_);
+  file.add<std::int32_t>("label", {2, 3}, labels_);
+  file.commit();
+  options_.test_share = 0.5;
+  const DataSplit split = load_dataset(npz_, options_);
+  std::vector<std::int32_t> labels = split.train.labels;
+  labels.insert(labels.end(), split.test.labels.begin(), split.test.labels.end());
+  EXPECT_THAT(labels, testing::UnorderedElementsAreArray(labels_));
+  const ExampleBatch<float> test(split.test, std::vector<Index>{0});
+  const Batch<float> found = test.batch();
+  const bool second = split.test.selection[0] == 1;
+  EXPECT_THAT(std::get<1>(found.inputs[0])[0], second ? 4 : 1);
+  EXPECT_THAT(std::get<0>(found.inputs[1])[1], second ? 1 : 0.5F);
+  EXPECT_THAT(std::get<1>(found.inputs[2])[0], second ? 1 : 0);
+}
+
+TEST_F(LikeTest, ArraysAreTakenFromWhereTheyLie) {
+  put_npz();
+  options_.judged = true;
+  const std::map<std::string, ArrayPlace> places{
+      {"tokens", {npz_, "tokens_test"}}, {"counts", {npz_, "counts_test"}}, {"label", {npz_, "y_test"}}};
+  const Dataset test = load_arrays(places, options_).test;
+  EXPECT_EQ(test.count(), 2);
+  EXPECT_EQ(test.labels, labels_);
+  const auto refused = [&](std::map<std::string, ArrayPlace> wrong) {
+    try {
+      load_arrays(wrong, options_);
+    } catch (const ArgumentError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  auto wrong = places;
+  wrong.erase("counts");
+  EXPECT_THAT(refused(wrong), HasSubstr("expected counts, which the model reads, found label, tokens"));
+  wrong = places;
+  wrong["mask"] = {npz_, "counts_test"};
+  EXPECT_THAT(refused(wrong), HasSubstr("the model reads no mask; expected its inputs and label"));
+  wrong = places;
+  wrong["counts"] = {npz_, "none"};
+  EXPECT_THAT(refused(wrong), HasSubstr("found no array \"none\""));
+  wrong["counts"] = {npz_, ""};
+  EXPECT_THAT(refused(wrong), HasSubstr("found no array \"\""));
+}
+
+TEST_F(LikeTest, SaysWhatDoesNotFit) {
+  labels_[1] = 4;
+  put_npz();
+  EXPECT_THAT(error(), HasSubstr("label 1 is 4, expected a whole number from 0 to 3"));
+  labels_[1] = 3;
+  like_.ignored.reset();
+  put_npz();
+  EXPECT_THAT(error(), HasSubstr("label 2 is -100"));
+  like_ = tagger();
+  like_.label_shape = {};
+  EXPECT_THAT(error(), HasSubstr("expected one label an example, found 3 numbers"));
+  like_ = tagger();
+  like_.others[0].shape = {4};
+  EXPECT_THAT(error(), HasSubstr("the input counts has 3 numbers an example, expected 4"));
+  like_.others[0] = {.name = "mask", .shape = {3}};
+  EXPECT_THAT(error(), HasSubstr("found no array mask_train or train_mask for the model's input mask"));
+  like_ = tagger();
+  like_.image_shape = {5};
+  EXPECT_THAT(error(), HasSubstr("examples are (3), expected (5), as the model reads"));
+  like_ = tagger();
+  like_.others[0].integers = true;
+  EXPECT_THAT(error(), HasSubstr("example 0 of the input counts: found 0.5, expected whole numbers of 32 bits"));
+  put_npz("tokens", "answers");
+  like_ = tagger();
+  EXPECT_THAT(error(), HasSubstr("found tokens_train but none of label_train"));
+}
+
+TEST_F(LikeTest, ShapesAreTakenAsTheModelReadsThem) {
+  NpzWriter file(npz_);
+  const std::vector<float> x(2 * 2 * 6, 0.25F);
+  const std::vector<std::int32_t> y{0, 1};
+  for (const char* set : {"_train", "_test"}) {
+    file.add<float>("x" + std::string(set), {2, 2, 6}, x);
+    file.add<std::int32_t>("y" + std::string(set), {2}, y);
+  }
+  file.commit();
+  for (const Shape& shape : {Shape{2, 6}, Shape{1, 2, 6}, Shape{2, 6, 1}, Shape{12}}) {
+    like_ = {.image_shape = shape, .classes = 5};
+    const DataSplit split = load_dataset(npz_, options_);
+    EXPECT_EQ(split.train.image_shape, shape);
+    EXPECT_EQ(split.train.classes, 5);
+    EXPECT_EQ(split.train.scaling.rule, Scaling::Rule::kNone);
+  }
+  for (const Shape& shape : {Shape{6, 2}, Shape{3, 4}, Shape{13}, Shape{2, 2, 3, 1}}) {
+    like_ = {.image_shape = shape, .classes = 5};
+    EXPECT_THAT(error(), HasSubstr("as the model reads")) << shape.to_string();
+  }
+}
+
+}  // namespace
+}  // namespace slopewise
