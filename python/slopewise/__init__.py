@@ -26,11 +26,13 @@ from slopewise._model import Function, Input, Model, Parameters, function, load,
 from slopewise._names import (
     estimators, laws, losses, networks, optimizers, priors, schedules, set_threads, tangents, threads)
 from slopewise._slopewise import version as __version__
+from slopewise._train import TrainingRun, evaluate, report, train
 
 __all__ = [
     "Demand", "Estimator", "Function", "GradientEstimate", "Input", "Interval", "Model", "OptimizeResult", "Optimizer",
-    "Parameters", "estimate", "estimators", "from_torch", "function", "laws", "load", "losses", "minimize", "mlp",
-    "network", "networks", "optimizers", "priors", "schedule", "schedules", "set_threads", "tangents", "threads"]
+    "Parameters", "TrainingRun", "estimate", "estimators", "evaluate", "from_torch", "function", "laws", "load", "losses",
+    "minimize", "mlp", "network", "networks", "optimizers", "priors", "report", "schedule", "schedules", "set_threads",
+    "tangents", "threads", "train"]
 
 
 def from_torch(module, example_inputs, **options):

@@ -6,11 +6,14 @@
 
 #include "python/src/model.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/json_text.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/base/version.hpp"
+#include "slopewise/data/batches.hpp"
 #include "slopewise/estimate/activity_prior.hpp"
 #include "slopewise/model/models.hpp"
 #include "slopewise/optimize/schedule.hpp"
+#include "slopewise/report/page.hpp"
 #include "slopewise/statistics/intervals.hpp"
 
 namespace slopewise {
@@ -280,6 +283,28 @@ void bind_estimates(py::module_& m) {
       .def_property_readonly("steps", &AnyOptimizer::steps);
 }
 
+// A run's directory, or (name, results.json, lines of metrics.jsonl).
+RunFiles run_of(const py::handle& run) {
+  if (!py::isinstance<py::tuple>(run)) return read_run(run.cast<std::filesystem::path>());
+  const auto [name, results, metrics] = run.cast<std::tuple<std::string, std::string, std::vector<std::string>>>();
+  RunFiles files{.directory = name, .results = parse_json(results, name), .metrics = {}};
+  for (const std::string& line : metrics) files.metrics.push_back(parse_json(line, name));
+  return files;
+}
+
+void bind_training(py::module_& m) {
+  py::class_<Batches>(m, "Batches")
+      .def(py::init<std::int64_t, std::int64_t, std::uint64_t>())
+      .def_property_readonly("per_epoch", &Batches::per_epoch)
+      .def("indices", [](const Batches& batches, std::int64_t step) { return array_of_vector(batches.indices(step)); });
+  m.def("report_page", [](const py::list& runs) {
+    if (runs.empty()) throw ArgumentError("report: expected runs, found none");
+    std::vector<RunFiles> files;
+    for (const py::handle run : runs) files.push_back(run_of(run));
+    return report_page(files);
+  });
+}
+
 }  // namespace
 }  // namespace slopewise
 
@@ -294,6 +319,7 @@ PYBIND11_MODULE(_slopewise, m) {
   m.def("set_thread_count", &set_thread_count);
   bind_model(m);
   bind_estimates(m);
+  bind_training(m);
   const EstimatorOptions estimates;
   m.attr("estimator_defaults") =
       py::dict("law"_a = estimates.law, "tangents"_a = estimates.tangents, "seed"_a = estimates.seed,

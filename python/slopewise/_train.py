@@ -1,0 +1,264 @@
+"""Training on arrays and iterables of batches, and what a run was."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slopewise import _slopewise
+from slopewise._estimate import Estimator, GradientEstimate, Optimizer, schedule as schedule_of
+from slopewise._events import EventWriter
+from slopewise._model import Batch, Model
+
+
+class TrainingRun:
+    """What train did: `metrics`, one dict a logged step (step, epoch, seconds, loss, rate, step_ms, gradient_norm with
+    _low and _high); `curve`, one dict an evaluation (step, epoch, seconds, train_loss, test_loss, test_error);
+    `results`, what results.json holds; `status`: "finished", "stopped", "interrupted" or "diverged". A notebook shows the
+    report."""
+
+    def __init__(self, name: str, metrics: list[dict], results: dict[str, Any]) -> None:
+        self.name, self.metrics, self.results = name, metrics, results
+
+    @property
+    def status(self) -> str:
+        """How the run ended."""
+        return self.results["status"]
+
+    @property
+    def curve(self) -> list[dict]:
+        """The evaluations."""
+        return self.results["curve"]
+
+    def to_pandas(self) -> Any:
+        """The metrics as a pandas DataFrame with the step as index; ImportError without pandas."""
+        import pandas
+
+        return pandas.DataFrame(self.metrics).set_index("step")
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes results.json and metrics.jsonl to a directory, as `slopewise report` reads them. OSError
+        where that cannot be written; each file is then as it was."""
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        _write(directory / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in self.metrics))
+        _write(directory / "results.json", json.dumps(self.results, indent=2) + "\n")
+
+    def report(self) -> str:
+        """The report's page, HTML."""
+        return report([self])
+
+    def _repr_html_(self) -> str:
+        return f'<iframe style="width: 100%; height: 40em; border: 0" srcdoc="{html.escape(self.report())}"></iframe>'
+
+    def __repr__(self) -> str:
+        last = self.metrics[-1]["loss"] if self.metrics else math.nan
+        return f"TrainingRun({self.name}: {self.status} after {self.results['steps']} steps, loss {last:.4g})"
+
+
+def report(runs: TrainingRun | str | os.PathLike | Iterable[TrainingRun | str | os.PathLike],
+           path: str | os.PathLike | None = None) -> str:
+    """The page of runs over one another, or of one study: HTML that is one file, charts included. A run is what train
+    returned, or a directory of `slopewise train` or `slopewise study`. path: also written there. OSError for a directory
+    that holds no run, ValueError for a mixture that no page shows."""
+    one = isinstance(runs, (TrainingRun, str, os.PathLike))
+    page = _slopewise.report_page([
+        (each.name, json.dumps(each.results), [json.dumps(line) for line in each.metrics])
+        if isinstance(each, TrainingRun) else os.fspath(each) for each in ([runs] if one else runs)])
+    if path is not None:
+        _write(Path(path), page)
+    return page
+
+
+def _write(path: Path, text: str) -> None:
+    """A file whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class _Epochs:
+    """Batches over and over: of arrays, each epoch in an order of its own that depends on the seed alone
+    (slopewise/data/batches.hpp); or of an iterable, which is gone through once an epoch, until it gives nothing."""
+
+    def __init__(self, model: Model, data: Any, batch: int, seed: int) -> None:
+        self._data, self._arrays = data, None
+        self.per_epoch: int | None = None
+        if not isinstance(data, (Mapping, tuple)):
+            self.per_epoch = len(data) if hasattr(data, "__len__") else None
+            return
+        names = [each.name for each in model.inputs]
+        arrays = data if isinstance(data, Mapping) else dict(zip(names, data))
+        self._arrays = {name: np.asarray(array) for name, array in arrays.items()}
+        counts = {name: len(array) for name, array in self._arrays.items()}
+        if len(set(counts.values())) != 1:
+            raise ValueError(f"data: expected arrays of as many examples, found {counts}")
+        count = next(iter(counts.values()))
+        self._batches = _slopewise.Batches(count, min(batch, count), seed)
+        self.per_epoch = self._batches.per_epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self._arrays is not None:
+            for step in itertools.count():
+                picked = self._batches.indices(step)
+                yield {name: array[picked] for name, array in self._arrays.items()}
+        while True:
+            count = 0
+            for each in self._data:
+                yield tuple(each) if isinstance(each, list) else each
+                count += 1
+            if count == 0:
+                return
+            self.per_epoch = count
+
+
+class _Record:
+    """What is kept of a run as it goes."""
+
+    def __init__(self, tensorboard: str | os.PathLike | None, callback: Callable[[dict], Any] | None) -> None:
+        self.metrics: list[dict] = []
+        self.curve: list[dict] = []
+        self.steps, self.seconds, self.epoch = 0, 0.0, 0.0
+        self._callback = callback
+        self._writer = EventWriter(tensorboard) if tensorboard is not None else None
+        self._logged: list[tuple[float, float]] = []
+        self._evaluated: list[float] = []
+
+    def step(self, loss: float, seconds: float, per_epoch: int) -> None:
+        self.steps += 1
+        self.seconds += seconds
+        self.epoch = self.steps / per_epoch
+        self._logged.append((loss, seconds))
+        self._evaluated.append(loss)
+
+    def log(self, found: GradientEstimate, rate: float) -> None:
+        losses, times = zip(*self._logged)
+        self._logged.clear()
+        line = {"step": self.steps, "epoch": self.epoch, "seconds": self.seconds, "loss": float(np.mean(losses)),
+                "rate": rate, "step_ms": 1e3 * float(np.mean(times))}
+        if len(found.slopes):
+            line["slope_rms"] = float(np.sqrt(np.mean(found.slopes**2)))
+        for key, value in zip(("gradient_norm", "gradient_norm_low", "gradient_norm_high"), found.norm):
+            if math.isfinite(value):
+                line[key] = value
+        self.metrics.append(line)
+        if self._writer is not None:
+            self._writer.add(line, self.steps)
+        if self._callback is not None:
+            self._callback(line)
+
+    def judge(self, model: Model, test: Batch) -> None:
+        if not self._evaluated:
+            return
+        loss, error = evaluate(model, test)
+        self.curve.append({"step": self.steps, "epoch": self.epoch, "seconds": self.seconds,
+                           "train_loss": float(np.mean(self._evaluated)), "test_loss": loss, "test_error": error})
+        self._evaluated.clear()
+        if self._writer is not None:
+            self._writer.add({"test_loss": loss, "test_error": error}, self.steps)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def evaluate(model: Model, batch: Batch) -> tuple[float, float | None]:
+    """The loss of a batch, and the share of its labels that are not the largest logit's; None where there are no labels."""
+    loss = model.loss(batch)
+    if model.inputs[-1].name != "label":
+        return loss, None
+    label = batch["label"] if isinstance(batch, Mapping) else batch[len(model.inputs) - 1]
+    return loss, float(np.mean(model.outputs(batch).argmax(axis=-1) != np.asarray(label)))
+
+
+def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 1, batch: int = 64, rate: float = 1e-2,
+          schedule: str = "cosine", warm_up: int = 0, optimizer: str | Optimizer = "sgd",
+          estimator: str | Estimator = "forward", law: str = "rank-one", tangents: int = 8, seed: int = 1,
+          test: Batch = None, evaluate_every: float = 1, log_every: int = 10, name: str = "",
+          callback: Callable[[dict], Any] | None = None, tensorboard: str | os.PathLike | None = None,
+          progress: bool = True) -> TrainingRun:
+    """Trains a model in place by gradient estimates, and returns what each step was worth.
+
+    data: a tuple or dict of arrays as a batch has them, all examples, `batch` of which are drawn for a step; or an iterable
+    of batches, such as a PyTorch DataLoader, gone through once an epoch. steps, or else epochs: how long.
+    rate, schedule, warm_up: the learning rate, "cosine" and "exponential" down to a hundredth of it at the end; an estimator
+    with auto_rate has its own. optimizer, estimator, law, tangents: by name, or objects made for the model. test: a batch
+    that is judged every `evaluate_every` epochs and at the end. log_every: steps between lines of metrics. callback(line):
+    called with each of them; StopIteration ends the run. tensorboard: a directory for an event file of the metrics.
+    progress: a bar, where tqdm is installed. name: what reports call the run.
+
+    An interruption (Ctrl-C) ends the run: the model is as trained so far, and the status says so. So does a loss that is
+    not finite: "diverged". ValueError as Estimator, Optimizer and schedule have it, and for data that do not say how many
+    batches they have and no steps.
+    """
+    source = estimator if isinstance(estimator, Estimator) else Estimator(model, estimator, law=law, tangents=tangents,
+                                                                          seed=seed)
+    stepper = optimizer if isinstance(optimizer, Optimizer) else Optimizer(model, optimizer)
+    batches = _Epochs(model, data, batch, seed)
+    if steps is None:
+        if batches.per_epoch is None:
+            raise ValueError("train: expected steps, as the data do not say how many batches they have")
+        steps = max(1, round(epochs * batches.per_epoch))
+    rate_of = schedule_of(schedule, rate, final_rate=0 if schedule == "constant" else rate / 100, steps=steps,
+                          warm_up=warm_up)
+    record = _Record(tensorboard, callback)
+    status, message = "finished", ""
+    bar = _bar(steps) if progress else None
+    try:
+        for given in itertools.islice(batches, steps):
+            start = time.perf_counter()
+            found = source.estimate(given)
+            now = rate_of(record.steps) if source.rate is None else source.rate
+            stepper.step(found, now)
+            source.learn(found)
+            record.step(found.loss, time.perf_counter() - start, batches.per_epoch or steps)
+            if bar is not None:
+                bar.update()
+            if record.steps % log_every == 0 or record.steps == steps:
+                record.log(found, now)
+            if test is not None and record.epoch >= evaluate_every * (len(record.curve) + 1):
+                record.judge(model, test)
+        if record.steps < steps:
+            status, message = "stopped", f"the data ended after {record.steps} of {steps} steps"
+        if test is not None:
+            record.judge(model, test)
+    except StopIteration:
+        status = "stopped"
+    except KeyboardInterrupt:
+        status = "interrupted"
+    except FloatingPointError as error:
+        status, message = "diverged", f"step {record.steps + 1}: {error}"
+    finally:
+        record.close()
+        if bar is not None:
+            bar.close()
+    method = estimator if isinstance(estimator, str) else "own estimator"
+    results = {"schema": "slopewise.train/1", "version": _slopewise.version, "name": name or method, "method": method,
+               "command": "slopewise.train", "seed": seed, "threads": _slopewise.thread_count(),
+               "config": {"optimizer": optimizer if isinstance(optimizer, str) else "own optimizer", "rate": rate,
+                          "schedule": schedule, "law": law, "tangents": tangents, "batch": batch},
+               "parameters": model.size, "status": status, "message": message, "epochs": record.epoch,
+               "steps": record.steps, "seconds": record.seconds, "curve": record.curve}
+    if record.curve:
+        results.update({key: record.curve[-1][key] for key in ("train_loss", "test_loss", "test_error")})
+    return TrainingRun(name or method, record.metrics, results)
+
+
+def _bar(steps: int) -> Any:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=steps, unit="step")
