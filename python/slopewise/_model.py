@@ -246,14 +246,15 @@ class Function(Model):
         return self._points[0]
 
 
-def load(path: str | os.PathLike | bytes, *, loss: str = "cross-entropy", train: str = "all",
-         extents: Mapping[str, int] | None = None, output: str = "", fixed: Mapping[str, Any] | None = None,
+def load(path: str | os.PathLike | bytes, *, loss: str = "cross-entropy", label_smoothing: float = 0,
+         ignore: int | None = None, train: str = "all", extents: Mapping[str, int] | None = None, output: str = "", fixed: Mapping[str, Any] | None = None,
          channels_last: bool = False, whole: bool = False, fuse: bool = True, weights: Iterable[str] | None = None,
          dtype: str = "float32", seed: int = 1) -> Model:
     """A model from an ONNX file, or from its bytes.
 
     loss: what the output is trained to: "cross-entropy" of labels, one a position of (…, classes); "squared", the mean
-    squared difference from targets; "output", the output itself, one number an example.
+    squared difference from targets; "huber", Huber's loss of it; "output", the output itself, one number an example.
+    label_smoothing: the share of a label's weight that all classes have alike. ignore: the label of places that do not count.
     train: "all", "head", "norms", "biases", "lora:RANK", "lora:RANK:REGEX", or a regular expression of names.
     extents: of symbolic axes that do not count examples. output: the output to take; "": the first.
     fixed: inputs that are the same for every example. channels_last: images come as (rows, height, width, channels).
@@ -264,7 +265,7 @@ def load(path: str | os.PathLike | bytes, *, loss: str = "cross-entropy", train:
     supported. docs/onnx.md lists the operators.
     """
     source = path if isinstance(path, bytes) else os.fspath(path)
-    return Model(_slopewise.onnx_model(source, "model in memory", loss, train, dict(extents or {}), output,
+    return Model(_slopewise.onnx_model(source, "model in memory", loss, label_smoothing, ignore, train, dict(extents or {}), output,
                                        dict(fixed or {}), channels_last, whole, fuse,
                                        None if weights is None else set(weights), seed, dtype))
 

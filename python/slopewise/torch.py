@@ -68,14 +68,14 @@ def _export(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], names: li
 
 
 def from_torch(module: torch.nn.Module, example_inputs: torch.Tensor | tuple[torch.Tensor, ...], *,
-               loss: str = "cross-entropy", train: str = "all", dtype: str | None = None, output: str = "",
+               loss: str = "cross-entropy", label_smoothing: float = 0, ignore: int | None = None, train: str = "all", dtype: str | None = None, output: str = "",
                channels_last: bool = False, seed: int = 1, opset: int = 14) -> Model:
     """The model that a module is in evaluation (dropout off, running statistics as they are), by way of torch.onnx.export in
     memory. The module is left as it was; θ is a copy of its parameters, under their names and in their shapes, and
     Model.to_torch writes it back.
 
     example_inputs: a tensor, or a tuple of them, whose first axis counts examples; they only say types and shapes. Inputs
-    are called as the arguments of forward. Parameters with requires_grad train, buffers never do; what of them, by `train`
+    are called as the arguments of forward. loss, label_smoothing, ignore: as load has them. Parameters with requires_grad train, buffers never do; what of them, by `train`
     as load has it. dtype: None for the parameters' own, float64 or else float32.
 
     A warning names parameters with requires_grad that do not train: those that the output does not depend on, and single
@@ -89,7 +89,8 @@ def from_torch(module: torch.nn.Module, example_inputs: torch.Tensor | tuple[tor
     trained = {name: each for name, each in module.named_parameters() if each.requires_grad}
     if dtype is None:
         dtype = "float64" if any(each.dtype == torch.float64 for each in trained.values()) else "float32"
-    model = load(_export(module, inputs, _input_names(module, len(inputs)), opset), loss=loss, train=train,
+    model = load(_export(module, inputs, _input_names(module, len(inputs)), opset), loss=loss,
+                 label_smoothing=label_smoothing, ignore=ignore, train=train,
                  output=output, channels_last=channels_last, weights=trained, dtype=dtype, seed=seed)
     missing = sorted(set(trained) - set(model.parameters))
     if train == "all" and missing:

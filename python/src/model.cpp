@@ -299,11 +299,13 @@ std::shared_ptr<PythonModel> subject(Source source, bool single, Theta theta) {
 
 }  // namespace
 
-std::shared_ptr<PythonModel> onnx_subject(OnnxModel model, OnnxLoss loss, std::uint64_t seed, bool single) {
-  OnnxProgram made = onnx_program(model, {loss});
+std::shared_ptr<PythonModel> onnx_subject(OnnxModel model, const OnnxLossOptions& loss, std::uint64_t seed,
+                                          bool single) {
+  OnnxProgram made = onnx_program(model, loss);
   const OnnxModel& file = model;
   const auto theta = [&]<class T>(T) { return file.initial<T>(seed); };
-  Source source{std::make_shared<const Program>(std::move(made.program)), {.logits = made.output}, made.output, model};
+  const ActivitySites sites = onnx_sites(made);
+  Source source{std::make_shared<const Program>(std::move(made.program)), sites, made.output, model};
   return subject(std::move(source), single, theta);
 }
 

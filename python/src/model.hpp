@@ -15,7 +15,7 @@
 #include "python/src/arrays.hpp"
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/chain.hpp"
-#include "slopewise/onnx/loss.hpp"
+#include "slopewise/onnx/network.hpp"
 #include "slopewise/optimize/optimizer.hpp"
 #include "slopewise/tensor/products/openblas_share.hpp"
 
@@ -129,7 +129,8 @@ class PythonModel : public std::enable_shared_from_this<PythonModel> {
 };
 
 // `single`: θ in float, else in double.
-std::shared_ptr<PythonModel> onnx_subject(OnnxModel model, OnnxLoss loss, std::uint64_t seed, bool single);
+std::shared_ptr<PythonModel> onnx_subject(OnnxModel model, const OnnxLossOptions& loss, std::uint64_t seed,
+                                          bool single);
 std::shared_ptr<PythonModel> network_subject(const NetworkSpec& spec, const Shape& image, NetworkTarget target,
                                              std::uint64_t seed, bool single);
 // f(θ) by its values alone, in double; slopes are central differences of step `epsilon`. `vectorised`: f takes points

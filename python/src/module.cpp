@@ -66,7 +66,8 @@ bool single_of(const std::string& dtype) {
 }
 
 std::shared_ptr<PythonModel> onnx_model(const py::object& source, const std::string& name, const std::string& loss,
-                                        std::string train, std::map<std::string, Index> extents, std::string output,
+                                        double label_smoothing, std::optional<std::int32_t> ignore, std::string train,
+                                        std::map<std::string, Index> extents, std::string output,
                                         const std::map<std::string, py::object>& fixed, bool channels_last, bool whole,
                                         bool fuse, std::optional<std::set<std::string>> weights, std::uint64_t seed,
                                         const std::string& dtype) {
@@ -79,7 +80,7 @@ std::shared_ptr<PythonModel> onnx_model(const py::object& source, const std::str
                       .fuse = fuse};
   for (const auto& [input, values] : fixed) options.fixed[input] = tensor_of(input, values);
   const bool single = single_of(dtype);
-  const OnnxLoss kind = onnx_loss(loss);
+  const OnnxLossOptions kind{.kind = onnx_loss(loss), .label_smoothing = label_smoothing, .ignored = ignore};
   if (py::isinstance<py::bytes>(source)) {
     const std::string_view bytes = py::reinterpret_borrow<py::bytes>(source);
     const py::gil_scoped_release release;

@@ -13,8 +13,24 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The nodes that products with weights make, trained or not, but for the last, whose gradient the loss gives.
-ActivitySites sites_of(const Program& program, Index output) {
+std::string describe(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss) {
+  Json extents = Json::object();
+  for (const auto& [name, extent] : options.extents) extents[name] = extent;
+  return Json{{"onnx", std::filesystem::absolute(file).lexically_normal().string()},
+              {"train", options.train},
+              {"extents", std::move(extents)},
+              {"output", options.output},
+              {"channels_last", options.channels_last},
+              {"fuse", options.fuse},
+              {"loss", onnx_loss_name(loss.kind)},
+              {"ignored", loss.ignored ? Json(*loss.ignored) : Json(nullptr)}}
+      .dump();
+}
+
+}  // namespace
+
+ActivitySites onnx_sites(const OnnxProgram& model) {
+  const auto& [program, output] = model;
   ActivitySites sites{.rectified = false, .logits = output};
   for (Index i = 0; i < output; ++i) {
     const GraphNode& node = program.node(i);
@@ -36,29 +52,13 @@ ActivitySites sites_of(const Program& program, Index output) {
   return sites;
 }
 
-std::string describe(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss) {
-  Json extents = Json::object();
-  for (const auto& [name, extent] : options.extents) extents[name] = extent;
-  return Json{{"onnx", std::filesystem::absolute(file).lexically_normal().string()},
-              {"train", options.train},
-              {"extents", std::move(extents)},
-              {"output", options.output},
-              {"channels_last", options.channels_last},
-              {"fuse", options.fuse},
-              {"loss", onnx_loss_name(loss.kind)},
-              {"ignored", loss.ignored ? Json(*loss.ignored) : Json(nullptr)}}
-      .dump();
-}
-
-}  // namespace
-
 OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss) {
   auto model = std::make_shared<const OnnxModel>(load_onnx(file, options));
   if (model->inputs().empty()) throw ArgumentError(fmt::format("{}: the model reads no examples", file.string()));
   const auto block = [&](const OnnxLossOptions& of) {
     OnnxProgram made = onnx_program(*model, of);
+    const ActivitySites sites = onnx_sites(made);
     auto program = std::make_shared<const Program>(std::move(made.program));
-    const ActivitySites sites = sites_of(*program, made.output);
     return ChainBlock{.program = program, .sites = sites, .output = made.output, .noisy = false};
   };
   OnnxLossOptions plain = loss;

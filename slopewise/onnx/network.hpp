@@ -15,6 +15,10 @@ struct OnnxNetwork {
   Network network;
 };
 
+// The activities of a model's program: the nodes that products with weights make, trained or not, but for the last,
+// whose gradient the loss gives.
+ActivitySites onnx_sites(const OnnxProgram& model);
+
 // Throws as load_onnx and onnx_program do.
 OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss);
 

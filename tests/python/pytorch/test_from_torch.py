@@ -125,6 +125,28 @@ def test_losses_of_other_kinds():
     assert own.loss(x) == pytest.approx(float(module(x).mean()), rel=1e-6) and len(own.inputs) == 1
 
 
+def test_smoothed_and_ignored_labels():
+    module, x = nn.Linear(3, 4), torch.randn(5, 7, 3)
+    label = torch.randint(0, 4, (5, 7))
+    model = sw.from_torch(module, x, label_smoothing=0.2)
+    expected = F.cross_entropy(module(x).reshape(-1, 4), label.reshape(-1), label_smoothing=0.2)
+    assert model.loss((x, label)) == pytest.approx(float(expected), rel=1e-6)
+    label[:, 2:4] = -100  # as many in every example, so that the means agree
+    model = sw.from_torch(module, x, ignore=-100)
+    expected = F.cross_entropy(module(x).reshape(-1, 4), label.reshape(-1))
+    assert model.loss((x, label)) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_activities_of_a_module():
+    module = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    x, label = torch.randn(10, 6).double(), torch.randint(0, 3, (10,))
+    model = sw.from_torch(module, x)
+    source = sw.Estimator(model, "activities", law="rademacher", tangents=4)
+    exact = model.gradient((x, label))
+    along = np.array([source.estimate((x, label)).dense() @ exact for _ in range(400)]) / (exact @ exact)
+    assert abs(along.mean() - 1) < 6 * along.std() / 20 < 0.5
+
+
 def test_files_keep_what_was_trained(tmp_path):
     module, x = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.randn(6, 4)
     model = sw.from_torch(module, x)
