@@ -36,6 +36,7 @@ struct Options {
   std::vector<int> threads = {1};
   std::vector<Index> tangents = {1};
   std::vector<std::string> steps = step_names();
+  OnnxSettings onnx;
   std::string precision = "float32", tangent_precision = "float32";
   TangentStorage storage = TangentStorage::kAuto;
   std::vector<std::string> against;
@@ -103,7 +104,7 @@ int run(const Options& options, const Settings& settings) {
     set_thread_count(options.threads[0]);
     StepKind kind{.name = options.peak_of, .precision = precisions(options).front(), .storage = options.storage};
     if (takes_tangents(kind.name)) kind.tangents = options.tangents[0];
-    std::cout << peak_above_parameters(options.models[0], options.batches[0], kind) << '\n';
+    std::cout << peak_above_parameters({options.models[0], options.onnx}, options.batches[0], kind) << '\n';
     return 0;
   }
   std::optional<RunDirectory> held;
@@ -137,7 +138,8 @@ int run(const Options& options, const Settings& settings) {
         for (const int threads : options.threads) {
           const std::string name = fmt::format("{}, batch {}, threads {}", model, batch, threads);
           progress.note(name);
-          comparisons.push_back(compare(how, model, batch, threads, [&](double share) { progress.advance(share); }));
+          comparisons.push_back(
+              compare(how, {model, options.onnx}, batch, threads, [&](double share) { progress.advance(share); }));
           for (const auto* list : {&comparisons.back().cautions, &comparisons.back().notes}) {
             for (const std::string& note : *list) notes.push_back(name + ": " + note);
           }
@@ -182,8 +184,9 @@ Verb bench_verb() {
             .summary = "Time a training step, and measure its memory, beside inference, backprop and peers"};
   Settings& settings = verb.settings;
   settings.begin("What is measured");
-  settings.add("model", options->models, one_of(network_names()),
-               "Networks: 784-1024-1024-10, 784-256-10, 784-10, PyTorch's MNIST example, 64 hidden layers of 512");
+  settings.add("model", options->models, text_like("NAME", network_names()),
+               "Networks: 784-1024-1024-10, 784-256-10, 784-10, PyTorch's MNIST example, 64 hidden layers of 512; or "
+               "ONNX files");
   settings.add("batch", options->batches, whole(1, 65536), "Examples in a step");
   settings.add("threads", options->threads, whole(1, 1024), "Threads");
   settings.add("tangents", options->tangents, whole(1, 1024, "K"), "Tangents of a step that has them");
@@ -202,6 +205,7 @@ Verb bench_verb() {
                {.otherwise = "none", .excludes = "rounds"});
   settings.flag("no-memory", options->no_memory, "Leave out the peaks of memory, each of a process of its own",
                 {.rare = true});
+  add_onnx_settings(settings, options->onnx, nullptr);
   settings.begin("Peers");
   settings.add("against", options->against, one_of({"pytorch", "onnxruntime"}),
                "Also measure PyTorch's SGD and forward-mode steps, ONNX Runtime's loss", {.otherwise = "none"});
@@ -221,6 +225,12 @@ Verb bench_verb() {
       "env OMP_PROC_BIND=true OMP_PLACES=cores slopewise bench --batch 64,256 --out runs/bench",
       "slopewise bench --model cnn --steps loss,rank-one,backprop --against pytorch,onnxruntime --seconds 20"};
   verb.run = [options](Settings& given) {
+    const auto files = std::ranges::count_if(options->models, is_onnx);
+    if (files == 0) refuse_onnx_settings(given);
+    if (files > 0 && options->is_against("pytorch"))
+      throw ArgumentError("--against pytorch: expected networks by name, found a file, which PyTorch does not read");
+    if (files > 0 && options->is_against("onnxruntime") && options->onnx.loss != "cross-entropy")
+      throw ArgumentError("--against onnxruntime: expected --loss cross-entropy, of which its loss is made here");
     require_unused_unless(options->is_against("pytorch"), given.at("python"), "--against pytorch");
     for (const char* name : {"node", "onnxruntime"})
       require_unused_unless(options->is_against("onnxruntime"), given.at(name), "--against onnxruntime");

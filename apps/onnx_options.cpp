@@ -49,8 +49,9 @@ void add_onnx_settings(Settings& settings, OnnxSettings& options, DataOptions* d
 }
 
 void refuse_onnx_reading(const Settings& given) {
-  for (const char* name : {"loss", "input", "extent", "output", "ignore-label", "unfused"})
+  for (const char* name : {"loss", "extent", "output", "ignore-label", "unfused"})
     require_standard_unless(false, given.at(name), kCondition);
+  if (const Setting* inputs = given.find("input")) require_standard_unless(false, *inputs, kCondition);
 }
 
 void refuse_onnx_settings(const Settings& given) {

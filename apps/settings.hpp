@@ -118,6 +118,7 @@ class Settings {
 
   // By its name or one that other programs have for it (--batch-size); null where there is none.
   Setting* find(std::string_view name);
+  const Setting* find(std::string_view name) const { return const_cast<Settings*>(this)->find(name); }
   // Throws Error for a name that there is not.
   Setting& at(std::string_view name);
   const Setting& at(std::string_view name) const { return const_cast<Settings*>(this)->at(name); }

@@ -79,15 +79,15 @@ std::string disturbance(const CpuTime& before, const CpuTime& after, int threads
 
 }  // namespace
 
-Comparison compare(const ComparisonOptions& options, const std::string& model, Index batch, int threads,
+Comparison compare(const ComparisonOptions& options, const BenchModel& model, Index batch, int threads,
                    const std::function<void(double share)>& advance) {
   const ThreadScope scope(threads);
   const BenchSubject subject(model, batch);
   const std::vector<StepKind>& kinds = options.kinds;
-  Comparison result{.model = model, .parameters = subject.program().size(), .batch = batch, .threads = threads};
+  Comparison result{.model = model.name, .parameters = subject.program().size(), .batch = batch, .threads = threads};
 
   std::vector<Visit> visits;
-  for (const StepKind& kind : kinds) visits.push_back(visit_of(make_step(kind, subject, start_parameters(subject))));
+  for (const StepKind& kind : kinds) visits.push_back(visit_of(make_step(kind, subject, subject.start())));
   std::unique_ptr<PyTorch> pytorch;
   std::vector<PeerStep> peers;
   if (!options.python.empty()) {
@@ -98,7 +98,7 @@ Comparison compare(const ComparisonOptions& options, const std::string& model, I
     const auto peak = [&](const std::string& request) {
       return PyTorch(options.python, threads, core_type, subject).peak(request);
     };
-    peers = pytorch_steps(*pytorch, peak, model, result.notes);
+    peers = pytorch_steps(*pytorch, peak, model.name, result.notes);
   }
   std::unique_ptr<OnnxRuntime> onnxruntime;
   if (options.onnxruntime) {

@@ -24,7 +24,7 @@ struct ComparisonOptions {
 
 // `advance` is told the share of the work done since it was last called. Throws Interrupted, and Error where a peer
 // or a process that measures memory fails.
-Comparison compare(const ComparisonOptions& options, const std::string& model, Index batch, int threads,
+Comparison compare(const ComparisonOptions& options, const BenchModel& model, Index batch, int threads,
                    const std::function<void(double share)>& advance);
 
 }  // namespace slopewise

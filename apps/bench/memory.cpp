@@ -13,6 +13,16 @@ namespace {
 
 constexpr int kRuns = 3;
 
+// The options that say how a model's file is read.
+std::vector<std::string> reading_words(const BenchModel& model) {
+  if (!model.is_file()) return {};
+  std::vector<std::string> words{"--train", model.onnx.train, "--loss", model.onnx.loss};
+  if (!model.onnx.output.empty()) words.insert(words.end(), {"--output", model.onnx.output});
+  for (const std::string& extent : model.onnx.extents) words.insert(words.end(), {"--extent", extent});
+  if (model.onnx.unfused) words.emplace_back("--unfused");
+  return words;
+}
+
 }  // namespace
 
 void require_peak_of_memory() {
@@ -23,27 +33,27 @@ void require_peak_of_memory() {
   }
 }
 
-Index peak_above_parameters(std::string_view model, Index batch, const StepKind& kind) {
+Index peak_above_parameters(const BenchModel& model, Index batch, const StepKind& kind) {
   {
     const BenchSubject small = BenchSubject::small(model);
-    make_step(kind, small, start_parameters(small))();
+    make_step(kind, small, small.start())();
   }
   const BenchSubject subject(model, batch);
-  Parameters<float> theta = start_parameters(subject);
-  const Index held = resident_bytes();
+  Parameters<float> theta = subject.start();
   restart_peak();
+  const Index held = resident_bytes();
   const std::function<void()> step = make_step(kind, subject, std::move(theta));
   for (int run = 0; run < kRuns; ++run) step();
   return peak_bytes() - held;
 }
 
-Index peak_of_fresh_process(std::string_view model, Index batch, int threads, const StepKind& kind) {
+Index peak_of_fresh_process(const BenchModel& model, Index batch, int threads, const StepKind& kind) {
   std::vector<std::string> arguments = {"/proc/self/exe",
                                         "bench",
                                         "--peak-of",
                                         kind.name,
                                         "--model",
-                                        std::string(model),
+                                        model.name,
                                         "--batch",
                                         std::to_string(batch),
                                         "--threads",
@@ -56,6 +66,7 @@ Index peak_of_fresh_process(std::string_view model, Index batch, int threads, co
                                         kind.storage == TangentStorage::kAuto     ? "auto"
                                         : kind.storage == TangentStorage::kStored ? "stored"
                                                                                   : "drawn"};
+  for (const std::string& word : reading_words(model)) arguments.push_back(word);
   if (kind.tangents > 0) {
     arguments.push_back("--tangents");
     arguments.push_back(std::to_string(kind.tangents));

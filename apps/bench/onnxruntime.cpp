@@ -5,11 +5,15 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string_view>
+#include <utility>
 
 #include "apps/bench/onnx_model.hpp"
 #include "apps/bench/steps.hpp"
+#include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/onnx/value.hpp"
 
 namespace slopewise {
 
@@ -28,14 +32,64 @@ void write_numbers(const std::filesystem::path& file, std::span<const T> numbers
   if (!stream.flush()) throw FileError(fmt::format("{}: cannot write", file.string()));
 }
 
-// What onnxruntime.js reads, and its arguments.
+using Json = nlohmann::ordered_json;
+
+// Whether an input is an image, which the peer reads with its channels first.
+bool is_image(const GraphNode& input) {
+  return input.kind == GraphNode::Kind::kInput && input.shape.rank() == 3;
+}
+
+// The inputs of a network with their shapes for so many examples: those of the file, or image and label.
+Json inputs_of(const BenchSubject& subject) {
+  Json inputs = Json::array();
+  const Program& program = subject.program();
+  for (std::size_t i = 0; i < program.inputs().size(); ++i) {
+    const GraphNode& node = program.node(program.inputs()[i]);
+    std::vector<Index> shape = node.shape.extents();
+    if (is_image(node)) shape = {shape[2], shape[0], shape[1]};
+    shape.insert(shape.begin(), subject.batch_size());
+    inputs.push_back({{"name", node.name},
+                      {"shape", shape},
+                      {"type", node.kind == GraphNode::Kind::kIndices ? "int32" : "float32"},
+                      {"file", fmt::format("input{}", i)}});
+  }
+  return inputs;
+}
+
+void write_inputs(const BenchSubject& subject, const std::filesystem::path& files) {
+  const Batch<float> batch = subject.batch();
+  for (std::size_t i = 0; i < batch.inputs.size(); ++i) {
+    const std::filesystem::path file = files / fmt::format("input{}", i);
+    const GraphNode& node = subject.program().node(subject.program().inputs()[i]);
+    if (is_image(node)) {
+      std::vector<Index> dims = node.shape.extents();
+      dims.insert(dims.begin(), batch.rows);
+      const auto& given = std::get<0>(batch.inputs[i]);
+      write_numbers<float>(file, permuted(std::vector<float>(given.begin(), given.end()), dims, {0, 3, 1, 2}));
+    } else {
+      std::visit([&](const auto& numbers) { write_numbers(file, numbers); }, batch.inputs[i]);
+    }
+  }
+}
+
+// What onnxruntime.js reads, and its arguments. A file's labels are no input of it.
 std::vector<std::string> prepare(const OnnxRuntime::Place& place, const BenchSubject& subject,
                                  const BenchSubject& small, int threads, const std::filesystem::path& files) {
-  write_onnx_model(files / "model.onnx", subject, start_parameters(subject).values());
-  write_onnx_model(files / "small.onnx", small, start_parameters(small).values());
-  const Batch<float> batch = subject.batch();
-  write_numbers(files / "image", std::get<0>(batch.inputs[0]));
-  write_numbers(files / "label", std::get<1>(batch.inputs[1]));
+  Json bench{{"output", "loss"}};
+  for (const auto& [name, of] : {std::pair("model", &subject), std::pair("small", &small)}) {
+    const std::filesystem::path own = files / fmt::format("{}.onnx", name);
+    if (!of->file()) write_onnx_model(own, *of, of->start().values());
+    bench[name] = {{"path", of->file() ? std::filesystem::absolute(of->file()->file()).string() : own.string()},
+                   {"inputs", inputs_of(*of)}};
+    if (of->file()) bench[name]["inputs"].erase(bench[name]["inputs"].size() - 1);
+  }
+  write_inputs(subject, files);
+  if (subject.file()) {
+    bench["output"] = subject.file()->graph().outputs[0].name;
+    bench["classes"] = subject.program().node(subject.output()).shape[-1];
+    bench["labels"] = fmt::format("input{}", subject.program().inputs().size() - 1);
+  }
+  write_text(files / "bench.json", bench.dump());
   return {
       place.node, "-e", kOnnxRuntimeScript, "--", place.directory.string(), files.string(), std::to_string(threads)};
 }
@@ -51,7 +105,7 @@ std::filesystem::path default_onnxruntime_directory() {
   return base / "slopewise" / "onnxruntime";
 }
 
-OnnxRuntime::OnnxRuntime(const Place& place, std::string_view model, Index batch, int threads,
+OnnxRuntime::OnnxRuntime(const Place& place, const BenchModel& model, Index batch, int threads,
                          const std::vector<std::string>& variables)
     : subject_(model, batch),
       peer_("ONNX Runtime", prepare(place, subject_, BenchSubject::small(model), threads, files_.path()), variables,
@@ -62,7 +116,7 @@ OnnxRuntime::OnnxRuntime(const Place& place, std::string_view model, Index batch
                   place.directory.string(), reason, kPackage);
             }) {}
 
-Index OnnxRuntime::peak(const Place& place, std::string_view model, Index batch, int threads) {
+Index OnnxRuntime::peak(const Place& place, const BenchModel& model, Index batch, int threads) {
   // What it frees once the model is loaded goes back to the system, and is not there for a run to use unseen.
   return OnnxRuntime(place, model, batch, threads, {"MALLOC_MMAP_THRESHOLD_=65536", "MALLOC_TRIM_THRESHOLD_=65536"})
       .peer_.peak("loss");

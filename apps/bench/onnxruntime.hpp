@@ -25,7 +25,7 @@ class OnnxRuntime {
 
   // Takes a subject (subject.hpp), as an ONNX file, at the first θ; `variables` join the environment. Throws Error,
   // with the command that installs it, where there is no such package.
-  OnnxRuntime(const Place& place, std::string_view model, Index batch, int threads,
+  OnnxRuntime(const Place& place, const BenchModel& model, Index batch, int threads,
               const std::vector<std::string>& variables = {});
 
   const std::string& version() const { return peer_.version(); }
@@ -34,7 +34,7 @@ class OnnxRuntime {
   // The loss of the batch, as in Peer.
   std::vector<double> run(Index count) { return peer_.run("loss", count); }
   // Its memory, as in Peer, by a process of its own.
-  static Index peak(const Place& place, std::string_view model, Index batch, int threads);
+  static Index peak(const Place& place, const BenchModel& model, Index batch, int threads);
 
   static constexpr double kLossTolerance = 1e-5;
 

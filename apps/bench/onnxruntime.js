@@ -1,8 +1,11 @@
 // ONNX Runtime's side of `slopewise bench`. Arguments: DIRECTORY FILES THREADS.
 //
-// DIRECTORY is where npm has installed onnxruntime-node; FILES holds model.onnx, its inputs "image" (float32) and
-// "label" (int32) as they lie in memory, and small.onnx, a small network of the same kind. The first line on standard
-// output is "onnxruntime VERSION", or "absent REASON". Then each line on standard input gets one line in answer:
+// DIRECTORY is where npm has installed onnxruntime-node. FILES holds bench.json: a network and a small one that touches
+// the same code ("model", "small"), each with its "path" and its "inputs", of which each has a "name", a "shape", a "type"
+// (float32 or int32) and, but for the small network's, the "file" of its numbers as they lie in memory; and "output", the
+// loss, or, with "classes", logits, whose mean cross entropy with the int32 in the file "labels" is the loss. The first line
+// on standard output is "onnxruntime VERSION", or "absent REASON". Then each line on standard input gets one line in
+// answer:
 //
 //     loss             the loss
 //     run loss COUNT   seconds of COUNT runs, after one that is not counted
@@ -32,37 +35,69 @@ try {
   process.exit();
 }
 
+// The types of ONNX's TensorProto that inputs are given in.
+const kTypes = { 1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64" };
+
+// Numbers in the type that the model reads.
+function typed(numbers, type) {
+  if (type === "int64") return BigInt64Array.from(numbers, BigInt);
+  if (type === "bool") return Uint8Array.from(numbers);
+  if (type === "float64") return Float64Array.from(numbers);
+  return numbers;
+}
+
 class Loss {
-  // `read` returns the numbers of the input of that name and type, so many of them.
-  constructor(model, read) {
+  // `read` returns the numbers of an input, as many as its shape has.
+  constructor({ path: file, inputs }, output, read) {
     this.session = new Session();
-    this.session.loadModel(path.join(files, model), {
+    this.session.loadModel(file, {
       executionProviders: ["cpu"],
       executionMode: "sequential",
       graphOptimizationLevel: "all",
       intraOpNumThreads: Number(threads),
       interOpNumThreads: 1,
     });
+    this.fetches = { [output]: null };
+    this.output = output;
     this.inputs = {};
-    for (const { name, shape } of this.session.inputMetadata) {
-      const [type, numbers] = name === "image" ? ["float32", Float32Array] : ["int32", Int32Array];
-      const count = shape.reduce((product, extent) => product * extent, 1);
-      this.inputs[name] = new Tensor(type, read(name, numbers, count), shape);
+    const types = Object.fromEntries(this.session.inputMetadata.map(({ name, type }) => [name, kTypes[type]]));
+    for (const input of inputs) {
+      const count = input.shape.reduce((product, extent) => product * extent, 1);
+      const numbers = read(input, input.type === "float32" ? Float32Array : Int32Array, count);
+      this.inputs[input.name] = new Tensor(types[input.name], typed(numbers, types[input.name]), input.shape);
     }
   }
 
   take() {
-    return this.session.run(this.inputs, { loss: null }, {}).loss;
+    return this.session.run(this.inputs, this.fetches, {})[this.output];
   }
 }
 
-function zeros(name, Numbers, count) {
+function zeros(input, Numbers, count) {
   return new Numbers(count);
 }
 
-function stored(name, Numbers, count) {
-  const bytes = fs.readFileSync(path.join(files, name));
+function stored({ file }, Numbers, count) {
+  const bytes = fs.readFileSync(path.join(files, file));
   return new Numbers(bytes.buffer, bytes.byteOffset, count);
+}
+
+// The mean over all places of −log softmax(logits)[label].
+function crossEntropy(logits, labels, classes) {
+  let sum = 0;
+  for (let place = 0; place < labels.length; ++place) {
+    const row = logits.subarray(place * classes, (place + 1) * classes);
+    const most = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const total = row.reduce((a, x) => a + Math.exp(x - most), 0);
+    sum += most + Math.log(total) - row[labels[place]];
+  }
+  return sum / labels.length;
+}
+
+function lossOf(output) {
+  if (!bench.classes) return output.data[0];
+  const count = output.data.length / bench.classes;
+  return crossEntropy(output.data, stored({ file: bench.labels }, Int32Array, count), bench.classes);
 }
 
 function seconds(loss, count) {
@@ -81,8 +116,8 @@ function status(field) {
 }
 
 function peak() {
-  new Loss("small.onnx", zeros).take();
-  const loss = new Loss("model.onnx", stored);
+  new Loss(bench.small, bench.output, zeros).take();
+  const loss = new Loss(bench.model, bench.output, stored);
   const held = status("VmRSS");
   fs.writeFileSync("/proc/self/clear_refs", "5"); // VmHWM starts anew
   for (let run = 0; run < 3; ++run) loss.take();
@@ -90,6 +125,7 @@ function peak() {
 }
 
 say("onnxruntime", version);
+const bench = JSON.parse(fs.readFileSync(path.join(files, "bench.json"), "utf8"));
 let loss;
 require("node:readline")
   .createInterface({ input: process.stdin })
@@ -99,6 +135,6 @@ require("node:readline")
       say(peak());
       return;
     }
-    loss ??= new Loss("model.onnx", stored);
-    say(command === "loss" ? loss.take().data[0] : seconds(loss, Number(count)));
+    loss ??= new Loss(bench.model, bench.output, stored);
+    say(command === "loss" ? lossOf(loss.take()) : seconds(loss, Number(count)));
   });

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "slopewise/base/interrupt.hpp"
-#include "slopewise/model/initialize.hpp"
 #include "slopewise/objective/program_objective.hpp"
 
 namespace slopewise {
@@ -120,12 +119,8 @@ std::string_view tangent_law(const StepKind& kind) {
   return kind.name;
 }
 
-Parameters<float> start_parameters(const BenchSubject& subject) {
-  return initialize<float>(subject.program().layout(), kSeed);
-}
-
 double start_loss(const BenchSubject& subject) {
-  return ProgramObjective<float>(subject.program(), subject.batch()).loss(start_parameters(subject));
+  return ProgramObjective<float>(subject.program(), subject.batch()).loss(subject.start());
 }
 
 std::function<void()> make_step(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta) {
@@ -143,7 +138,7 @@ CostReport step_cost(const StepKind& kind, const BenchSubject& subject) {
 
 double slope_error(std::string_view law, Precision precision, const BenchSubject& subject) {
   const std::shared_ptr<const Probe> probe = make_probe(law, subject.program().layout(), kSeed);
-  const Parameters<float> theta = start_parameters(subject);
+  const Parameters<float> theta = subject.start();
   ProgramObjective<float> full(subject.program(), subject.batch());
   ProgramObjective<float> half(subject.program(), subject.batch(), {.precision = precision});
   Tangents<float> tangents(probe->layout(), kAtOnce, probe->forms());

@@ -28,10 +28,7 @@ bool takes_tangents(std::string_view name);
 // The law of the tangents (probe.hpp) of a step that takes them.
 std::string_view tangent_law(const StepKind& kind);
 
-// θ at its start.
-Parameters<float> start_parameters(const BenchSubject& subject);
-
-// The loss there.
+// The loss at θ's start.
 double start_loss(const BenchSubject& subject);
 
 // One of Slopewise's steps as a function of no arguments; it owns θ and its memory. The subject must outlive it. It

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "slopewise/base/philox.hpp"
+#include "slopewise/model/initialize.hpp"
 
 namespace slopewise {
 namespace {
@@ -30,28 +31,62 @@ Shape image_shape(const NetworkSpec& network, Index side) {
 
 }  // namespace
 
-BenchSubject::BenchSubject(std::string_view model, Index batch) : BenchSubject(named_network(model), kSide, batch) {}
+BenchSubject::BenchSubject(const NetworkSpec& network, Index side, Index batch)
+    : program_(std::make_shared<const Program>(make_model(network, image_shape(network, side), kClasses).program)),
+      batch_(batch),
+      shape_(describe(network, side)) {
+  draw_inputs();
+}
 
-BenchSubject BenchSubject::small(std::string_view name) {
-  NetworkSpec network = named_network(name);
+BenchSubject::BenchSubject(const BenchModel& model, Index batch)
+    : BenchSubject(model.is_file() ? NetworkSpec{.family = "logistic"} : named_network(model.name), kSide, batch) {
+  if (!model.is_file()) return;
+  OnnxNetwork opened = open_onnx(model.name, model.onnx);
+  const ChainBlock& block = opened.network.evaluating.front();
+  program_ = block.program;
+  output_ = block.output;
+  file_ = std::move(opened.model);
+  shape_ = model.name;
+  draw_inputs();
+}
+
+BenchSubject BenchSubject::small(const BenchModel& model) {
+  if (model.is_file()) return {model, 1};
+  NetworkSpec network = named_network(model.name);
   if (network.convolutions.empty()) network.hidden.assign(std::min<std::size_t>(2, network.hidden.size()), kSmallWidth);
   return {network, network.family == "cnn" ? kSmallConvolvedSide : kSmallSide, 1};
 }
 
-BenchSubject::BenchSubject(const NetworkSpec& network, Index side, Index batch)
-    : network_(network),
-      image_(image_shape(network, side)),
-      model_(make_model(network, image_, kClasses)),
-      shape_(describe(network, side)),
-      images_(static_cast<std::size_t>(image_.size() * batch)),
-      labels_(static_cast<std::size_t>(batch)) {
+// Numbers in [0, 1), and whole numbers: of a file 0 and 1, which any table and any set of classes has.
+void BenchSubject::draw_inputs() {
   RandomStream random(kSeed);
-  for (float& pixel : images_) pixel = static_cast<float>(random.uniform());
-  for (std::int32_t& label : labels_) label = static_cast<std::int32_t>(random.below(kClasses));
+  inputs_.clear();
+  for (const Index i : program_->inputs()) {
+    const GraphNode& node = program_->node(i);
+    const auto size = static_cast<std::size_t>(node.shape.size() * batch_);
+    if (node.kind == GraphNode::Kind::kInput) {
+      std::vector<float> numbers(size);
+      for (float& number : numbers) number = static_cast<float>(random.uniform());
+      inputs_.emplace_back(std::move(numbers));
+    } else {
+      const Index most = file_ ? 2 : kClasses;
+      std::vector<std::int32_t> integers(size);
+      for (std::int32_t& integer : integers)
+        integer = static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(most)));
+      inputs_.emplace_back(std::move(integers));
+    }
+  }
 }
 
 Batch<float> BenchSubject::batch() const {
-  return {.rows = batch_size(), .inputs = {std::span<const float>(images_), std::span<const std::int32_t>(labels_)}};
+  Batch<float> batch{.rows = batch_, .inputs = {}};
+  for (const auto& input : inputs_)
+    std::visit([&](const auto& numbers) { batch.inputs.emplace_back(std::span(numbers)); }, input);
+  return batch;
+}
+
+Parameters<float> BenchSubject::start() const {
+  return file_ ? file_->initial<float>(kSeed) : initialize<float>(program_->layout(), kSeed);
 }
 
 }  // namespace slopewise

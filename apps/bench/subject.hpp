@@ -2,45 +2,57 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
-#include <string_view>
+#include <variant>
 #include <vector>
 
+#include "apps/onnx_options.hpp"
 #include "slopewise/model/models.hpp"
 #include "slopewise/program/pass.hpp"
 
 namespace slopewise {
 
-// A program with random images and labels; their values change no time. The seed is fixed.
+// A network by name (model/models.hpp), or the ONNX file of one and how it is read.
+struct BenchModel {
+  std::string name;
+  OnnxSettings onnx = {};
+
+  bool is_file() const { return is_onnx(name); }
+};
+
+// A program with random inputs and labels; their values change no time. The seed is fixed.
 class BenchSubject {
  public:
-  // Throws ArgumentError for a name that network_names() lacks (model/models.hpp).
-  BenchSubject(std::string_view model, Index batch);
-  // A small network of the same kind and one example, which touches the same code.
-  static BenchSubject small(std::string_view model);
+  // Throws ArgumentError for a name that network_names() lacks, and as open_onnx does.
+  BenchSubject(const BenchModel& model, Index batch);
+  // What touches the same code: a small network of the same kind and one example, or the file's with one.
+  static BenchSubject small(const BenchModel& model);
 
   BenchSubject(BenchSubject&&) = default;
 
-  // "784,1024,1024,10", the widths of the layers, or "cnn,28" with the height and width of its images.
+  // "784,1024,1024,10", the widths of the layers, or "cnn,28" with the height and width of its images; of a file its
+  // name.
   const std::string& shape() const { return shape_; }
-  const Program& program() const { return model_.program; }
-  const ActivitySites& sites() const { return model_.sites; }
-  // What the network is made of, its images and classes: for the same network in blocks.
-  const NetworkSpec& network() const { return network_; }
-  const Shape& image() const { return image_; }
-  Index batch_size() const { return static_cast<Index>(labels_.size()); }
+  const Program& program() const { return *program_; }
+  Index batch_size() const { return batch_; }
   // Valid as long as this object.
   Batch<float> batch() const;
+  // θ before the first step: the file's, or drawn from the seed.
+  Parameters<float> start() const;
+  // Of a file: its model, and the node that the loss is made of. Null and −1 else.
+  const OnnxModel* file() const { return file_.get(); }
+  Index output() const { return output_; }
 
  private:
   BenchSubject(const NetworkSpec& network, Index side, Index batch);
+  void draw_inputs();
 
-  NetworkSpec network_;
-  Shape image_;
-  Model model_;
+  std::shared_ptr<const Program> program_;
+  std::shared_ptr<const OnnxModel> file_;
+  Index batch_, output_ = -1;
   std::string shape_;
-  std::vector<float> images_;
-  std::vector<std::int32_t> labels_;
+  std::vector<std::variant<std::vector<float>, std::vector<std::int32_t>>> inputs_;
 };
 
 }  // namespace slopewise

@@ -17,6 +17,10 @@ import time
 import unittest
 from pathlib import Path
 
+import numpy as np
+
+from model_test import logistic
+
 SLOPEWISE = ""
 DIRECTORY = Path()
 SOURCE = Path(__file__).resolve().parents[2]
@@ -421,6 +425,29 @@ class BenchTest(unittest.TestCase):
             self.assertIs(type(peer["peak_bytes"]), int)
             self.assertAlmostEqual(peer["over_floor"] / loss["over_floor"], peer["over_loss"])
         self.check_ratios(rows)
+
+    def test_a_model_from_a_file(self):
+        model = self.directory / "model.onnx"
+        model.write_bytes(logistic(np.random.default_rng(1).normal(size=(5, 12)), np.ones(5)))
+        peer = why_no_onnxruntime()
+        against = [] if peer else ["--against", "onnxruntime", "--onnxruntime", DIRECTORY]
+        rows = self.measured("--model", f"{model},logistic", "--batch", "3", "--steps", "loss,slope,backprop", "--train",
+                             "weight", *against)["rows"]
+        own = [row for row in rows if row["model"] == str(model)]
+        self.assertEqual([row["step"] for row in own],
+                         ["loss", "slope", "backprop"] + ([] if peer else ["onnxruntime-loss"]))
+        self.check_ratios(rows)
+        if peer:
+            self.skipTest(peer)
+
+    def test_a_file_and_what_does_not_fit_it(self):
+        (self.directory / "no.onnx").mkdir()
+        self.refused(2, "--train: expected only with a model from an ONNX file", *quick("--train", "head"))
+        self.refused(1, "nowhere.onnx", *quick("--model", "nowhere.onnx"))
+        self.refused(2, "--against pytorch: expected networks by name", *quick("--model", "nowhere.onnx"), "--against",
+                     "pytorch")
+        self.refused(2, "--against onnxruntime: expected --loss cross-entropy", *quick("--model", "nowhere.onnx"),
+                     "--against", "onnxruntime", "--loss", "squared")
 
     def test_two_peers_at_once(self):
         if reason := why_no_onnxruntime():
