@@ -2,6 +2,7 @@
 """`slopewise study` as a user meets it. Usage: study_test.py SLOPEWISE [UNITTEST OPTION]..."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -56,7 +57,21 @@ class StudyTest(unittest.TestCase):
         self.assertEqual(len(document["claims"]), 21)
         self.assertEqual(document, json.loads((self.directory / "runs/study/results.json").read_text()))
         for claim in document["claims"]:
-            self.assertIn(claim["verdict"], ["holds", "fails", "differs", "undecided"], claim["id"])
+            with self.subTest(claim=claim["id"]):
+                self.assert_verdict_follows(claim)
+
+    def assert_verdict_follows(self, claim):
+        """As docs/study.md defines it, from what the row shows."""
+        end = lambda value, otherwise: otherwise if value is None else value
+        least, most = end(claim["predicted_low"], -math.inf), end(claim["predicted_high"], math.inf)
+        low, high = end(claim["low"], -math.inf), end(claim["high"], math.inf)
+        self.assertLessEqual(low, claim["measured"])
+        self.assertLessEqual(claim["measured"], high)
+        clear = high < least or most < low
+        agrees = not clear if least == most else least <= low and high <= most
+        self.assertNotEqual(claim["condition"], "")  # what else was tested
+        self.assertTrue({"holds": agrees, "differs": clear, "fails": clear or agrees, "undecided": not clear}[claim["verdict"]],
+                        (claim["verdict"], least, most, claim["measured"], low, high))
 
     def test_quiet_prints_nothing(self):
         done = self.study(*QUICK, "--claims", "memory", "--quiet")
