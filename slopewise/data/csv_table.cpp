@@ -217,8 +217,9 @@ void Numbers::narrow() {
 }
 
 std::string CsvTable::column_name(std::size_t column) const {
-  return header.empty() ? fmt::format("column {}", column + 1)
-                        : fmt::format("column {}, {:?}", column + 1, header[column].substr(0, kShown));
+  // A record may be longer than the header.
+  return column >= header.size() ? fmt::format("column {}", column + 1)
+                                 : fmt::format("column {}, {:?}", column + 1, header[column].substr(0, kShown));
 }
 
 CsvTable read_csv(const std::filesystem::path& path, const std::string& label, UnpackLimit limit) {

@@ -83,6 +83,7 @@ Index Rows::held_bytes() const {
 
 template <class T>
 void Rows::read(std::span<const Index> indices, std::span<T> out) const {
+  if (row_size_ == 0) return;  // and no bytes, in memory or in a file
   const auto size = static_cast<std::size_t>(row_size_);
   std::vector<std::uint8_t> buffer;
   for (std::size_t done = 0; done < indices.size();) {

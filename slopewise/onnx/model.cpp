@@ -22,9 +22,9 @@ std::string constant_reason(const OnnxTensor& tensor) {
     return "a mask: it holds infinities";
   if (tensor.dims.size() >= 2 && numbers.size() >= 4) {
     const std::set<double> values(numbers.begin(), numbers.begin() + 4);
-    const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
-    if (values.size() <= 2 && *low != *high &&
-        std::all_of(numbers.begin(), numbers.end(), [&](double x) { return x == *low || x == *high; }))
+    const double low = std::ranges::min(numbers), high = std::ranges::max(numbers);
+    if (values.size() <= 2 && low != high &&
+        std::all_of(numbers.begin(), numbers.end(), [&](double x) { return x == low || x == high; }))
       return "a mask: it holds two numbers";
   }
   return "";
@@ -161,7 +161,7 @@ void OnnxModel::build(const OnnxOptions& options) {
   ImportSettings settings{std::move(training.trains), training.adapters};
   const auto fail = [&](const std::string& why) { throw ArgumentError(fmt::format("{}: {}", file().string(), why)); };
   for (const auto& [name, tensor] : options.fixed) {
-    const auto named = [&](const OnnxEnd& input) { return input.name == name; };
+    const auto named = [&wanted = name](const OnnxEnd& input) { return input.name == wanted; };
     if (std::erase_if(graph.inputs, named) == 0) fail(fmt::format("no input is called '{}'", name));
     auto held = std::make_shared<OnnxTensor>(*tensor);
     held->constant = true;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "slopewise/base/error.hpp"
 #include "slopewise/report/charts.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/html.hpp"
@@ -28,6 +29,12 @@ Json in_front(const Json& first, const Json& row, std::size_t count = std::numer
 
 ChartData series_data(const Json& series) {
   ChartData data{.columns = series.at("columns").get<std::vector<std::string>>(), .rows = series.at("rows")};
+  for (const Json& row : data.rows) {
+    if (!row.is_array() || row.size() != data.columns.size()) {
+      throw FileError(fmt::format("results.json: series {}: expected rows of {} numbers, found {:.80}",
+                                  series.at("name").dump(), data.columns.size(), row.dump()));
+    }
+  }
   if (!series.contains("labels")) return data;
   data.columns.insert(data.columns.begin(), "label");
   for (std::size_t i = 0; i < data.rows.size(); ++i) data.rows[i] = in_front(series["labels"].at(i), data.rows[i]);

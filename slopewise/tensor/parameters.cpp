@@ -123,7 +123,8 @@ const WeightProduct& Parameters<T>::packed(Index offset, Index rows, Index colum
   }
   Packed& entry = found->second;
   if (entry.state == State::kStale) {
-    entry.matrix->pack(values(offset, rows * columns).data());
+    // Clang 14 takes what a constraint leaves out into an explicit instantiation.
+    if constexpr (std::same_as<T, float>) entry.matrix->pack(values(offset, rows * columns).data());
     entry.state = State::kEqual;
   }
   if (bfloat16) entry.matrix->keep_bfloat16();
@@ -149,8 +150,10 @@ void Parameters<T>::let_changes_wait() requires std::same_as<T, float> {
 
 template <class T>
 void Parameters<T>::compact(Index offset, Index rows, Index columns) requires std::same_as<T, float> {
-  packed(offset, rows, columns);
-  edit_packed(offset, rows, columns);
+  if constexpr (std::same_as<T, float>) {  // as above
+    packed(offset, rows, columns);
+    edit_packed(offset, rows, columns);
+  }
   release_pages(values_.data() + offset, static_cast<std::size_t>(rows * columns) * sizeof(T));
 }
 
