@@ -9,9 +9,11 @@
 #include "apps/config.hpp"
 #include "apps/run_directory.hpp"
 #include "apps/train/files.hpp"
+#include "apps/train/follow.hpp"
 #include "apps/train/log.hpp"
 #include "apps/train/options.hpp"
 #include "apps/train/task.hpp"
+#include "apps/train/workers.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
@@ -72,7 +74,21 @@ void print_table(const TrainOptions& options, const Path& directory, const DataS
 // 13 steps, or more where layers are then perturbed one by one.
 constexpr Index kMeasurements = 20, kLeastApart = 100;
 
+// The pieces of a step that ranks share, unless somebody says how many: a power of two, as the examples' sum is a
+// binary tree; at least four, so that two to four ranks make the same bits; and of at most 64 examples, which go
+// through a network together.
+Index pieces_for(Index ranks, const TrainSettings& settings) {
+  const Index least =
+      std::max({Index{4}, ranks, settings.divide == Divide::kExamples ? (settings.batch + 63) / 64 : 0});
+  Index pieces = 1;
+  while (pieces < least) pieces *= 2;
+  return pieces;
+}
+
 int run(TrainOptions& options, Settings& settings) {
+  start_workers(options.workers);
+  const std::unique_ptr<Team> team = join_team(options.rank_timeout);
+  if (team && team->rank() > 0) return follow(*team, options.resume);
   std::optional<RunDirectory> held;
   std::optional<CheckpointReader> kept;
   if (!options.resume.empty()) {
@@ -87,6 +103,14 @@ int run(TrainOptions& options, Settings& settings) {
   TrainSettings resolved = resolve(options, settings);
   if (!held) held.emplace(options.directory, kTrainDirectory, "slopewise train --resume " + options.directory.out);
   const Path& directory = held->path();
+  if (team && options.pieces < 0) {
+    resolved.pieces = pieces_for(team->size(), resolved);
+    settings.at("pieces").set(resolved.pieces);
+  }
+  if (team && resolved.pieces < team->size()) {
+    throw ArgumentError(
+        fmt::format("--pieces: expected at least one for each of {} ranks, found {}", team->size(), resolved.pieces));
+  }
   const std::optional<OnnxNetwork> model = open_model(options);
   const DataSplit data = load_data(options, model);
   const Network network = network_of(resolved, data, model);
@@ -130,6 +154,7 @@ int run(TrainOptions& options, Settings& settings) {
     if (logs_slopes(options, trainer)) log = begin_log(directory / kSlopeLogFile, trainer);
   }
   trainer.log_to(log.get());
+  lead(team.get(), config, trainer);
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());
   TrainOutcome outcome;
@@ -161,6 +186,10 @@ int run(TrainOptions& options, Settings& settings) {
         save_onnx(*model->model, trainer.weights(0), directory / "model.onnx");
     }
     Json document = train_document(options, settings, trainer, outcome, directory, base_bytes);
+    if (team) {
+      document["team"] = {
+          {"ranks", team->size()}, {"bytes_sent", team->traffic().sent}, {"bytes_received", team->traffic().received}};
+    }
     if (options.target_accuracy > 0 && outcome.status != "diverged") {
       const Evaluation test = trainer.test();
       document["test_loss"] = test.loss;

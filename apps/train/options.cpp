@@ -156,6 +156,18 @@ Settings train_settings(TrainOptions& options) {
   real("average", train.average, 0, 1, "Decay of the weights' average, which is then judged; 0: none", kRareTask);
   count("batch", train.batch, 1, kMost, "Images of a step", {.part = Part::kTask});
 
+  choice("divide", options.divide, {"examples", "tangents"}, "What a step in pieces is cut by, along weights", kRare);
+  count(
+      "pieces", options.pieces, -1, kMost,
+      "Pieces of each step, which ranks share and on which, not on the ranks, the bits depend; 0: none; -1: 4 or more "
+      "with ranks, else none",
+      kRare);
+  settings.add("workers", options.workers, whole(1, 10'000), "Ranks on this machine that share each step, by mpirun",
+               {.rare = true, .resumable = true, .part = Part::kRun});
+  settings.add("rank-timeout", options.rank_timeout, number(0.1, 1e9),
+               "Seconds without an answer after which a rank counts as lost",
+               {.rare = true, .resumable = true, .part = Part::kRun});
+
   settings.begin("How long", Part::kTask);
   count("epochs", train.epochs, 1, kMost, "Epochs");
   count("steps", train.most_steps, 0, kMost, "Steps at most, though the epochs are not over; 0: no limit", kSingle);
@@ -239,6 +251,8 @@ TrainSettings resolve(const TrainOptions& options, const Settings& given) {
   estimate.clip_slope = options.method == "weights" && options.clip_slope > 0 ? options.clip_slope : kInfinity;
   settings.optimizer_options.clip_norm = options.clip_norm > 0 ? options.clip_norm : kInfinity;
   settings.seed = options.run.seed;
+  settings.pieces = std::max(options.pieces, Index{0});
+  settings.divide = options.divide == "tangents" ? Divide::kTangents : Divide::kExamples;
   estimate.auto_rate = !options.rate;
   settings.rate = options.rate.value_or(1);
   if (estimate.auto_rate && (options.method != "weights" || settings.optimizer != "sgd" ||

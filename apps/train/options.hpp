@@ -45,6 +45,10 @@ struct TrainOptions {
   double rotate = 0;             // degrees
   std::string initial;           // weights to start from
   std::string log_slopes = "auto";
+  std::string divide = "examples";
+  Index pieces = -1;         // −1: one, or with ranks what divides well
+  Index workers = 1;         // ranks to start here
+  double rank_timeout = 60;  // seconds
   std::string preset, resume;
   RunDirectoryOptions directory;
   bool no_report = false;

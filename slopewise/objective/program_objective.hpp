@@ -44,6 +44,8 @@ class ProgramObjective final : public Objective<T> {
     if (last_) last_->compact(parameters);
   }
 
+  // The same for another batch, with passes of its own.
+  ProgramObjective for_batch(Batch<T> batch) const { return {program_, std::move(batch), options_}; }
   // Other examples for the same program.
   void bind(Batch<T> batch);
   const Program& program() const { return program_; }

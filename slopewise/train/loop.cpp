@@ -160,6 +160,9 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
       step = trainer.advance();
     } catch (const NumericError& error) {
       return diverged(trainer.step() + 1, error);
+    } catch (const TeamError&) {
+      keep();
+      throw;
     }
     const double taken = since(start);
     outcome.seconds += taken;

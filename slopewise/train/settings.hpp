@@ -5,6 +5,7 @@
 
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/chain.hpp"
+#include "slopewise/objective/pieces.hpp"
 #include "slopewise/optimize/optimizer.hpp"
 #include "slopewise/optimize/schedule.hpp"
 
@@ -35,6 +36,10 @@ struct TrainSettings {
   Index epochs = 15;
   Index most_steps = 0;  // end after so many steps at the latest; 0: with the last epoch
   Index validation = 0;  // the last so many training images are held out and take the test set's place
+  // A step along tangents of weights alone is made in so many pieces of its examples or tangents
+  // (objective/pieces.hpp), which ranks may share; 0: as a whole. Bits depend on the pieces, and not on the ranks.
+  Index pieces = 0;
+  Divide divide = Divide::kExamples;
   std::uint64_t seed = 1;
 };
 

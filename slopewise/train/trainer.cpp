@@ -103,10 +103,7 @@ Trainer::Trainer(const TrainSettings& settings, const DataSplit& data, Network n
     }
     blocks_.push_back(std::move(block));
   }
-  if (not_logged().empty()) {
-    Block& block = *blocks_.front();
-    block.recording = std::make_unique<RecordingObjective<float>>(*block.objective, block.estimator->asks());
-  }
+  record_answers();
 }
 
 Trainer::~Trainer() = default;
@@ -214,16 +211,21 @@ void Trainer::through_blocks(Index step, Visit visit) {
 
 TrainStep Trainer::advance() {
   if (!replayed_.records.empty()) return replay_step();
+  if (team_) compare_weights();
   const double scheduled = schedule_.rate(step_);
   TrainStep result;
   SlopeRecord record;
   through_blocks(step_, [&](Block& block, const Batch<float>& batch) {
     block.objective->bind(batch);
+    if (block.pieced) block.pieced->bind(batch);
     Objective<float>& asked = block.recording ? *block.recording : static_cast<Objective<float>&>(*block.objective);
     const GradientEstimate estimate = block.estimate(asked, step_, scheduled / settings_.rate);
     if (block.recording) record.answers = block.recording->take();
     take_step(block, estimate, scheduled, result);
-    if (!block.compacted && block.stays_packed()) block.objective->compact(block.theta);
+    if (!block.compacted && block.stays_packed()) {
+      block.objective->compact(block.theta);
+      if (block.pieced) block.pieced->compact(block.theta);
+    }
     block.compacted = true;
     return block.objective->output();
   });

@@ -96,9 +96,18 @@ class Trainer {
   Index logged_numbers() const;
   // Has every step that is taken from now on added to a log, which must outlive the trainer; null: to none.
   void log_to(SlopeLog* log) { log_ = log; }
+  // Shares the pieces of each step with others that have the same settings, weights and data; null: with none.
+  // advance() then throws TeamError where a rank does not answer or, which is looked at every hundred steps, has other
+  // weights. The team must outlive the trainer. Throws ArgumentError where the settings have fewer pieces than the team
+  // ranks, or none.
+  void share_with(Team* team);
+  // CRC-32 of the weights.
+  std::uint32_t checksum();
   // The next steps, which were taken before: advance() makes them again from these, without their batches, and adds
   // them to no log. `source` is named where they are not this run's.
   void replay(std::vector<SlopeRecord> records, std::string source);
+  // How many of them are left.
+  Index replaying() const { return static_cast<Index>(replayed_.records.size()); }
 
  private:
   struct Block;
@@ -112,6 +121,8 @@ class Trainer {
   Evaluation evaluate(const Dataset& images, std::span<const Index> rows);
   void draw_noise(Index step, std::size_t block);
   void take_step(Block& block, const GradientEstimate& estimate, double scheduled, TrainStep& result);
+  void record_answers();
+  void compare_weights();
   TrainStep replay_step();
   template <class Visit>
   void through_blocks(Index step, Visit visit);
@@ -128,6 +139,7 @@ class Trainer {
   Inputs inputs_;
   Index step_ = 0;
   SlopeLog* log_ = nullptr;
+  Team* team_ = nullptr;
   struct Replayed {
     std::vector<SlopeRecord> records;  // the next one last
     std::string source;

@@ -58,6 +58,7 @@ struct Trainer::Block : BlockState {
   const ChainBlock& evaluating;
   std::string prefix;
   std::shared_ptr<ProgramObjective<float>> objective;
+  std::unique_ptr<PiecedObjective<float>> pieced;        // of the same; null where steps are made as a whole
   std::unique_ptr<RecordingObjective<float>> recording;  // of the same; null where its answers do not make a step
   std::shared_ptr<ForwardPass<float>> evaluator;         // of the block's program, which blocks of that program share
   bool compacted = false;                                // θ is in memory once

@@ -1,4 +1,4 @@
-// Steps that are made again from a log of slopes.
+// Steps that follow from numbers along tangents: made in pieces, by several ranks, and again from a log of slopes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +8,49 @@
 #include "slopewise/train/trainer_block.hpp"
 
 namespace slopewise {
+
+// Sees the objective through what cuts it in pieces and what keeps its answers, where these make the step.
+void Trainer::record_answers() {
+  const std::string reason = not_logged();
+  if (!reason.empty()) {
+    if (settings_.pieces == 0) return;
+    throw ArgumentError(
+        fmt::format("pieces of a step: expected steps along tangents of weights alone, found {}", reason));
+  }
+  Block& block = *blocks_.front();
+  const AnswerKinds kinds = block.estimator->asks();
+  Objective<float>* asked = block.objective.get();
+  if (settings_.pieces > 0) {
+    block.pieced =
+        std::make_unique<PiecedObjective<float>>(*block.objective, settings_.divide, settings_.pieces, kinds);
+    asked = block.pieced.get();
+  }
+  block.recording = std::make_unique<RecordingObjective<float>>(*asked, kinds);
+}
+
+void Trainer::share_with(Team* team) {
+  PiecedObjective<float>* pieced = blocks_.front()->pieced.get();
+  if (!pieced) throw ArgumentError("ranks: expected the pieces of a step to share, found none");
+  pieced->set_team(team);
+  team_ = team;
+}
+
+std::uint32_t Trainer::checksum() {
+  blocks_.front()->compacted = false;
+  return checksum_of(blocks_.front()->theta);
+}
+
+void Trainer::compare_weights() {
+  constexpr Index kStepsApart = 100;
+  if (step_ % kStepsApart != 0) return;
+  const std::vector<std::vector<double>> all = team_->share({static_cast<double>(checksum())});
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank] == all[0]) continue;
+    throw TeamError(fmt::format("step {}: ranks 0 and {} have other weights, of the checksums {:08x} and {:08x}", step_,
+                                rank, static_cast<std::uint32_t>(all[0].at(0)),
+                                static_cast<std::uint32_t>(all[rank].at(0))));
+  }
+}
 
 TrainStep Trainer::replay_step() {
   Block& block = *blocks_.front();

@@ -81,6 +81,13 @@ std::vector<LoggedCase> logged_cases() {
                    s.network.family = "logistic";
                    s.method.exact_head = true;
                  }});
+  for (const Divide divide : {Divide::kExamples, Divide::kTangents}) {
+    all.push_back(
+        {divide == Divide::kExamples ? "pieces of examples" : "pieces of tangents", [divide](TrainSettings& s) {
+           s.pieces = 3;
+           s.divide = divide;
+         }});
+  }
   all.push_back({"dropout", [](TrainSettings& s) { s.network.dropout = s.network.input_dropout = 0.2; }});
   all.push_back({"convolutions", [](TrainSettings& s) {
                    s.network.family = "cnn";

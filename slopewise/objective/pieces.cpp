@@ -1,0 +1,278 @@
+#include "slopewise/objective/pieces.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <variant>
+
+#include "slopewise/base/error.hpp"
+
+namespace slopewise {
+namespace {
+
+// Tangents [first, first + count) as a copy; drawn ones by the same function.
+template <class T>
+Tangents<T> some_tangents(const Tangents<T>& all, Index first, Index count) {
+  Tangents<T> some(all.layout(), count, all.forms());
+  for (std::size_t i = 0; i < all.forms().size(); ++i) {
+    const Index number = static_cast<Index>(i);
+    const Segment& segment = all.layout().segments[i];
+    const Block& block = all.layout().blocks[static_cast<std::size_t>(segment.block)];
+    if (const T* dense = all.dense(number))
+      std::copy_n(dense + first * segment.size(), count * segment.size(), some.dense(number));
+    if (const RankOne<T> factors = all.rank_one(number); factors.left) {
+      std::copy_n(factors.left + first * block.rows, count * block.rows, some.left(number, 0).data());
+      std::copy_n(factors.right + first * block.columns, count * block.columns, some.right(number, 0).data());
+    }
+    if (const Drawn<T> drawn = all.drawn(number); drawn.fill) {
+      some.set_fill(
+          [fill = drawn.fill, first](Index k, Index from, std::span<T> out) { (*fill)(first + k, from, out); });
+    }
+  }
+  return some;
+}
+
+template <class T>
+Batch<T> some_rows(const Batch<T>& all, Index first, Index rows) {
+  Batch<T> some{.rows = rows, .inputs = {}};
+  for (const auto& input : all.inputs) {
+    std::visit(
+        [&](auto values) {
+          const std::size_t each = values.size() / static_cast<std::size_t>(all.rows);
+          some.inputs.emplace_back(
+              values.subspan(static_cast<std::size_t>(first) * each, static_cast<std::size_t>(rows) * each));
+        },
+        input);
+  }
+  return some;
+}
+
+// The next `count` of a rank's numbers. Throws TeamError where it has sent fewer.
+std::vector<double>::const_iterator next_of(const std::vector<std::vector<double>>& all, std::size_t rank,
+                                            std::vector<std::size_t>& taken, std::size_t count) {
+  if (taken[rank] + count > all[rank].size()) {
+    throw TeamError(fmt::format("rank {}: expected at least {} numbers of its pieces, found {}", rank,
+                                taken[rank] + count, all[rank].size()));
+  }
+  const auto from = all[rank].begin() + static_cast<std::ptrdiff_t>(taken[rank]);
+  taken[rank] += count;
+  return from;
+}
+
+// Where the branch [first, end) parts in two.
+Index middle(Index first, Index end) {
+  return first + (end - first) / 2;
+}
+
+}  // namespace
+
+template <class T>
+PiecedObjective<T>::PiecedObjective(ProgramObjective<T>& whole, Divide divide, Index pieces, AnswerKinds kinds)
+    : whole_(whole), divide_(divide), pieces_(pieces), kinds_(kinds) {
+  if (pieces < 1) throw ArgumentError(fmt::format("pieces: expected at least 1, found {}", pieces));
+}
+
+template <class T>
+void PiecedObjective<T>::set_team(Team* team) {
+  if (team && team->size() > pieces_) {
+    throw ArgumentError(
+        fmt::format("pieces: expected at least one for each of {} ranks, found {}", team->size(), pieces_));
+  }
+  team_ = team;
+}
+
+template <class T>
+void PiecedObjective<T>::compact(Parameters<T>& parameters) {
+  for (auto& [rows, objective] : by_rows_) objective.compact(parameters);
+}
+
+template <class T>
+Index PiecedObjective<T>::Question::each(const AnswerKinds& kinds) const {
+  if (kind == Kind::kLoss) return 0;
+  return 1 + (kind == Kind::kCurvatures ? 1 : 0) + (kinds.examples && kind != Kind::kDifferences ? 1 : 0);
+}
+
+// Rank r of R has the pieces [P r/R, P (r + 1)/R).
+template <class T>
+Index PiecedObjective<T>::rank_of(Index piece, Index pieces) const {
+  return team_ ? ((piece + 1) * team_->size() - 1) / pieces : 0;
+}
+
+template <class T>
+std::vector<double> PiecedObjective<T>::ask(ProgramObjective<T>& objective, const Question& question,
+                                            const Tangents<T>* tangents) {
+  if (question.kind == Kind::kLoss) return {objective.loss(question.theta)};
+  const Slopes found = question.kind == Kind::kSlopes ? objective.slopes(question.theta, *tangents)
+                       : question.kind == Kind::kCurvatures
+                           ? objective.curvatures(question.theta, *tangents)
+                           : objective.differences(question.theta, *tangents, question.epsilon);
+  std::vector<double> numbers{found.loss};
+  numbers.insert(numbers.end(), found.slopes.begin(), found.slopes.end());
+  numbers.insert(numbers.end(), found.curvatures.begin(), found.curvatures.end());
+  if (kinds_.examples) numbers.insert(numbers.end(), found.example_squares.begin(), found.example_squares.end());
+  return numbers;
+}
+
+// Fills `own` by `make`, and returns what all ranks have. A rank whose numbers are not finite sends NaNs, as the others
+// wait for it, so that all of them end alike.
+template <class T>
+std::vector<std::vector<double>> PiecedObjective<T>::share(std::vector<double>& own,
+                                                           const std::function<void()>& make) {
+  if (!team_) {
+    make();
+    return {own};
+  }
+  try {
+    make();
+  } catch (const NumericError&) {
+    std::ranges::fill(own, std::numeric_limits<double>::quiet_NaN());
+  }
+  std::vector<std::vector<double>> all = team_->share(own);
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    if (std::ranges::all_of(all[rank], [](double x) { return std::isfinite(x); })) continue;
+    throw NumericError(fmt::format("rank {}: the loss or a slope is NaN or infinite", rank));
+  }
+  return all;
+}
+
+template <class T>
+std::vector<double> PiecedObjective<T>::by_examples(const Question& question) {
+  const Index pieces = std::min(pieces_, batch_.rows), rank = team_ ? team_->rank() : 0;
+  const auto size =
+      static_cast<std::size_t>(1 + (question.tangents ? question.tangents->count() * question.each(kinds_) : 0));
+  const auto first_row = [&](Index piece) { return batch_.rows * piece / pieces; };
+  const auto whole = [&](Index first, Index end) { return rank_of(first, pieces) == rank_of(end - 1, pieces); };
+  using Numbers = std::vector<double>;
+  const auto sum_of = [](Numbers left, const Numbers& right) {
+    for (std::size_t i = 0; i < left.size(); ++i) left[i] += right[i];
+    return left;
+  };
+  // The sum over a branch whose pieces are all made here.
+  const std::function<Numbers(Index, Index)> make = [&](Index first, Index end) -> Numbers {
+    if (end - first > 1) return sum_of(make(first, middle(first, end)), make(middle(first, end), end));
+    const Index row = first_row(first), rows = first_row(end) - row;
+    const auto objective = by_rows_.try_emplace(rows, whole_.for_batch({})).first;
+    objective->second.bind(some_rows(batch_, row, rows));
+    Numbers numbers = ask(objective->second, question, question.tangents);
+    for (double& number : numbers) number *= static_cast<double>(rows) / static_cast<double>(batch_.rows);
+    return numbers;
+  };
+  // Calls visit for the largest branches that each belong to one rank, from the left.
+  const std::function<void(Index, Index, const std::function<void(Index, Index)>&)> branches =
+      [&](Index first, Index end, const auto& visit) {
+        if (whole(first, end)) return visit(first, end);
+        branches(first, middle(first, end), visit);
+        branches(middle(first, end), end, visit);
+      };
+  Numbers own;
+  branches(0, pieces, [&](Index first, Index) {
+    if (rank_of(first, pieces) == rank) own.resize(own.size() + size);
+  });
+  const std::vector<Numbers> all = share(own, [&] {
+    std::size_t at = 0;
+    branches(0, pieces, [&](Index first, Index end) {
+      if (rank_of(first, pieces) != rank) return;
+      std::ranges::copy(make(first, end), own.begin() + static_cast<std::ptrdiff_t>(at));
+      at += size;
+    });
+  });
+  std::vector<std::size_t> taken(all.size());
+  const std::function<Numbers(Index, Index)> sum = [&](Index first, Index end) -> Numbers {
+    if (!whole(first, end)) {
+      Numbers left = sum(first, middle(first, end));
+      return sum_of(std::move(left), sum(middle(first, end), end));
+    }
+    const auto of = static_cast<std::size_t>(rank_of(first, pieces));
+    const auto from = next_of(all, of, taken, size);
+    return {from, from + static_cast<std::ptrdiff_t>(size)};
+  };
+  return sum(0, pieces);
+}
+
+template <class T>
+std::vector<double> PiecedObjective<T>::by_tangents(const Question& question) {
+  whole_.bind(batch_);
+  if (!question.tangents) return ask(whole_, question, nullptr);
+  const Index tangents = question.tangents->count(), pieces = std::min(pieces_, tangents);
+  const auto each = static_cast<std::size_t>(question.each(kinds_));
+  const auto first_of = [&](Index piece) { return tangents * piece / pieces; };
+  const auto room = [&](Index piece) {
+    return (piece == 0 ? 1 : 0) + each * static_cast<std::size_t>(first_of(piece + 1) - first_of(piece));
+  };
+  const Index rank = team_ ? team_->rank() : 0;
+  std::vector<double> own;
+  for (Index piece = 0; piece < pieces; ++piece) {
+    if (rank_of(piece, pieces) == rank) own.resize(own.size() + room(piece));
+  }
+  const std::vector<std::vector<double>> all = share(own, [&] {
+    auto to = own.begin();
+    for (Index piece = 0; piece < pieces; ++piece) {
+      if (rank_of(piece, pieces) != rank) continue;
+      const Tangents<T> some =
+          some_tangents(*question.tangents, first_of(piece), first_of(piece + 1) - first_of(piece));
+      const std::vector<double> found = ask(whole_, question, &some);
+      to = std::copy(found.begin() + (piece == 0 ? 0 : 1), found.end(), to);  // the loss is the first piece's
+    }
+  });
+  // From kinds within pieces to kinds of all tangents.
+  std::vector<double> numbers(1 + each * static_cast<std::size_t>(tangents));
+  std::vector<std::size_t> taken(all.size());
+  for (Index piece = 0; piece < pieces; ++piece) {
+    const auto of = static_cast<std::size_t>(rank_of(piece, pieces));
+    if (piece == 0) numbers[0] = *next_of(all, of, taken, 1);
+    const Index count = first_of(piece + 1) - first_of(piece);
+    for (std::size_t kind = 0; kind < each; ++kind) {
+      std::copy_n(next_of(all, of, taken, static_cast<std::size_t>(count)), count,
+                  numbers.begin() + 1 + static_cast<Index>(kind) * tangents + first_of(piece));
+    }
+  }
+  return numbers;
+}
+
+template <class T>
+Slopes PiecedObjective<T>::answer(const Question& question) {
+  const std::vector<double> numbers = divide_ == Divide::kExamples ? by_examples(question) : by_tangents(question);
+  Slopes found{.loss = numbers[0], .slopes = {}};
+  if (!question.tangents) return found;
+  auto next = numbers.begin() + 1;
+  const auto take = [&] {
+    const auto from = std::exchange(next, next + question.tangents->count());
+    return std::vector<double>(from, next);
+  };
+  found.slopes = take();
+  if (question.kind == Kind::kCurvatures) found.curvatures = take();
+  if (next != numbers.end()) {
+    found.example_squares = take();
+    found.examples = batch_.rows;
+  }
+  return found;
+}
+
+template <class T>
+double PiecedObjective<T>::loss(const Parameters<T>& parameters) {
+  return answer({Kind::kLoss, parameters, nullptr, 0}).loss;
+}
+template <class T>
+Slopes PiecedObjective<T>::slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) {
+  return answer({Kind::kSlopes, parameters, &tangents, 0});
+}
+template <class T>
+Slopes PiecedObjective<T>::curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) {
+  return answer({Kind::kCurvatures, parameters, &tangents, 0});
+}
+template <class T>
+Slopes PiecedObjective<T>::differences(const Parameters<T>& parameters, const Tangents<T>& tangents, double epsilon) {
+  return answer({Kind::kDifferences, parameters, &tangents, epsilon});
+}
+template <class T>
+double PiecedObjective<T>::gradient(const Parameters<T>&, std::span<T>) {
+  throw ArgumentError("pieces: expected slopes to be asked for, found a gradient");
+}
+
+template class PiecedObjective<float>;
+template class PiecedObjective<double>;
+
+}  // namespace slopewise

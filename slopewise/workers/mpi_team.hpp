@@ -1,0 +1,55 @@
+// A team of the ranks that mpirun started, on one machine or several.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "slopewise/objective/pieces.hpp"
+
+namespace slopewise {
+
+// Rank 0 has ended the run; the others have nothing more to do.
+class TeamEnded : public TeamError {
+ public:
+  TeamEnded() : TeamError("rank 0 has ended the run") {}
+};
+
+// Every rank sends what it has to rank 0, which sends all of it to every rank: messages of 8 bytes and 8 a number. Rank
+// 0 waits for the others as long as its patience lasts, and then throws TeamError with their names; the others wait for
+// it.
+class MpiTeam final : public Team {
+ public:
+  // Ranks that mpirun started this process among; 1 where it did not.
+  static Index started();
+
+  // Joins them. `patience`: seconds. One team a process.
+  explicit MpiTeam(double patience);
+  // Tells the others, from rank 0, that the run has ended. Where a rank did not answer, or another than rank 0 fails by
+  // itself, mpirun ends the others.
+  ~MpiTeam() override;
+  MpiTeam(const MpiTeam&) = delete;
+  MpiTeam& operator=(const MpiTeam&) = delete;
+
+  Index rank() const override { return rank_; }
+  Index size() const override { return size_; }
+  // Both throw TeamEnded, but on rank 0, once that has ended.
+  std::vector<std::vector<double>> share(const std::vector<double>& own) override;
+  std::vector<std::string> gather(const std::string& own) override;
+  Traffic traffic() const override { return traffic_; }
+
+ private:
+  std::string receive(Index from);
+  void send(Index to, const std::string& bytes);
+  std::string receive_reply();
+  std::string receive_from(Index from, std::uint32_t word);
+
+  double patience_;
+  Index rank_ = 0, size_ = 1;
+  std::vector<std::string> names_;  // "rank 2 (process 1234 on host)"
+  Traffic traffic_;
+  std::uint32_t calls_ = 0;  // of share() and gather(), the same on every rank
+  bool failed_ = false, ended_ = false;
+};
+
+}  // namespace slopewise

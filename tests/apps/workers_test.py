@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""`slopewise train` by several ranks. Usage: workers_test.py SLOPEWISE [UNITTEST OPTION]..."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+from train_test import images
+
+SLOPEWISE = ""
+# Ranks that wait give way to those that work, of which there are more here than processors; mpirun may be root's.
+ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+               "OMP_WAIT_POLICY": "passive"}
+
+
+def weights(*more):
+    """A run of 60 steps along four tangents of weights; more options, which may take the place of these."""
+    usual = {"--data": "data.npz", "--hidden": "16,16", "--batch": "50", "--epochs": "10", "--log-every": "5",
+             "--threads": "1", "--method": "weights", "--tangents": "4", "--optimizer": "momentum"}
+    given = [str(option) for option in more]
+    return ["train", *(word for option in usual.items() if option[0] not in given for word in option),
+            "--estimated-head", "--no-report", "--quiet", *given]
+
+
+class WorkersTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        x, y = images(300, 10, 10)
+        np.savez(self.directory / "data.npz", x_train=x, y_train=y, x_test=x[:100], y_test=y[:100])
+
+    def run_verb(self, *words, before=()):
+        return subprocess.run([*before, SLOPEWISE, *map(str, words)], cwd=self.directory, capture_output=True, text=True,
+                              timeout=120, env=ENVIRONMENT)
+
+    def done(self, *words, **more):
+        done = self.run_verb(*words, **more)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+        return done
+
+    def bytes_of(self, name):
+        return (self.directory / name).read_bytes()
+
+    def assert_same_run(self, one, other):
+        for name in ("weights.safetensors", "slopes.log"):
+            self.assertEqual(self.bytes_of(f"{one}/{name}"), self.bytes_of(f"{other}/{name}"), name)
+
+    def started(self, *options):
+        """Three ranks some steps into a run that is long, and the processes of ranks 1 and 2."""
+        running = subprocess.Popen([SLOPEWISE, *weights("--epochs", 1000000, "--out", "run", "--workers", 3,
+                                                        "--checkpoint-every", 3600, *options)],
+                                   cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=ENVIRONMENT)
+        self.addCleanup(running.stdout.close)
+        self.addCleanup(running.stderr.close)
+        self.addCleanup(running.kill)
+        metrics = self.directory / "run/metrics.jsonl"
+        while running.poll() is None and (not metrics.exists() or metrics.stat().st_size == 0):
+            time.sleep(0.01)
+        children = (Path(f"/proc/{running.pid}/task/{running.pid}/children")).read_text().split()
+        ranks = {}
+        for child in children:
+            for variable in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+                if variable.startswith(b"OMPI_COMM_WORLD_RANK="):
+                    ranks[int(variable.split(b"=")[1])] = int(child)
+        return running, ranks
+
+    def steps_told(self, run):
+        return [json.loads(line)["step"] for line in (self.directory / run / "metrics.jsonl").read_text().splitlines()]
+
+    def test_any_number_of_ranks_makes_the_same_bits(self):
+        for divide in ("examples", "tangents"):
+            self.done(*weights("--divide", divide, "--pieces", 4, "--out", f"{divide}1"))
+            for ranks in (2, 3, 4):
+                with self.subTest(divide=divide, ranks=ranks):
+                    run = f"{divide}{ranks}"
+                    self.done(*weights("--divide", divide, "--workers", ranks, "--out", run))
+                    self.assert_same_run(run, f"{divide}1")
+                    results = json.loads(self.bytes_of(f"{run}/results.json"))
+                    self.assertEqual((results["team"]["ranks"], results["config"]["pieces"]), (ranks, 4))
+                    # 8 bytes a message and 8 a number: a loss and four slopes at most; every hundredth step a checksum.
+                    self.assertLessEqual(results["team"]["bytes_received"],
+                                         (ranks - 1) * (60 * (8 + 8 * 5) + 16))
+        self.done("replay", "tangents4", "--out", "again.safetensors", "--quiet")
+        self.assertEqual(self.bytes_of("again.safetensors"), self.bytes_of("tangents1/weights.safetensors"))
+
+    def test_what_learns_from_slopes_is_the_same_on_all_ranks(self):
+        for number, options in enumerate((["--rate", "auto", "--optimizer", "sgd"], ["--method", "zeroth-order"],
+                                          ["--estimator", "momentum-tangent", "--law", "gaussian", "--average", 0.9],
+                                          ["--dropout", 0.2, "--clip-quantile", 0.7])):
+            with self.subTest(options=options):
+                self.done(*weights(*options, "--pieces", 4, "--out", f"one{number}"))
+                self.done(*weights(*options, "--workers", 3, "--out", f"three{number}"))
+                self.assert_same_run(f"one{number}", f"three{number}")
+
+    def test_mpirun_and_initial_weights(self):
+        self.done(*weights("--out", "first"))
+        options = weights("--initial", "first/weights.safetensors", "--pieces", 4)
+        self.done(*options, "--out", "one")
+        self.done(*options, "--out", "two", before=["mpirun", "--oversubscribe", "-n", "2"])
+        self.assert_same_run("one", "two")
+
+    def test_other_numbers_of_ranks_go_on_with_a_run(self):
+        self.done(*weights("--pieces", 4, "--out", "whole", "--epochs", 60))
+        running = subprocess.Popen([SLOPEWISE, *weights("--out", "run", "--pieces", 4, "--epochs", 60, "--workers", 2,
+                                                        "--checkpoint-every", 3600)],
+                                   cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env=ENVIRONMENT)
+        log = self.directory / "run/slopes.log"
+        while running.poll() is None and (not log.exists() or log.stat().st_size < 5000):
+            time.sleep(0.005)
+        running.send_signal(signal.SIGTERM)
+        running.wait()
+        self.done("train", "--resume", "run", "--workers", 3, "--quiet", "--no-report")
+        self.assert_same_run("run", "whole")
+
+    def test_a_rank_that_dies_costs_no_step(self):
+        running, ranks = self.started()
+        os.kill(ranks[2], signal.SIGKILL)
+        out, err = running.communicate(timeout=60)
+        self.assertNotEqual(running.returncode, 0)
+        told = self.steps_told("run")
+        rows = subprocess.run([SLOPEWISE, "log", "run"], cwd=self.directory, capture_output=True, text=True).stdout
+        self.assertGreaterEqual(len(rows.splitlines()) - 1, max(told))
+        self.assertEqual(self.run_verb("replay", "run").returncode, 0)
+
+    def test_a_rank_that_hangs_is_named(self):
+        running, ranks = self.started("--rank-timeout", 2)
+        os.kill(ranks[1], signal.SIGSTOP)
+        out, err = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 1, err)
+        self.assertRegex(err, rf"slopewise: rank 1 \(process {ranks[1]} on .*\) has not answered for 2")
+        # Its last step is in the checkpoint.
+        told = self.steps_told("run")
+        self.assertIn(b'"step":"', self.bytes_of("run/checkpoint.safetensors"))
+        checkpoint = self.bytes_of("run/checkpoint.safetensors")
+        step = int(checkpoint.split(b'"step":"')[1].split(b'"')[0])
+        self.assertGreaterEqual(step, max(told))
+
+    def test_ranks_that_would_differ_do_not_begin(self):
+        said = [subprocess.run([SLOPEWISE, "--version"], capture_output=True, env=environment).stdout
+                for environment in (ENVIRONMENT, {**ENVIRONMENT, "DNNL_MAX_CPU_ISA": "AVX2"})]
+        if said[0] == said[1]:
+            self.skipTest("no narrower processor to stand in for another")
+        words = [SLOPEWISE, *weights("--out", "run")]
+        done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *words, ":", "-n", "1", "env",
+                               "DNNL_MAX_CPU_ISA=AVX2", *words], cwd=self.directory, capture_output=True, text=True,
+                              timeout=60, env=ENVIRONMENT)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, "ranks 0 and 1: expected the same version, instruction set and products, found ")
+
+    def test_what_cannot_be_shared_is_refused(self):
+        for options, message in ((["--method", "exact"], "the estimator 'exact'"),
+                                 (["--method", "activities"], "the estimator 'activities'"),
+                                 (["--method", "local"], "blocks with losses of their own"),
+                                 (["--pieces", 2], "--pieces: expected at least one for each of 3 ranks, found 2"),
+                                 (["--pieces", 0], "--pieces: expected at least one for each of 3 ranks, found 0")):
+            with self.subTest(options=options):
+                done = self.run_verb(*weights("--out", "run", "--workers", 3, *options))
+                self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+                self.assertIn(message, done.stderr)
+                self.assertEqual(done.stderr.count("slopewise: "), 1, done.stderr)
+                self.assertFalse((self.directory / "run").exists())
+
+    def test_a_rank_that_cannot_begin_ends_the_run(self):
+        """Rank 1 is where there are no data."""
+        (self.directory / "elsewhere").mkdir()
+        words = [SLOPEWISE, *weights("--out", "run")]
+        done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *words, ":", "-n", "1", "-wdir",
+                               self.directory / "elsewhere", *words], cwd=self.directory, capture_output=True, text=True,
+                              timeout=60, env=ENVIRONMENT)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("slopewise: data.npz: ", done.stderr)
+
+    def test_a_run_that_diverges_ends_once(self):
+        done = self.run_verb(*weights("--out", "run", "--workers", 3, "--rate", 1e6, "--optimizer", "sgd"))
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+        self.assertEqual(done.stderr.count("slopewise: "), 1, done.stderr)
+        self.assertEqual(json.loads(self.bytes_of("run/results.json"))["status"], "diverged")
+
+
+if __name__ == "__main__":
+    SLOPEWISE = str(Path(sys.argv.pop(1)).resolve())
+    unittest.main()

@@ -1,0 +1,211 @@
+// A step in pieces: what the whole finds, within rounding, and the same bits by any number of ranks.
+#include "slopewise/objective/pieces.hpp"
+
+#include <gmock/gmock.h>
+
+#include <barrier>
+#include <cmath>
+#include <thread>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/model/chain.hpp"
+#include "slopewise/model/initialize.hpp"
+#include "slopewise/probe/probe.hpp"
+
+namespace slopewise {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+// Ranks that are threads.
+class Threads {
+ public:
+  explicit Threads(Index ranks) : barrier_(ranks), numbers_(static_cast<std::size_t>(ranks)) {}
+  class Rank final : public Team {
+   public:
+    Rank(Threads& all, Index rank) : all_(all), rank_(rank) {}
+    Index rank() const override { return rank_; }
+    Index size() const override { return std::ssize(all_.numbers_); }
+    std::vector<std::vector<double>> share(const std::vector<double>& own) override {
+      all_.numbers_[static_cast<std::size_t>(rank_)] = own;
+      sent += own.size();
+      all_.barrier_.arrive_and_wait();
+      const std::vector<std::vector<double>> found = all_.numbers_;
+      all_.barrier_.arrive_and_wait();
+      return found;
+    }
+    std::vector<std::string> gather(const std::string&) override { return {}; }
+    Traffic traffic() const override { return {}; }
+    std::size_t sent = 0;
+
+   private:
+    Threads& all_;
+    Index rank_;
+  };
+
+ private:
+  std::barrier<> barrier_;
+  std::vector<std::vector<double>> numbers_;
+};
+
+class PiecesTest : public testing::Test {
+ protected:
+  static constexpr Index kRows = 37, kTangents = 8;
+  PiecesTest() : chain_(make_chain({.family = "mlp", .hidden = {24, 20}}, {6, 6, 1}, NetworkTarget(10), false)) {
+    for (std::size_t i = 0; i < images_.size(); ++i) images_[i] = std::sin(static_cast<float>(i * i % 1009));
+    for (std::size_t i = 0; i < labels_.size(); ++i) labels_[i] = static_cast<std::int32_t>(i * 7 % 10);
+  }
+  const Program& program() const { return *chain_[0].program; }
+  Batch<float> batch() const {
+    return {.rows = kRows, .inputs = {std::span<const float>(images_), std::span<const std::int32_t>(labels_)}};
+  }
+  Tangents<float> tangents(const std::string& law, TangentForm instead_of_dense = TangentForm::kDense) {
+    const auto probe = make_probe(law, program().layout(), 3);
+    std::vector<TangentForm> forms = probe->forms();
+    for (const Block& block : program().layout().blocks) {
+      TangentForm& form = forms[static_cast<std::size_t>(block.weight)];
+      if (form == TangentForm::kDense) form = instead_of_dense;
+    }
+    draws_.push_back(probe->draw(5, kTangents));
+    Tangents<float> made(program().layout(), kTangents, forms);
+    draws_.back()->write(made);
+    return made;
+  }
+  static std::vector<double> numbers_of(const Slopes& found) {
+    std::vector<double> all{found.loss};
+    for (const auto* some : {&found.slopes, &found.curvatures, &found.example_squares})
+      all.insert(all.end(), some->begin(), some->end());
+    return all;
+  }
+  enum class Ask { kSlopes, kCurvatures, kDifferences };
+  static Slopes ask(Objective<float>& objective, Ask what, const Parameters<float>& theta, const Tangents<float>& v) {
+    return what == Ask::kSlopes       ? objective.slopes(theta, v)
+           : what == Ask::kCurvatures ? objective.curvatures(theta, v)
+                                      : objective.differences(theta, v, 1e-2);
+  }
+  // What every rank finds, all of them alike; `sent`: the most numbers that one has sent.
+  std::vector<double> by_ranks(Index ranks, Divide divide, Index pieces, Ask what, const Tangents<float>& v,
+                               std::size_t* sent = nullptr) {
+    Threads all(ranks);
+    std::vector<std::vector<double>> found(static_cast<std::size_t>(ranks));
+    std::vector<std::size_t> sizes(found.size());
+    std::vector<std::thread> threads;
+    for (Index r = 0; r < ranks; ++r) {
+      threads.emplace_back([&, r] {
+        const ThreadScope alone(1);
+        const Parameters<float> theta = initialize<float>(program().layout(), 1);
+        ProgramObjective<float> whole(program(), batch());
+        PiecedObjective<float> pieced(whole, divide, pieces,
+                                      {.tangents = kTangents, .curvatures = true, .examples = true});
+        Threads::Rank team(all, r);
+        if (ranks > 1) pieced.set_team(&team);
+        pieced.bind(batch());
+        found[static_cast<std::size_t>(r)] = numbers_of(ask(pieced, what, theta, v));
+        sizes[static_cast<std::size_t>(r)] = team.sent;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& numbers : found) EXPECT_EQ(numbers, found[0]);
+    if (sent) *sent = *std::ranges::max_element(sizes);
+    return found[0];
+  }
+
+  std::vector<ChainBlock> chain_;
+  std::vector<float> images_ = std::vector<float>(kRows * 36);
+  std::vector<std::int32_t> labels_ = std::vector<std::int32_t>(kRows);
+  std::vector<std::shared_ptr<const Draw>> draws_;
+};
+
+TEST_F(PiecesTest, AreWhatTheWholeFindsWithinRoundingAndTheSameBitsByAnyRanks) {
+  const Parameters<float> theta = initialize<float>(program().layout(), 1);
+  for (const auto& [law, form] : {std::pair{"rank-one", TangentForm::kDense},
+                                  {"gaussian", TangentForm::kDense},
+                                  {"gaussian", TangentForm::kDrawn}}) {
+    const Tangents<float> v = tangents(law, form);
+    for (const Ask what : {Ask::kSlopes, Ask::kCurvatures, Ask::kDifferences}) {
+      ProgramObjective<float> whole(program(), batch());
+      const std::vector<double> expected = numbers_of(ask(whole, what, theta, v));
+      for (const Divide divide : {Divide::kExamples, Divide::kTangents}) {
+        for (const Index pieces : {1, 4, 5, 8, 100}) {
+          const std::vector<double> alone = by_ranks(1, divide, pieces, what, v);
+          ASSERT_EQ(alone.size(), expected.size());
+          // Differences of losses in float err by rounding over 2 ε.
+          const double share = what == Ask::kDifferences ? 1e-3 : 1e-4;
+          for (std::size_t i = 0; i < alone.size(); ++i)
+            EXPECT_NEAR(alone[i], expected[i], share * (std::abs(expected[i]) + 1)) << law << pieces << " number " << i;
+          for (const Index ranks : {2, 3, 4, 5}) {
+            if (ranks > pieces) continue;
+            EXPECT_EQ(by_ranks(ranks, divide, pieces, what, v), alone) << law << ranks;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(PiecesTest, RanksSendFewNumbers) {
+  const Tangents<float> v = tangents("rank-one");
+  for (const Index ranks : {2, 3, 4}) {
+    std::size_t sent = 0;
+    by_ranks(ranks, Divide::kExamples, 4, Ask::kSlopes, v, &sent);
+    EXPECT_EQ(sent, 1 + 2 * kTangents) << ranks;  // a loss, slopes and squares: one branch of the tree
+    by_ranks(ranks, Divide::kTangents, 4, Ask::kSlopes, v, &sent);
+    EXPECT_EQ(sent, static_cast<std::size_t>(2 * kTangents * (ranks == 4 ? 1 : 2) / 4 + (ranks == 3 ? 0 : 1))) << ranks;
+  }
+}
+
+// What a pass has seen before decides how it goes through rows; pieces have passes of their own.
+TEST_F(PiecesTest, BitsDoNotDependOnWhatTheWholeWasAskedBefore) {
+  const Tangents<float> v = tangents("gaussian");
+  const Parameters<float> theta = initialize<float>(program().layout(), 1);
+  ProgramObjective<float> whole(program(), batch());
+  PiecedObjective<float> pieced(whole, Divide::kExamples, 4, {.tangents = kTangents});
+  pieced.bind(batch());
+  const std::vector<double> before = numbers_of(pieced.slopes(theta, v));
+  whole.bind(batch());
+  whole.slopes(theta, v);
+  EXPECT_EQ(numbers_of(pieced.slopes(theta, v)), before);
+}
+
+TEST_F(PiecesTest, ARankThatFindsNaNIsNamedByAll) {
+  const Tangents<float> v = tangents("rank-one");
+  images_[36 * 20] = std::nanf("");  // in the third of four pieces
+  Threads all(4);
+  std::vector<std::string> messages(4);
+  std::vector<std::thread> threads;
+  for (Index r = 0; r < 4; ++r) {
+    threads.emplace_back([&, r] {
+      const Parameters<float> theta = initialize<float>(program().layout(), 1);
+      ProgramObjective<float> whole(program(), batch());
+      PiecedObjective<float> pieced(whole, Divide::kExamples, 4, {.tangents = kTangents});
+      Threads::Rank team(all, r);
+      pieced.set_team(&team);
+      pieced.bind(batch());
+      try {
+        pieced.slopes(theta, v);
+      } catch (const NumericError& error) {
+        messages[static_cast<std::size_t>(r)] = error.what();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(messages, testing::Each(HasSubstr("rank 2: the loss or a slope is NaN")));
+}
+
+TEST_F(PiecesTest, WhatDoesNotFitIsRefused) {
+  ProgramObjective<float> whole(program(), batch());
+  EXPECT_THROW(PiecedObjective<float>(whole, Divide::kExamples, 0, {}), ArgumentError);
+  PiecedObjective<float> pieced(whole, Divide::kExamples, 2, {});
+  Threads all(3);
+  Threads::Rank team(all, 0);
+  EXPECT_THAT([&] { pieced.set_team(&team); },
+              ThrowsMessage<ArgumentError>(HasSubstr("expected at least one for each of 3 ranks, found 2")));
+  std::vector<float> room(static_cast<std::size_t>(program().layout().size));
+  const Parameters<float> theta = initialize<float>(program().layout(), 1);
+  EXPECT_THROW(pieced.gradient(theta, room), ArgumentError);
+}
+
+}  // namespace
+}  // namespace slopewise
