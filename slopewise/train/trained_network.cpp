@@ -53,7 +53,13 @@ TrainedNetwork::TrainedNetwork(const std::filesystem::path& path, const NetworkM
   NetworkDescription description = description_from(file.metadata(), path_.string());
   data_ = std::move(description.data);
   try {
-    take(make(description.network, data_));
+    const Network network = make(description.network, data_);
+    // A few bytes may claim any network; what the file holds bounds what is made of it.
+    Index held = 0, needed = 0;
+    for (const std::string& name : file.names()) held += file.shape(name).size();
+    for (const ChainBlock& block : network.evaluating) needed += block.program->layout().size;
+    if (needed > held) throw ShapeError(fmt::format("{} weights, found {} numbers in the file", needed, held));
+    take(network);
   } catch (const ArgumentError& error) {
     throw FileError(fmt::format("{}: what it says of its network: {}", path_.string(), error.what()));
   } catch (const ShapeError& error) {
