@@ -41,11 +41,12 @@ struct GeluTanh {
   static constexpr bool kBoundedSlope = true;
   template <class V>
   Local<V> local(V x) const {
-    if (std::abs(x) > kSaturated<V>) {
-      return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
-    }
     constexpr long double kLinear = 2 * std::numbers::sqrt2_v<long double> * std::numbers::inv_sqrtpi_v<long double>;
     constexpr Parts<V> linear = parts<V>(kLinear), cubic = parts<V>(kLinear * 0.044715L);
+    // Chosen at the end and not by a branch, so that loops are vectorised.
+    const bool saturated = std::abs(x) > kSaturated<V>;
+    const V given = x;
+    x = saturated ? V{1} : x;
     const V square = x * x;
     const V size = std::abs(x);
     // |g| = |x| (linear + cubic |x| |x|)
@@ -55,10 +56,13 @@ struct GeluTanh {
     const V gate_curvature = gate_slope * (x < V{0} ? V{1} - e : e - V{1}) / (V{1} + e);
     const V inner_slope = linear.high + V{3} * cubic.high * square;
     const V inner_curvature = V{6} * cubic.high * x;
-    return {.value = x * gate,
-            .slope = gate + x * gate_slope * inner_slope,
-            .curvature = V{2} * gate_slope * inner_slope +
-                         x * (gate_curvature * inner_slope * inner_slope + gate_slope * inner_curvature)};
+    const V slope = gate + x * gate_slope * inner_slope;
+    const V curvature = V{2} * gate_slope * inner_slope +
+                        x * (gate_curvature * inner_slope * inner_slope + gate_slope * inner_curvature);
+    const bool above = given > V{0};
+    return {.value = saturated ? (above ? given : V{0}) : x * gate,
+            .slope = saturated ? (above ? V{1} : V{0}) : slope,
+            .curvature = saturated ? V{0} : curvature};
   }
 };
 
@@ -92,7 +96,7 @@ struct Sigmoid {
   static constexpr bool kBoundedSlope = true;
   template <class V>
   Local<V> local(V x) const {
-    const V e = std::exp(-std::abs(x));  // never overflows
+    const V e = exponential(-std::abs(x));  // never overflows
     const V y = (x < V{0} ? e : V{1}) / (V{1} + e);
     const V slope = e / ((V{1} + e) * (V{1} + e));         // y (1 − y), without cancellation for large x
     const V tilt = std::expm1(-std::abs(x)) / (V{1} + e);  // −|1 − 2 y|, without cancellation for small x
@@ -118,10 +122,16 @@ struct Silu {
   static constexpr bool kBoundedSlope = true;
   template <class V>
   Local<V> local(V x) const {
-    if (std::isinf(x)) return {.value = x > V{0} ? x : V{0}, .slope = x > V{0} ? V{1} : V{0}, .curvature = V{0}};
+    const bool infinite = std::isinf(x);
+    const V given = x;
+    x = infinite ? V{1} : x;
     const Local<V> gate = Sigmoid{}.local(x);
-    const V tilt = std::copysign(std::expm1(-std::abs(x)) / (V{1} + std::exp(-std::abs(x))), -x);  // 1 − 2s
-    return {.value = x * gate.value, .slope = gate.value + x * gate.slope, .curvature = gate.slope * (V{2} + x * tilt)};
+    const V tilt = std::copysign(std::expm1(-std::abs(x)) / (V{1} + exponential(-std::abs(x))), -x);  // 1 − 2s
+    const V slope = gate.value + x * gate.slope, curvature = gate.slope * (V{2} + x * tilt);
+    const bool above = given > V{0};
+    return {.value = infinite ? (above ? given : V{0}) : x * gate.value,
+            .slope = infinite ? (above ? V{1} : V{0}) : slope,
+            .curvature = infinite ? V{0} : curvature};
   }
 };
 

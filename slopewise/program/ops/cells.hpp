@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "slopewise/program/ops/elementwise.hpp"
+#include "slopewise/program/ops/exponential.hpp"
 
 namespace slopewise {
 
@@ -32,7 +33,7 @@ Number<T> through(const Local<T>& at, const Number<T>& a) {
 
 template <class T>
 Local<T> sigmoid_at(T x) {
-  const T small = std::exp(-std::abs(x)), most = T{1} / (T{1} + small), least = small * most;
+  const T small = exponential(-std::abs(x)), most = T{1} / (T{1} + small), least = small * most;
   const T y = x < T{0} ? least : most;
   const T slope = most * least;
   return {.value = y, .slope = slope, .curvature = slope * (x < T{0} ? most - least : least - most)};

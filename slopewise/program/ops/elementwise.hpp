@@ -62,12 +62,15 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
 
   // y = f(x), ẏ_k = f′ ẋ_k, ÿ_k = f″ ẋ_k² + f′ ẍ_k.  An entry of ẋ or ẍ that is zero adds nothing, whatever f′ and f″
   // are.
+  // Flattened: a rule that is called is not vectorised.
   template <class T>
-  void pushforward(const Push<T>& visit) const {
+  [[gnu::flatten]] void pushforward(const Push<T>& visit) const {
     const Jet<T>& x = visit.in[0];
     const Jet<T>& y = visit.out;
     const Index count = y.rows * y.size;
     if (!y.tangent) {
+      // y may be x: entry i alone reads entry i.
+#pragma GCC ivdep
       for (Index i = 0; i < count; ++i) y.value[i] = rule_.local(x.value[i]).value;
       return;
     }
@@ -77,6 +80,7 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
     for (Index first = 0; first < count; first += kPiece) {
       const Index piece = std::min(kPiece, count - first);
       const auto make = [&](auto second) {
+#pragma GCC ivdep
         for (Index i = 0; i < piece; ++i) {
           const Local<T> at = rule_.local(x.value[first + i]);
           y.value[first + i] = at.value;

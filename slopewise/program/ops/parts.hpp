@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "slopewise/program/ops/exponential.hpp"
+
 namespace slopewise {
 
 // A number as the sum of two, of which the second is what rounding took from the first. exp and the like turn the
@@ -36,7 +38,7 @@ constexpr Parts<V> parts(long double constant) {
 // e^−x.
 template <class V>
 V exp_minus(Parts<V> x) {
-  const V power = std::exp(-x.high);
+  const V power = exponential(-x.high);
   return power - power * x.low;
 }
 
