@@ -190,6 +190,8 @@ DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Datase
   load.labels_needed = labels_needed;
   if (!options.arrays.empty()) {
     if (!options.path.empty()) throw ArgumentError("--input: expected only without --data, which names all inputs");
+    if (!options.label.empty())
+      throw ArgumentError("--label: expected a table, found --input, which names the array of labels");
     return load_arrays(array_places(options.arrays), load);
   }
   if (is_digits(options)) return digits_like(like, load.trained);

@@ -227,6 +227,7 @@ Verb bench_verb() {
   verb.run = [options](Settings& given) {
     const auto files = std::ranges::count_if(options->models, is_onnx);
     if (files == 0) refuse_onnx_settings(given);
+    require_unused_unless(false, given.at("ignore-label"), "data; bench draws its own labels");
     if (files > 0 && options->is_against("pytorch"))
       throw ArgumentError("--against pytorch: expected networks by name, found a file, which PyTorch does not read");
     if (files > 0 && options->is_against("onnxruntime") && options->onnx.loss != "cross-entropy")

@@ -1,10 +1,13 @@
 // `slopewise evaluate`: how good a trained network is on data.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "apps/trained.hpp"
 #include "apps/verb.hpp"
@@ -118,8 +121,15 @@ std::string tables_of(const TrainedNetwork& network, const Dataset& set, const J
   std::string text = table.to_string(width);
   const std::vector<ClassCounts> counts = class_counts(set, judgement);
   if (counts.empty()) return text;
+  // Of many classes, those of the most examples.
+  std::vector<std::size_t> shown(counts.size());
+  std::iota(shown.begin(), shown.end(), std::size_t{0});
+  if (shown.size() > kMostClassRows) {
+    std::ranges::stable_sort(shown, std::greater(), [&](std::size_t i) { return counts[i].examples; });
+    shown.resize(kMostClassRows);
+  }
   Table classes({"class", "examples", "right", "recall", "precision"});
-  for (std::size_t i = 0; i < std::min(counts.size(), kMostClassRows); ++i) {
+  for (const std::size_t i : shown) {
     const auto share = [&](Index whole) {
       return whole > 0 ? percent(static_cast<double>(counts[i].right) / static_cast<double>(whole)) : std::string("–");
     };

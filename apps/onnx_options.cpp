@@ -48,15 +48,15 @@ void add_onnx_settings(Settings& settings, OnnxSettings& options, DataOptions* d
   add_reading(settings, options, data);
 }
 
-void refuse_onnx_reading(const Settings& given) {
+void refuse_onnx_reading(const Settings& given, const std::string& condition) {
   for (const char* name : {"loss", "extent", "output", "ignore-label", "unfused"})
-    require_standard_unless(false, given.at(name), kCondition);
-  if (const Setting* inputs = given.find("input")) require_standard_unless(false, *inputs, kCondition);
+    require_standard_unless(false, given.at(name), condition);
 }
 
 void refuse_onnx_settings(const Settings& given) {
   require_standard_unless(false, given.at("train"), kCondition);
-  refuse_onnx_reading(given);
+  if (const Setting* inputs = given.find("input")) require_standard_unless(false, *inputs, kCondition);
+  refuse_onnx_reading(given, kCondition);
 }
 
 OnnxOptions onnx_options(const OnnxSettings& settings) {

@@ -27,7 +27,7 @@ bool is_onnx(const std::string& model);
 void add_onnx_reading(Settings& settings, OnnxSettings& options, DataOptions* data);
 void add_onnx_settings(Settings& settings, OnnxSettings& options, DataOptions* data);
 // Refuse them where no file is read. Throw ArgumentError.
-void refuse_onnx_reading(const Settings& given);
+void refuse_onnx_reading(const Settings& given, const std::string& condition = "a model from an ONNX file");
 void refuse_onnx_settings(const Settings& given);
 
 // Throw ArgumentError for an extent that is none, and for more than one label to ignore.

@@ -14,8 +14,17 @@ using Path = std::filesystem::path;
 
 // What runs write, of all verbs; any of the first tells that a directory holds a run.
 constexpr const char* kTelling[] = {"config.toml", "results.json", "checkpoint.safetensors", "plan.json", "bench.json"};
-constexpr const char* kOthers[] = {"weights.safetensors", "model.onnx",   "metrics.jsonl", "slopes.log", "report.html",
-                                   "bench.txt",           "compare.json", "compare.csv",   "compare.md"};
+constexpr const char* kOthers[] = {"weights.safetensors",
+                                   "model.onnx",
+                                   "metrics.jsonl",
+                                   "slopes.log",
+                                   "report.html",
+                                   "adapter/adapter_model.safetensors",
+                                   "adapter/adapter_config.json",
+                                   "bench.txt",
+                                   "compare.json",
+                                   "compare.csv",
+                                   "compare.md"};
 
 void require_no_run(const Path& directory, const std::string& resume) {
   std::error_code ignored;

@@ -18,6 +18,7 @@
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/memory.hpp"
+#include "slopewise/onnx/adapters.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/page.hpp"
@@ -85,6 +86,18 @@ Index pieces_for(Index ranks, const TrainSettings& settings) {
   return pieces;
 }
 
+// What was trained of a model from a file, where others read it: adapters alone, and the file with the weights. Returns
+// why that is not written; "" where it is.
+std::string save_model(const OnnxModel& model, const Parameters<float>& theta, const Path& directory) {
+  if (has_adapters(model)) {
+    ensure_writable_directory(directory / "adapter");
+    save_adapters(model, theta, directory / "adapter");
+  }
+  const std::string why = why_not_saved(model);
+  if (why.empty()) save_onnx(model, theta, directory / "model.onnx");
+  return why;
+}
+
 int run(TrainOptions& options, Settings& settings) {
   start_workers(options.workers);
   const std::unique_ptr<Team> team = join_team(options.rank_timeout);
@@ -101,6 +114,14 @@ int run(TrainOptions& options, Settings& settings) {
   }
   apply(options.run);
   TrainSettings resolved = resolve(options, settings);
+  if (!held) {
+    std::error_code ignored;
+    const Path out = options.directory.out;
+    if (!out.empty() && is_onnx(options.model) &&
+        std::filesystem::equivalent(options.model, out / "model.onnx", ignored))
+      throw ArgumentError(
+          fmt::format("--out: {} holds the model that is trained; expected another directory", out.string()));
+  }
   if (!held) held.emplace(options.directory, kTrainDirectory, "slopewise train --resume " + options.directory.out);
   const Path& directory = held->path();
   if (team && options.pieces < 0) {
@@ -158,6 +179,7 @@ int run(TrainOptions& options, Settings& settings) {
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());
   TrainOutcome outcome;
+  std::string not_saved;
   std::optional<Evaluation> judged;  // on the test set, where the curve is of images held out
   {
     Progress progress("train", static_cast<double>(trainer.steps() - trainer.step()),
@@ -180,11 +202,8 @@ int run(TrainOptions& options, Settings& settings) {
              },
          .metrics = [&](const Json& line) { metrics.add(line); },
          .checkpoint = save});
-    if (outcome.status == "finished" || outcome.status == "reached") {
-      trainer.save_weights(directory / "weights.safetensors");
-      if (model && why_not_saved(*model->model).empty())
-        save_onnx(*model->model, trainer.weights(0), directory / "model.onnx");
-    }
+    const bool finished = outcome.status == "finished" || outcome.status == "reached";
+    if (finished) trainer.save_weights(directory / "weights.safetensors");
     Json document = train_document(options, settings, trainer, outcome, directory, base_bytes);
     if (team) {
       document["team"] = {
@@ -199,12 +218,14 @@ int run(TrainOptions& options, Settings& settings) {
     }
     write_json(directory / "results.json", document);
     if (!options.no_report) write_text(directory / "report.html", training_page(std::vector{read_run(directory)}));
+    if (finished && model) not_saved = save_model(*model->model, trainer.weights(0), directory);
     if (outcome.status == "diverged") throw NumericError(outcome.message);
     if (outcome.status == "interrupted") {
       throw Interrupted(fmt::format("interrupted at step {} of {}; to go on: slopewise train --resume {}",
                                     trainer.step(), trainer.steps(), directory.string()));
     }
   }
+  if (!not_saved.empty()) std::cerr << fmt::format("slopewise: no model.onnx was written: {}\n", not_saved);
   if (!options.run.quiet) print_table(options, directory, data, trainer, outcome, judged, base_bytes);
   return 0;
 }

@@ -29,8 +29,7 @@ TrainedNetwork open_network(const TrainedOptions& options, const Settings& given
     const OnnxNetwork opened = open_onnx(options.run, options.onnx);
     return TrainedNetwork(options.run, opened.network, data_of(*opened.model, onnx_loss_options(options.onnx)));
   }
-  for (const char* name : {"loss", "extent", "output", "ignore-label", "unfused"})
-    require_unused_unless(false, given.at(name), "an ONNX file; a run's network is read as it was trained");
+  refuse_onnx_reading(given, "an ONNX file; a run's network is read as it was trained");
   return TrainedNetwork(options.run, [](const std::string& description, const Dataset& data) {
     return describes_onnx(description) ? onnx_network(description).network : network_of_family(description, data);
   });

@@ -63,6 +63,7 @@ class Loss {
     const types = Object.fromEntries(this.session.inputMetadata.map(({ name, type }) => [name, kTypes[type]]));
     for (const input of inputs) {
       const count = input.shape.reduce((product, extent) => product * extent, 1);
+      if (!types[input.name]) throw new Error(`${file}: the input ${input.name} has a type that is not measured`);
       const numbers = read(input, input.type === "float32" ? Float32Array : Int32Array, count);
       this.inputs[input.name] = new Tensor(types[input.name], typed(numbers, types[input.name]), input.shape);
     }

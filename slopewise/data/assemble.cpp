@@ -25,34 +25,50 @@ std::vector<Index> long_axes(const Shape& shape) {
   return extents;
 }
 
-// Whether examples of this shape are what the model reads as they are stored: axes of extent 1 do not count, and a row
-// may be given as an image.
-bool fits(const Shape& example, const LoadOptions& options) {
-  const Shape& wanted = options.like->image_shape;
-  if (wanted.rank() == 3 && long_axes(example).size() == 3) return false;  // an image: which axes are its channels?
-  if (long_axes(example) == long_axes(wanted)) return true;
-  return !options.trained && wanted.rank() == 1 && example.size() == wanted.size() && !options.like->integers;
-}
-
 std::string wanted_by(const LoadOptions& options) {
   return options.trained ? "as the network was trained on" : "as the model reads";
 }
 
+// The same axes, those of extent 1 left out.
+bool same_but_for_ones(const Shape& a, const Shape& b) {
+  return long_axes(a) == long_axes(b);
+}
+
+// The layout of examples for what a model reads, where it is evident: rows may be given as images; images of three axes
+// with their channels first or last.
+std::optional<ImageLayout> evident_layout(const Shape& example, const Dataset& like) {
+  const Shape& wanted = like.image_shape;
+  const ImageLayout as_stored{.image_shape = wanted};
+  if (like.integers || (wanted.rank() != 1 && wanted.rank() != 3))
+    return same_but_for_ones(example, wanted) ? std::optional(as_stored) : std::nullopt;
+  if (wanted.rank() == 1) return example.size() == wanted.size() ? std::optional(as_stored) : std::nullopt;
+  const Shape turned{wanted[2], wanted[0], wanted[1]};
+  const bool image = example.rank() == 3;
+  const bool last = image ? example == wanted : same_but_for_ones(example, wanted);
+  const bool first = image ? example == turned : same_but_for_ones(example, turned);
+  if (last && (!first || wanted[2] == 1)) return as_stored;
+  if (first && !last) return ImageLayout{.image_shape = wanted, .channels_first = wanted[2] > 1};
+  return {};
+}
+
 ImageLayout layout_of(const RawSet& raw, const LoadOptions& options) {
-  const Index rank = options.like ? options.like->image_shape.rank() : 0;
-  const bool of_data_sets = rank == 1 || rank == 3;  // as find_layout has them
-  if (options.like && (!options.trained || options.like->integers || !of_data_sets) && fits(raw.shape, options))
-    return {.image_shape = options.like->image_shape};
-  if (options.like && !of_data_sets) {
-    throw FileError(fmt::format("{}: examples are {}, expected {}, {}", raw.where, raw.shape.to_string(),
-                                options.like->image_shape.to_string(), wanted_by(options)));
+  const std::optional<Layout> said = raw.layout && options.layout != Layout::kTable ? raw.layout : options.layout;
+  if (!options.like) return find_layout(raw.shape, said, raw.where);
+  const Shape& wanted = options.like->image_shape;
+  if (!said) {
+    if (const auto evident = evident_layout(raw.shape, *options.like)) return *evident;
   }
-  const ImageLayout layout =
-      find_layout(raw.shape, raw.layout && options.layout != Layout::kTable ? raw.layout : options.layout, raw.where);
-  if (options.like && layout.image_shape != options.like->image_shape) {
-    throw FileError(fmt::format("{}: examples are {}, expected {}, {}", raw.where, layout.image_shape.to_string(),
-                                options.like->image_shape.to_string(), wanted_by(options)));
-  }
+  const auto refuse = [&](const Shape& found) {
+    const std::string file = wanted.rank() == 3 && wanted[2] > 1
+                                 ? fmt::format(" or {}", Shape{wanted[2], wanted[0], wanted[1]}.to_string())
+                                 : "";
+    throw FileError(fmt::format("{}: examples are {}, expected {}{}, {}", raw.where, found.to_string(),
+                                wanted.to_string(), file, wanted_by(options)));
+  };
+  if (options.like->integers || (wanted.rank() != 1 && wanted.rank() != 3)) refuse(raw.shape);
+  if (raw.shape.size() != wanted.size()) refuse(raw.shape);
+  const ImageLayout layout = find_layout(raw.shape, said, raw.where);
+  if (layout.image_shape != wanted) refuse(layout.image_shape);
   return layout;
 }
 
@@ -61,11 +77,6 @@ void check_others(const RawSet& raw) {
     if (other.rows.count() != raw.inputs.count()) {
       throw FileError(fmt::format("{}: the input {} has {} examples, expected {}, as many as there are of the first",
                                   raw.where, other.name, other.rows.count(), raw.inputs.count()));
-    }
-    if (other.rows.row_size() != other.shape.size()) {
-      throw FileError(fmt::format("{}: the input {} has {} numbers an example, expected {}, {}, as the model reads",
-                                  raw.where, other.name, other.rows.row_size(), other.shape.size(),
-                                  other.shape.to_string()));
     }
   }
 }
@@ -207,13 +218,18 @@ DataSplit assemble(RawSplit raw, const LoadOptions& options, const std::string& 
     for (const SetTargets& one : {train, test}) fill_targets(one, moments.mean, moments.deviation);
   }
   std::optional<Scaling::Rule> rule = options.scale;
+  if (split.train.integers && rule && *rule != Scaling::Rule::kNone)
+    throw ArgumentError(fmt::format("--scale: expected numbers, found that the model reads {} as integers", name));
   if (options.like && !options.trained && !rule) rule = raw.train.pixels ? Scaling::Rule::kBytes : Scaling::Rule::kNone;
   const Scaling scaling = split.train.integers ? Scaling{.rule = Scaling::Rule::kNone}
                           : own_moments        ? choose_scaling(split.train, raw.train.pixels, rule, raw.train.where)
                                                : options.like->scaling;
   split.train.scaling = split.test.scaling = scaling;
-  require_whole(split.train, raw.train.where);
-  if (own_test) require_whole(split.test, raw.test->where);
+  for (const auto& [set, where] : {std::pair(&split.train, raw.train.where),
+                                   std::pair(&split.test, own_test ? raw.test->where : raw.train.where)}) {
+    require_whole(*set, where);
+    require_finite_others(*set, where);
+  }
   if (!own_moments || split.train.integers) require_finite(split.train, raw.train.where);
   if (own_test) require_finite(split.test, raw.test->where);
   return split;

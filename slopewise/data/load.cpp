@@ -93,7 +93,9 @@ detail::RawSplit load_file(const std::filesystem::path& path, const LoadOptions&
 
 }  // namespace
 
-DataSplit load_dataset(const std::filesystem::path& path, const LoadOptions& options) {
+DataSplit load_dataset(const std::filesystem::path& path, const LoadOptions& given) {
+  LoadOptions options = given;
+  if (options.like && options.like->classes == 0 && options.like->outputs == 0) options.labels_needed = false;
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) {

@@ -96,6 +96,20 @@ std::optional<RawSet> load_named(const Arrays& arrays, const Role& role, const D
   return set;
 }
 
+OtherInput other_from(const Array& array, const OtherInput& like) {
+  const auto long_axes = [](std::span<const Index> extents) {
+    std::vector<Index> found;
+    std::ranges::copy_if(extents, std::back_inserter(found), [](Index extent) { return extent != 1; });
+    return found;
+  };
+  const std::span<const Index> own = std::span(array.shape.extents()).subspan(1);
+  if (long_axes(own) != long_axes(like.shape.extents())) {
+    throw FileError(fmt::format("{}: examples of the input {} are {}, expected {}, as the model reads", array.where,
+                                like.name, Shape({own.begin(), own.end()}).to_string(), like.shape.to_string()));
+  }
+  return {like.name, like.shape, like.integers, array.rows};
+}
+
 void add_others(RawSet& set, const Arrays& arrays, const Role& role, const Dataset& like) {
   for (const OtherInput& other : like.others) {
     const auto name = arrays.find_any(role.spellings(other.name));
@@ -104,7 +118,7 @@ void add_others(RawSet& set, const Arrays& arrays, const Role& role, const Datas
                                   fmt::join(role.spellings(other.name), " or "), other.name,
                                   fmt::join(arrays.names, ", ")));
     }
-    set.others.push_back({other.name, other.shape, other.integers, arrays.open(*name).rows});
+    set.others.push_back(other_from(arrays.open(*name), other));
   }
 }
 
@@ -133,7 +147,7 @@ std::optional<RawSet> load_usual(const Arrays& arrays, std::span<const SetNames>
 
 std::optional<RawSet> load_set(const Arrays& arrays, const Role& role, const LoadOptions& options) {
   const Dataset* like = options.like;
-  const bool labels = options.labels_needed && !(like && like->classes == 0 && like->outputs == 0);
+  const bool labels = options.labels_needed;
   std::optional<RawSet> set = like ? load_named(arrays, role, *like, labels) : std::nullopt;
   if (!set) set = load_usual(arrays, role.usual, like, labels);
   if (set && like) add_others(*set, arrays, role, *like);
@@ -236,8 +250,7 @@ DataSplit load_arrays(const std::map<std::string, ArrayPlace>& places, const Loa
     return arrays.extract(found).mapped();
   };
   detail::RawSet set = detail::set_from(take(like.input_name));
-  for (const OtherInput& other : like.others)
-    set.others.push_back({other.name, other.shape, other.integers, take(other.name).rows});
+  for (const OtherInput& other : like.others) set.others.push_back(detail::other_from(take(other.name), other));
   const std::string learned = like.classes > 0 ? "label" : like.outputs > 0 ? "target" : "";
   if (!learned.empty() && (options.labels_needed || arrays.contains(learned)))
     set.targets = detail::raw_targets(take(learned), &like);

@@ -47,16 +47,24 @@ void refuse_unless_finite(double x, Index example, std::size_t column, const std
   }
 }
 
-// Refuses what is no whole number that fits an index.
-void require_whole(const Dataset& set, const Rows& rows, const std::string& name, const std::string& where) {
+// Calls visit(first row, numbers) for all rows as they are stored.
+template <class Visit>
+void visit_rows(const Rows& rows, Visit visit) {
   const Index at_once = std::max<Index>(1, static_cast<Index>(kNumbersAtOnce) / std::max<Index>(1, rows.row_size()));
   std::vector<Index> indices;
   std::vector<double> numbers;
-  for (Index first = 0; first < set.inputs.count(); first += at_once) {
-    indices.resize(static_cast<std::size_t>(std::min(at_once, set.inputs.count() - first)));
+  for (Index first = 0; first < rows.count(); first += at_once) {
+    indices.resize(static_cast<std::size_t>(std::min(at_once, rows.count() - first)));
     std::iota(indices.begin(), indices.end(), first);
     numbers.resize(indices.size() * static_cast<std::size_t>(rows.row_size()));
     rows.read<double>(indices, numbers);
+    visit(first, std::span<const double>(numbers));
+  }
+}
+
+// Refuses what is no whole number that fits an index.
+void require_whole(const Rows& rows, const std::string& name, const std::string& where) {
+  visit_rows(rows, [&](Index first, std::span<const double> numbers) {
     for (std::size_t i = 0; i < numbers.size(); ++i) {
       const double x = numbers[i];
       if (x == std::trunc(x) && std::abs(x) <= std::numeric_limits<std::int32_t>::max()) continue;
@@ -64,15 +72,27 @@ void require_whole(const Dataset& set, const Rows& rows, const std::string& name
           "{}: example {} of the input {}: found {:g}, expected whole numbers of 32 bits, as the model reads", where,
           first + static_cast<Index>(i) / rows.row_size(), name, x));
     }
-  }
+  });
 }
 
 }  // namespace
 
 void require_whole(const Dataset& set, const std::string& where) {
-  if (set.integers) require_whole(set, set.inputs, set.input_name, where);
+  if (set.integers) require_whole(set.inputs, set.input_name, where);
   for (const OtherInput& other : set.others) {
-    if (other.integers) require_whole(set, other.rows, other.name, where);
+    if (other.integers) require_whole(other.rows, other.name, where);
+  }
+}
+
+void require_finite_others(const Dataset& set, const std::string& where) {
+  for (const OtherInput& other : set.others) {
+    if (other.integers || !is_floating(other.rows.type())) continue;
+    visit_rows(other.rows, [&](Index first, std::span<const double> numbers) {
+      const auto size = static_cast<std::size_t>(other.rows.row_size());
+      for (std::size_t i = 0; i < numbers.size(); ++i)
+        refuse_unless_finite(numbers[i], first + static_cast<Index>(i / size), i % size,
+                             where + ", input " + other.name);
+    });
   }
 }
 

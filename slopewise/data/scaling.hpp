@@ -18,6 +18,7 @@ double scale_of(double mean, double deviation);
 
 // Throws FileError, naming `where` and the example, for a number that is not finite.
 void require_finite(const Dataset& set, const std::string& where);
+void require_finite_others(const Dataset& set, const std::string& where);  // of the inputs but the first
 // The same for a number that is not whole, or takes more than 32 bits, of an input that is integers.
 void require_whole(const Dataset& set, const std::string& where);
 

@@ -47,9 +47,19 @@ TargetKind find_kind(std::span<const SetTargets> sets, const LoadOptions& option
     }
   }
   if (!raw.names.empty()) {
+    if (options.like && options.like->outputs > 0)
+      throw FileError(fmt::format("{}: expected numbers, as the model answers, found words", raw.where));
     if (options.target == TargetKind::kNumber)
       throw ArgumentError(fmt::format("--target number: expected numbers in {}, found words", raw.where));
     return TargetKind::kClass;
+  }
+  if (options.like && options.target) {
+    const TargetKind own = options.like->classes > 0 ? TargetKind::kClass : TargetKind::kNumber;
+    if (*options.target != own) {
+      throw ArgumentError(fmt::format("--target: expected {}, as the model answers, found {}",
+                                      own == TargetKind::kClass ? "class" : "number",
+                                      own == TargetKind::kClass ? "number" : "class"));
+    }
   }
   if (options.target) return *options.target;
   if (options.like) return options.like->classes > 0 ? TargetKind::kClass : TargetKind::kNumber;
@@ -77,13 +87,13 @@ std::int32_t place_of(const std::string& name, const std::vector<std::string>& n
   return static_cast<std::int32_t>(found - names.begin());
 }
 
-// Gives every number a class by its name, of `classes`, where more are known than have names.
-void set_named(std::span<const SetTargets> sets, std::vector<std::string> names, int classes = 0) {
-  if (classes > 0 && std::ssize(names) > classes) {
-    throw FileError(fmt::format("{}: found {} classes, expected at most {}, as the model answers",
-                                first_of(sets)->where, names.size(), classes));
+// Gives every number a class by its name; of a model that knows none, all its `classes` must be named.
+void set_named(std::span<const SetTargets> sets, const std::vector<std::string>& names, int classes = 0) {
+  if (classes > 0 && std::ssize(names) != classes) {
+    throw FileError(
+        fmt::format("{}: found the names of {} classes, expected all {} that the model answers with, or numbers from 0",
+                    first_of(sets)->where, names.size(), classes));
   }
-  while (std::ssize(names) < classes) names.push_back(fmt::format("class {}", names.size()));
   for (const SetTargets& one : sets) {
     one.set->class_names = names;
     one.set->classes = static_cast<int>(names.size());
@@ -193,9 +203,17 @@ void set_targets(std::span<const SetTargets> sets, int classes, const std::vecto
   } else if (find_kind(sets, options) == TargetKind::kClass) {
     set_classes(sets, classes, class_names, options.like);
   } else {
+    const RawTargets& raw = *first_of(sets);
+    if (options.like && raw.outputs != options.like->outputs) {
+      throw FileError(fmt::format("{}: {} numbers to predict an example, expected {}, as the model answers", raw.where,
+                                  raw.outputs, options.like->outputs));
+    }
     set_numbers(sets);
   }
   for (const SetTargets& one : sets) {
+    if (one.raw && one.set->ignored && !one.set->labels.empty() &&
+        std::ranges::count(one.set->labels, *one.set->ignored) == std::ssize(one.set->labels))
+      throw FileError(fmt::format("{}: all labels are {}, which do not count", one.raw->where, *one.set->ignored));
     one.set->labelled = one.raw != nullptr;
     if (one.set->outputs == 0 && !one.raw)
       one.set->labels.assign(static_cast<std::size_t>(one.count * one.set->label_shape.size()), 0);

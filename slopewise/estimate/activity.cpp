@@ -21,6 +21,25 @@ constexpr Index kRowsAPiece = 8;
 // Running means remember about 1 / (1 − this) batches.
 constexpr double kMemory = 0.99;
 
+// Cotangents are planned only where something that trains lies before; each site has what lies after the one before it.
+void require_trained_layers(const Program& program, const ActivitySites& sites) {
+  std::vector<bool> trains(program.nodes().size());
+  for (Index i = 0; i <= sites.logits; ++i) {
+    const GraphNode& node = program.node(i);
+    bool any = node.kind == GraphNode::Kind::kParameter;
+    for (const Index input : node.inputs) any = any || trains[static_cast<std::size_t>(input)];
+    const bool site = std::ranges::count(sites.nodes, i) > 0;
+    if (!any && i == sites.logits)
+      throw ArgumentError("activities: expected that the layer of the output trains too, found it frozen");
+    if (!any && site)
+      throw ArgumentError(
+          fmt::format("activities: expected that something trains before '{}' and after the activities before it, "
+                      "found all of it frozen",
+                      node.name));
+    trains[static_cast<std::size_t>(i)] = any && !site;
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -45,6 +64,7 @@ ActivityEstimator<T>::ActivityEstimator(const EstimatorTarget& target, const Est
     throw ArgumentError(fmt::format("activities: pace: expected at least 0, found {}", options_.pace));
   if (sites_.nodes.empty() && exact_head_)
     throw ArgumentError("activities: expected at least one hidden layer, as the last layer's gradient is exact");
+  require_trained_layers(program_, sites_);
   for (const Index node : sites_.nodes) sizes_.push_back(program_.node(node).shape.size());
   if (!exact_head_) sizes_.push_back(program_.node(sites_.logits).shape.size());
   const std::size_t means = together_ ? 1 : sizes_.size();

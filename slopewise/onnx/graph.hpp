@@ -64,6 +64,10 @@ struct OnnxGraph {
   std::map<std::string, std::shared_ptr<const OnnxTensor>> initializers;
 };
 
+// All bytes of a file, and the CRC-32 of bytes, as zlib has it. Throws FileError where it cannot be read.
+std::vector<std::uint8_t> read_bytes(const std::filesystem::path& file);
+std::uint32_t checksum_of(std::span<const std::uint8_t> bytes);
+
 // Reads a file. External data must lie in the file's own folder. Throws FileError, naming the file and where known the
 // tensor or node, for what is no ONNX, is cut short, breaks its own sizes, has nodes in a circle, or would not fit in
 // memory.

@@ -164,10 +164,12 @@ Placed Importer::bias(Weight& weight, const Node& matrix) {
   return placed(weight, order, Role::kBias);
 }
 
-Node Importer::linear_map(const Node& x, const Node& matrix, const Node* bias, const std::string& name) {
+Node Importer::linear_map(const Node& x, const Node& matrix, const Node* bias, const Weight* weight,
+                          const std::vector<Index>& order) {
   const Node y = bias ? linear(x, matrix, *bias) : linear(x, matrix);
   const LowRank& adapters = settings_.adapters;
-  if (adapters.rank == 0 || name.empty()) return y;
+  if (adapters.rank == 0 || !weight) return y;
+  const std::string name = name_of(*weight);
   if (!adapters.pattern.empty() && !std::regex_search(name, std::regex(adapters.pattern))) return y;
   // A is normal with the variance 1 / inputs, B zero: the network starts as it was.
   const Index inputs = matrix.shape()[1], units = matrix.shape()[0];
@@ -176,9 +178,10 @@ Node Importer::linear_map(const Node& x, const Node& matrix, const Node* bias, c
       base + ".lora_A.weight", {adapters.rank, inputs},
       {.kind = Initializer::Kind::kNormal, .gain = 1 / std::sqrt(static_cast<double>(inputs))}, adapters.rank);
   const Node b = builder_.parameter(base + ".lora_B.weight", {units, adapters.rank}, {}, units);
-  parameters_.push_back({base + ".lora_A.weight", "", Role::kMatrix, {0, 1}, nullptr});
-  parameters_.push_back({base + ".lora_B.weight", "", Role::kMatrix, {0, 1}, nullptr});
-  return add(y, scale(linear(linear(x, a), b), adapters.alpha / static_cast<double>(adapters.rank)));
+  const double share = adapters.alpha / static_cast<double>(adapters.rank);
+  parameters_.push_back({base + ".lora_A.weight", weight->name, Role::kAdapterIn, order, weight->tensor, share});
+  parameters_.push_back({base + ".lora_B.weight", weight->name, Role::kAdapterOut, order, weight->tensor, share});
+  return add(y, scale(linear(linear(x, a), b), share));
 }
 
 Placed Importer::placed(const std::string& name) {

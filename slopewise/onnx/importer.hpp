@@ -16,15 +16,17 @@ namespace slopewise {
 
 // What a weight is to the op that reads it first; `--train norms` and its like go by it. State (running statistics)
 // never trains.
-enum class Role { kMatrix, kBias, kNorm, kEmbedding, kOther, kState };
+enum class Role { kMatrix, kBias, kNorm, kEmbedding, kOther, kState, kAdapterIn, kAdapterOut };
 
 // A piece of θ and the initializer it came from.
 struct OnnxParameter {
   std::string segment;      // its name in θ
-  std::string initializer;  // its name in the file; "" for what was added (low-rank adapters)
+  std::string initializer;  // its name in the file; of an adapter, that of the matrix it is added to
   Role role = Role::kOther;
-  std::vector<Index> order;  // axis j of the segment is the initializer's axis order[j]
-  std::shared_ptr<const OnnxTensor> tensor;
+  std::vector<Index> order;  // axis j of the segment, or of that matrix, is the initializer's axis order[j]
+  std::shared_ptr<const OnnxTensor> tensor;  // the initializer
+  bool is_adapter() const { return role == Role::kAdapterIn || role == Role::kAdapterOut; }
+  double scale = 1;  // of an adapter: what B A is multiplied by
 };
 
 // Low-rank adapters of matrices: W + (alpha / rank) B A (Hu et al. 2021, arXiv 2106.09685).
@@ -61,8 +63,10 @@ class Importer {
   Placed placed(Weight& weight, const std::vector<Index>& order, Role role);
   // A bias of the rows of `matrix`: where both are parameters, they share a structured tangent.
   Placed bias(Weight& weight, const Node& matrix);
-  // x Wᵀ + b over the last axis of x, W (units, inputs) called `name`, with the adapters asked for.
-  Node linear_map(const Node& x, const Node& matrix, const Node* bias, const std::string& name);
+  // x Wᵀ + b over the last axis of x, W (units, inputs), with the adapters asked for: of `weight`, whose axes W has in
+  // this order; null: none.
+  Node linear_map(const Node& x, const Node& matrix, const Node* bias, const Weight* weight,
+                  const std::vector<Index>& order);
   const std::vector<OnnxParameter>& parameters() const { return parameters_; }
   // Whether any op may make a parameter of it, and none has.
   bool would_train(const Weight& weight, Role role) const;

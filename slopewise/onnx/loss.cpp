@@ -56,6 +56,12 @@ OnnxProgram onnx_program(const OnnxModel& model, const OnnxLossOptions& loss) {
         throw ArgumentError(fmt::format("{}: the output has the shape {}, expected classes along its last axis",
                                         model.file().string(), shape.to_string()));
       }
+      if (shape[-1] < 2) {
+        throw ArgumentError(
+            fmt::format("{}: the output has the shape {}, expected at least 2 classes along its last axis; "
+                        "--loss squared or output, or another --output?",
+                        model.file().string(), shape.to_string()));
+      }
       return {Program(cross_entropy(output, Builder(output).indices("label", positions_of(shape)),
                                     CrossEntropyOptions{.smoothing = loss.label_smoothing, .ignored = loss.ignored})),
               output.number()};

@@ -139,6 +139,7 @@ Training training_of(const std::string& text) {
 
 OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& options) {
   OnnxModel model(read_onnx(file));
+  model.checksum_ = checksum_of(read_bytes(file));
   model.build(options);
   return model;
 }
@@ -147,6 +148,7 @@ OnnxModel load_onnx(std::span<const std::uint8_t> bytes, const std::string& name
   OnnxModel model(read_onnx(bytes, name));
   model.build(options);
   model.bytes_.assign(bytes.begin(), bytes.end());
+  model.checksum_ = checksum_of(bytes);
   return model;
 }
 
@@ -179,6 +181,7 @@ void OnnxModel::build(const OnnxOptions& options) {
     return {1, true};
   };
   std::vector<Placed> placed;
+  std::map<std::string, Index> unused = options.extents;
   for (const OnnxEnd& input : graph.inputs) {
     if (input.type == OnnxType::kOther) fail(fmt::format("input '{}' holds neither numbers nor Booleans", input.name));
     Extents dims;
@@ -187,6 +190,7 @@ void OnnxModel::build(const OnnxOptions& options) {
     for (std::size_t axis = dims.size(); axis < input.axes.size(); ++axis) {
       const OnnxEnd::Axis& own = input.axes[axis];
       const auto given = options.extents.find(own.symbol);
+      if (given != options.extents.end()) unused.erase(own.symbol);
       const Index extent = own.extent >= 0 ? own.extent : given != options.extents.end() ? given->second : -1;
       if (extent < 0) {
         fail(fmt::format("input '{}': axis {} has no extent{}; give it one", input.name, axis,
@@ -196,7 +200,7 @@ void OnnxModel::build(const OnnxOptions& options) {
       extents.push_back(extent);
     }
     const bool integer = input.type == OnnxType::kInteger || input.type == OnnxType::kBoolean;
-    const bool turned = options.channels_last && !options.whole && !integer && dims.size() == 4;
+    const bool turned = options.channels_last && inputs_.empty() && !options.whole && !integer && dims.size() == 4;
     if (turned) std::rotate(extents.begin(), extents.begin() + 1, extents.end());
     const Shape shape(extents);
     const Node node = integer ? builder.indices(input.name, shape) : builder.input(input.name, shape);
@@ -204,6 +208,8 @@ void OnnxModel::build(const OnnxOptions& options) {
     Placed value{node, dims, turned ? std::vector<Index>{2, 3, 1} : all_axes(dims), integer};
     placed.push_back(std::move(value));
   }
+
+  if (!unused.empty()) fail(fmt::format("no axis that the inputs leave open is called '{}'", unused.begin()->first));
 
   for (const auto& [name, tensor] : graph.initializers) {
     if (!tensor->floating() || tensor->constant || tensor->dims.empty()) continue;
@@ -232,7 +238,7 @@ Parameters<T> OnnxModel::initial(std::uint64_t seed) const {
   Parameters<T> theta = initialize<T>(layout(), seed);
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const OnnxParameter& parameter = parameters_[i];
-    if (!parameter.tensor) continue;
+    if (parameter.is_adapter()) continue;
     const std::vector<T> values = permuted(parameter.tensor->as<T>(), parameter.tensor->dims, parameter.order);
     const Segment& segment = layout().segments[i];
     std::copy(values.begin(), values.end(), theta.edit(segment.offset, segment.size()).begin());

@@ -26,7 +26,8 @@ struct OnnxOptions {
   std::string output = "";                    // the output to take; empty: the first
   // Inputs that are the same for every example and every run: masks, positions, what decides a shape.
   std::map<std::string, std::shared_ptr<const OnnxTensor>> fixed = {};
-  // Whether images, inputs of (batch, channels, height, width), are given as (height, width, channels).
+  // Whether the first input, where it is images (batch, channels, height, width), is given as (height, width,
+  // channels).
   bool channels_last = false;
   // The initializers that may train, by their names in the file, where whoever wrote it knows them; the rest are
   // constants. Nothing said: every tensor that does not look like a mask or a table (OnnxModel::constants).
@@ -59,8 +60,10 @@ class OnnxModel {
   // θ as the file has it; adapters are drawn from the seed.
   template <class T>
   Parameters<T> initial(std::uint64_t seed = 1) const;
-  // The file's bytes. Throws FileError where it can no longer be read.
+  // The file's bytes, without those of data beside it, and their CRC-32 when it was loaded. Throws FileError where it
+  // can no longer be read or has changed since.
   std::vector<std::uint8_t> bytes() const;
+  std::uint32_t checksum() const { return checksum_; }
 
  private:
   friend OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& options);
@@ -75,6 +78,7 @@ class OnnxModel {
   std::vector<OnnxParameter> parameters_;
   std::map<std::string, std::string> constants_;
   std::vector<std::uint8_t> bytes_;  // of a model that came from memory; else empty
+  std::uint32_t checksum_ = 0;
 };
 
 // Unless an example is the whole, the first axis of every input counts examples, whether the file has a symbol there or
@@ -89,7 +93,8 @@ OnnxModel load_onnx(std::span<const std::uint8_t> bytes, const std::string& name
 std::string why_not_saved(const OnnxModel& model);
 // Writes a copy of the model's file to `path` with θ in place of the initializers it came from, in the type and order
 // they have there; every other byte is the file's own. Throws FileError where a weight cannot be put back, as
-// why_not_saved says: adapters, or data outside the file.
+// why_not_saved says: data outside the file, or adapters of a matrix that is read elsewhere too. Adapters are merged
+// into the matrices they are added to.
 void save_onnx(const OnnxModel& model, const Parameters<float>& theta, const std::filesystem::path& path);
 
 }  // namespace slopewise

@@ -13,10 +13,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string describe(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss) {
+std::string describe(const OnnxModel& model, const OnnxOptions& options, const OnnxLossOptions& loss) {
   Json extents = Json::object();
   for (const auto& [name, extent] : options.extents) extents[name] = extent;
-  return Json{{"onnx", std::filesystem::absolute(file).lexically_normal().string()},
+  return Json{{"onnx", std::filesystem::absolute(model.file()).lexically_normal().string()},
+              {"crc32", model.checksum()},
               {"train", options.train},
               {"extents", std::move(extents)},
               {"output", options.output},
@@ -32,22 +33,29 @@ std::string describe(const std::filesystem::path& file, const OnnxOptions& optio
 ActivitySites onnx_sites(const OnnxProgram& model) {
   const auto& [program, output] = model;
   ActivitySites sites{.rectified = false, .logits = output};
-  for (Index i = 0; i < output; ++i) {
-    const GraphNode& node = program.node(i);
-    if (!node.op || node.shared || !program.used(i)) continue;
+  const auto is_product = [&](const GraphNode& node) {
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
       const GraphNode& input = program.node(node.inputs[k]);
       const bool weights = input.kind == GraphNode::Kind::kParameter || input.kind == GraphNode::Kind::kConstant;
-      if (!weights || input.shape.rank() < 2 || !node.op->takes_packed(k)) continue;
-      sites.nodes.push_back(i);
-      break;
+      if (weights && input.shape.rank() >= 2 && node.op->takes_packed(k)) return true;
     }
+    return false;
+  };
+  std::vector<Index> products;
+  for (Index i = 0; i <= output; ++i) {
+    const GraphNode& node = program.node(i);
+    if (node.op && !node.shared && program.used(i) && is_product(node)) products.push_back(i);
   }
-  // The product that makes the output is the head, though something finishes it.
-  if (!sites.nodes.empty() && program.node(output).op && !std::ranges::count(sites.nodes, output)) {
-    const Index last = sites.nodes.back();
-    const auto& readers = program.node(output).inputs;
-    if (std::ranges::count(readers, last)) sites.nodes.pop_back();
+  if (!products.empty()) products.pop_back();  // the head's, whatever finishes it
+  // Only where something that trains lies before, after the site before it, is there anything to estimate.
+  std::vector<bool> trains(program.nodes().size());
+  for (Index i = 0; i <= output; ++i) {
+    const GraphNode& node = program.node(i);
+    bool any = node.kind == GraphNode::Kind::kParameter;
+    for (const Index input : node.inputs) any = any || trains[static_cast<std::size_t>(input)];
+    const bool site = any && std::ranges::binary_search(products, i);
+    if (site) sites.nodes.push_back(i);
+    trains[static_cast<std::size_t>(i)] = any && !site;
   }
   return sites;
 }
@@ -66,7 +74,7 @@ OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& o
   Network network{.training = {block(loss)},
                   .evaluating = {block(plain)},
                   .initial = [model](std::size_t, std::uint64_t seed) { return model->initial<float>(seed); },
-                  .description = describe(file, options, loss)};
+                  .description = describe(*model, options, loss)};
   return {std::move(model), std::move(network)};
 }
 
@@ -85,7 +93,12 @@ OnnxNetwork onnx_network(const std::string& description) {
     for (const auto& [name, extent] : json.at("extents").items()) options.extents[name] = extent.get<Index>();
     OnnxLossOptions loss{.kind = onnx_loss(json.at("loss").get<std::string>())};
     if (!json.at("ignored").is_null()) loss.ignored = json.at("ignored").get<std::int32_t>();
-    return onnx_network(json.at("onnx").get<std::string>(), options, loss);
+    OnnxNetwork network = onnx_network(json.at("onnx").get<std::string>(), options, loss);
+    if (network.model->checksum() != json.at("crc32").get<std::uint32_t>()) {
+      throw ArgumentError(
+          fmt::format("{} is not the file that was trained: it has changed since", network.model->file().string()));
+    }
+    return network;
   } catch (const nlohmann::json::exception& error) {
     throw ArgumentError(error.what());
   }

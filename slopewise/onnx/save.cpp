@@ -12,8 +12,8 @@
 
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
-#include "slopewise/base/input_file.hpp"
 #include "slopewise/onnx/model.hpp"
+#include "slopewise/tensor/matmul.hpp"
 
 namespace slopewise {
 namespace {
@@ -121,12 +121,19 @@ std::size_t width_of(const Place& place) {
   return place.type == onnx::TensorProto::DOUBLE ? 8 : place.type == onnx::TensorProto::FLOAT ? 4 : 2;
 }
 
+std::size_t readers_of(const OnnxGraph& graph, const std::string& name) {
+  std::size_t readers = 0;
+  for (const OnnxNode& node : graph.nodes) readers += static_cast<std::size_t>(std::ranges::count(node.inputs, name));
+  return readers;
+}
+
 std::string why_not_saved(const OnnxModel& model, const std::map<std::string, Place>& places) {
   for (const auto& [name, place] : places) {
     if (place.elsewhere) return fmt::format("'{}' lies in a file beside it", name);
   }
   for (const OnnxParameter& parameter : model.parameters()) {
-    if (!parameter.tensor) return fmt::format("'{}' is an adapter, which the file has no place for", parameter.segment);
+    if (parameter.is_adapter() && readers_of(model.graph(), parameter.initializer) > 1)
+      return fmt::format("'{}' is added to a matrix that is read elsewhere too", parameter.segment);
     const auto found = places.find(parameter.initializer);
     const auto entries = static_cast<std::size_t>(parameter.tensor->size());
     if (found == places.end() || found->second.length != entries * width_of(found->second))
@@ -135,13 +142,22 @@ std::string why_not_saved(const OnnxModel& model, const std::map<std::string, Pl
   return "";
 }
 
+// B A, (units, inputs), of adapters B (units, rank) and A (rank, inputs).
+std::vector<float> product_of(const Parameters<float>& theta, const Segment& b, const Segment& a) {
+  const Index units = b.shape[0], rank = b.shape[1], inputs = a.shape[1];
+  std::vector<float> made(static_cast<std::size_t>(units * inputs));
+  matmul<float>(units, inputs, rank, 1, {theta.values(b.offset, b.size()).data(), rank},
+                {theta.values(a.offset, a.size()).data(), inputs}, 0, made.data(), inputs);
+  return made;
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> OnnxModel::bytes() const {
   if (!bytes_.empty()) return bytes_;
-  const InputFile input(file());
-  std::vector<std::uint8_t> bytes(input.size());
-  input.read(0, bytes);
+  std::vector<std::uint8_t> bytes = read_bytes(file());
+  if (checksum_of(bytes) != checksum_)
+    throw FileError(fmt::format("{}: has changed since it was loaded", file().string()));
   return bytes;
 }
 
@@ -166,9 +182,18 @@ void save_onnx(const OnnxModel& model, const Parameters<float>& theta, const std
     std::iota(inverse.begin(), inverse.end(), 0);
     std::sort(inverse.begin(), inverse.end(),
               [&](Index a, Index b) { return parameter.order[number_of(a)] < parameter.order[number_of(b)]; });
-    const auto own = theta.values(segment.offset, segment.size());
-    const std::vector<float> after =
-        permuted(std::vector<float>(own.begin(), own.end()), segment.shape.extents(), inverse);
+    if (parameter.role == Role::kAdapterOut) continue;  // with its A
+    std::vector<float> after = before;
+    if (parameter.role == Role::kAdapterIn) {
+      const Segment& out = model.layout().segments[i + 1];
+      const std::vector<float> added =
+          permuted(product_of(theta, out, segment), {out.shape[0], segment.shape[1]}, inverse);
+      for (std::size_t entry = 0; entry < after.size(); ++entry)
+        after[entry] += static_cast<float>(parameter.scale) * added[entry];
+    } else {
+      const auto own = theta.values(segment.offset, segment.size());
+      after = permuted(std::vector<float>(own.begin(), own.end()), segment.shape.extents(), inverse);
+    }
     for (std::size_t entry = 0; entry < after.size(); ++entry) {
       if (after[entry] == before[entry]) continue;
       switch (place.type) {

@@ -52,19 +52,24 @@ Judgement::Judgement(const Dataset& set) : set_(set), sums_(static_cast<std::siz
 
 void Judgement::add(std::span<const Index> rows, double loss, std::span<const float> outputs) {
   loss_ += loss * static_cast<double>(rows.size());
-  examples_ += std::ssize(rows);
-  if (set_.outputs == 0 && set_.classes == 0) return;
+  if (set_.outputs == 0 && set_.classes == 0) {
+    examples_ += std::ssize(rows);
+    return;
+  }
   const std::size_t each = outputs.size() / rows.size();
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const auto answer = outputs.subspan(r * each, each);
     if (set_.outputs == 0) {
+      const Index counted = count_;
       const auto places = static_cast<std::size_t>(set_.label_shape.size()), classes = each / places;
       for (std::size_t place = 0; place < places; ++place)
         judge(answer.subspan(place * classes, classes),
               set_.labels[static_cast<std::size_t>(rows[r]) * places + place]);
+      examples_ += count_ > counted;  // one without a label that counts adds 0 to the loss
       continue;
     }
     ++count_;
+    ++examples_;
     for (std::size_t k = 0; k < each; ++k) {
       const double target = set_.targets[static_cast<std::size_t>(rows[r]) * each + k];
       const double error = answer[k] - target, before = target - sums_[k].mean;

@@ -58,8 +58,8 @@ class Judgement {
   };
 
   const Dataset& set_;
-  Index count_ = 0, wrong_ = 0, examples_ = 0;
-  double loss_ = 0;  // sum over examples
+  Index count_ = 0, wrong_ = 0, examples_ = 0;  // labels or examples, those answered wrongly, examples with a loss
+  double loss_ = 0;                             // sum over examples
   std::vector<Index> confusion_;
   std::vector<Sums> sums_;  // one an output
 };

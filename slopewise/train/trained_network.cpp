@@ -28,8 +28,38 @@ Network network_of_family(const std::string& description, const Dataset& data) {
   return make_network(network_spec(description), data.image_shape, target_of(data));
 }
 
+namespace {
+
+// Whether a chain reads and answers what the data set says: input by input, then a label for each place or numbers.
+void require_fit(const std::vector<ChainBlock>& chain, const Dataset& data) {
+  const auto input = [](const ChainBlock& block, std::size_t i) -> const GraphNode& {
+    if (i >= block.program->inputs().size()) throw ShapeError("the network reads fewer inputs than its data have");
+    return block.program->node(block.program->inputs()[i]);
+  };
+  const auto require = [&](const GraphNode& node, Index size, bool integers) {
+    if (node.shape.size() == size && integers == (node.kind == GraphNode::Kind::kIndices)) return;
+    throw ShapeError(fmt::format("the network reads '{}' of shape {}, the data have {} {} an example", node.name,
+                                 node.shape.to_string(), size, integers ? "integers" : "numbers"));
+  };
+  require(input(chain.front(), 0), data.image_shape.size(), data.integers);
+  for (std::size_t i = 0; i < data.others.size(); ++i)
+    require(input(chain.front(), i + 1), data.others[i].shape.size(), data.others[i].integers);
+  const ChainBlock& last = chain.back();
+  const Index answers = last.program->node(last.output).shape.size();
+  const std::size_t learned = (chain.size() == 1 ? data.others.size() : 0) + 1 + (last.noisy ? 1 : 0);
+  const bool numbers = data.outputs > 0, classes = !numbers && data.classes > 0;
+  if (numbers) require(input(last, learned), data.outputs, false);
+  if (classes) require(input(last, learned), data.label_shape.size(), true);
+  const Index expected = numbers ? data.outputs : classes ? data.label_shape.size() * data.classes : answers;
+  if (answers != expected)
+    throw ShapeError(fmt::format("the network answers with {} numbers an example, expected {}", answers, expected));
+}
+
+}  // namespace
+
 void TrainedNetwork::take(const Network& network) {
   chain_ = network.evaluating;
+  require_fit(chain_, data_);
   for (std::size_t i = 0; i < chain_.size(); ++i) {
     Block block{.theta = network.initial(i, 1)};
     for (std::size_t before = 0; before < i; ++before) {

@@ -39,6 +39,7 @@ class TrainedNetwork {
     std::shared_ptr<ForwardPass<float>> pass;
     Parameters<float> theta;
   };
+  // Throws ShapeError where the network does not read and answer what data() says.
   void take(const Network& network);
 
   std::filesystem::path path_;

@@ -231,7 +231,7 @@ class OnnxTest(unittest.TestCase):
         np.save(self.directory / "few.npy", counts[:5])
         self.refused(1, "the input counts has 5 examples, expected 12", "evaluate", "model.onnx", *places[:2], "--input",
                      "counts=few.npy", *places[4:])
-        self.refused(1, "the input counts has 1 numbers an example, expected 5", "evaluate", "model.onnx", *places[:2],
+        self.refused(1, "examples of the input counts are (), expected (5), as the model reads", "evaluate", "model.onnx", *places[:2],
                      "--input", "counts=labels.npy", *places[4:])
 
     def test_numbers_to_predict(self):
@@ -277,10 +277,12 @@ class OnnxTest(unittest.TestCase):
                 self.assertEqual(found["status"], "finished")
                 self.assertLess(found["train_loss"], first + 0.02)
                 sizes[words[-1]] = found["parameters"]
-                adapters = "lora:2" in words
-                self.assertEqual((self.directory / out / "model.onnx").exists(), not adapters)
                 again = self.evaluate(out, "--data", "data.npz")
                 self.assertAlmostEqual(again["loss"], found["test_loss"], delta=1e-6)
+                merged = self.evaluate(out + "/model.onnx", "--data", "data.npz", "--ignore-label", -100)
+                self.assertAlmostEqual(merged["loss"], found["test_loss"], delta=1e-5)
+                adapter = self.directory / out / "adapter/adapter_model.safetensors"
+                self.assertEqual(adapter.exists(), "lora:2" in words)
         # A log of slopes makes the weights again, from the file's.
         self.done("replay", "run1", "--out", "again.safetensors", "--quiet")
         self.assertEqual(self.evaluate("again.safetensors", "--data", "data.npz")["loss"],
@@ -289,6 +291,60 @@ class OnnxTest(unittest.TestCase):
         self.assertEqual(sizes["head"], vocabulary * (width + 1))
         self.assertEqual(sizes["norms"], 2 * width)
         self.assertEqual(sizes["qkv"], 3 * width * (width + 1))
+
+    def test_activities_where_layers_are_frozen(self):
+        x = self.random.normal(size=(30, 6)).astype(np.float32)
+        y = self.random.integers(0, 3, 30)
+        model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 7), nn.ReLU(), nn.Linear(7, 3))
+        self.export(model, torch.from_numpy(x), ["x"])
+        self.save(x_train=x, y_train=y, x_test=x, y_test=y)
+        words = ["--data", "data.npz", "--method", "activities", "--epochs", 2, "--batch", 10]
+        for number, (trained, refusal) in enumerate([
+                ("all", ""), ("0|4", ""), ("2|4", ""), ("biases", ""), ("head", "at least one hidden layer"),
+                ("0", "the layer of the output trains too"), ("lora:2:^0", "the layer of the output trains too"),
+                ("lora:2", "")]):
+            for prior in ["none", "feedback"]:
+                with self.subTest((trained, prior)):
+                    what = ["train", "--model", "model.onnx", "--quiet", "--train", trained, "--prior", prior, "--out",
+                            f"frozen{number}{prior}", *words]
+                    if refusal:
+                        self.refused(2, refusal, *what)
+                    else:
+                        self.done(*what)
+
+    def test_the_file_is_held_to_the_run(self):
+        x, _ = self.tokens()
+        self.export(Language(), torch.from_numpy(x), ["tokens"])
+        words = ["--data", "data.npz", "--ignore-label", -100, "--method", "exact", "--epochs", 1, "--batch", 8]
+        self.train(*words)
+        self.refused(2, "run holds the model that is trained", "train", "--model", "run/model.onnx", "--out", "run",
+                     "--overwrite", *words)
+        self.assertTrue((self.directory / "run/model.onnx").exists())
+        self.export(Language(), torch.from_numpy(x), ["tokens"])  # other weights
+        self.refused(1, "is not the file that was trained: it has changed since", "evaluate", "run")
+        self.export(Language(vocabulary=13), torch.from_numpy(x), ["tokens"])
+        self.refused(1, "has changed since", "evaluate", "run")
+
+    def test_images_for_a_model_of_rows(self):
+        model = nn.Sequential(nn.Linear(12, 4))
+        x = self.random.normal(size=(10, 3, 4)).astype(np.float32)
+        y = self.random.integers(0, 4, 10)
+        self.export(model, torch.from_numpy(x.reshape(10, 12)), ["x"])
+        self.save(x_train=x, y_train=y, x_test=x, y_test=y)
+        self.train("--data", "data.npz", "--method", "exact", "--epochs", 1, "--batch", 5)
+        self.evaluate("run")
+        self.evaluate("run", "--data", "data.npz")
+
+    def test_examples_without_a_label_that_counts(self):
+        x, y = self.tokens()
+        y[8:] = -100
+        self.save(x_train=x, y_train=y, x_test=x, y_test=y)
+        model = Language()
+        self.export(model, torch.from_numpy(x), ["tokens"])
+        found = self.evaluate("model.onnx", "--data", "data.npz", "--ignore-label", -100)
+        loss = F.cross_entropy(model(torch.from_numpy(x)).transpose(1, 2), torch.from_numpy(y))
+        self.assertAlmostEqual(found["loss"], float(loss), delta=1e-5)
+        self.assertEqual(found["labels"], 40)
 
     def test_compare(self):
         x, _ = self.tokens()
@@ -338,6 +394,11 @@ class OnnxTest(unittest.TestCase):
         self.save(x_train=x + 100, y_train=y, x_test=x, y_test=y)
         self.refused(2, "", *train, "--ignore-label", -100)
         self.assertFalse((self.directory / "refused/results.json").exists())
+        self.refused(2, "no axis that the inputs leave open is called 'rows'", *train, "--extent", "rows=3")
+        self.refused(2, "--scale: expected numbers", *train, "--ignore-label", -100, "--scale", "bytes")
+        self.export(nn.Linear(4, 1), torch.zeros(1, 4), ["x"])
+        self.save(x_train=np.zeros((4, 4), np.float32), y_train=np.zeros(4, int), x_test=x, y_test=y)
+        self.refused(2, "expected at least 2 classes along its last axis", *train)
 
 
 if __name__ == "__main__":

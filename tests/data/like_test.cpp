@@ -126,7 +126,7 @@ TEST_F(LikeTest, SaysWhatDoesNotFit) {
   EXPECT_THAT(error(), HasSubstr("expected one label an example, found 3 numbers"));
   like_ = tagger();
   like_.others[0].shape = {4};
-  EXPECT_THAT(error(), HasSubstr("the input counts has 3 numbers an example, expected 4"));
+  EXPECT_THAT(error(), HasSubstr("examples of the input counts are (3), expected (4), as the model reads"));
   like_.others[0] = {.name = "mask", .shape = {3}};
   EXPECT_THAT(error(), HasSubstr("found no array mask_train or train_mask for the model's input mask"));
   like_ = tagger();
@@ -159,6 +159,57 @@ TEST_F(LikeTest, ShapesAreTakenAsTheModelReadsThem) {
   for (const Shape& shape : {Shape{6, 2}, Shape{3, 4}, Shape{13}, Shape{2, 2, 3, 1}}) {
     like_ = {.image_shape = shape, .classes = 5};
     EXPECT_THAT(error(), HasSubstr("as the model reads")) << shape.to_string();
+  }
+}
+
+TEST_F(LikeTest, ImagesAreTakenWithTheirChannelsWhereTheyLie) {
+  const auto layout = [&](const Shape& example, const Shape& wanted) {
+    std::vector<Index> train = example.extents();
+    train.insert(train.begin(), 2);
+    NpzWriter file(npz_);
+    const std::vector<float> x(static_cast<std::size_t>(2 * example.size()), 0.5F);
+    const std::vector<std::int32_t> y{0, 1};
+    for (const char* set : {"_train", "_test"}) {
+      file.add<float>("x" + std::string(set), Shape(train), x);
+      file.add<std::int32_t>("y" + std::string(set), {2}, y);
+    }
+    file.commit();
+    like_ = {.image_shape = wanted, .classes = 2};
+    try {
+      return load_dataset(npz_, options_).train.channels_first ? "first" : "last";
+    } catch (const Error&) {
+      return "refused";
+    }
+  };
+  EXPECT_STREQ(layout({8, 10, 3}, {8, 10, 3}), "last");
+  EXPECT_STREQ(layout({3, 8, 10}, {8, 10, 3}), "first");
+  EXPECT_STREQ(layout({8, 10, 3}, {10, 3, 8}), "first");  // a file that reads (8, 10, 3)
+  EXPECT_STREQ(layout({6, 1, 6}, {1, 6, 6}), "first");
+  EXPECT_STREQ(layout({5, 5, 5}, {5, 5, 5}), "refused");  // either
+  EXPECT_STREQ(layout({9, 9}, {9, 9, 1}), "last");
+  EXPECT_STREQ(layout({10, 8, 3}, {8, 10, 3}), "refused");
+}
+
+TEST_F(LikeTest, WhatIsLearnedIsHeldToTheModel) {
+  NpzWriter file(npz_);
+  const std::vector<float> x(4 * 3, 0.5F), one{1, 2, 3, 4};
+  const std::vector<std::int32_t> none{-1, -1, -1, -1};
+  for (const char* set : {"_train", "_test"}) {
+    file.add<float>("x" + std::string(set), {4, 3}, x);
+    file.add<float>("y" + std::string(set), {4}, one);
+    file.add<std::int32_t>("label" + std::string(set), {4}, none);
+  }
+  file.commit();
+  like_ = {.image_shape = {3}, .outputs = 2, .target_mean = {0, 0}, .target_deviation = {1, 1}};
+  EXPECT_THAT(error(), HasSubstr("1 numbers to predict an example, expected 2, as the model answers"));
+  like_ = {.input_name = "x", .image_shape = {3}, .classes = 2, .ignored = -1};
+  EXPECT_THAT(error(), HasSubstr("all labels are -1, which do not count"));
+  options_.target = TargetKind::kNumber;
+  try {
+    load_dataset(npz_, options_);
+    ADD_FAILURE() << "taken";
+  } catch (const ArgumentError& refused) {
+    EXPECT_THAT(refused.what(), HasSubstr("--target: expected class, as the model answers"));
   }
 }
 

@@ -117,8 +117,33 @@ TEST_F(OnnxModelTest, PutsWeightsBackWhereTheyWere) {
   const OnnxModel changed = load_onnx(copy);
   const auto values = changed.initial<float>();
   EXPECT_TRUE(std::equal(values.values().begin(), values.values().end(), theta.values().begin()));
-  const OnnxModel adapted = load_onnx(path, {.train = "lora:1"});
-  EXPECT_THROW(save_onnx(adapted, adapted.initial<float>(), copy), FileError);
+}
+
+TEST_F(OnnxModelTest, MergesAdaptersIntoTheirMatrices) {
+  const auto path = write(network()), copy = directory_ / "copy.onnx";
+  const OnnxModel adapted = load_onnx(path, {.train = "lora:2"});
+  Parameters<float> theta = adapted.initial<float>();
+  save_onnx(adapted, theta, copy);
+  EXPECT_EQ(file_bytes(copy), file_bytes(path));  // B is 0
+  for (float& value : theta.edit()) value += 0.25F;
+  save_onnx(adapted, theta, copy);
+  const OnnxModel merged = load_onnx(copy);
+  const std::vector<double> x{1, -2, 3, 0.5, -1, 2, 0.25, 1};
+  const Batch<double> batch{.rows = 2, .inputs = {std::span(x)}};
+  const Parameters<double> wide(std::vector<double>(theta.values().begin(), theta.values().end()));
+  const auto expected = output_of(adapted, wide, batch);
+  const auto found = output_of(merged, merged.initial<double>(), batch);
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-5);
+
+  onnx::ModelProto shared = graph_of(R"(net (float[N, 4] x) => (float[N, 4] y) {
+    h = MatMul(x, w)
+    y = MatMul(h, w)
+  })",
+                                     17);
+  add_weight(shared, "w", {4, 4}, counting(16));
+  const OnnxModel twice = load_onnx(write(shared), {.train = "lora:1"});
+  EXPECT_THAT(why_not_saved(twice), HasSubstr("is added to a matrix that is read elsewhere too"));
+  EXPECT_THROW(save_onnx(twice, twice.initial<float>(), copy), FileError);
 }
 
 TEST_F(OnnxModelTest, ReadsBytesAsItReadsFiles) {

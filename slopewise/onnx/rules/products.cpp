@@ -35,7 +35,6 @@ void require_equal(const ImportStep& step, const Placed& a, const Placed& b, con
 // a vector, input `bias` where that is not −1.
 Placed by_weight(ImportStep& step, const Placed& x, std::size_t weight, bool transposed, Index bias) {
   Weight* fresh = step.unread_weight(weight);
-  const std::string name = fresh ? step.importer().name_of(*fresh) : "";
   const std::vector<Index> order = transposed ? std::vector<Index>{0, 1} : std::vector<Index>{1, 0};
   const Placed w = step.weight(weight, order, Role::kMatrix);
   if (x.dims.empty()) step.refuse("expected a vector or more, found a number");
@@ -51,7 +50,7 @@ Placed by_weight(ImportStep& step, const Placed& x, std::size_t weight, bool tra
   }
   Extents dims = x.dims;
   dims[number_of(last)] = {matrix.shape()[0]};
-  return {step.importer().linear_map(arrange(x, axes), matrix, vector ? &*vector : nullptr, name), dims, axes};
+  return {step.importer().linear_map(arrange(x, axes), matrix, vector ? &*vector : nullptr, fresh, order), dims, axes};
 }
 
 bool is_table(const ImportStep& step, std::size_t i) {
@@ -121,7 +120,8 @@ void matmul_rule(ImportStep& step) {
     const std::vector<Index> axes = ending_in(x, rows);
     Extents dims = x.dims;
     dims[number_of(rows)] = w.dims[0];
-    return step.give(Placed{step.importer().linear_map(arrange(x, axes), arrange(w, {0, 1}), nullptr, ""), dims, axes});
+    return step.give(
+        Placed{step.importer().linear_map(arrange(x, axes), arrange(w, {0, 1}), nullptr, nullptr, {}), dims, axes});
   }
   Placed a = step.placed(0), b = step.placed(1);
   if (left.size() == 1) a = padded(a, 2);

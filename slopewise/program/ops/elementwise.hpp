@@ -107,7 +107,7 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
 
   // x̄ = f′ ȳ, 0 where either is.
   template <class T>
-  void pullback(const Pull<T>& visit) const {
+  [[gnu::flatten]] void pullback(const Pull<T>& visit) const {
     const Cotangent<T>& target = visit.in_cotangents[0];
     if (!target) return;
     const Index count = visit.out.rows * visit.out.size;
