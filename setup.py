@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -21,7 +22,7 @@ class BuildWithCMake(build_ext):
              "-D", "SLOPEWISE_BUILD_PYTHON=ON", "-D", "SLOPEWISE_BUILD_APPS=OFF", "-D", "SLOPEWISE_BUILD_TESTS=OFF",
              "-D", "SLOPEWISE_BUILD_EXAMPLES=OFF", *shlex.split(os.environ.get("CMAKE_ARGS", ""))], check=True)
         subprocess.run(["cmake", "--build", tree, "--target", "slopewise_python"], check=True)
-        made, = (tree / "python" / "slopewise").glob("_slopewise.*.so")
+        made = tree / "python" / "slopewise" / f"_slopewise{sysconfig.get_config_var('EXT_SUFFIX')}"
         target = Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
         self.copy_file(str(made), str(target))

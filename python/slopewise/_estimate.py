@@ -36,6 +36,11 @@ class Demand(NamedTuple):
     flops: float
 
 
+def _require_own(estimate: GradientEstimate, model: Model, who: str) -> None:
+    if estimate._model is not model:
+        raise ValueError(f"{who}: expected an estimate of its own model, found one of another")
+
+
 def norm_of(noise: tuple) -> Interval:
     return Interval(*(math.sqrt(square) if square >= 0 else math.nan for square in noise[:3]))
 
@@ -96,8 +101,9 @@ class GradientEstimate:
         return self._core.squared_norm
 
     def add_to(self, factor: float) -> None:
-        """θ ← θ + factor · g, without ever writing g out: a step of descent is add_to(-rate)."""
-        self._model._core.add(self._core, factor)
+        """θ ← θ + factor · g, without ever writing g out: a step of descent is add_to(-rate). ValueError for a factor that
+        is not finite in the model's type."""
+        self._model._core.add(self._core, self._model._factor(factor))
 
     def dense(self) -> np.ndarray:
         """g written out, (n,), in the model's type."""
@@ -144,6 +150,7 @@ class Estimator:
                  clip_slope: float = _ESTIMATES["clip_slope"], clip_quantile: float = _ESTIMATES["clip_quantile"],
                  auto_rate: bool = False) -> None:
         self._model = model
+        self.name, self.law, self.tangents, self.seed = name, law, tangents, seed
         self._core = _slopewise.Estimator(
             model._core, name, law=law, tangents=tangents, seed=seed, epsilon=epsilon, learning_share=learning_share,
             isotropic_share=isotropic_share, subspace=subspace, storage=storage, prior=prior, correction=correction,
@@ -163,7 +170,7 @@ class Estimator:
 
     @property
     def rate(self) -> float | None:
-        """The learning rate for the next step, where the estimator knows one."""
+        """The learning rate for the step along the last estimate learned, where the estimator knows one; 0 before."""
         return self._core.rate
 
     def demand(self, rows: int) -> Demand:
@@ -180,7 +187,8 @@ class Estimator:
 
     def learn(self, estimate: GradientEstimate, pace: float = 1) -> None:
         """Takes the last estimate into what is remembered for later ones. pace: the share of the full pace at which priors
-        of activities learn."""
+        of activities learn. ValueError for an estimate of another model."""
+        _require_own(estimate, self._model, "learn")
         self._core.learn(estimate._core, pace)
 
 
@@ -195,6 +203,7 @@ class Optimizer:
                  beta1: float = _STEPS["beta1"], beta2: float = _STEPS["beta2"], epsilon: float = _STEPS["epsilon"],
                  weight_decay: float = _STEPS["weight_decay"], clip_norm: float = _STEPS["clip_norm"]) -> None:
         self._model = model
+        self.name = name
         self._core = _slopewise.Optimizer(model._core, name, momentum=momentum, beta1=beta1, beta2=beta2,
                                           epsilon=epsilon, weight_decay=weight_decay, clip_norm=clip_norm)
 
@@ -205,8 +214,9 @@ class Optimizer:
 
     def step(self, gradient: GradientEstimate | np.ndarray, rate: float) -> None:
         """One step of the learning rate `rate` down an estimate, or down a vector (n,) or arrays by names. FloatingPointError,
-        before anything is changed, for one that is not finite."""
+        before anything is changed, for one that is not finite; ValueError for an estimate of another model."""
         if isinstance(gradient, GradientEstimate):
+            _require_own(gradient, self._model, "step")
             self._core.step(gradient._core, rate)
         else:
             self._core.step(self._model._tangents(gradient), rate)

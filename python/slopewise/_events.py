@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import struct
@@ -20,6 +21,7 @@ def _table() -> list[int]:
 
 
 _TABLE = _table()
+_LARGEST = (2 - 2**-23) * 2.0**127  # of float32
 
 
 def crc32c(data: bytes) -> int:
@@ -59,7 +61,11 @@ class EventWriter:
         self._record(0, _bytes(3, b"brain.Event:2"))
 
     def add(self, scalars: Mapping[str, float | None], step: int) -> None:
-        """One event with the scalars that are numbers."""
+        """One event with the scalars that are numbers, as float32. FloatingPointError, before anything is written, for one
+        beyond its range."""
+        for name, value in scalars.items():
+            if value is not None and math.isfinite(value) and abs(value) > _LARGEST:
+                raise FloatingPointError(f"{name} is {value:.4g}, more than an event file holds ({_LARGEST:.4g})")
         values = b"".join(_bytes(1, _bytes(1, name.encode()) + b"\x15" + struct.pack("<f", value))
                           for name, value in scalars.items() if value is not None and name != "step")
         self._record(step, _bytes(5, values))

@@ -76,7 +76,7 @@ class Parameters(MutableMapping):
             raise ValueError(f"parameter '{name}': expected the shape {piece.shape}, found {array.shape}")
         flat = np.empty(piece.size, array.dtype)
         piece._replace(offset=0).put(array, flat)
-        self._model._core.set_values(piece.offset, flat)
+        self._model._set(piece.offset, flat, f"parameter '{name}'")
 
     def __delitem__(self, name: str) -> None:
         raise TypeError("the parameters of a model cannot be deleted")
@@ -98,8 +98,9 @@ class Model:
     single input; each array has the shape (rows, *shape). The loss is the mean over the rows.
     """
 
-    def __init__(self, core: _slopewise.Model) -> None:
+    def __init__(self, core: _slopewise.Model, labels: bool = False, ignored: int | None = None) -> None:
         self._core = core
+        self._labels, self._ignored = labels, ignored  # whether the loss is a cross-entropy; the label that does not count
         self._pieces = {piece[0]: _Piece(*piece) for piece in core.pieces}
         self._steps = itertools.count()
 
@@ -138,7 +139,7 @@ class Model:
         values = np.asarray(values)
         if values.shape != (self.size,):
             raise ValueError(f"theta: expected the shape ({self.size},), found {values.shape}")
-        self._core.set_values(0, values)
+        self._set(0, values, "theta")
 
     def flatten(self, arrays: Mapping[str, Any]) -> np.ndarray:
         """Arrays by the names of parameters as one vector: (n,), or (K, n) where each array has K of its shape. What is
@@ -205,8 +206,12 @@ class Model:
         return self._core.tangents(law, count, seed, step)
 
     def add(self, gradient: Tangent, factor: float) -> None:
-        """θ ← θ + factor · gradient, for a vector (n,) or arrays by names."""
-        self._core.add(self._tangents(gradient), factor)
+        """θ ← θ + factor · gradient, for a vector (n,) or arrays by names. ValueError for a factor that is not finite in the
+        model's type, FloatingPointError for such a gradient."""
+        vector = self._tangents(gradient)
+        if vector.dtype.kind == "f" and not (np.abs(vector) <= np.finfo(self.dtype).max).all():
+            raise FloatingPointError(f"gradient: expected finite numbers of {self.dtype}")
+        self._core.add(vector, self._factor(factor))
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the ONNX file that the model came from, with θ as it is. ValueError for a model that came from elsewhere,
@@ -219,6 +224,17 @@ class Model:
         from slopewise.torch import write_back
 
         write_back(self, module)
+
+    def _factor(self, factor: float) -> float:
+        if not abs(factor) <= np.finfo(self.dtype).max:
+            raise ValueError(f"factor: expected a finite number of {self.dtype}, found {factor}")
+        return factor
+
+    def _set(self, first: int, values: np.ndarray, what: str) -> None:
+        """Writes entries of θ. FloatingPointError, before anything is changed, for one that the type makes infinite."""
+        if values.dtype.kind == "f" and (np.abs(values[np.isfinite(values)]) > np.finfo(self.dtype).max).any():
+            raise FloatingPointError(f"{what}: expected numbers within the range of {self.dtype}")
+        self._core.set_values(first, values)
 
     def _tangents(self, tangents: Tangent) -> np.ndarray:
         return self.flatten(tangents) if isinstance(tangents, Mapping) else np.asarray(tangents)
@@ -247,9 +263,9 @@ class Function(Model):
 
 
 def load(path: str | os.PathLike | bytes, *, loss: str = "cross-entropy", label_smoothing: float = 0,
-         ignore: int | None = None, train: str = "all", extents: Mapping[str, int] | None = None, output: str = "", fixed: Mapping[str, Any] | None = None,
-         channels_last: bool = False, whole: bool = False, fuse: bool = True, weights: Iterable[str] | None = None,
-         dtype: str = "float32", seed: int = 1) -> Model:
+         ignore: int | None = None, train: str = "all", extents: Mapping[str, int] | None = None, output: str = "",
+         fixed: Mapping[str, Any] | None = None, channels_last: bool = False, whole: bool = False, fuse: bool = True,
+         weights: Iterable[str] | None = None, dtype: str = "float32", seed: int = 1) -> Model:
     """A model from an ONNX file, or from its bytes.
 
     loss: what the output is trained to: "cross-entropy" of labels, one a position of (…, classes); "squared", the mean
@@ -265,9 +281,10 @@ def load(path: str | os.PathLike | bytes, *, loss: str = "cross-entropy", label_
     supported. docs/onnx.md lists the operators.
     """
     source = path if isinstance(path, bytes) else os.fspath(path)
-    return Model(_slopewise.onnx_model(source, "model in memory", loss, label_smoothing, ignore, train, dict(extents or {}), output,
-                                       dict(fixed or {}), channels_last, whole, fuse,
-                                       None if weights is None else set(weights), seed, dtype))
+    core = _slopewise.onnx_model(source, "model in memory", loss, label_smoothing, ignore, train, dict(extents or {}),
+                                 output, dict(fixed or {}), channels_last, whole, fuse,
+                                 None if weights is None else set(weights), seed, dtype)
+    return Model(core, loss == "cross-entropy", ignore)
 
 
 def network(name: str, inputs: int | Sequence[int], outputs: int, *, numbers: bool = False, dtype: str = "float32",
@@ -277,14 +294,16 @@ def network(name: str, inputs: int | Sequence[int], outputs: int, *, numbers: bo
     ValueError for an unknown name or an image that does not fit."""
     family, hidden, convolutions, patch, residual = _slopewise.named_network(name)
     image = [inputs] if isinstance(inputs, int) else list(inputs)
-    return Model(_slopewise.network(family, hidden, convolutions, patch, residual, image, outputs, numbers, seed, dtype))
+    core = _slopewise.network(family, hidden, convolutions, patch, residual, image, outputs, numbers, seed, dtype)
+    return Model(core, not numbers)
 
 
 def mlp(inputs: int, hidden: Sequence[int] = (256, 256), outputs: int = 10, *, residual: bool = False,
         numbers: bool = False, dtype: str = "float32", seed: int = 1) -> Model:
     """A perceptron with rectified layers of the widths `hidden`, as network has it. residual: layers that keep the width
     add to what they read."""
-    return Model(_slopewise.network("mlp", list(hidden), [], 7, residual, [inputs], outputs, numbers, seed, dtype))
+    core = _slopewise.network("mlp", list(hidden), [], 7, residual, [inputs], outputs, numbers, seed, dtype)
+    return Model(core, not numbers)
 
 
 def function(f: Callable[[np.ndarray], Any], theta: Any, *, vectorised: bool = False, epsilon: float = 1e-5) -> Function:

@@ -65,7 +65,8 @@ def threads() -> int:
 
 def set_threads(count: int) -> None:
     """Spreads work over `count` threads. ValueError unless count >= 1; RuntimeError for more than one after a fork, as
-    the threads of OpenMP do not survive it."""
+    the threads of OpenMP do not survive it. (Fork while no thread is in a call of the library, whose locks the child
+    would have for ever.)"""
     if _forked and count > 1:
         raise RuntimeError(f"threads: expected 1 in a process that was forked, found {count}")
     _slopewise.set_thread_count(count)

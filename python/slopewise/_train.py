@@ -89,24 +89,36 @@ def _write(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
+def _named(model: Model, data: Mapping | tuple | list) -> dict[str, np.ndarray]:
+    """Arrays by the names of the inputs, all of as many examples. ValueError for others, or for more than there are
+    inputs."""
+    names = [each.name for each in model.inputs]
+    if not isinstance(data, Mapping) and len(data) > len(names):
+        raise ValueError(f"data: the model has {len(names)} inputs, found {len(data)} arrays")
+    arrays = data if isinstance(data, Mapping) else dict(zip(names, data))
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(counts.values())) != 1:
+        raise ValueError(f"data: expected arrays of as many examples, found {counts}")
+    return arrays
+
+
 class _Epochs:
     """Batches over and over: of arrays, each epoch in an order of its own that depends on the seed alone
     (slopewise/data/batches.hpp); or of an iterable, which is gone through once an epoch, until it gives nothing."""
 
     def __init__(self, model: Model, data: Any, batch: int, seed: int) -> None:
         self._data, self._arrays = data, None
+        self.batch: int | None = None
+        self.seed: int | None = None
         self.per_epoch: int | None = None
         if not isinstance(data, (Mapping, tuple)):
             self.per_epoch = len(data) if hasattr(data, "__len__") else None
             return
-        names = [each.name for each in model.inputs]
-        arrays = data if isinstance(data, Mapping) else dict(zip(names, data))
-        self._arrays = {name: np.asarray(array) for name, array in arrays.items()}
-        counts = {name: len(array) for name, array in self._arrays.items()}
-        if len(set(counts.values())) != 1:
-            raise ValueError(f"data: expected arrays of as many examples, found {counts}")
-        count = next(iter(counts.values()))
-        self._batches = _slopewise.Batches(count, min(batch, count), seed)
+        self._arrays = _named(model, data)
+        count = len(next(iter(self._arrays.values())))
+        self.batch, self.seed = min(batch, count), seed
+        self._batches = _slopewise.Batches(count, self.batch, seed)
         self.per_epoch = self._batches.per_epoch
 
     def __iter__(self) -> Iterator[Batch]:
@@ -174,13 +186,37 @@ class _Record:
             self._writer.close()
 
 
+_ROWS = 256
+"""Examples that are evaluated at a time."""
+
+
 def evaluate(model: Model, batch: Batch) -> tuple[float, float | None]:
-    """The loss of a batch, and the share of its labels that are not the largest logit's; None where there are no labels."""
-    loss = model.loss(batch)
-    if model.inputs[-1].name != "label":
-        return loss, None
-    label = batch["label"] if isinstance(batch, Mapping) else batch[len(model.inputs) - 1]
-    return loss, float(np.mean(model.outputs(batch).argmax(axis=-1) != np.asarray(label)))
+    """The mean loss of a batch of any number of examples, and the share of its labels that are not the largest logit's.
+    Labels are judged by their cross-entropy without smoothing, and the label that the model ignores counts in neither.
+    The share is None where there are no labels. ValueError where no label counts."""
+    if not model.inputs:
+        return model.loss(batch), None
+    arrays = _named(model, batch if isinstance(batch, (Mapping, tuple, list)) else (batch,))
+    count = max((len(array) for array in arrays.values()), default=0)
+    total, wrong, judged = 0.0, 0, 0
+    for first in range(0, max(count, 1), _ROWS):
+        rows = {name: array[first:first + _ROWS] for name, array in arrays.items()}
+        loss = model.loss(rows)  # refuses what is missing or not a label
+        if not model._labels:
+            total, judged = total + loss * len(next(iter(rows.values()))), count
+            continue
+        labels = rows["label"].reshape(-1)
+        logits = model.outputs(rows).astype(np.float64)
+        counted = np.flatnonzero(labels != model._ignored) if model._ignored is not None else np.arange(labels.size)
+        logits, labels = logits.reshape(labels.size, -1)[counted], labels[counted]
+        highest = logits.max(axis=-1)
+        normalisers = highest + np.log(np.exp(logits - highest[:, np.newaxis]).sum(axis=-1))
+        total += float((normalisers - logits[np.arange(labels.size), labels]).sum())
+        wrong += int((logits.argmax(axis=-1) != labels).sum())
+        judged += labels.size
+    if judged == 0:
+        raise ValueError(f"evaluate: expected labels other than {model._ignored}, which does not count")
+    return total / judged, wrong / judged if model._labels else None
 
 
 def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 1, batch: int = 64, rate: float = 1e-2,
@@ -193,19 +229,25 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
 
     data: a tuple or dict of arrays as a batch has them, all examples, `batch` of which are drawn for a step; or an iterable
     of batches, such as a PyTorch DataLoader, gone through once an epoch. steps, or else epochs: how long.
-    rate, schedule, warm_up: the learning rate, "cosine" and "exponential" down to a hundredth of it at the end; an estimator
-    with auto_rate has its own. optimizer, estimator, law, tangents: by name, or objects made for the model. test: a batch
-    that is judged every `evaluate_every` epochs and at the end. log_every: steps between lines of metrics. callback(line):
-    called with each of them; StopIteration ends the run. tensorboard: a directory for an event file of the metrics.
-    progress: a bar, where tqdm is installed. name: what reports call the run.
+    rate, schedule, warm_up: the learning rate, "cosine" and "exponential" down to a hundredth of it at the end; an
+    estimator with auto_rate has its own, times the schedule's share of `rate`. optimizer, estimator: by name, or
+    objects made for the model; law, tangents: of an estimator by name. seed: of it and of the order of arrays. test: a
+    batch that is judged every `evaluate_every` epochs and at the end. log_every: steps between lines of metrics.
+    callback(line): called with each of them; StopIteration ends the run. tensorboard: a directory for an event file of
+    the metrics. progress: a bar, where tqdm is installed. name: what reports call the run.
 
-    An interruption (Ctrl-C) ends the run: the model is as trained so far, and the status says so. So does a loss that is
-    not finite: "diverged". ValueError as Estimator, Optimizer and schedule have it, and for data that do not say how many
-    batches they have and no steps.
+    An interruption (Ctrl-C) ends the run: the model is as trained so far, and the status says so. So does a loss that
+    is not finite: "diverged", or too large for the event file. ValueError for objects of another model, as Estimator,
+    Optimizer and schedule have it, and for data that do not say how many batches they have and no steps.
     """
     source = estimator if isinstance(estimator, Estimator) else Estimator(model, estimator, law=law, tangents=tangents,
                                                                           seed=seed)
     stepper = optimizer if isinstance(optimizer, Optimizer) else Optimizer(model, optimizer)
+    for what, made in (("estimator", source), ("optimizer", stepper)):
+        if made._model is not model:
+            raise ValueError(f"{what}: expected one of the model that is trained, found one of another")
+    if log_every < 1 or not evaluate_every > 0:
+        raise ValueError(f"log_every, evaluate_every: expected numbers above 0, found {log_every} and {evaluate_every}")
     batches = _Epochs(model, data, batch, seed)
     if steps is None:
         if batches.per_epoch is None:
@@ -214,15 +256,18 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
     rate_of = schedule_of(schedule, rate, final_rate=0 if schedule == "constant" else rate / 100, steps=steps,
                           warm_up=warm_up)
     record = _Record(tensorboard, callback)
-    status, message = "finished", ""
+    status, message, step = "finished", "", 0
     bar = _bar(steps) if progress else None
     try:
-        for given in itertools.islice(batches, steps):
+        for step, given in enumerate(itertools.islice(batches, steps), 1):
             start = time.perf_counter()
             found = source.estimate(given)
-            now = rate_of(record.steps) if source.rate is None else source.rate
+            now = rate_of(record.steps)
+            share = now / rate
+            source.learn(found, share)  # before the step, which goes by the rate that was learned
+            if source.rate is not None:
+                now = share * source.rate
             stepper.step(found, now)
-            source.learn(found)
             record.step(found.loss, time.perf_counter() - start, batches.per_epoch or steps)
             if bar is not None:
                 bar.update()
@@ -239,17 +284,20 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
     except KeyboardInterrupt:
         status = "interrupted"
     except FloatingPointError as error:
-        status, message = "diverged", f"step {record.steps + 1}: {error}"
+        status, message = "diverged", f"step {step}: {error}"
     finally:
         record.close()
         if bar is not None:
             bar.close()
-    method = estimator if isinstance(estimator, str) else "own estimator"
+    config = {"optimizer": stepper.name, "schedule": schedule, "law": source.law, "tangents": source.tangents}
+    if source.rate is None:
+        config["rate"] = rate
+    if batches.batch is not None:
+        config.update(batch=batches.batch, order_seed=batches.seed)
+    method = source.name
     results = {"schema": "slopewise.train/1", "version": _slopewise.version, "name": name or method, "method": method,
-               "command": "slopewise.train", "seed": seed, "threads": _slopewise.thread_count(),
-               "config": {"optimizer": optimizer if isinstance(optimizer, str) else "own optimizer", "rate": rate,
-                          "schedule": schedule, "law": law, "tangents": tangents, "batch": batch},
-               "parameters": model.size, "status": status, "message": message, "epochs": record.epoch,
+               "command": "slopewise.train", "seed": source.seed, "threads": _slopewise.thread_count(),
+               "config": config, "parameters": model.size, "status": status, "message": message, "epochs": record.epoch,
                "steps": record.steps, "seconds": record.seconds, "curve": record.curve}
     if record.curve:
         results.update({key: record.curve[-1][key] for key in ("train_loss", "test_loss", "test_error")})

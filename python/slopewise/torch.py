@@ -68,24 +68,27 @@ def _export(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], names: li
 
 
 def from_torch(module: torch.nn.Module, example_inputs: torch.Tensor | tuple[torch.Tensor, ...], *,
-               loss: str = "cross-entropy", label_smoothing: float = 0, ignore: int | None = None, train: str = "all", dtype: str | None = None, output: str = "",
-               channels_last: bool = False, seed: int = 1, opset: int = 14) -> Model:
+               loss: str = "cross-entropy", label_smoothing: float = 0, ignore: int | None = None, train: str = "all",
+               dtype: str | None = None, output: str = "", channels_last: bool = False, seed: int = 1,
+               opset: int = 14) -> Model:
     """The model that a module is in evaluation (dropout off, running statistics as they are), by way of torch.onnx.export in
     memory. The module is left as it was; θ is a copy of its parameters, under their names and in their shapes, and
     Model.to_torch writes it back.
 
-    example_inputs: a tensor, or a tuple of them, whose first axis counts examples; they only say types and shapes. Inputs
-    are called as the arguments of forward. loss, label_smoothing, ignore: as load has them. Parameters with requires_grad train, buffers never do; what of them, by `train`
-    as load has it. dtype: None for the parameters' own, float64 or else float32.
+    example_inputs: a tensor, or a tuple of them, whose first axis counts examples; they only say types and shapes.
+    Inputs are called as the arguments of forward. loss, label_smoothing, ignore: as load has them. Parameters with
+    requires_grad train, buffers never do; what of them, by `train` as load has it. dtype: None for the parameters' own,
+    float64 or else float32.
 
-    A warning names parameters with requires_grad that do not train: those that the output does not depend on, and single
-    numbers. ValueError for a module that mixes examples or has an operator that is not supported; what PyTorch raises where
-    it cannot export the module comes through.
+    A warning names parameters with requires_grad that do not train: those that the output does not depend on, and
+    single numbers. ValueError for a parameter that is not on the CPU, a module that mixes examples or has an operator
+    that is not supported; what PyTorch raises where it cannot export the module comes through.
     """
     inputs = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
     for each in inputs:
         if not isinstance(each, torch.Tensor):
             raise TypeError(f"example_inputs: expected tensors, found {type(each).__name__}")
+    _require_cpu(module.parameters())
     trained = {name: each for name, each in module.named_parameters() if each.requires_grad}
     if dtype is None:
         dtype = "float64" if any(each.dtype == torch.float64 for each in trained.values()) else "float32"
@@ -97,6 +100,12 @@ def from_torch(module: torch.nn.Module, example_inputs: torch.Tensor | tuple[tor
         warnings.warn(f"parameters that do not train, as the output does not depend on them or they are single numbers: "
                       f"{', '.join(missing)}", stacklevel=3)
     return model
+
+
+def _require_cpu(parameters: Iterable[torch.Tensor]) -> None:
+    for each in parameters:
+        if each.device.type != "cpu":
+            raise ValueError(f"expected parameters on the CPU, found one of shape {tuple(each.shape)} on {each.device}")
 
 
 def write_back(model: Model, module: torch.nn.Module) -> None:
@@ -130,7 +139,8 @@ class ForwardGradient(torch.optim.Optimizer):
     A closure takes no backward pass, and sees the same random numbers (dropout) with each of its calls in a step.
 
     optimizer: what of PyTorch steps along the estimate, which is in each parameter's grad; None: θ −= lr g. law, tangents,
-    seed: as slopewise.Estimator's. ValueError for an unknown law, a number that is not above 0, or no parameters that train;
+    seed: as slopewise.Estimator's. ValueError for an unknown law, a number that is not above 0, a parameter that is not on
+    the CPU, or no parameters that train;
     FloatingPointError, before anything is changed, for a loss that is not finite.
 
     After a step: `loss`; `slopes` (K,); `norm`, ‖∇‖ with its 95 % interval; `snr`, ‖∇‖² / E‖g − ∇‖², the least it can be.
@@ -146,6 +156,7 @@ class ForwardGradient(torch.optim.Optimizer):
         self._module, self._optimizer = module, optimizer
         self._batches = True
         self._trained = [each for group in self.param_groups for each in group["params"] if each.requires_grad]
+        _require_cpu(self._trained)
         if not self._trained:
             raise ValueError("expected parameters that require gradients, found none")
         self._shapes = [list(each.shape) for each in self._trained]

@@ -125,6 +125,15 @@ BAD = {
     "values": (ValueError, r"\(3,\)", lambda m, x, y: sw.estimate(sw.function(np.sum, [0.0], vectorised=True))),
     "no value": (TypeError, "", lambda m, x, y: sw.function(lambda t: None, [0.0]).loss()),
     "NaN of a function": (FloatingPointError, "nan", lambda m, x, y: sw.function(lambda t: np.nan, [0.0]).loss()),
+    "a NaN factor": (ValueError, "factor", lambda m, x, y: sw.estimate(m, (x, y)).add_to(np.nan)),
+    "an infinite factor": (ValueError, "factor", lambda m, x, y: sw.estimate(m, (x, y)).add_to(-np.inf)),
+    "a large factor": (ValueError, "factor.*float32", lambda m, x, y: sw.estimate(m, (x, y)).add_to(1e300)),
+    "a factor of a vector": (ValueError, "factor", lambda m, x, y: m.add(np.ones(m.size), np.nan)),
+    "a NaN gradient": (FloatingPointError, "gradient", lambda m, x, y: m.add(np.full(m.size, np.nan), 1)),
+    "a large gradient": (FloatingPointError, "gradient", lambda m, x, y: m.add(np.full(m.size, 1e300), 1)),
+    "a large theta": (FloatingPointError, "theta", lambda m, x, y: setattr(m, "theta", np.full(m.size, -1e300))),
+    "a large parameter": (FloatingPointError, "linear1.bias", lambda m, x, y: m.parameters.update(
+        {"linear1.bias": np.full(m.parameters["linear1.bias"].shape, 1e39)})),
     "a function's batch": (ValueError, "batch", lambda m, x, y: sw.function(len, [0.0]).loss(x)),
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import slopewise as sw
-from slopewise._events import crc32c
+from slopewise._events import _bytes, _varint, crc32c
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.standard_normal((300, 6)).astype(np.float32)
@@ -112,6 +112,101 @@ def test_reports(model, tmp_path):
         sw.report([])
     pandas = pytest.importorskip("pandas")
     assert isinstance(runs[0].to_pandas(), pandas.DataFrame)
+
+
+def linear(**options):
+    """x W, 6 numbers to 3 logits, from an ONNX file in memory (onnx.proto)."""
+    def value(name, width):
+        shape = _bytes(1, _bytes(2, b"rows")) + _bytes(1, b"\x08" + _varint(width))
+        return _bytes(1, name) + _bytes(2, _bytes(1, b"\x08\x01" + _bytes(2, shape)))
+
+    weight = np.random.default_rng(1).standard_normal((6, 3)).astype("<f4")
+    node = _bytes(1, b"x") + _bytes(1, b"w") + _bytes(2, b"y") + _bytes(4, b"MatMul")
+    graph = (_bytes(1, node) + _bytes(2, b"linear") + _bytes(11, value(b"x", 6)) + _bytes(12, value(b"y", 3))
+             + _bytes(5, b"\x08\x06\x08\x03\x10\x01" + _bytes(8, b"w") + _bytes(9, weight.tobytes())))
+    return sw.load(b"\x08\x08" + _bytes(8, b"\x10\x0d") + _bytes(7, graph), **options)
+
+
+def test_labels_are_judged_unsmoothed_and_where_they_count():
+    plain, model = linear(), linear(label_smoothing=0.3, ignore=-100)
+    labels, counted = Y.copy(), np.arange(300) < 20  # the last of the batches that are evaluated has no label that counts
+    labels[~counted] = -100
+    loss, error = sw.evaluate(model, (X, labels))
+    assert loss == pytest.approx(plain.loss((X[counted], Y[counted])), rel=1e-5)
+    assert model.loss((X[counted], Y[counted])) != pytest.approx(loss, rel=1e-3)
+    assert error == np.mean(plain.outputs((X[counted],)).argmax(axis=1) != Y[counted])
+    run = sw.train(model, (X, labels), steps=2, batch=300, test={"label": labels, "x": X}, progress=False)
+    assert (run.curve[-1]["test_loss"], run.curve[-1]["test_error"]) == sw.evaluate(model, (X, labels))
+    with pytest.raises(ValueError, match="-100"):
+        sw.evaluate(model, (X[20:40], labels[20:40]))
+
+
+def test_evaluation_takes_any_number_of_examples(model):
+    loss, error = sw.evaluate(model, (X, Y))  # more than one batch, the last a short one
+    assert loss == pytest.approx(model.loss((X, Y)), rel=1e-5)
+    assert error == np.mean(model.outputs((X,)).argmax(axis=1) != Y)
+    numbers = sw.mlp(6, [4], 1, numbers=True)
+    assert sw.evaluate(numbers, (X, X[:, :1])) == (pytest.approx(numbers.loss((X, X[:, :1])), rel=1e-5), None)
+    square = sw.function(lambda x: float(x @ x), np.ones(3))
+    assert sw.evaluate(square, None) == (3.0, None)
+    for bad in ((X,), (X, Y[1:]), (X, Y + 5), (X, Y, Y), {"image": X}, (X[:0], Y[:0])):
+        with pytest.raises(ValueError):
+            sw.evaluate(model, bad)
+
+
+@pytest.mark.parametrize("schedule, warm_up", [("constant", 0), ("cosine", 2)])
+def test_a_rate_that_is_found_is_that_of_its_step(schedule, warm_up):
+    """Training is estimate, learn at the schedule's pace, step at its share of the rate that was learned."""
+    model, other = sw.mlp(6, [16], 3), sw.mlp(6, [16], 3)
+    run = sw.train(model, [(X, Y)], steps=6, estimator=sw.Estimator(model, auto_rate=True, tangents=8), rate=0.5,
+                   schedule=schedule, warm_up=warm_up, log_every=1, progress=False)
+    source, stepper, rates = sw.Estimator(other, auto_rate=True, tangents=8), sw.Optimizer(other), []
+    rate_of = sw.schedule(schedule, 0.5, final_rate=0 if schedule == "constant" else 0.005, steps=6, warm_up=warm_up)
+    for step in range(6):
+        found = source.estimate((X, Y))
+        source.learn(found, rate_of(step) / 0.5)
+        rates.append(rate_of(step) / 0.5 * source.rate)
+        stepper.step(found, rates[-1])
+    assert [line["rate"] for line in run.metrics] == rates and min(rates) > 0
+    assert np.array_equal(model.theta, other.theta)
+    assert "rate" not in run.results["config"]
+
+
+def test_objects_say_what_a_run_was(model):
+    source = sw.Estimator(model, "momentum", law="rademacher", tangents=3, seed=7)
+    run = sw.train(model, [(X, Y)], steps=2, estimator=source, optimizer=sw.Optimizer(model, "adam"), progress=False)
+    assert run.results["seed"] == 7 and run.results["method"] == "momentum"
+    assert run.results["config"] == {"optimizer": "adam", "schedule": "cosine", "law": "rademacher", "tangents": 3,
+                                     "rate": 0.01}
+    config = sw.train(model, (X, Y), steps=2, batch=1000, seed=5, progress=False).results["config"]
+    assert config["batch"] == 300 and config["order_seed"] == 5
+
+
+def test_objects_of_another_model_are_refused(model):
+    other = sw.mlp(6, [16], 3)
+    for options in ({"estimator": sw.Estimator(other)}, {"optimizer": sw.Optimizer(other)}):
+        with pytest.raises(ValueError, match="another"):
+            sw.train(model, (X, Y), steps=1, progress=False, **options)
+    found = sw.estimate(other, (X, Y))
+    for taker in (lambda: sw.Optimizer(model).step(found, 0.1), lambda: sw.Estimator(model, "momentum").learn(found)):
+        with pytest.raises(ValueError, match="another"):
+            taker()
+
+
+def test_what_training_cannot_do_is_refused(model):
+    theta = model.theta
+    for data, options in (((X, Y), {"log_every": 0}), ((X, Y), {"log_every": -1}), ((X, Y), {"evaluate_every": 0}),
+                          ((X, Y), {"evaluate_every": np.nan}), ((X, Y, X), {}), ({}, {}), ((X, 1), {}),
+                          ((X, Y), {"batch": 0}), ((X, Y), {"steps": 0}), ((X, Y), {"epochs": np.nan})):
+        with pytest.raises(ValueError):
+            sw.train(model, data, progress=False, **options)
+    assert np.array_equal(model.theta, theta)
+
+
+def test_an_event_file_takes_no_number_beyond_float32(tmp_path):
+    steep = sw.function(lambda x: 1e300 + float(x @ x), np.ones(2))
+    run = sw.train(steep, [None], steps=3, log_every=1, tensorboard=tmp_path, progress=False)
+    assert run.status == "diverged" and "step 1: loss is 1e+300" in run.results["message"] and len(run.metrics) == 1
 
 
 def fields(data):

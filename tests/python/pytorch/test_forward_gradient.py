@@ -114,6 +114,8 @@ def test_what_is_wrong_is_said(task):
             ForwardGradient(module.parameters(), **options)
     with pytest.raises(ValueError):
         ForwardGradient([nn.Parameter(torch.zeros(3), requires_grad=False)])
+    with pytest.raises(ValueError, match="CPU.*meta"):
+        ForwardGradient(nn.Linear(2, 2, device="meta").parameters())
     with pytest.raises(ValueError, match="module"):
         ForwardGradient(module.parameters(), module=nn.Linear(2, 2)).step(closure)
     before = module[0].weight.clone()

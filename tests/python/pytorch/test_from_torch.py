@@ -184,6 +184,8 @@ def test_what_cannot_be_taken_is_said():
     assert module.training and module.map.training and torch.is_grad_enabled() and not module._forward_hooks
     with pytest.raises(TypeError, match="tensors"):
         sw.from_torch(nn.Linear(3, 2), (x, 3))
+    with pytest.raises(ValueError, match="CPU.*meta"):
+        sw.from_torch(nn.Linear(3, 2, device="meta"), x)
     with pytest.raises(ValueError, match="nothing trains"):
         sw.from_torch(nn.Linear(3, 2).requires_grad_(False), x)
 
