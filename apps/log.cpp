@@ -26,6 +26,7 @@ void print_csv(SlopeLogReader& log) {
   for (Index i = 1; i <= log.numbers(); ++i) head += fmt::format(",number{}", i);
   std::cout << head << '\n';
   while (const std::optional<SlopeRecord> record = log.next()) {
+    if (!std::cout) break;  // nobody reads on, or the disk is full
     check_interrupted("printing");
     std::string line = fmt::format("{},{:.9g},{:.9g}", log.steps(), record->answers.loss, record->rate);
     for (const float number : record->answers.numbers) line += fmt::format(",{:.9g}", number);

@@ -2,6 +2,7 @@
 // 0 done, 1 the work failed, 2 wrong usage, 128 + n ended by signal n.
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <new>
@@ -44,10 +45,12 @@ std::string version_text() {
       processor_name(), instruction_set_name(instruction_set()), describe_products(), thread_count());
 }
 
-// Throws where standard output took less than was written, on a full disk for example.
+// Throws where standard output took less than was written: on a full disk for example, or where nobody reads it, which
+// exits as a shell says of SIGPIPE.
 void flush_output() {
   std::cout.flush();
-  if (!std::cout || std::fflush(stdout) != 0 || std::ferror(stdout)) throw Error("cannot write to standard output");
+  if (!std::cout || std::fflush(stdout) != 0 || std::ferror(stdout))
+    throw Error("cannot write to standard output", pipe_broken() ? 128 + SIGPIPE : kFailed);
 }
 
 int run(std::vector<std::string> words) {

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "apps/arguments.hpp"
 #include "apps/config.hpp"
 #include "apps/train/task.hpp"
 #include "slopewise/base/error.hpp"
@@ -51,6 +52,7 @@ int follow(Team& team, const std::string& resumed) {
     TrainOptions options;
     Settings settings = train_settings(options);
     apply_config(settings, told.substr(line + 1), "rank 0's options");
+    apply(options.run);
     const TrainSettings resolved = resolve(options, settings);
     const std::optional<OnnxNetwork> model = open_model(options);
     const DataSplit data = load_data(options, model);

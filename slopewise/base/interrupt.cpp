@@ -10,9 +10,14 @@ namespace slopewise {
 namespace {
 
 volatile std::sig_atomic_t stop_signal = 0;
+volatile std::sig_atomic_t unread = 0;
 
 void request_stop(int signal) {
   stop_signal = signal;
+}
+
+void note_unread(int) {
+  unread = 1;
 }
 
 }  // namespace
@@ -26,6 +31,7 @@ void install_interrupt_handler() {
     if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
   }
   action.sa_flags = 0;  // more may be written before the end, and each time it comes again
+  action.sa_handler = note_unread;
   sigaction(SIGPIPE, &action, nullptr);
   std::signal(SIGXFSZ, SIG_IGN);
 }
@@ -36,6 +42,10 @@ bool interrupted() {
 
 int interrupting_signal() {
   return stop_signal;
+}
+
+bool pipe_broken() {
+  return unread != 0;
 }
 
 void check_interrupted(const char* doing) {

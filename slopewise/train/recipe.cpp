@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
+#include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -25,6 +27,19 @@ Json limit(double value) {
 }
 double limit_from(const Json& json) {
   return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
+}
+
+// A count, seed or place. JSON's own conversions cut fractions off and wrap around.
+template <std::integral Number>
+Number whole_from(const Json& json) {
+  const bool fits = json.is_number_unsigned() &&
+                    json.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<Number>::max());
+  if (!fits) {
+    throw ArgumentError(fmt::format("expected a whole number from 0 to {}, found {}",
+                                    std::numeric_limits<Number>::max(),
+                                    json.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40)));
+  }
+  return json.get<Number>();
 }
 
 Json to_json(const ParameterLayout& layout) {
@@ -51,13 +66,14 @@ Json to_json(const ParameterLayout& layout) {
 ParameterLayout layout_from(const Json& parameters) {
   ParameterLayout layout;
   for (const Json& one : parameters) {
-    const Shape shape(one.at("shape").get<std::vector<Index>>());
+    std::vector<Index> extents;
+    for (const Json& extent : one.at("shape")) extents.push_back(whole_from<Index>(extent));
+    const Shape shape(std::move(extents));
     if (shape.size() > std::numeric_limits<Index>::max() / 16 - layout.size)
       throw ArgumentError("parameters: more than memory can hold");
     if (one.contains("bias_of")) {
-      const auto weight = one.at("bias_of").get<Index>();
-      if (weight < 0 || weight >= std::ssize(layout.segments))
-        throw ArgumentError(fmt::format("bias_of: found {}", weight));
+      const auto weight = whole_from<Index>(one.at("bias_of"));
+      if (weight >= std::ssize(layout.segments)) throw ArgumentError(fmt::format("bias_of: found {}", weight));
       layout.add_bias(one.at("name"), weight);
       if (layout.segments.back().shape != shape) throw ShapeError("a bias of another size than its matrix's rows");
       continue;
@@ -70,7 +86,7 @@ ParameterLayout layout_from(const Json& parameters) {
                 .fan_in = start.at("fan_in"),
                 .fan_out = start.at("fan_out"),
                 .gain = start.at("gain")},
-               one.at("rows"));
+               whole_from<Index>(one.at("rows")));
   }
   return layout;
 }
@@ -132,16 +148,16 @@ Recipe recipe_from(const std::string& text, const std::string& source) {
     const Json &e = json.at("estimator"), &o = json.at("optimizer");
     Recipe recipe;
     recipe.layout = layout_from(json.at("parameters"));
-    recipe.initial_seed = json.at("initial").at("seed");
-    recipe.initial_checksum = json.at("initial").at("crc32");
+    recipe.initial_seed = whole_from<std::uint64_t>(json.at("initial").at("seed"));
+    recipe.initial_checksum = whole_from<std::uint32_t>(json.at("initial").at("crc32"));
     recipe.estimator = e.at("name");
     recipe.options.law = e.at("law");
-    recipe.options.tangents = e.at("tangents");
-    recipe.options.seed = e.at("seed");
+    recipe.options.tangents = whole_from<Index>(e.at("tangents"));
+    recipe.options.seed = whole_from<std::uint64_t>(e.at("seed"));
     recipe.options.epsilon = e.at("epsilon");
     recipe.options.learning_share = e.at("learning_share");
     recipe.options.isotropic_share = e.at("isotropic_share");
-    recipe.options.subspace = e.at("subspace");
+    recipe.options.subspace = whole_from<Index>(e.at("subspace"));
     recipe.options.clip_slope = limit_from(e.at("clip_slope"));
     recipe.options.clip_quantile = e.at("clip_quantile");
     recipe.options.auto_rate = e.at("auto_rate");
@@ -153,7 +169,7 @@ Recipe recipe_from(const std::string& text, const std::string& source) {
                                 .weight_decay = o.at("weight_decay"),
                                 .clip_norm = limit_from(o.at("clip_norm"))};
     recipe.average = json.at("average");
-    recipe.examples = json.at("examples");
+    recipe.examples = whole_from<Index>(json.at("examples"));
     recipe.strings = json.at("strings").get<std::map<std::string, std::string>>();
     return recipe;
   } catch (const nlohmann::json::exception& error) {

@@ -25,6 +25,7 @@ constexpr std::uint32_t kVersion = 1;
 // Magic, version, numbers a record, bytes of the text; then the text and a checksum.
 constexpr std::uint64_t kFixed = 8 + 4 + 4 + 4;
 constexpr std::uint32_t kMostHeader = 64 << 20;
+constexpr Index kMostNumbers = std::numeric_limits<std::int32_t>::max();  // of a record
 // Seconds between flushes to the disk.
 constexpr double kFlushEvery = 1;
 // Bytes read ahead, at least one record.
@@ -83,6 +84,7 @@ SlopeLogReader::SlopeLogReader(const std::filesystem::path& path) : file_(path) 
   const auto version = get<std::uint32_t>(bytes.data() + 8);
   if (version != kVersion) refuse(fmt::format("one of version {}, where {} is known", version, kVersion));
   numbers_ = get<std::uint32_t>(bytes.data() + 12);
+  if (numbers_ > kMostNumbers) refuse(fmt::format("{} numbers a step, more than {}", numbers_, kMostNumbers));
   const auto text = get<std::uint32_t>(bytes.data() + 16);
   if (text > kMostHeader || kFixed + text + 4 > file_.size())
     refuse(fmt::format("a header of {} bytes in a file of {}", text, file_.size()));
@@ -127,11 +129,11 @@ std::optional<SlopeRecord> SlopeLogReader::next() {
 
 SlopeLog::SlopeLog(const std::filesystem::path& path, const std::string& header, Index numbers)
     : path_(path), numbers_(numbers) {
-  if (numbers < 0 || numbers > std::numeric_limits<std::int32_t>::max() || header.size() > kMostHeader) {
+  if (numbers < 0 || numbers > kMostNumbers || header.size() > kMostHeader) {
     throw ArgumentError(
         fmt::format("log of slopes: expected up to {} numbers a step and a header of up to {} bytes, "
                     "found {} and {}",
-                    std::numeric_limits<std::int32_t>::max(), kMostHeader, numbers, header.size()));
+                    kMostNumbers, kMostHeader, numbers, header.size()));
   }
   const std::vector<std::uint8_t> bytes = header_bytes(header, numbers);
   checksum_ = get<std::uint32_t>(bytes.data() + bytes.size() - 4);

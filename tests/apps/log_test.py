@@ -148,6 +148,13 @@ class LogTest(unittest.TestCase):
         self.done("train", *weights("--out", "on", "--overwrite", "--method", "exact"))
         self.assertFalse((self.directory / "on/slopes.log").exists())
 
+    def wait_until(self, running, holds):
+        """Until that holds, or the run has ended."""
+        deadline = time.monotonic() + 60
+        while running.poll() is None and not holds():
+            self.assertLess(time.monotonic(), deadline, "nothing happens")
+            time.sleep(0.001)
+
     def test_nothing_that_was_finished_is_lost_by_kill_9(self):
         """The checkpoint is that of the start, so that all there is is the log's."""
         options = weights("--epochs", 250, "--checkpoint-every", 3600, "--optimizer", "adam")
@@ -157,13 +164,12 @@ class LogTest(unittest.TestCase):
             with self.subTest(number):
                 running = subprocess.Popen([SLOPEWISE, "train", *options, "--out", "run"], cwd=self.directory,
                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                while not (self.directory / "run/metrics.jsonl").exists() and running.poll() is None:
-                    time.sleep(0.001)
+                metrics = self.directory / "run/metrics.jsonl"
+                self.wait_until(running, metrics.exists)
                 time.sleep(moments.uniform(0, 0.25))
                 running.kill()
                 running.wait()
-                metrics = (self.directory / "run/metrics.jsonl").read_text()
-                told = [json.loads(line)["step"] for line in metrics.splitlines() if line.endswith("}")]
+                told = [json.loads(line)["step"] for line in metrics.read_text().splitlines() if line.endswith("}")]
                 before = self.rows("run")[1:]
                 self.assertGreaterEqual(len(before), max(told, default=0))
                 # One part of the rest, killed again, then all of it.
@@ -188,8 +194,7 @@ class LogTest(unittest.TestCase):
         running = subprocess.Popen([SLOPEWISE, "train", *weights("--epochs", 250, "--checkpoint-every", 3600), "--out",
                                     "run"], cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         log = self.directory / "run/slopes.log"
-        while running.poll() is None and (not log.exists() or log.stat().st_size < 5000):
-            time.sleep(0.001)
+        self.wait_until(running, lambda: log.exists() and log.stat().st_size >= 5000)
         running.kill()
         running.wait()
         return log
@@ -214,6 +219,18 @@ class LogTest(unittest.TestCase):
                 self.assertEqual(self.bytes_of("copy/weights.safetensors"), whole)
                 self.done("replay", "copy", "--out", "again.safetensors")
                 self.assertEqual(self.bytes_of("again.safetensors"), whole)
+
+    def test_a_message_that_nobody_reads_stops_nothing(self):
+        """A damaged tail is said before the first step."""
+        log = self.interrupted()
+        log.write_bytes(log.read_bytes() + b"more")
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run([SLOPEWISE, "train", "--resume", "run"], cwd=self.directory, stdout=subprocess.DEVNULL,
+                              stderr=writer, timeout=120)
+        os.close(writer)
+        self.assertEqual(json.loads(self.bytes_of("run/results.json"))["status"], "finished")
+        self.assertEqual(done.returncode, 0)
 
     def test_a_run_goes_on_without_a_log_that_is_not_its_own(self):
         self.done("train", *weights("--out", "other", "--seed", 5))

@@ -41,7 +41,7 @@ class WorkersTest(unittest.TestCase):
 
     def run_verb(self, *words, before=()):
         return subprocess.run([*before, SLOPEWISE, *map(str, words)], cwd=self.directory, capture_output=True, text=True,
-                              timeout=120, env=ENVIRONMENT)
+                              timeout=3000, env=ENVIRONMENT)
 
     def done(self, *words, **more):
         done = self.run_verb(*words, **more)
@@ -55,18 +55,24 @@ class WorkersTest(unittest.TestCase):
         for name in ("weights.safetensors", "slopes.log"):
             self.assertEqual(self.bytes_of(f"{one}/{name}"), self.bytes_of(f"{other}/{name}"), name)
 
-    def started(self, *options):
+    def wait_until(self, running, holds):
+        """Until that holds, or the run has ended."""
+        deadline = time.monotonic() + 300
+        while running.poll() is None and not holds():
+            self.assertLess(time.monotonic(), deadline, "nothing happens")
+            time.sleep(0.005)
+
+    def started(self, *options, environment=ENVIRONMENT):
         """Three ranks some steps into a run that is long, and the processes of ranks 1 and 2."""
         running = subprocess.Popen([SLOPEWISE, *weights("--epochs", 1000000, "--out", "run", "--workers", 3,
                                                         "--checkpoint-every", 3600, *options)],
                                    cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   env=ENVIRONMENT)
+                                   env=environment)
         self.addCleanup(running.stdout.close)
         self.addCleanup(running.stderr.close)
-        self.addCleanup(running.kill)
+        self.addCleanup(lambda: running.poll() is None and (running.terminate(), running.wait(timeout=60)))
         metrics = self.directory / "run/metrics.jsonl"
-        while running.poll() is None and (not metrics.exists() or metrics.stat().st_size == 0):
-            time.sleep(0.01)
+        self.wait_until(running, lambda: metrics.exists() and metrics.stat().st_size > 0)
         children = (Path(f"/proc/{running.pid}/task/{running.pid}/children")).read_text().split()
         ranks = {}
         for child in children:
@@ -117,17 +123,41 @@ class WorkersTest(unittest.TestCase):
                                    cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    env=ENVIRONMENT)
         log = self.directory / "run/slopes.log"
-        while running.poll() is None and (not log.exists() or log.stat().st_size < 5000):
-            time.sleep(0.005)
+        self.addCleanup(running.kill)
+        self.wait_until(running, lambda: log.exists() and log.stat().st_size >= 5000)
         running.send_signal(signal.SIGTERM)
-        running.wait()
+        running.wait(timeout=300)
         self.done("train", "--resume", "run", "--workers", 3, "--quiet", "--no-report")
         self.assert_same_run("run", "whole")
+
+    def test_ranks_have_all_processors_and_the_threads_that_are_asked_for(self):
+        """Pinned as ./run pins one process, all ranks would share its first core."""
+        pinned = {**ENVIRONMENT, "OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
+        running, ranks = self.started("--threads", 3, environment=pinned)
+        threads = {}
+        for rank, process in ranks.items():
+            threads[rank] = [int(task.name) for task in Path(f"/proc/{process}/task").iterdir()]
+            self.assertEqual(os.sched_getaffinity(process), os.sched_getaffinity(0))
+            self.assertNotIn(b"OMP_PROC_BIND", Path(f"/proc/{process}/environ").read_bytes())
+        self.assertEqual(sorted(ranks), [0, 1, 2])
+        self.assertEqual(len(threads[1]), len(threads[0]))
+        self.assertEqual(len(threads[2]), len(threads[0]))
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=300)
+
+    def test_workers_within_ranks_are_refused(self):
+        for ranks in ("1", "2"):
+            done = self.run_verb(*weights("--workers", 2, "--out", "run"),
+                                 before=["mpirun", "--quiet", "--oversubscribe", "-n", ranks])
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertIn(f"--workers: expected a process that mpirun has not started, found one of {ranks} ranks",
+                          done.stderr)
+            self.assertFalse((self.directory / "run").exists())
 
     def test_a_rank_that_dies_costs_no_step(self):
         running, ranks = self.started()
         os.kill(ranks[2], signal.SIGKILL)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=300)
         self.assertNotEqual(running.returncode, 0)
         told = self.steps_told("run")
         rows = subprocess.run([SLOPEWISE, "log", "run"], cwd=self.directory, capture_output=True, text=True).stdout
@@ -137,9 +167,9 @@ class WorkersTest(unittest.TestCase):
     def test_a_rank_that_hangs_is_named(self):
         running, ranks = self.started("--rank-timeout", 2)
         os.kill(ranks[1], signal.SIGSTOP)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=300)
         self.assertEqual(running.returncode, 1, err)
-        self.assertRegex(err, rf"slopewise: rank 1 \(process {ranks[1]} on .*\) has not answered for 2")
+        self.assertRegex(err, rf"slopewise: rank 1 \(process {ranks[1]} on .*\) has not answered for [\d.]+ s")
         # Its last step is in the checkpoint.
         told = self.steps_told("run")
         self.assertIn(b'"step":"', self.bytes_of("run/checkpoint.safetensors"))
@@ -155,7 +185,7 @@ class WorkersTest(unittest.TestCase):
         words = [SLOPEWISE, *weights("--out", "run")]
         done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *words, ":", "-n", "1", "env",
                                "DNNL_MAX_CPU_ISA=AVX2", *words], cwd=self.directory, capture_output=True, text=True,
-                              timeout=60, env=ENVIRONMENT)
+                              timeout=300, env=ENVIRONMENT)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stderr, "ranks 0 and 1: expected the same version, instruction set and products, found ")
 
@@ -178,7 +208,7 @@ class WorkersTest(unittest.TestCase):
         words = [SLOPEWISE, *weights("--out", "run")]
         done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *words, ":", "-n", "1", "-wdir",
                                self.directory / "elsewhere", *words], cwd=self.directory, capture_output=True, text=True,
-                              timeout=60, env=ENVIRONMENT)
+                              timeout=300, env=ENVIRONMENT)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("slopewise: data.npz: ", done.stderr)
 

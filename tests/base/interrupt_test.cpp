@@ -43,6 +43,20 @@ TEST(Interrupt, TheSecondOfASignalEndsTheProcess) {
             128 + SIGTERM);
 }
 
+TEST(Interrupt, AWriteThatNobodyReadsStopsNothing) {
+  EXPECT_EQ(exit_code_of([] {
+              install_interrupt_handler();
+              int ends[2] = {};
+              if (pipe_broken() || ::pipe(ends) != 0) return 1;
+              ::close(ends[0]);
+              for (int time = 0; time < 2; ++time) {
+                if (::write(ends[1], "x", 1) != -1 || errno != EPIPE) return 2;
+              }
+              return pipe_broken() && !interrupted() && interrupting_signal() == 0 ? 0 : 3;
+            }),
+            0);
+}
+
 // As nohup and a shell's background jobs ask for.
 TEST(Interrupt, AnIgnoredSignalStaysIgnored) {
   for (const int signal : {SIGINT, SIGHUP}) {

@@ -239,6 +239,16 @@ TEST_P(ReplayOfOne, HeadersOfNoRunAreRefused) {
       with("\"average\":0", "\"average\":-1"),
       with("\"average\":0", "\"average\":2"),
       with("\"seed\":", "\"seeds\":"),
+      with("\"tangents\":3", "\"tangents\":3.5"),
+      with("\"tangents\":3", "\"tangents\":3.0"),
+      with("\"tangents\":3", "\"tangents\":18446744073709551615"),
+      with("\"rows\":20", "\"rows\":20.5"),
+      with("\"bias_of\":0", "\"bias_of\":0.5"),
+      with("\"shape\":[20,784]", "\"shape\":[20.5,784]"),
+      with("\"subspace\":", "\"subspace\":-"),
+      with("\"examples\":", "\"examples\":-"),
+      with("\"seed\":", "\"seed\":-1"),
+      with("\"crc32\":", "\"crc32\":99999999999"),
   };
   for (const std::string& header : headers) {
     { SlopeLog log(directory_ / "bad.log", header, 3); }

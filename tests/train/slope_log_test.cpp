@@ -91,6 +91,19 @@ TEST_F(SlopeLogTest, FewerNumbersAreFilledUpAndMoreAreRefused) {
   EXPECT_FALSE(log.next());
 }
 
+// What cannot be written is not read either.
+TEST_F(SlopeLogTest, MoreNumbersThanARecordMayHaveAreRefused) {
+  constexpr std::uint32_t kTooMany = 1u << 31;
+  EXPECT_THROW(SlopeLog(path_, kHeader, kTooMany), ArgumentError);
+  Bytes bytes = write(0);
+  std::memcpy(bytes.data() + 12, &kTooMany, 4);
+  const auto crc = static_cast<std::uint32_t>(crc32(0, bytes.data(), static_cast<uInt>(kHeaderBytes - 4)));
+  std::memcpy(bytes.data() + kHeaderBytes - 4, &crc, 4);
+  put("slopes.log", bytes);
+  EXPECT_THAT([&] { SlopeLogReader log(path_); },
+              ThrowsMessage<FileError>(HasSubstr("found 2147483648 numbers a step, more than 2147483647")));
+}
+
 TEST_F(SlopeLogTest, ADamagedByteEndsTheLogBeforeItsRecord) {
   constexpr int kSteps = 4;
   const Bytes whole = write(kSteps);

@@ -15,8 +15,9 @@ EXAMPLES = sorted((Path(__file__).parents[3] / "examples" / "python").glob("*.py
 def test_examples(file, capsys):
     try:
         runpy.run_path(str(file), run_name="__main__")
-    except SystemExit as end:  # where its data are missing
+    except SystemExit as end:  # where its data are missing, which it says
         assert not end.code
+        pytest.skip(capsys.readouterr().out.strip())
     assert capsys.readouterr().out
 
 
@@ -24,4 +25,4 @@ def test_the_first_lines_of_help():
     code = "\n".join(line.strip() for line in sw.__doc__.splitlines() if line.startswith("    "))
     names = {"x": np.zeros((3, 784), np.float32), "y": np.zeros(3, int)}
     exec(code, names)
-    assert names["g"].norm.low > 0
+    assert names["g"].loss > 0
