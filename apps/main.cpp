@@ -86,7 +86,7 @@ int run(std::vector<std::string> words) {
 
 int report(std::string_view message, int exit_code) {
   std::cout.flush();
-  std::cerr << "slopewise: " << message << '\n';
+  std::cerr << "slopewise: " + std::string(message) + '\n';  // in one piece, as other ranks write there too
   return exit_code;
 }
 
