@@ -141,13 +141,14 @@ DataSplit load_data(const DataOptions& options, std::uint64_t seed) {
 
 namespace {
 
-// The built-in digits for a model that reads images of their size, or rows of as many numbers.
-DataSplit digits_like(const Dataset& like, bool trained) {
+// The built-in digits for a model that reads images of their size and has their classes, or, unless `exactly`, reads as
+// many numbers and has more.
+DataSplit digits_like(const Dataset& like, bool exactly) {
   DataSplit digits = builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
   const Shape& own = digits.test.image_shape;
-  const bool fits = own == like.image_shape || (!trained && like.image_shape.size() == own.size());
+  const bool fits = own == like.image_shape || (!exactly && like.image_shape.size() == own.size());
   if (!fits || like.integers || !like.others.empty() || like.label_shape != Shape() ||
-      (trained ? like.classes != digits.test.classes : like.classes < digits.test.classes)) {
+      (exactly ? like.classes != digits.test.classes : like.classes < digits.test.classes)) {
     throw ArgumentError(
         fmt::format("--data: expected data like the network's, examples of {}, found none named; the built-in digits "
                     "are images {}, {} numbers each, of {} classes",
@@ -185,7 +186,7 @@ DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Datase
                     bool labels_needed) {
   LoadOptions load = load_options(options, seed);
   load.like = &like;
-  load.trained = use == DataUse::kJudgeTrained;
+  load.trained = use == DataUse::kJudgeTrained || use == DataUse::kJudgeAgain;
   load.judged = use != DataUse::kTrainFile;
   load.labels_needed = labels_needed;
   if (!options.arrays.empty()) {
@@ -194,7 +195,7 @@ DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Datase
       throw ArgumentError("--label: expected a table, found --input, which names the array of labels");
     return load_arrays(array_places(options.arrays), load);
   }
-  if (is_digits(options)) return digits_like(like, load.trained);
+  if (is_digits(options)) return digits_like(like, use == DataUse::kJudgeTrained);
   return load_path(options.path, load);
 }
 

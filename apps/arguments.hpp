@@ -50,7 +50,7 @@ void add_data_options(Settings& settings, DataOptions& options, SettingTraits tr
 DataSplit load_data(const DataOptions& options, std::uint64_t seed);
 // The same for a network that reads sets like `like`, which has no examples: to train a model from a file, or to judge
 // and predict, with a network that was trained or with a model from a file.
-enum class DataUse { kTrainFile, kJudgeFile, kJudgeTrained };
+enum class DataUse { kTrainFile, kJudgeFile, kJudgeTrained, kJudgeAgain };  // the last: on the data it was trained on
 DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Dataset& like, DataUse use,
                     bool labels_needed = true);
 

@@ -109,6 +109,9 @@ int run(const Options& options, const Settings& settings) {
   }
   std::optional<RunDirectory> held;
   if (!options.directory.out.empty()) held.emplace(options.directory, "");
+  for (const std::string& model : options.models) {
+    if (held && is_onnx(model)) held->require_kept(model);
+  }
   if (!options.no_memory) require_peak_of_memory();
   if (held) {
     held->clear();

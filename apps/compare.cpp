@@ -85,6 +85,7 @@ int run(CompareOptions& options, Settings& settings) {
   }
   apply(options.shared.run);
   if (!held) held.emplace(options.directory, kCompareDirectory, "slopewise compare --resume " + options.directory.out);
+  if (!resumed && is_onnx(options.shared.model)) held->require_kept(options.shared.model);
   const Path& directory = held->path();
   const Path plan = directory / "plan.json";
   const DataSplit data = load_data(options.shared, open_model(options.shared));

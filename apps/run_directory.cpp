@@ -82,6 +82,17 @@ RunDirectory::Made::~Made() {
   }
 }
 
+void RunDirectory::require_kept(const Path& input) const {
+  const auto require = [&](const char* file) {
+    std::error_code missing;
+    if (!std::filesystem::equivalent(input, path_ / file, missing)) return;
+    throw ArgumentError(fmt::format("--out: {} holds {}, which the run reads; expected another directory",
+                                    path_.string(), input.string()));
+  };
+  std::ranges::for_each(kTelling, require);
+  std::ranges::for_each(kOthers, require);
+}
+
 void RunDirectory::clear(std::initializer_list<std::string_view> written) const {
   const auto remove = [&](const char* file) {
     if (std::ranges::find(written, file) == written.end()) std::filesystem::remove(path_ / file);

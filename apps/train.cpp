@@ -114,15 +114,8 @@ int run(TrainOptions& options, Settings& settings) {
   }
   apply(options.run);
   TrainSettings resolved = resolve(options, settings);
-  if (!held) {
-    std::error_code ignored;
-    const Path out = options.directory.out;
-    if (!out.empty() && is_onnx(options.model) &&
-        std::filesystem::equivalent(options.model, out / "model.onnx", ignored))
-      throw ArgumentError(
-          fmt::format("--out: {} holds the model that is trained; expected another directory", out.string()));
-  }
   if (!held) held.emplace(options.directory, kTrainDirectory, "slopewise train --resume " + options.directory.out);
+  if (!kept && is_onnx(options.model)) held->require_kept(options.model);
   const Path& directory = held->path();
   if (team && options.pieces < 0) {
     resolved.pieces = pieces_for(team->size(), resolved);

@@ -37,13 +37,14 @@ TrainedNetwork open_network(const TrainedOptions& options, const Settings& given
 
 Dataset data_for(const TrainedNetwork& network, const TrainedOptions& options, const Settings& given,
                  bool labels_needed) {
-  const bool file = is_onnx(options.run);
   DataOptions data = options.data;
   std::uint64_t seed = options.run_options.seed;
   double rotate = 0;
+  DataUse use = is_onnx(options.run) ? DataUse::kJudgeFile : DataUse::kJudgeTrained;
   const std::filesystem::path config = network.path().parent_path() / "config.toml";
   std::error_code ignored;
-  if (!file && data.path.empty() && data.arrays.empty() && std::filesystem::exists(config, ignored)) {
+  if (use == DataUse::kJudgeTrained && data.path.empty() && data.arrays.empty() &&
+      std::filesystem::exists(config, ignored)) {
     for (const char* name : {"test-share", "label", "target", "layout", "scale", "unpack-ratio", "seed"})
       require_unused_unless(false, given.at(name), "--data, as the run's own data are read as it read them");
     TrainOptions of_run;
@@ -52,9 +53,9 @@ Dataset data_for(const TrainedNetwork& network, const TrainedOptions& options, c
     data = of_run.data;
     seed = of_run.run.seed;
     rotate = of_run.rotate;
+    use = DataUse::kJudgeAgain;
   }
-  DataSplit split =
-      load_data(data, seed, network.data(), file ? DataUse::kJudgeFile : DataUse::kJudgeTrained, labels_needed);
+  DataSplit split = load_data(data, seed, network.data(), use, labels_needed);
   Dataset set = options.set == "train" ? std::move(split.train) : std::move(split.test);
   if (rotate != 0) rotate_images(set, rotate);
   return set;

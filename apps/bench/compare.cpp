@@ -82,7 +82,7 @@ std::string disturbance(const CpuTime& before, const CpuTime& after, int threads
 Comparison compare(const ComparisonOptions& options, const BenchModel& model, Index batch, int threads,
                    const std::function<void(double share)>& advance) {
   const ThreadScope scope(threads);
-  const BenchSubject subject(model, batch);
+  const BenchSubject subject = BenchSubject::make(model, batch);
   const std::vector<StepKind>& kinds = options.kinds;
   Comparison result{.model = model.name, .parameters = subject.program().size(), .batch = batch, .threads = threads};
 

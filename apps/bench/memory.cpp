@@ -38,7 +38,7 @@ Index peak_above_parameters(const BenchModel& model, Index batch, const StepKind
     const BenchSubject small = BenchSubject::small(model);
     make_step(kind, small, small.start())();
   }
-  const BenchSubject subject(model, batch);
+  const BenchSubject subject = BenchSubject::make(model, batch);
   Parameters<float> theta = subject.start();
   restart_peak();
   const Index held = resident_bytes();

@@ -107,7 +107,7 @@ std::filesystem::path default_onnxruntime_directory() {
 
 OnnxRuntime::OnnxRuntime(const Place& place, const BenchModel& model, Index batch, int threads,
                          const std::vector<std::string>& variables)
-    : subject_(model, batch),
+    : subject_(BenchSubject::make(model, batch)),
       peer_("ONNX Runtime", prepare(place, subject_, BenchSubject::small(model), threads, files_.path()), variables,
             threads, kOnnxRuntimeSettling, [&](const std::string& reason) {
               return fmt::format(

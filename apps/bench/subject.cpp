@@ -38,20 +38,22 @@ BenchSubject::BenchSubject(const NetworkSpec& network, Index side, Index batch)
   draw_inputs();
 }
 
-BenchSubject::BenchSubject(const BenchModel& model, Index batch)
-    : BenchSubject(model.is_file() ? NetworkSpec{.family = "logistic"} : named_network(model.name), kSide, batch) {
-  if (!model.is_file()) return;
-  OnnxNetwork opened = open_onnx(model.name, model.onnx);
-  const ChainBlock& block = opened.network.evaluating.front();
-  program_ = block.program;
-  output_ = block.output;
-  file_ = std::move(opened.model);
-  shape_ = model.name;
+BenchSubject::BenchSubject(const OnnxNetwork& file, Index batch)
+    : program_(file.network.evaluating.front().program),
+      file_(file.model),
+      batch_(batch),
+      output_(file.network.evaluating.front().output),
+      shape_(file.model->file().string()) {
   draw_inputs();
 }
 
+BenchSubject BenchSubject::make(const BenchModel& model, Index batch) {
+  if (model.is_file()) return {open_onnx(model.name, model.onnx), batch};
+  return {named_network(model.name), kSide, batch};
+}
+
 BenchSubject BenchSubject::small(const BenchModel& model) {
-  if (model.is_file()) return {model, 1};
+  if (model.is_file()) return make(model, 1);
   NetworkSpec network = named_network(model.name);
   if (network.convolutions.empty()) network.hidden.assign(std::min<std::size_t>(2, network.hidden.size()), kSmallWidth);
   return {network, network.family == "cnn" ? kSmallConvolvedSide : kSmallSide, 1};
@@ -60,7 +62,6 @@ BenchSubject BenchSubject::small(const BenchModel& model) {
 // Numbers in [0, 1), and whole numbers: of a file 0 and 1, which any table and any set of classes has.
 void BenchSubject::draw_inputs() {
   RandomStream random(kSeed);
-  inputs_.clear();
   for (const Index i : program_->inputs()) {
     const GraphNode& node = program_->node(i);
     const auto size = static_cast<std::size_t>(node.shape.size() * batch_);

@@ -25,7 +25,7 @@ struct BenchModel {
 class BenchSubject {
  public:
   // Throws ArgumentError for a name that network_names() lacks, and as open_onnx does.
-  BenchSubject(const BenchModel& model, Index batch);
+  static BenchSubject make(const BenchModel& model, Index batch);
   // What touches the same code: a small network of the same kind and one example, or the file's with one.
   static BenchSubject small(const BenchModel& model);
 
@@ -46,6 +46,7 @@ class BenchSubject {
 
  private:
   BenchSubject(const NetworkSpec& network, Index side, Index batch);
+  BenchSubject(const OnnxNetwork& file, Index batch);
   void draw_inputs();
 
   std::shared_ptr<const Program> program_;

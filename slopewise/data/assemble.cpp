@@ -18,37 +18,8 @@ namespace {
 
 constexpr std::uint64_t kSplitPurpose = 0x73706C6974;  // "split"
 
-// The axes that are longer than 1.
-std::vector<Index> long_axes(const Shape& shape) {
-  std::vector<Index> extents;
-  std::ranges::copy_if(shape, std::back_inserter(extents), [](Index extent) { return extent != 1; });
-  return extents;
-}
-
 std::string wanted_by(const LoadOptions& options) {
   return options.trained ? "as the network was trained on" : "as the model reads";
-}
-
-// The same axes, those of extent 1 left out.
-bool same_but_for_ones(const Shape& a, const Shape& b) {
-  return long_axes(a) == long_axes(b);
-}
-
-// The layout of examples for what a model reads, where it is evident: rows may be given as images; images of three axes
-// with their channels first or last.
-std::optional<ImageLayout> evident_layout(const Shape& example, const Dataset& like) {
-  const Shape& wanted = like.image_shape;
-  const ImageLayout as_stored{.image_shape = wanted};
-  if (like.integers || (wanted.rank() != 1 && wanted.rank() != 3))
-    return same_but_for_ones(example, wanted) ? std::optional(as_stored) : std::nullopt;
-  if (wanted.rank() == 1) return example.size() == wanted.size() ? std::optional(as_stored) : std::nullopt;
-  const Shape turned{wanted[2], wanted[0], wanted[1]};
-  const bool image = example.rank() == 3;
-  const bool last = image ? example == wanted : same_but_for_ones(example, wanted);
-  const bool first = image ? example == turned : same_but_for_ones(example, turned);
-  if (last && (!first || wanted[2] == 1)) return as_stored;
-  if (first && !last) return ImageLayout{.image_shape = wanted, .channels_first = wanted[2] > 1};
-  return {};
 }
 
 ImageLayout layout_of(const RawSet& raw, const LoadOptions& options) {
@@ -56,7 +27,7 @@ ImageLayout layout_of(const RawSet& raw, const LoadOptions& options) {
   if (!options.like) return find_layout(raw.shape, said, raw.where);
   const Shape& wanted = options.like->image_shape;
   if (!said) {
-    if (const auto evident = evident_layout(raw.shape, *options.like)) return *evident;
+    if (const auto evident = layout_for(*options.like, raw.shape)) return *evident;
   }
   const auto refuse = [&](const Shape& found) {
     const std::string file = wanted.rank() == 3 && wanted[2] > 1

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <ranges>
+
 #include "slopewise/base/error.hpp"
 
 namespace slopewise::detail {
@@ -41,6 +44,28 @@ ImageLayout find_layout(const Shape& example, std::optional<Layout> layout, cons
   }
   if (*layout == Layout::kChannelsLast) return {.image_shape = example};
   return {.image_shape = {example[1], example[2], example[0]}, .channels_first = example[0] > 1};
+}
+
+bool same_but_for_ones(const Shape& a, const Shape& b) {
+  const auto longer = [](const Shape& shape) {
+    return shape.extents() | std::views::filter([](Index extent) { return extent != 1; });
+  };
+  return std::ranges::equal(longer(a), longer(b));
+}
+
+std::optional<ImageLayout> layout_for(const Dataset& like, const Shape& example) {
+  const Shape& wanted = like.image_shape;
+  const ImageLayout as_stored{.image_shape = wanted};
+  if (like.integers || (wanted.rank() != 1 && wanted.rank() != 3))
+    return same_but_for_ones(example, wanted) ? std::optional(as_stored) : std::nullopt;
+  if (wanted.rank() == 1) return example.size() == wanted.size() ? std::optional(as_stored) : std::nullopt;
+  const Shape turned{wanted[2], wanted[0], wanted[1]};
+  const bool image = example.rank() == 3;
+  const bool last = image ? example == wanted : same_but_for_ones(example, wanted);
+  const bool first = image ? example == turned : same_but_for_ones(example, turned);
+  if (last && (!first || wanted[2] == 1)) return as_stored;
+  if (first && !last) return ImageLayout{.image_shape = wanted, .channels_first = wanted[2] > 1};
+  return {};
 }
 
 }  // namespace slopewise::detail

@@ -19,4 +19,11 @@ struct ImageLayout {
 // array.
 ImageLayout find_layout(const Shape& example, std::optional<Layout> layout, const std::string& where);
 
+// Whether two shapes have the same axes, those of extent 1 left out.
+bool same_but_for_ones(const Shape& a, const Shape& b);
+
+// The layout of examples of this shape for a model that reads `like`, where it is evident: rows may be given as images;
+// images of three axes with their channels first or last.
+std::optional<ImageLayout> layout_for(const Dataset& like, const Shape& example);
+
 }  // namespace slopewise::detail

@@ -9,6 +9,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/data/formats.hpp"
+#include "slopewise/data/layout.hpp"
 #include "slopewise/data/npz.hpp"
 #include "slopewise/data/safetensors.hpp"
 
@@ -97,15 +98,10 @@ std::optional<RawSet> load_named(const Arrays& arrays, const Role& role, const D
 }
 
 OtherInput other_from(const Array& array, const OtherInput& like) {
-  const auto long_axes = [](std::span<const Index> extents) {
-    std::vector<Index> found;
-    std::ranges::copy_if(extents, std::back_inserter(found), [](Index extent) { return extent != 1; });
-    return found;
-  };
-  const std::span<const Index> own = std::span(array.shape.extents()).subspan(1);
-  if (long_axes(own) != long_axes(like.shape.extents())) {
+  const Shape own(std::vector(array.shape.begin() + 1, array.shape.end()));
+  if (!same_but_for_ones(own, like.shape)) {
     throw FileError(fmt::format("{}: examples of the input {} are {}, expected {}, as the model reads", array.where,
-                                like.name, Shape({own.begin(), own.end()}).to_string(), like.shape.to_string()));
+                                like.name, own.to_string(), like.shape.to_string()));
   }
   return {like.name, like.shape, like.integers, array.rows};
 }

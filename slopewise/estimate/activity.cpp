@@ -21,22 +21,16 @@ constexpr Index kRowsAPiece = 8;
 // Running means remember about 1 / (1 − this) batches.
 constexpr double kMemory = 0.99;
 
-// Cotangents are planned only where something that trains lies before; each site has what lies after the one before it.
 void require_trained_layers(const Program& program, const ActivitySites& sites) {
-  std::vector<bool> trains(program.nodes().size());
-  for (Index i = 0; i <= sites.logits; ++i) {
-    const GraphNode& node = program.node(i);
-    bool any = node.kind == GraphNode::Kind::kParameter;
-    for (const Index input : node.inputs) any = any || trains[static_cast<std::size_t>(input)];
-    const bool site = std::ranges::count(sites.nodes, i) > 0;
-    if (!any && i == sites.logits)
-      throw ArgumentError("activities: expected that the layer of the output trains too, found it frozen");
-    if (!any && site)
-      throw ArgumentError(
-          fmt::format("activities: expected that something trains before '{}' and after the activities before it, "
-                      "found all of it frozen",
-                      node.name));
-    trains[static_cast<std::size_t>(i)] = any && !site;
+  const TrainedSites trained = trained_sites(program, sites);
+  if (!trained.logits)
+    throw ArgumentError("activities: expected that the layer of the output trains too, found it frozen");
+  for (const Index site : sites.nodes) {
+    if (std::ranges::binary_search(trained.nodes, site)) continue;
+    throw ArgumentError(
+        fmt::format("activities: expected that something trains before '{}' and after the activities before it, found "
+                    "all of it frozen",
+                    program.node(site).name));
   }
 }
 

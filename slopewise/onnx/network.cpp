@@ -41,22 +41,12 @@ ActivitySites onnx_sites(const OnnxProgram& model) {
     }
     return false;
   };
-  std::vector<Index> products;
   for (Index i = 0; i <= output; ++i) {
     const GraphNode& node = program.node(i);
-    if (node.op && !node.shared && program.used(i) && is_product(node)) products.push_back(i);
+    if (node.op && !node.shared && program.used(i) && is_product(node)) sites.nodes.push_back(i);
   }
-  if (!products.empty()) products.pop_back();  // the head's, whatever finishes it
-  // Only where something that trains lies before, after the site before it, is there anything to estimate.
-  std::vector<bool> trains(program.nodes().size());
-  for (Index i = 0; i <= output; ++i) {
-    const GraphNode& node = program.node(i);
-    bool any = node.kind == GraphNode::Kind::kParameter;
-    for (const Index input : node.inputs) any = any || trains[static_cast<std::size_t>(input)];
-    const bool site = any && std::ranges::binary_search(products, i);
-    if (site) sites.nodes.push_back(i);
-    trains[static_cast<std::size_t>(i)] = any && !site;
-  }
+  if (!sites.nodes.empty()) sites.nodes.pop_back();  // the head's, whatever finishes it
+  sites.nodes = trained_sites(program, sites).nodes;
   return sites;
 }
 

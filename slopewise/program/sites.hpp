@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "slopewise/base/shape.hpp"
+#include "slopewise/program/program.hpp"
 
 namespace slopewise {
 
@@ -15,5 +15,13 @@ struct ActivitySites {
   double gain = 1;    // dh/dz where a rectified site is not 0: 1 / (1 − dropout)
   Index logits = -1;  // the node (classes) that the loss is made of
 };
+
+// The sites that something that trains lies before, after the sites before them; and whether that holds of the logits.
+// Elsewhere no cotangent is asked for, and so none is made.
+struct TrainedSites {
+  std::vector<Index> nodes;
+  bool logits = false;
+};
+TrainedSites trained_sites(const Program& program, const ActivitySites& sites);
 
 }  // namespace slopewise

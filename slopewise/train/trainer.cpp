@@ -254,11 +254,7 @@ Evaluation Trainer::test() {
 }
 
 Evaluation Trainer::evaluate(const Dataset& images, std::span<const Index> chosen) {
-  std::vector<std::optional<AverageScope<float>>> averaged(blocks_.size());
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    if (blocks_[i]->average && blocks_[i]->average->steps() > 0)
-      averaged[i].emplace(*blocks_[i]->average, blocks_[i]->theta);
-  }
+  const auto scopes = averaged();
   std::vector<EvaluatedBlock> blocks;
   for (const auto& block : blocks_) blocks.push_back({block->evaluator.get(), &block->theta});
   Judgement judgement(images);
@@ -310,10 +306,18 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
   return noise;
 }
 
+std::vector<std::optional<AverageScope<float>>> Trainer::averaged() {
+  std::vector<std::optional<AverageScope<float>>> scopes(blocks_.size());
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (blocks_[i]->average && blocks_[i]->average->steps() > 0)
+      scopes[i].emplace(*blocks_[i]->average, blocks_[i]->theta);
+  }
+  return scopes;
+}
+
 Parameters<float> Trainer::weights(std::size_t number) {
+  const auto scopes = averaged();
   Block& block = *blocks_[number];
-  std::optional<AverageScope<float>> averaged;
-  if (block.average && block.average->steps() > 0) averaged.emplace(*block.average, block.theta);
   block.compacted = false;
   const std::span<const float> values = block.theta.values();
   return Parameters<float>(std::vector<float>(values.begin(), values.end()));
@@ -322,10 +326,11 @@ Parameters<float> Trainer::weights(std::size_t number) {
 void Trainer::save_weights(const std::filesystem::path& path) {
   CheckpointWriter file;
   for (const auto& [name, text] : describe(network_, train_)) file.set(name, text);
-  std::vector<Parameters<float>> weights;
+  const auto scopes = averaged();
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    weights.push_back(this->weights(i));
-    file.add(weight_prefix(i, blocks_.size()), blocks_[i]->training.program->layout(), weights.back().values());
+    Block& block = *blocks_[i];
+    file.add(weight_prefix(i, blocks_.size()), block.training.program->layout(), block.theta.values());
+    block.compacted = false;
   }
   file.save(path);
 }

@@ -118,6 +118,8 @@ class Trainer {
     std::vector<float> made;
     std::vector<std::int32_t> noise;
   };
+  // While these live, blocks that have an average are at it.
+  std::vector<std::optional<AverageScope<float>>> averaged();
   Evaluation evaluate(const Dataset& images, std::span<const Index> rows);
   void draw_noise(Index step, std::size_t block);
   void take_step(Block& block, const GradientEstimate& estimate, double scheduled, TrainStep& result);

@@ -317,8 +317,15 @@ class OnnxTest(unittest.TestCase):
         self.export(Language(), torch.from_numpy(x), ["tokens"])
         words = ["--data", "data.npz", "--ignore-label", -100, "--method", "exact", "--epochs", 1, "--batch", 8]
         self.train(*words)
-        self.refused(2, "run holds the model that is trained", "train", "--model", "run/model.onnx", "--out", "run",
+        self.refused(2, "which the run reads", "train", "--model", "run/model.onnx", "--out", "run",
                      "--overwrite", *words)
+        (self.directory / "runs").mkdir()
+        (self.directory / "run").rename(self.directory / "runs/train")  # where a run goes without --out
+        self.refused(2, "which the run reads", "train", "--model", "runs/train/model.onnx", "--overwrite", *words)
+        for verb in [["compare", "backprop", *words[:4], "--epochs", 1], ["bench", "--steps", "loss"]]:
+            self.refused(2, "which the run reads", *verb, "--model", "runs/train/model.onnx", "--out", "runs/train",
+                         "--overwrite")
+        (self.directory / "runs/train").rename(self.directory / "run")
         self.assertTrue((self.directory / "run/model.onnx").exists())
         self.export(Language(), torch.from_numpy(x), ["tokens"])  # other weights
         self.refused(1, "is not the file that was trained: it has changed since", "evaluate", "run")
@@ -334,6 +341,10 @@ class OnnxTest(unittest.TestCase):
         self.train("--data", "data.npz", "--method", "exact", "--epochs", 1, "--batch", 5)
         self.evaluate("run")
         self.evaluate("run", "--data", "data.npz")
+        # The built-in digits are rows of 784 as well, of fewer classes than this model has.
+        self.export(nn.Sequential(nn.Linear(784, 12)), torch.zeros(1, 784), ["x"])
+        found = self.train("--method", "exact", "--epochs", 1, out="digits")
+        self.assertEqual(self.evaluate("digits")["loss"], found["test_loss"])
 
     def test_examples_without_a_label_that_counts(self):
         x, y = self.tokens()

@@ -210,7 +210,7 @@ class WorkersTest(unittest.TestCase):
                                self.directory / "elsewhere", *words], cwd=self.directory, capture_output=True, text=True,
                               timeout=300, env=ENVIRONMENT)
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("data.npz: expected a data set", done.stderr)
+        self.assertIn("slopewise: data.npz: ", done.stderr)
 
     def test_a_run_that_diverges_ends_once(self):
         done = self.run_verb(*weights("--out", "run", "--workers", 3, "--rate", 1e6, "--optimizer", "sgd"))
