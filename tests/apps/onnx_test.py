@@ -357,6 +357,19 @@ class OnnxTest(unittest.TestCase):
         self.assertAlmostEqual(found["loss"], float(loss), delta=1e-5)
         self.assertEqual(found["labels"], 40)
 
+    def test_labels_are_smoothed_in_training_alone(self):
+        x = self.random.normal(size=(12, 5)).astype(np.float32)
+        y = self.random.integers(0, 3, 12)
+        model = nn.Linear(5, 3)
+        self.export(model, torch.from_numpy(x), ["x"])
+        self.save(x_train=x, y_train=y, x_test=x, y_test=y)
+        found = self.train("--data", "data.npz", "--method", "exact", "--optimizer", "sgd", "--rate", 1e-12, "--epochs", 1,
+                           "--batch", 12, "--label-smoothing", 0.3)
+        out, target = model(torch.from_numpy(x)), torch.from_numpy(y)
+        self.assertAlmostEqual(found["train_loss"], float(F.cross_entropy(out, target, label_smoothing=0.3)), delta=1e-6)
+        self.assertAlmostEqual(found["test_loss"], float(F.cross_entropy(out, target)), delta=1e-6)
+        self.assertAlmostEqual(self.evaluate("run")["loss"], found["test_loss"], delta=1e-6)
+
     def test_compare(self):
         x, _ = self.tokens()
         self.export(Language(), torch.from_numpy(x), ["tokens"])
