@@ -192,31 +192,35 @@ _ROWS = 256
 
 def evaluate(model: Model, batch: Batch) -> tuple[float, float | None]:
     """The mean loss of a batch of any number of examples, and the share of its labels that are not the largest logit's.
-    Labels are judged by their cross-entropy without smoothing, and the label that the model ignores counts in neither.
+    Labels are judged by their cross-entropy without smoothing, the mean over an example's places, and the label that the
+    model ignores counts in neither, as in `slopewise evaluate`.
     The share is None where there are no labels. ValueError where no label counts."""
     if not model.inputs:
         return model.loss(batch), None
     arrays = _named(model, batch if isinstance(batch, (Mapping, tuple, list)) else (batch,))
     count = max((len(array) for array in arrays.values()), default=0)
-    total, wrong, judged = 0.0, 0, 0
+    total, examples, wrong, judged = 0.0, 0, 0, 0
     for first in range(0, max(count, 1), _ROWS):
         rows = {name: array[first:first + _ROWS] for name, array in arrays.items()}
         loss = model.loss(rows)  # refuses what is missing or not a label
+        here = len(next(iter(rows.values())))
         if not model._labels:
-            total, judged = total + loss * len(next(iter(rows.values()))), count
+            total, examples = total + loss * here, examples + here
             continue
-        labels = rows["label"].reshape(-1)
-        logits = model.outputs(rows).astype(np.float64)
-        counted = np.flatnonzero(labels != model._ignored) if model._ignored is not None else np.arange(labels.size)
-        logits, labels = logits.reshape(labels.size, -1)[counted], labels[counted]
+        labels = rows["label"].reshape(here, -1)
+        logits = model.outputs(rows).astype(np.float64).reshape(*labels.shape, -1)
+        counts = np.ones(labels.shape, bool) if model._ignored is None else labels != model._ignored
         highest = logits.max(axis=-1)
-        normalisers = highest + np.log(np.exp(logits - highest[:, np.newaxis]).sum(axis=-1))
-        total += float((normalisers - logits[np.arange(labels.size), labels]).sum())
-        wrong += int((logits.argmax(axis=-1) != labels).sum())
-        judged += labels.size
-    if judged == 0:
+        normalisers = highest + np.log(np.exp(logits - highest[..., np.newaxis]).sum(axis=-1))
+        chosen = np.take_along_axis(logits, np.where(counts, labels, 0)[..., np.newaxis].astype(np.intp), -1)[..., 0]
+        places = counts.sum(axis=1)
+        losses = np.where(counts, normalisers - chosen, 0).sum(axis=1)[places > 0] / places[places > 0]
+        total, examples = total + float(losses.sum()), examples + losses.size
+        wrong += int(((logits.argmax(axis=-1) != labels) & counts).sum())
+        judged += int(places.sum())
+    if examples == 0:
         raise ValueError(f"evaluate: expected labels other than {model._ignored}, which does not count")
-    return total / judged, wrong / judged if model._labels else None
+    return total / examples, wrong / judged if model._labels else None
 
 
 def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 1, batch: int = 64, rate: float = 1e-2,

@@ -137,6 +137,21 @@ def test_smoothed_and_ignored_labels():
     assert model.loss((x, label)) == pytest.approx(float(expected), rel=1e-6)
 
 
+def test_places_are_judged_example_by_example():
+    module = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 5))
+    x = torch.randint(0, 9, (7, 3))
+    label = torch.randint(0, 5, (7, 3))
+    label[0, 1:] = label[1, 0] = -100  # examples with one, two and no labels that count, and with all
+    label[2] = -100
+    model = sw.from_torch(module, x, ignore=-100)
+    logits = module(x).detach()
+    each = [F.cross_entropy(logits[i], label[i], ignore_index=-100) for i in range(7) if i != 2]
+    wrong = (logits.argmax(-1) != label)[label != -100].double().mean()
+    loss, error = sw.evaluate(model, (x, label))
+    assert loss == pytest.approx(float(torch.stack(each).mean()), rel=1e-5)
+    assert error == pytest.approx(float(wrong))
+
+
 def test_activities_of_a_module():
     module = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).double()
     x, label = torch.randn(10, 6).double(), torch.randint(0, 3, (10,))
