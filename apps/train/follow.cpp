@@ -31,6 +31,7 @@ void meet(Team& team, Trainer& trainer) {
       team,
       fmt::format("slopewise {}, {}, {}", version(), instruction_set_name(instruction_set()), describe_products()),
       "version, instruction set and products");
+  require_same(team, identity(trainer.network().description), "network");
   require_same(team, fmt::format("step {} and the checksum {:08x}", trainer.step(), trainer.checksum()), "weights");
   trainer.share_with(&team);
 }

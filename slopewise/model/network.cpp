@@ -22,6 +22,13 @@ std::string describe(const NetworkSpec& spec) {
       .dump();
 }
 
+std::string identity(const std::string& description) {
+  nlohmann::ordered_json json = parse_json(description, "the network");
+  if (!json.is_object()) throw FileError("the network: expected a description, found another text");
+  json.erase("file");
+  return json.dump();
+}
+
 NetworkSpec network_spec(const std::string& description) {
   try {
     const nlohmann::ordered_json json = parse_json(description, "the network");

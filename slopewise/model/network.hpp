@@ -16,9 +16,13 @@ struct Network {
   std::vector<ChainBlock> training, evaluating;
   // θ of a block before training, drawn from the seed where nothing else decides it.
   std::function<Parameters<float>(std::size_t block, std::uint64_t seed)> initial;
-  // What files of weights say of it, as a JSON text, so that it can be made again.
+  // What files of weights say of it, as a JSON text, so that it can be made again; "file" is where it lies, if
+  // anywhere.
   std::string description;
 };
+
+// What two descriptions of one network have in common: all but where it lies. Throws FileError for another text.
+std::string identity(const std::string& description);
 
 // A network of a family: make_chain, with He's initialisation. Throws as make_chain does.
 Network make_network(const NetworkSpec& spec, const Shape& image, NetworkTarget target);

@@ -16,7 +16,8 @@ using Json = nlohmann::ordered_json;
 std::string describe(const OnnxModel& model, const OnnxOptions& options, const OnnxLossOptions& loss) {
   Json extents = Json::object();
   for (const auto& [name, extent] : options.extents) extents[name] = extent;
-  return Json{{"onnx", std::filesystem::absolute(model.file()).lexically_normal().string()},
+  return Json{{"format", "onnx"},
+              {"file", std::filesystem::absolute(model.file()).lexically_normal().string()},
               {"crc32", model.checksum()},
               {"train", options.train},
               {"extents", std::move(extents)},
@@ -70,7 +71,7 @@ OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& o
 
 bool describes_onnx(const std::string& description) {
   const Json json = parse_json(description, "the network");
-  return json.is_object() && json.contains("onnx");
+  return json.is_object() && json.value("format", "") == "onnx";
 }
 
 OnnxNetwork onnx_network(const std::string& description) {
@@ -83,7 +84,7 @@ OnnxNetwork onnx_network(const std::string& description) {
     for (const auto& [name, extent] : json.at("extents").items()) options.extents[name] = extent.get<Index>();
     OnnxLossOptions loss{.kind = onnx_loss(json.at("loss").get<std::string>())};
     if (!json.at("ignored").is_null()) loss.ignored = json.at("ignored").get<std::int32_t>();
-    OnnxNetwork network = onnx_network(json.at("onnx").get<std::string>(), options, loss);
+    OnnxNetwork network = onnx_network(json.at("file").get<std::string>(), options, loss);
     if (network.model->checksum() != json.at("crc32").get<std::uint32_t>()) {
       throw ArgumentError(
           fmt::format("{} is not the file that was trained: it has changed since", network.model->file().string()));

@@ -359,6 +359,10 @@ void Trainer::restore(CheckpointReader& file) {
     for (StatePart& part : parts) part = file.part(block->part_name(part), part);
     block->estimator->restore(parts);
   }
+  if (identity(file.get("network")) != identity(network_.description)) {
+    throw FileError(fmt::format("{}: its network is not that of this run; a model's file may have changed since",
+                                file.path().string()));
+  }
   step_ = file.get_integer("step");
   if (step_ < 0 || step_ > steps())
     throw FileError(fmt::format("{}: step: expected 0 to {}, found {}", file.path().string(), steps(), step_));

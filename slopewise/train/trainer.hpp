@@ -43,6 +43,7 @@ class Trainer {
   ~Trainer();
 
   const TrainSettings& settings() const { return settings_; }
+  const Network& network() const { return network_; }
   Index parameters() const;
   // The loss of answering without a look at the example: with every class alike, or with the mean; infinity where the
   // model's output is the loss, and where targets do not vary.

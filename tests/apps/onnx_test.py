@@ -329,6 +329,8 @@ class OnnxTest(unittest.TestCase):
         self.assertTrue((self.directory / "run/model.onnx").exists())
         self.export(Language(), torch.from_numpy(x), ["tokens"])  # other weights
         self.refused(1, "is not the file that was trained: it has changed since", "evaluate", "run")
+        # Weights that do not train are in no checkpoint: a run does not go on with others.
+        self.refused(1, "its network is not that of this run", "train", "--resume", "run", "--quiet")
         self.export(Language(vocabulary=13), torch.from_numpy(x), ["tokens"])
         self.refused(1, "has changed since", "evaluate", "run")
 
