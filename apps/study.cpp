@@ -49,7 +49,7 @@ std::string table(const std::vector<ClaimOutcome>& outcomes) {
   for (const ClaimOutcome& outcome : outcomes) {
     const ClaimResult& result = outcome.result;
     table.add_row(
-        {outcome.claim.id, notation(result.quantity), format_range(result.predicted.low, result.predicted.high),
+        {outcome.claim.name, notation(result.quantity), format_range(result.predicted.low, result.predicted.high),
          format_number(result.measured), format_interval(result.low, result.high), to_string(result.verdict)},
         ink(result.verdict));
   }
@@ -59,7 +59,7 @@ std::string table(const std::vector<ClaimOutcome>& outcomes) {
 int run(const Options& options, const Settings& settings) {
   apply(options.run);
   // What the user asked for wrongly, and a place that cannot be written to, are known before anything is measured.
-  const std::vector<Claim> claims = options.claims.empty() ? all_claims() : select_claims(options.claims);
+  const std::vector<Claim> claims = select_claims(options.claims.empty() ? claim_names() : options.claims);
   const RunDirectory held(options.directory, kStudyDirectory);
   const std::filesystem::path& directory = held.path();
   DataSplit data = load_data(options.data, options.run.seed);
@@ -76,7 +76,7 @@ int run(const Options& options, const Settings& settings) {
   try {
     Progress progress("study", total, {.quiet = options.run.quiet});
     run_study(context, claims,
-              {.begins = [&](const Claim& claim) { progress.note(claim.id); },
+              {.begins = [&](const Claim& claim) { progress.note(claim.name); },
                .advances = [&](const Claim& claim, double share) { progress.advance(claim.weight * share); },
                .ends = [&](const ClaimOutcome& outcome) { outcomes.push_back(outcome); }});
   } catch (const Error& error) {
@@ -105,11 +105,11 @@ int run(const Options& options, const Settings& settings) {
             << table(outcomes) << '\n';
   for (const ClaimOutcome& outcome : outcomes) {
     if (!outcome.result.condition.empty())
-      std::cout << fmt::format("{}: {}\n", outcome.claim.id, notation(outcome.result.condition));
+      std::cout << fmt::format("{}: {}\n", outcome.claim.name, notation(outcome.result.condition));
   }
   std::vector<std::string> observed;
   for (const ClaimOutcome& outcome : outcomes) {
-    if (outcome.result.confidence == kObservedConfidence) observed.push_back(outcome.claim.id);
+    if (outcome.result.confidence == kObservedConfidence) observed.push_back(outcome.claim.name);
   }
   std::cout << fmt::format("\nIntervals cover {} %", 100 * kClaimConfidence);
   if (!observed.empty()) std::cout << fmt::format(", of {} {} %", fmt::join(observed, ", "), 100 * kObservedConfidence);
@@ -126,11 +126,9 @@ Verb study_verb() {
             .summary =
                 "Measure the claims of \"Unfavorable SNR in Forward Gradients\" (Frye 2022), prediction beside "
                 "measurement"};
-  std::vector<std::string> ids;
-  for (const Claim& claim : all_claims()) ids.push_back(claim.id);
   Settings& settings = verb.settings;
   add_data_options(settings, options->data);
-  settings.add("claims", options->claims, one_of(std::move(ids)), "Claims to measure", {.otherwise = "all"});
+  settings.add("claims", options->claims, one_of(claim_names()), "Claims to measure", {.otherwise = "all"});
   settings.add("hidden", options->hidden, whole(1, 1 << 20),
                "Widths of the hidden layers of the network that most claims look at");
   settings.add("batch", options->batch, whole(2, 1 << 20), "Examples of its loss");

@@ -1,6 +1,7 @@
 #include "apps/bench/compare.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -11,6 +12,7 @@
 #include "apps/bench/onnxruntime.hpp"
 #include "apps/bench/product.hpp"
 #include "apps/bench/pytorch.hpp"
+#include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
 
@@ -60,6 +62,24 @@ std::vector<PeerStep> pytorch_steps(PyTorch& pytorch, const std::function<Index(
   return steps;
 }
 
+// The steps that the subject has. Why one is left out becomes a note. Throws ArgumentError where none is left.
+std::vector<StepKind> kinds_of(const ComparisonOptions& options, const BenchSubject& subject,
+                               std::vector<std::string>& notes) {
+  std::vector<StepKind> kinds;
+  std::string last;
+  for (const StepKind& kind : options.kinds) {
+    const std::string reason = lacks(subject, kind.name);
+    if (reason.empty()) {
+      kinds.push_back(kind);
+    } else if (kind.name != last) {
+      notes.push_back(fmt::format("{} is left out: {}", kind.name, reason));
+      last = kind.name;
+    }
+  }
+  if (kinds.empty()) throw ArgumentError(fmt::format("--steps: {}", fmt::join(notes, "; ")));
+  return kinds;
+}
+
 // What to say above a table whose plain product is far from the packed one; empty for nothing.
 std::string slow_product(std::string_view whose, double rate, double packed, std::string_view consequence) {
   if (!(rate < kLeastPlainShare * packed)) return "";
@@ -83,8 +103,8 @@ Comparison compare(const ComparisonOptions& options, const BenchModel& model, In
                    const std::function<void(double share)>& advance) {
   const ThreadScope scope(threads);
   const BenchSubject subject = BenchSubject::make(model, batch);
-  const std::vector<StepKind>& kinds = options.kinds;
   Comparison result{.model = model.name, .parameters = subject.program().size(), .batch = batch, .threads = threads};
+  const std::vector<StepKind> kinds = kinds_of(options, subject, result.notes);
 
   std::vector<Visit> visits;
   for (const StepKind& kind : kinds) visits.push_back(visit_of(make_step(kind, subject, subject.start())));
@@ -159,11 +179,12 @@ Comparison compare(const ComparisonOptions& options, const BenchModel& model, In
   for (std::size_t i = 0; i < result.rows.size(); ++i) {
     BenchRow& row = result.rows[i];
     // Of a dense law's tangents only part goes through bfloat16, and their cost does not say which.
-    const bool dense = row.kind.name == "rademacher" || row.kind.name == "gaussian";
+    const std::string_view law = tangent_law(row.kind);
+    const bool dense = law == "rademacher" || law == "gaussian";
     const bool low = row.kind.precision != Precision::kFloat32;
     if (!low || !dense) row.floor = result.product.floor(step_cost(row.kind, subject), row.kind.precision);
-    if (low && takes_tangents(row.kind.name)) {
-      const auto [error, fresh] = slope_errors.try_emplace({tangent_law(row.kind), row.kind.precision});
+    if (low && !law.empty()) {
+      const auto [error, fresh] = slope_errors.try_emplace({law, row.kind.precision});
       if (fresh) error->second = slope_error(error->first.first, row.kind.precision, subject);
       row.slope_error = error->second;
     }

@@ -1,11 +1,17 @@
 #include "apps/bench/steps.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "slopewise/base/interrupt.hpp"
+#include "slopewise/base/named.hpp"
+#include "slopewise/model/initialize.hpp"
 #include "slopewise/objective/program_objective.hpp"
 
 namespace slopewise {
@@ -96,27 +102,139 @@ struct ForwardGradient {
   void operator()() { estimator->estimate(objective, theta, step++).add_to(theta, -kRate); }
 };
 
+// A step along tangents of activities through a chain of blocks, each with its own loss and reading what the one before
+// made. Blocks of one program share an objective, as in training.
+class ChainStep {
+ public:
+  ChainStep(const StepKind& kind, const BenchSubject& subject, std::vector<ChainBlock> chain)
+      : chain_(std::move(chain)), batch_(subject.batch()) {
+    for (const ChainBlock& block : chain_) {
+      const auto same = std::ranges::find(chain_, block.program, &ChainBlock::program) - chain_.begin();
+      const bool first = static_cast<std::size_t>(same) == blocks_.size(), read = &block != &chain_.back();
+      blocks_.push_back({.objective = first ? objective(kind, block, read) : blocks_[same].objective,
+                         .theta = std::nullopt,
+                         .estimator = make_estimator<float>(
+                             "activities", EstimatorTarget(*block.program, block.sites),
+                             {.law = "rademacher", .tangents = kind.tangents, .seed = kSeed, .exact_head = true})});
+    }
+  }
+  void start(std::size_t block, Parameters<float> theta) { blocks_[block].theta = std::move(theta); }
+  double flops() {
+    double total = 0;
+    for (Block& block : blocks_) total += block.estimator->demand(*block.objective).flops;
+    return total;
+  }
+  void operator()() {
+    Batch<float> batch = batch_;
+    for (Block& block : blocks_) {
+      block.objective->bind(batch);
+      block.estimator->estimate(*block.objective, *block.theta, step_).add_to(*block.theta, -kRate);
+      if (step_ == 0) block.objective->compact(*block.theta);
+      const std::span<const float> made = block.objective->output();
+      made_.assign(made.begin(), made.end());  // the next block may share this one's memory
+      batch.inputs.front() = std::span<const float>(made_);
+    }
+    ++step_;
+  }
+
+ private:
+  struct Block {
+    std::shared_ptr<ProgramObjective<float>> objective;
+    std::optional<Parameters<float>> theta;  // from start() on
+    std::unique_ptr<Estimator<float>> estimator;
+  };
+  std::shared_ptr<ProgramObjective<float>> objective(const StepKind& kind, const ChainBlock& block, bool read) const {
+    return std::make_shared<ProgramObjective<float>>(
+        *block.program, batch_, ObjectiveOptions{.precision = kind.precision, .output = read ? block.output : -1});
+  }
+
+  std::vector<ChainBlock> chain_;
+  Batch<float> batch_;
+  std::vector<Block> blocks_;
+  std::vector<float> made_;
+  std::uint32_t step_ = 0;
+};
+
+using Maker = std::function<std::function<void()>(const StepKind&, const BenchSubject&, Parameters<float>)>;
+using Coster = std::function<CostReport(const StepKind&, const BenchSubject&)>;
+
 template <class Step>
 std::function<void()> make(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta) {
   return [step = std::make_shared<Step>(kind, subject, std::move(theta))] { (*step)(); };
 }
 
+std::function<void()> make_activities(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta) {
+  const auto step = std::make_shared<ChainStep>(kind, subject, subject.chain());
+  step->start(0, std::move(theta));
+  return [step] { (*step)(); };
+}
+
+std::function<void()> make_local(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta) {
+  { const Parameters<float> unused = std::move(theta); }  // of the network end to end: its memory is free again
+  const std::vector<ChainBlock> chain = subject.local_chain();
+  const auto step = std::make_shared<ChainStep>(kind, subject, chain);
+  for (std::size_t i = 0; i < chain.size(); ++i)
+    step->start(i, initialize<float>(chain[i].program->layout(), kSeed + i));
+  return [step] { (*step)(); };
+}
+
+CostReport forward_cost(const StepKind& kind, const BenchSubject& subject) {
+  return ForwardPass<float>(subject.program(), forward_options(kind, subject)).cost(subject.batch_size());
+}
+
+CostReport descent_cost(const StepKind& kind, const BenchSubject& subject) {
+  return DescentPass<float>(subject.program(), exact_options(kind)).cost(subject.batch_size());
+}
+
+struct Step {
+  std::string name;
+  std::string_view law;  // of tangents of weights
+  bool tangents = false;
+  Maker make;
+  Coster cost;
+};
+
+const NamedTable<Step>& steps() {
+  static const NamedTable<Step> table(
+      "step", {{"loss", "", false, make<Loss>, forward_cost},
+               {"slope", "rank-one", true, make<Slope>, forward_cost},
+               {"rank-one", "rank-one", true, make<ForwardGradient>, forward_cost},
+               {"rademacher", "rademacher", true, make<ForwardGradient>, forward_cost},
+               {"gaussian", "gaussian", true, make<ForwardGradient>, forward_cost},
+               {"activities", "", true, make_activities,
+                [](const StepKind& kind, const BenchSubject& subject) {
+                  return CostReport{.value_flops = ChainStep(kind, subject, subject.chain()).flops()};
+                }},
+               {"local", "", true, make_local,
+                [](const StepKind& kind, const BenchSubject& subject) {
+                  return CostReport{.value_flops = ChainStep(kind, subject, subject.local_chain()).flops()};
+                }},
+               {"backprop", "", false, make<Descent>, descent_cost},
+               {"checkpointed", "", false, make<Descent>, descent_cost}});
+  return table;
+}
+
 }  // namespace
 
 const std::vector<std::string>& step_names() {
-  static const std::vector<std::string> names = {"loss",     "slope",    "rank-one",    "rademacher",
-                                                 "gaussian", "backprop", "checkpointed"};
-  return names;
+  return steps().names();
 }
 
 bool takes_tangents(std::string_view name) {
-  return name == "slope" || name == "rank-one" || name == "rademacher" || name == "gaussian";
+  return steps().find(name).tangents;
 }
 
 std::string_view tangent_law(const StepKind& kind) {
-  if (kind.name == "slope") return "rank-one";
   if (kind.name == "pytorch-forward") return "gaussian";
-  return kind.name;
+  if (kind.name.starts_with("pytorch") || kind.name.starts_with("onnxruntime")) return "";
+  return steps().find(kind.name).law;
+}
+
+std::string lacks(const BenchSubject& subject, std::string_view name) {
+  if (name == "local" && subject.file()) return "a model from a file has one loss";
+  if ((name == "local" || name == "activities") && subject.chain().front().sites.nodes.empty())
+    return "the model has no hidden activities";
+  return "";
 }
 
 double start_loss(const BenchSubject& subject) {
@@ -124,16 +242,15 @@ double start_loss(const BenchSubject& subject) {
 }
 
 std::function<void()> make_step(const StepKind& kind, const BenchSubject& subject, Parameters<float> theta) {
-  if (kind.name == "slope") return make<Slope>(kind, subject, std::move(theta));
-  if (takes_tangents(kind.name)) return make<ForwardGradient>(kind, subject, std::move(theta));
-  if (kind.name == "loss") return make<Loss>(kind, subject, std::move(theta));
-  return make<Descent>(kind, subject, std::move(theta));
+  if (const std::string reason = lacks(subject, kind.name); !reason.empty())
+    throw ArgumentError(fmt::format("--steps {}: {}", kind.name, reason));
+  return steps().find(kind.name).make(kind, subject, std::move(theta));
 }
 
 CostReport step_cost(const StepKind& kind, const BenchSubject& subject) {
-  const bool forward = kind.tangents > 0 || kind.name == "loss" || kind.name == "onnxruntime-loss";
-  return forward ? ForwardPass<float>(subject.program(), forward_options(kind, subject)).cost(subject.batch_size())
-                 : DescentPass<float>(subject.program(), exact_options(kind)).cost(subject.batch_size());
+  if (kind.name == "pytorch-sgd") return descent_cost(kind, subject);
+  if (kind.name == "pytorch-forward" || kind.name == "onnxruntime-loss") return forward_cost(kind, subject);
+  return steps().find(kind.name).cost(kind, subject);
 }
 
 double slope_error(std::string_view law, Precision precision, const BenchSubject& subject) {

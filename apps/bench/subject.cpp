@@ -32,19 +32,24 @@ Shape image_shape(const NetworkSpec& network, Index side) {
 }  // namespace
 
 BenchSubject::BenchSubject(const NetworkSpec& network, Index side, Index batch)
-    : program_(std::make_shared<const Program>(make_model(network, image_shape(network, side), kClasses).program)),
+    : spec_(network),
+      image_(image_shape(network, side)),
+      chain_(make_chain(network, image_, kClasses, false)),
       batch_(batch),
       shape_(describe(network, side)) {
   draw_inputs();
 }
 
 BenchSubject::BenchSubject(const OnnxNetwork& file, Index batch)
-    : program_(file.network.evaluating.front().program),
-      file_(file.model),
-      batch_(batch),
-      output_(file.network.evaluating.front().output),
-      shape_(file.model->file().string()) {
+    : chain_(file.network.evaluating), file_(file.model), batch_(batch), shape_(file.model->file().string()) {
   draw_inputs();
+}
+
+std::vector<ChainBlock> BenchSubject::local_chain() const {
+  if (file_) return {};
+  NetworkSpec local = spec_;
+  local.block_layers = 1;
+  return make_chain(local, image_, kClasses, false);
 }
 
 BenchSubject BenchSubject::make(const BenchModel& model, Index batch) {
@@ -62,8 +67,8 @@ BenchSubject BenchSubject::small(const BenchModel& model) {
 // Numbers in [0, 1), and whole numbers: of a file 0 and 1, which any table and any set of classes has.
 void BenchSubject::draw_inputs() {
   RandomStream random(kSeed);
-  for (const Index i : program_->inputs()) {
-    const GraphNode& node = program_->node(i);
+  for (const Index i : program().inputs()) {
+    const GraphNode& node = program().node(i);
     const auto size = static_cast<std::size_t>(node.shape.size() * batch_);
     if (node.kind == GraphNode::Kind::kInput) {
       std::vector<float> numbers(size);
@@ -87,7 +92,7 @@ Batch<float> BenchSubject::batch() const {
 }
 
 Parameters<float> BenchSubject::start() const {
-  return file_ ? file_->initial<float>(kSeed) : initialize<float>(program_->layout(), kSeed);
+  return file_ ? file_->initial<float>(kSeed) : initialize<float>(program().layout(), kSeed);
 }
 
 }  // namespace slopewise

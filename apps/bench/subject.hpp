@@ -34,24 +34,30 @@ class BenchSubject {
   // "784,1024,1024,10", the widths of the layers, or "cnn,28" with the height and width of its images; of a file its
   // name.
   const std::string& shape() const { return shape_; }
-  const Program& program() const { return *program_; }
+  const Program& program() const { return *chain_.front().program; }
+  // The network as one block; and with a loss of its own for each layer, or nothing of a file.
+  const std::vector<ChainBlock>& chain() const { return chain_; }
+  std::vector<ChainBlock> local_chain() const;
   Index batch_size() const { return batch_; }
   // Valid as long as this object.
   Batch<float> batch() const;
   // θ before the first step: the file's, or drawn from the seed.
   Parameters<float> start() const;
-  // Of a file: its model, and the node that the loss is made of. Null and −1 else.
+  // Of a file: its model. Null else.
   const OnnxModel* file() const { return file_.get(); }
-  Index output() const { return output_; }
+  // The node that the loss is made of.
+  Index output() const { return chain_.front().output; }
 
  private:
   BenchSubject(const NetworkSpec& network, Index side, Index batch);
   BenchSubject(const OnnxNetwork& file, Index batch);
   void draw_inputs();
 
-  std::shared_ptr<const Program> program_;
+  NetworkSpec spec_;  // of a family
+  Shape image_;
+  std::vector<ChainBlock> chain_;
   std::shared_ptr<const OnnxModel> file_;
-  Index batch_, output_ = -1;
+  Index batch_;
   std::string shape_;
   std::vector<std::variant<std::vector<float>, std::vector<std::int32_t>>> inputs_;
 };

@@ -1,12 +1,8 @@
 #include "slopewise/study/claim.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 
-#include "slopewise/base/error.hpp"
-#include "slopewise/base/nearest.hpp"
+#include "slopewise/base/named.hpp"
 #include "slopewise/study/claims/claims.hpp"
 
 namespace slopewise {
@@ -54,30 +50,33 @@ ClaimResult judge_range(std::string quantity, const Interval& range, double meas
                              : Verdict::kUndecided};
 }
 
-const std::vector<Claim>& all_claims() {
-  static const std::vector<Claim> claims = {
-      unbiased_claim(),     variance_law_claim(),  mean_variance_claim(), uncorrelated_terms_claim(),
-      snr_scaling_claim(),  alignment_claim(),     minibatch_claim(),     slowdown_claim(),
-      heavy_tails_claim(),  norm_skew_claim(),     learning_rate_claim(), backward_cost_claim(),
-      crossover_claim(),    memory_claim(),        distributions_claim(), prior_claim(),
-      activity_claim(),     learned_prior_claim(), clipping_claim(),      special_optimizer_claim(),
-      second_order_claim(),
-  };
-  return claims;
+namespace {
+
+const NamedTable<Claim>& claims() {
+  static const NamedTable<Claim> table(
+      "claim", {
+                   unbiased_claim(),     variance_law_claim(),  mean_variance_claim(), uncorrelated_terms_claim(),
+                   snr_scaling_claim(),  alignment_claim(),     minibatch_claim(),     slowdown_claim(),
+                   heavy_tails_claim(),  norm_skew_claim(),     learning_rate_claim(), backward_cost_claim(),
+                   crossover_claim(),    memory_claim(),        distributions_claim(), prior_claim(),
+                   activity_claim(),     learned_prior_claim(), clipping_claim(),      special_optimizer_claim(),
+                   second_order_claim(),
+               });
+  return table;
 }
 
-std::vector<Claim> select_claims(const std::vector<std::string>& ids) {
-  std::vector<std::string> known;
-  for (const Claim& claim : all_claims()) known.push_back(claim.id);
-  for (const std::string& id : ids) {
-    if (std::find(known.begin(), known.end(), id) == known.end()) {
-      throw ArgumentError(
-          fmt::format("claim '{}': expected one of {}{}", id, fmt::join(known, ", "), suggestion(id, known)));
-    }
-  }
+}  // namespace
+
+const std::vector<std::string>& claim_names() {
+  return claims().names();
+}
+
+std::vector<Claim> select_claims(const std::vector<std::string>& names) {
+  std::vector<const Claim*> wanted;
+  for (const std::string& name : names) wanted.push_back(&claims().find(name));
   std::vector<Claim> chosen;
-  for (const Claim& claim : all_claims()) {
-    if (std::find(ids.begin(), ids.end(), claim.id) != ids.end()) chosen.push_back(claim);
+  for (const Claim& claim : claims().entries()) {
+    if (std::ranges::find(wanted, &claim) != wanted.end()) chosen.push_back(claim);
   }
   return chosen;
 }

@@ -54,7 +54,7 @@ struct ClaimResult {
 class StudyContext;
 
 struct Claim {
-  std::string id;
+  std::string name;
   std::string statement;  // in one sentence
   std::string equation;   // of the note (Frye 2022), or ""
   bool timed = false;     // measures seconds, so its figures differ from run to run
@@ -69,9 +69,10 @@ ClaimResult judge(std::string quantity, double predicted, double measured, const
 // it is clear of it, and else is undecided.
 ClaimResult judge_range(std::string quantity, const Interval& range, double measured, const Interval& interval);
 
-// All claims, in the order of the study.
-const std::vector<Claim>& all_claims();
-// Those of the given ids, in that order of the study. Throws ArgumentError, listing the ids, for an unknown one.
-std::vector<Claim> select_claims(const std::vector<std::string>& ids);
+// The names of all claims, in the order of the study.
+const std::vector<std::string>& claim_names();
+// Those of the given names, in that order. Throws ArgumentError, naming all there are and the nearest, for an unknown
+// one.
+std::vector<Claim> select_claims(const std::vector<std::string>& names);
 
 }  // namespace slopewise

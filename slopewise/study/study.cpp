@@ -32,7 +32,7 @@ Json to_json(const ClaimOutcome& outcome) {
   const Interval& predicted = result.predicted;
   Json series = Json::array();
   for (const Series& each : result.series) series.push_back(to_json(each));
-  return {{"id", outcome.claim.id},
+  return {{"id", outcome.claim.name},
           {"statement", outcome.claim.statement},
           {"equation", outcome.claim.equation},
           {"quantity", result.quantity},
@@ -88,7 +88,7 @@ ClaimResult measure(StudyContext& context, const Claim& claim, const StudyObserv
             .verdict = Verdict::kUnmeasured,
             .condition = error.what()};
   } catch (const Error& error) {
-    throw Error(fmt::format("claim {}: {}", claim.id, error.what()), error.exit_code());
+    throw Error(fmt::format("claim {}: {}", claim.name, error.what()), error.exit_code());
   }
 }
 

@@ -26,7 +26,8 @@ DIRECTORY = Path()
 SOURCE = Path(__file__).resolve().parents[2]
 MODELS = "mlp-1024,mlp-256,logistic,cnn,deep-64x512"
 QUICK = {"--model": "logistic", "--batch": 8, "--rounds": 6}
-STEPS = ["loss", "slope", "rank-one", "rademacher", "gaussian", "backprop", "checkpointed"]
+STEPS = ["loss", "slope", "rank-one", "rademacher", "gaussian", "activities", "local", "backprop", "checkpointed"]
+WITHOUT_LAYERS = [step for step in STEPS if step not in ("activities", "local")]
 ROW = ["model", "batch", "threads", "step", "tangents", "precision", "milliseconds", "low", "high", "over_loss",
        "over_backprop", "over_floor", "over_pytorch_sgd", "peak_bytes"]
 MACHINE = ["processor", "instruction_set", "cpus", "slopewise", "onednn", "pytorch", "pytorch_kernels",
@@ -157,7 +158,7 @@ class BenchTest(unittest.TestCase):
             self.assertGreater(product["plain_gflops"], 0)
             self.assertEqual([product[field] for field in PRODUCT if field.startswith("pytorch")], 3 * [None])
 
-        expected = [(batch, step, tangents) for batch in (4, 8) for step in STEPS
+        expected = [(batch, step, tangents) for batch in (4, 8) for step in WITHOUT_LAYERS
                     for tangents in ((1, 3) if step in STEPS[1:5] else (0,))]
         self.assertEqual([(row["batch"], row["step"], row["tangents"]) for row in document["rows"]], expected)
         for row in document["rows"]:
@@ -172,6 +173,8 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(done.stdout, text)
         for step in STEPS:
             self.assertIn(step, text)
+        self.assertIn("activities is left out: the model has no hidden activities\n", text)
+        self.assertIn("local is left out: the model has no hidden activities\n", text)
 
     def test_steps_that_are_left_out_leave_ratios_null(self):
         rows = self.measured("--steps", "rank-one,loss", "--no-memory")["rows"]
@@ -180,6 +183,20 @@ class BenchTest(unittest.TestCase):
         self.check_ratios(rows)
         rows = self.measured("--steps", "rademacher", "--no-memory")["rows"]
         self.assertEqual([row["over_loss"] for row in rows], [None])
+
+    def test_steps_at_activities(self):
+        rows = self.measured("--model", "mlp-256,cnn,mixer", "--batch", 2, "--steps", "activities,local,backprop",
+                             "--tangents", 2, "--no-memory")["rows"]
+        self.assertEqual([(row["step"], row["tangents"]) for row in rows],
+                         3 * [("activities", 2), ("local", 2), ("backprop", 0)])
+        for row in rows:
+            self.assertGreater(row["over_floor"], 0)
+        peaks = [row["peak_bytes"] for row in
+                 self.measured("--model", "mlp-256", "--batch", 8, "--steps", "loss,activities,local")["rows"]]
+        for peak in peaks[1:]:  # the gradient of 784 · 256 weights is held
+            self.assertGreater(peak - peaks[0], 4 * 784 * 256)
+        self.refused(2, "--steps: local is left out: the model has no hidden activities", "--model", "logistic",
+                     "--steps", "local", "--rounds", 6, "--quiet")
 
     def test_every_model_runs(self):
         rows = self.measured("--model", MODELS, "--batch", "1", "--steps", "loss", "--no-memory")["rows"]

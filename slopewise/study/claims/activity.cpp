@@ -69,7 +69,7 @@ ClaimResult measure_activity(StudyContext& context) {
 }  // namespace
 
 Claim activity_claim() {
-  return {.id = "activity",
+  return {.name = "activity",
           .statement =
               "Perturbing activities instead of weights, one slope an example, the variance counts a layer's "
               "active units and not its weights",

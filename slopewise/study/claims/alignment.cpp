@@ -90,7 +90,7 @@ ClaimResult measure_alignment(StudyContext& context) {
 }  // namespace
 
 Claim alignment_claim() {
-  return {.id = "alignment",
+  return {.name = "alignment",
           .statement =
               "A forward gradient is nearly orthogonal to the gradient: cos² ~ Beta(1/2, (n-1)/2), far below a "
               "mini-batch gradient's",

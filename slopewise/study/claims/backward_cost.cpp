@@ -102,7 +102,7 @@ ClaimResult measure_backward_cost(StudyContext& context) {
 }  // namespace
 
 Claim backward_cost_claim() {
-  return {.id = "backward-cost",
+  return {.name = "backward-cost",
           .statement = "A backward pass costs 2 to 4 times the forward pass",
           .timed = true,
           .weight = 3,

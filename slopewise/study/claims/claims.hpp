@@ -1,4 +1,4 @@
-// The claims, one file each; all_claims (claim.hpp) gives them in order.
+// The claims, one file each; select_claims (claim.hpp) gives them in order.
 #pragma once
 
 #include "slopewise/study/claim.hpp"

@@ -93,7 +93,7 @@ ClaimResult measure_clipping(StudyContext& context) {
 }  // namespace
 
 Claim clipping_claim() {
-  return {.id = "clipping",
+  return {.name = "clipping",
           .statement = "Clipping slopes at L shortens the mean forward gradient to P(|s| ≤ L) ∇ and does not turn it",
           .equation = "",
           .weight = 0.1,

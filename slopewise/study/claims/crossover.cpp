@@ -157,7 +157,7 @@ ClaimResult measure_crossover(StudyContext& context) {
 }  // namespace
 
 Claim crossover_claim() {
-  return {.id = "crossover",
+  return {.name = "crossover",
           .statement = "From some number of parameters on, backprop reaches the same loss sooner",
           .timed = true,
           .weight = 3,

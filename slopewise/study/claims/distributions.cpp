@@ -90,7 +90,7 @@ ClaimResult measure_distributions(StudyContext& context) {
 }  // namespace
 
 Claim distributions_claim() {
-  return {.id = "distributions",
+  return {.name = "distributions",
           .statement = "Each law of tangents has the total variance that theory gives it",
           .equation = "",
           .weight = 5,

@@ -99,7 +99,7 @@ ClaimResult measure_heavy_tails(StudyContext& context) {
 }  // namespace
 
 Claim heavy_tails_claim() {
-  return {.id = "heavy-tails",
+  return {.name = "heavy-tails",
           .statement = "The entries are heavy-tailed: nearly products of two independent normals, with kurtosis 9",
           .equation = "",
           .weight = 0.1,

@@ -120,7 +120,7 @@ ClaimResult measure_learned_prior(StudyContext& context) {
 }  // namespace
 
 Claim learned_prior_claim() {
-  return {.id = "learned-prior",
+  return {.name = "learned-prior",
           .statement =
               "A prior for the activity gradients can be learnt from slopes alone: the estimate stays unbiased "
               "and its variance falls to what the prior leaves",

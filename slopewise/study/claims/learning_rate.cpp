@@ -279,7 +279,7 @@ ClaimResult measure_learning_rate(StudyContext& context) {
 }  // namespace
 
 Claim learning_rate_claim() {
-  return {.id = "learning-rate",
+  return {.name = "learning-rate",
           .statement = "The highest stable learning rate of forward gradients falls as 1/n",
           .weight = 8,
           .run = measure_learning_rate};

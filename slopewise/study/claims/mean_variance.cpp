@@ -21,7 +21,7 @@ ClaimResult measure_mean_variance(StudyContext& context) {
 }  // namespace
 
 Claim mean_variance_claim() {
-  return {.id = "mean-variance",
+  return {.name = "mean-variance",
           .statement = "Averaged over the entries, the variance is the squared norm of the gradient times (n + 1)/n",
           .equation = "9",
           .weight = 0.1,

@@ -58,7 +58,7 @@ ClaimResult measure_memory(StudyContext& context) {
 }  // namespace
 
 Claim memory_claim() {
-  return {.id = "memory",
+  return {.name = "memory",
           .statement = "A forward gradient needs no memory for the activations of earlier layers",
           .equation = "",
           .weight = 0.1,

@@ -95,7 +95,7 @@ ClaimResult measure_minibatch(StudyContext& context) {
 }  // namespace
 
 Claim minibatch_claim() {
-  return {.id = "minibatch",
+  return {.name = "minibatch",
           .statement = "Mini-batches make it worse: the variance of the mini-batch gradient is multiplied by n as well",
           .equation = "",
           .weight = 3,

@@ -77,7 +77,7 @@ ClaimResult measure_norm_skew(StudyContext& context) {
 }  // namespace
 
 Claim norm_skew_claim() {
-  return {.id = "norm-skew",
+  return {.name = "norm-skew",
           .statement = "The norm of a forward gradient is skewed to the right, as a half-normal's",
           .equation = "",
           .weight = 0.1,

@@ -90,7 +90,7 @@ ClaimResult measure_prior(StudyContext& context) {
 }  // namespace
 
 Claim prior_claim() {
-  return {.id = "prior",
+  return {.name = "prior",
           .statement =
               "A prior of cosine ρ with the gradient, as control variate, leaves 1 − ρ² of the variance, and none "
               "at the gradient itself",

@@ -104,7 +104,7 @@ ClaimResult measure_second_order(StudyContext& context) {
 }  // namespace
 
 Claim second_order_claim() {
-  return {.id = "second-order",
+  return {.name = "second-order",
           .statement =
               "Second-order terms of the same forward pass have the mean E[vᵀHv] = tr H, and the step s/vᵀHv "
               "descends further than the best rate for all tangents",

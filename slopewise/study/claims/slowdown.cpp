@@ -137,7 +137,7 @@ ClaimResult measure_slowdown(StudyContext& context) {
 }  // namespace
 
 Claim slowdown_claim() {
-  return {.id = "slowdown",
+  return {.name = "slowdown",
           .statement = "With noise n times the signal, forward gradients take n times as many steps as exact ones",
           .equation = "",
           .weight = 5,

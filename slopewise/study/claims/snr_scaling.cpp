@@ -61,7 +61,7 @@ ClaimResult measure_snr_scaling(StudyContext& context) {
 }  // namespace
 
 Claim snr_scaling_claim() {
-  return {.id = "snr-scaling",
+  return {.name = "snr-scaling",
           .statement = "The signal-to-noise ratio falls as 1/n with the number of parameters",
           .equation = "10",
           .weight = 14,

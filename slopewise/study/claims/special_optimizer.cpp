@@ -109,7 +109,7 @@ ClaimResult measure_special_optimizer(StudyContext& context) {
 }  // namespace
 
 Claim special_optimizer_claim() {
-  return {.id = "special-optimizer",
+  return {.name = "special-optimizer",
           .statement =
               "Momentum β raises the signal-to-noise ratio by (1 + β)/(1 − β), and no more: an optimizer that "
               "averages the noise away has to remember n/2 steps",

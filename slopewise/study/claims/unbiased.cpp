@@ -41,7 +41,7 @@ ClaimResult measure_unbiased(StudyContext& context) {
 }  // namespace
 
 Claim unbiased_claim() {
-  return {.id = "unbiased",
+  return {.name = "unbiased",
           .statement = "The forward gradient is unbiased: E[g] = ∇",
           .equation = "",
           .weight = 14,

@@ -106,7 +106,7 @@ ClaimResult measure_uncorrelated_terms(StudyContext& context) {
 }  // namespace
 
 Claim uncorrelated_terms_claim() {
-  return {.id = "uncorrelated-terms",
+  return {.name = "uncorrelated-terms",
           .statement = "The terms ∇ⱼ vⱼ vᵢ of one entry are uncorrelated, so their variances add",
           .equation = "6",
           .weight = 2,

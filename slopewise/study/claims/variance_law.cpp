@@ -89,7 +89,7 @@ ClaimResult measure_variance_law(StudyContext& context) {
 
 Claim variance_law_claim() {
   return {
-      .id = "variance-law",
+      .name = "variance-law",
       .statement = "Each entry's variance is the squared norm of the gradient plus its own square: V[gᵢ] = ‖∇‖² + ∇ᵢ²",
       .equation = "7",
       .weight = 1,
