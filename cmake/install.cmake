@@ -79,5 +79,5 @@ Libs: -L\${libdir} -l${library} ${others}
 ")
   install(FILES ${PROJECT_BINARY_DIR}/${library}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
-slopewise_pkgconfig(slopewise_core slopewise-core "Numbers that carry tangents through any C++ function" "")
+slopewise_pkgconfig(slopewise_core slopewise-core "Numbers that carry tangents through any C++ function, and objectives made of them" "")
 slopewise_pkgconfig(slopewise slopewise "${PROJECT_DESCRIPTION}" slopewise-core)

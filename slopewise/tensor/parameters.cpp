@@ -1,10 +1,6 @@
 #include "slopewise/tensor/parameters.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdint>
 #include <type_traits>
 
 #include "slopewise/base/threads.hpp"
@@ -22,14 +18,6 @@ template <class Body>
 void for_pieces(Index first, Index count, Body body) {
   parallel_for((count + kPiece - 1) / kPiece,
                [&](Index p) { body(first + p * kPiece, std::min(kPiece, count - p * kPiece)); }, LoopSchedule::kStatic);
-}
-
-// Gives the whole pages within [data, data + bytes) back to the system; they read as zeros from then on.
-void release_pages(void* data, std::size_t bytes) {
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  const std::uintptr_t first = (reinterpret_cast<std::uintptr_t>(data) + page - 1) / page * page;
-  const std::uintptr_t last = (reinterpret_cast<std::uintptr_t>(data) + bytes) / page * page;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 }  // namespace
@@ -113,25 +101,6 @@ void Parameters<T>::scale(T factor) {
 }
 
 template <class T>
-const WeightProduct& Parameters<T>::packed(Index offset, Index rows, Index columns,
-                                           bool bfloat16) const requires std::same_as<T, float> {
-  const Place place{offset, rows, columns};
-  auto found = packed_.find(place);
-  if (found == packed_.end()) {
-    found = packed_.emplace(place, Packed{WeightProduct::make(rows, columns)}).first;
-    if (changes_may_wait_) found->second.matrix->let_changes_wait();
-  }
-  Packed& entry = found->second;
-  if (entry.state == State::kStale) {
-    // Clang 14 takes what a constraint leaves out into an explicit instantiation.
-    if constexpr (std::same_as<T, float>) entry.matrix->pack(values(offset, rows * columns).data());
-    entry.state = State::kEqual;
-  }
-  if (bfloat16) entry.matrix->keep_bfloat16();
-  return *entry.matrix;
-}
-
-template <class T>
 WeightProduct* Parameters<T>::edit_packed(Index offset, Index rows, Index columns) requires std::same_as<T, float> {
   const auto found = packed_.find(Place{offset, rows, columns});
   if (found == packed_.end() || found->second.state == State::kStale) return nullptr;
@@ -146,15 +115,6 @@ template <class T>
 void Parameters<T>::let_changes_wait() requires std::same_as<T, float> {
   changes_may_wait_ = true;
   for (auto& [place, entry] : packed_) entry.matrix->let_changes_wait();
-}
-
-template <class T>
-void Parameters<T>::compact(Index offset, Index rows, Index columns) requires std::same_as<T, float> {
-  if constexpr (std::same_as<T, float>) {  // as above
-    packed(offset, rows, columns);
-    edit_packed(offset, rows, columns);
-  }
-  release_pages(values_.data() + offset, static_cast<std::size_t>(rows * columns) * sizeof(T));
 }
 
 template class Parameters<float>;
