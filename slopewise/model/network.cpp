@@ -47,6 +47,15 @@ NetworkSpec network_spec(const std::string& description) {
   }
 }
 
+std::size_t layers_of(const std::string& description) {
+  try {
+    const NetworkSpec spec = network_spec(description);
+    return spec.hidden.size() + spec.convolutions.size();
+  } catch (const ArgumentError&) {
+    return 0;
+  }
+}
+
 Network make_network(const NetworkSpec& spec, const Shape& image, NetworkTarget target) {
   Network network{.training = make_chain(spec, image, target, true),
                   .evaluating = make_chain(spec, image, target, false),

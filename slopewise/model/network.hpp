@@ -31,5 +31,7 @@ Network make_network(const NetworkSpec& spec, const Shape& image, NetworkTarget 
 // something else.
 std::string describe(const NetworkSpec& spec);
 NetworkSpec network_spec(const std::string& description);
+// The layers that such a text names; 0 where it is another. What makes them takes long for many.
+std::size_t layers_of(const std::string& description);
 
 }  // namespace slopewise

@@ -83,8 +83,10 @@ TrainedNetwork::TrainedNetwork(const std::filesystem::path& path, const NetworkM
   NetworkDescription description = description_from(file.metadata(), path_.string());
   data_ = std::move(description.data);
   try {
-    const Network network = make(description.network, data_);
     // A few bytes may claim any network; what the file holds bounds what is made of it.
+    if (const std::size_t layers = layers_of(description.network); layers > file.names().size())
+      throw ShapeError(fmt::format("{} hidden layers, found {} tensors in the file", layers, file.names().size()));
+    const Network network = make(description.network, data_);
     Index held = 0, needed = 0;
     for (const std::string& name : file.names()) held += file.shape(name).size();
     for (const ChainBlock& block : network.evaluating) needed += block.program->layout().size;

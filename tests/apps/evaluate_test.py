@@ -238,6 +238,19 @@ class EvaluateTest(unittest.TestCase):
         self.refused(2, "--out: expected a name that ends in .csv or .npz", "predict", "run", "--out", "answers.txt")
         np.savez(self.directory / "bare.npz", a=np.zeros(3, np.float32))
         self.refused(1, "says nothing of the network", "evaluate", "bare.npz")
+        # What a file holds bounds what is made of what it says.
+        for hidden, message in ((300_000 * [1], "300000 hidden layers, found 4 tensors in the file"),
+                                ([10**9], "found 131 numbers in the file")):
+            weights = (self.directory / "run/weights.safetensors").read_bytes()
+            length = int.from_bytes(weights[:8], "little")
+            header = json.loads(weights[8:8 + length])
+            network = json.loads(header["__metadata__"]["network"])
+            header["__metadata__"] = {**header["__metadata__"], "network": json.dumps({**network, "hidden": hidden})}
+            del header["__metadata__"]["crc32"]
+            text = json.dumps(header).encode()
+            (self.directory / "more.safetensors").write_bytes(
+                len(text).to_bytes(8, "little") + text + weights[8 + length:])
+            self.refused(1, message, "evaluate", "more.safetensors")
         for verb in ("evaluate", "predict"):
             self.assertIn("Examples:", self.done(verb, "--help"))
 

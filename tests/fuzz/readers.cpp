@@ -20,6 +20,7 @@
 #include "slopewise/onnx/model.hpp"
 #include "slopewise/report/page.hpp"
 #include "slopewise/train/checkpoint.hpp"
+#include "slopewise/train/replay.hpp"
 #include "slopewise/train/trained_network.hpp"
 
 namespace slopewise {
@@ -164,6 +165,24 @@ void onnx(Bytes bytes, const Path&) {
   model.initial<float>();
 }
 
+// A log of slopes. Text is taken for the recipe in a log's header, whose checksum no guess would hit.
+void slope_log(Bytes bytes, const Path& directory) {
+  constexpr Index kMost = 10'000;  // a log is smaller than the weights that it makes
+  const Path path = directory / "slopes.log";
+  if (!bytes.empty() && bytes.front() == '{') {
+    SlopeLog(path, std::string(bytes.begin(), bytes.end()), 1).add({});
+  } else {
+    put(path, bytes);
+  }
+  SlopeLogReader reader(path);
+  while (reader.next()) continue;
+  const Recipe recipe = recipe_from(reader.header(), "a log");
+  if (recipe.layout.size > kMost || recipe.options.tangents > kMost || recipe.options.subspace > kMost) return;
+  Replay replay(path);
+  while (replay.advance()) continue;
+  replay.save_weights(directory / "weights.safetensors");
+}
+
 constexpr FuzzedReader kReaders[] = {
     {"idx", idx},
     {"npy", npy},
@@ -178,6 +197,7 @@ constexpr FuzzedReader kReaders[] = {
     {"metrics", metrics},
     {"image", image},
     {"onnx", onnx},
+    {"log", slope_log},
 };
 
 }  // namespace
