@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ranges>
+#include <vector>
 
 #include "slopewise/base/error.hpp"
 
@@ -48,9 +48,11 @@ ImageLayout find_layout(const Shape& example, std::optional<Layout> layout, cons
 
 bool same_but_for_ones(const Shape& a, const Shape& b) {
   const auto longer = [](const Shape& shape) {
-    return shape.extents() | std::views::filter([](Index extent) { return extent != 1; });
+    std::vector<Index> extents = shape.extents();
+    std::erase(extents, 1);
+    return extents;
   };
-  return std::ranges::equal(longer(a), longer(b));
+  return longer(a) == longer(b);
 }
 
 std::optional<ImageLayout> layout_for(const Dataset& like, const Shape& example) {

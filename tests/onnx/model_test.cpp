@@ -280,6 +280,42 @@ TEST_F(OnnxModelTest, NamesWhatItDoesNotTake) {
               HasSubstr("no output is called 'z'"));
 }
 
+// As exporters write an assignment to a slice: of a mask that is made beforehand, and of values of each example.
+TEST_F(OnnxModelTest, WritesOverWhatIndicesKnownBeforehandName) {
+  const std::vector<double> x = {1, 2, 3, 4, 5, 6};
+  const auto found = [&](const std::string& body, const std::string& rest = "") {
+    const OnnxModel model =
+        load_onnx(write(graph_of("g (float[N, 3] x) => (float[N, 3] y) { " + body + " y = Identity(z) } " + rest, 16)));
+    return output_of(model, model.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(x)}});
+  };
+  EXPECT_THAT(found("zeros = Constant<value = float[3] {0, 0, 0}>() at = Constant<value = int64[3, 1] {0, -1, 0}>() "
+                    "new = Constant<value = float[3] {7, 8, 9}>() mask = ScatterND(zeros, at, new) z = Add(x, mask)"),
+              ElementsAre(10, 2, 11, 13, 5, 14));  // of two updates of one entry the later counts
+  EXPECT_THAT(found("t = Transpose<perm = [1, 0]>(x) at = Constant<value = int64[1, 1] {2}>() "
+                    "first = Constant<value = int64[1] {0}>() u = Gather(t, first) n = Neg(u) "
+                    "w = ScatterND(t, at, n) z = Transpose<perm = [1, 0]>(w)"),
+              ElementsAre(1, 2, -1, 4, 5, -4));
+  EXPECT_THAT(found("zeros = Constant<value = float[1, 3] {0, 0, 0}>() at = Constant<value = int64[1, 2] {-1, 0}>() "
+                    "new = Constant<value = float[1, 2] {7, 8}>() "
+                    "mask = ScatterElements<axis = 1>(zeros, at, new) z = Add(x, mask)"),
+              ElementsAre(9, 2, 10, 12, 5, 13));
+
+  const auto refused = [&](const std::string& node) {
+    return refusal(
+        graph_of("g (float[N, 3] x) => (float[N, 3] y) { at = Constant<value = int64[1, 1] {4}>() "
+                 "row = Constant<value = float[1, 3] {7, 8, 9}>() flat = Constant<value = float[3] {0, 0, "
+                 "0}>() one = Constant<value = float[1] {7}>() " +
+                     node + " y = Add(x, z) }",
+                 16));
+  };
+  EXPECT_THAT(refused("z = ScatterND(x, at, row)"), HasSubstr("(ScatterND)"));
+  EXPECT_THAT(refused("z = ScatterND(flat, at, one)"), HasSubstr("4"));
+  EXPECT_THAT(refused("z = ScatterND(flat, at, row)"), HasSubstr("expected updates (1), found (1, 3)"));
+  EXPECT_THAT(refused("z = ScatterND<reduction = \"add\">(flat, at, one)"), HasSubstr("reduction 'add'"));
+  EXPECT_THAT(refused("z = ScatterElements(x, at, row)"), HasSubstr("that all examples share"));
+  EXPECT_THAT(refused("z = ScatterElements(flat, at, one)"), HasSubstr("as many axes as the data"));
+}
+
 TEST_F(OnnxModelTest, KnowsMasksAndTablesOfSinesFromWeights) {
   onnx::ModelProto proto = graph_of(R"(g (float[N, 2, 2] x) => (float[N, 2, 2] y) {
     a = Mul(x, cosines) b = Mul(x, sines) c = Add(a, b) d = Add(c, mask) y = Mul(d, weight)

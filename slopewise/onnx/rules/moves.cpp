@@ -208,6 +208,80 @@ void gather_nd_rule(ImportStep& step) {
                   })));
 }
 
+void require_no_reduction(const ImportStep& step) {
+  const std::string reduction = step.text("reduction", "none");
+  if (reduction != "none") step.refuse(fmt::format("reduction '{}': expected none", reduction));
+}
+
+// Rows of the data of which some are written over: row r is row source[r] of the data with the updates after them.
+OnnxValue written_over(ImportStep& step, const OnnxValue& data, const OnnxValue& updates, const Extents& row,
+                       const std::vector<Index>& source, Index writes) {
+  Extents kept = row, more = row;
+  kept.insert(kept.begin(), Extent{static_cast<Index>(source.size())});
+  more.insert(more.begin(), Extent{writes});
+  const OnnxValue joined =
+      concatenated(step, {reshaped(step, data, kept), reshaped(step, updates, std::move(more))}, 0);
+  return moved(step, joined, make_move(kept, [&](std::vector<Index> at) {
+                 at[0] = source[number_of(at[0])];
+                 return flat(kept, at);
+               }));
+}
+
+// Rows of the data are written over; of two updates of one row the later counts.
+void scatter_nd_rule(ImportStep& step) {
+  require_no_reduction(step);
+  const Extents before = step.dims(0);
+  const Known index = step.known(1, "indices");
+  if (index.dims.empty()) step.refuse("expected rows of indices, found a number");
+  const Index depth = index.dims.back().count;
+  if (depth < 1 || depth > static_cast<Index>(before.size()))
+    step.refuse(fmt::format("{} indices into {}", depth, to_string(before)));
+  for (Index axis = 0; axis < depth; ++axis) step.require_one_example(before, axis);
+  Extents expected(index.dims.begin(), index.dims.end() - 1);
+  const Index writes = count_of(expected);
+  expected.insert(expected.end(), before.begin() + depth, before.end());
+  if (step.dims(2) != expected || writes * depth != static_cast<Index>(index.numbers.size()))
+    step.refuse(fmt::format("expected updates {}, found {}", to_string(expected), to_string(step.dims(2))));
+
+  const Extents outer(before.begin(), before.begin() + depth);
+  std::vector<Index> source(number_of(count_of(outer)));
+  std::iota(source.begin(), source.end(), 0);
+  for (Index write = 0; write < writes; ++write) {
+    std::vector<Index> at;
+    for (Index axis = 0; axis < depth; ++axis)
+      at.push_back(counted(step, index.numbers[number_of(write * depth + axis)], before[number_of(axis)].count));
+    source[number_of(flat(outer, at))] = std::ssize(source) + write;
+  }
+  step.give(reshaped(
+      step, written_over(step, step.value(0), step.value(2), {before.begin() + depth, before.end()}, source, writes),
+      before));
+}
+
+void scatter_elements_rule(ImportStep& step) {
+  require_no_reduction(step);
+  const Extents before = step.dims(0), updates = step.dims(2);
+  const Known index = step.known(1, "indices");
+  if (batch_axis(before) >= 0 || batch_axis(updates) >= 0)
+    step.refuse("taken for data and updates that all examples share");
+  const Index axis = step.axis("axis", 0, before.size());
+  if (index.dims != updates || updates.size() != before.size())
+    step.refuse(fmt::format("expected updates and indices of one shape and as many axes as the data, found {} and {}",
+                            to_string(updates), to_string(index.dims)));
+  std::vector<Index> source(number_of(count_of(before)));
+  std::iota(source.begin(), source.end(), 0);
+  Index write = 0;
+  make_move(updates, [&](std::vector<Index> at) -> Index {
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      if (static_cast<Index>(i) != axis && at[i] >= before[i].count)
+        step.refuse("more updates along another axis than data");
+    }
+    at[number_of(axis)] = counted(step, index.numbers[number_of(write)], before[number_of(axis)].count);
+    source[number_of(flat(before, at))] = std::ssize(source) + write;
+    return write++;
+  });
+  step.give(reshaped(step, written_over(step, step.value(0), step.value(2), {}, source, write), before));
+}
+
 void tile_rule(ImportStep& step) {
   const Extents before = step.dims(0);
   const Known repeats = step.known(1, "repeats");
@@ -346,6 +420,10 @@ constexpr OnnxRule kMoves[] = {
     {"GatherND", gather_nd_rule, "indices known beforehand, no batch_dims"},
     {"OneHot", one_hot_rule, "depth known beforehand"},
     {"Pad", pad_rule, "pads known beforehand"},
+    {"Scatter", scatter_elements_rule, "indices known beforehand, data and updates that all examples share"},
+    {"ScatterElements", scatter_elements_rule,
+     "indices known beforehand, data and updates that all examples share, no reduction"},
+    {"ScatterND", scatter_nd_rule, "indices known beforehand, no reduction"},
     {"Slice", slice_rule, "starts, ends, steps known beforehand"},
     {"Split", split_rule},
     {"Tile", tile_rule, "repeats known beforehand"},

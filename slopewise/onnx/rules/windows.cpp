@@ -246,7 +246,7 @@ void resize_rule(ImportStep& step) {
   using Coordinates = ResizeOptions::Coordinates;
   using Rounding = ResizeOptions::Rounding;
   const std::map<std::string, Mode> modes{
-      {"nearest", Mode::kNearest}, {"linear", Mode::kLinear}, {"bilinear", Mode::kLinear}};
+      {"nearest", Mode::kNearest}, {"linear", Mode::kLinear}, {"bilinear", Mode::kLinear}, {"cubic", Mode::kCubic}};
   const std::map<std::string, Coordinates> places{{"half_pixel", Coordinates::kHalfPixel},
                                                   {"pytorch_half_pixel", Coordinates::kPytorchHalfPixel},
                                                   {"align_corners", Coordinates::kAlignCorners},
@@ -255,7 +255,7 @@ void resize_rule(ImportStep& step) {
                                                   {"round_prefer_ceil", Rounding::kPreferCeil},
                                                   {"floor", Rounding::kFloor},
                                                   {"ceil", Rounding::kCeil}};
-  if (!modes.contains(mode)) step.refuse(fmt::format("mode '{}': expected nearest or linear", mode));
+  if (!modes.contains(mode)) step.refuse(fmt::format("mode '{}': expected nearest, linear or cubic", mode));
   if (!places.contains(coordinates))
     step.refuse(fmt::format("coordinate_transformation_mode '{}' is not supported", coordinates));
   if (!roundings.contains(rounding)) step.refuse(fmt::format("nearest_mode '{}' is not supported", rounding));
@@ -265,6 +265,8 @@ void resize_rule(ImportStep& step) {
   options.mode = modes.at(mode);
   options.coordinates = places.at(coordinates);
   options.rounding = roundings.at(rounding);
+  options.cubic = step.number("cubic_coeff_a", -0.75);
+  options.exclude_outside = step.integer("exclude_outside", 0) != 0;
   std::vector<Index> sizes;
   std::vector<double> factors;
   if (step.has(scales_at)) {
@@ -301,7 +303,7 @@ constexpr OnnxRule kWindows[] = {{"AveragePool", average_pool_rule},
                                  {"LRN", lrn_rule},
                                  {"LpPool", lp_pool_rule, "p = 1 or 2"},
                                  {"MaxPool", max_pool_rule, "without the places of the maxima"},
-                                 {"Resize", resize_rule, "nearest and linear, of the spatial axes"},
+                                 {"Resize", resize_rule, "nearest, linear and cubic, of the spatial axes"},
                                  {"SpaceToDepth", space_to_depth_rule},
                                  {"Upsample", resize_rule, "nearest and linear, of the spatial axes"}};
 

@@ -1,5 +1,5 @@
-// resize: y[o] = Σ w x over one entry (nearest) or two (linear) of each spatial axis: a linear map. depth_to_space and
-// space_to_depth move entries.
+// resize: y[o] = Σ w x over one entry (nearest), two (linear) or four (cubic) of each spatial axis: a linear map.
+// depth_to_space and space_to_depth move entries.
 #include "slopewise/program/ops/resize.hpp"
 
 #include <fmt/format.h>
@@ -17,8 +17,8 @@ namespace {
 
 // What one entry along one axis is made of.
 struct Source {
-  std::array<Index, 2> entry{};
-  std::array<double, 2> weight{1, 0};
+  std::array<Index, 4> entry{};
+  std::array<double, 4> weight{1};
   Index count = 1;
 };
 
@@ -49,11 +49,34 @@ double rounded(double at, ResizeOptions::Rounding rounding) {
   }
 }
 
+// Keys' kernel at a distance d from 0 to 2.
+double cubic_kernel(double a, double d) {
+  return d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+}
+
+Source cubic_source(double at, Index from, const ResizeOptions& options) {
+  Source found{.count = 4};
+  const double low = std::floor(at), last = static_cast<double>(from - 1);
+  double sum = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const double entry = low - 1 + static_cast<double>(i);
+    const bool outside = entry < 0 || entry > last;
+    found.entry[i] = static_cast<Index>(std::clamp(entry, 0.0, last));
+    found.weight[i] = outside && options.exclude_outside ? 0 : cubic_kernel(options.cubic, std::fabs(at - entry));
+    sum += found.weight[i];
+  }
+  if (options.exclude_outside) {
+    for (double& weight : found.weight) weight /= sum;
+  }
+  return found;
+}
+
 Source source(Index o, Index from, Index to, double scale, const ResizeOptions& options) {
   const double last = static_cast<double>(from - 1);
   const double at = place(o, from, to, scale, options.coordinates);
   if (options.mode == ResizeOptions::Mode::kNearest)
     return {.entry = {static_cast<Index>(std::clamp(rounded(at, options.rounding), 0.0, last)), 0}};
+  if (options.mode == ResizeOptions::Mode::kCubic) return cubic_source(at, from, options);
   const double inside = std::clamp(at, 0.0, last), low = std::floor(inside), part = inside - low;
   const auto first = static_cast<Index>(low);
   if (part == 0) return {.entry = {first, 0}};
@@ -94,7 +117,13 @@ class Resize final : public LinearMap<Resize> {
 
   Shape shape(std::span<const InputInfo>) const override { return shape_; }
   OpCost cost(std::span<const InputInfo>, const Shape& out) const override {
-    const double entries = 8 * static_cast<double>(out.size());
+    Index terms = 2;  // a product and a sum for each
+    for (const auto& sources : sources_) {
+      Index most = 1;
+      for (const Source& source : sources) most = std::max(most, source.count);
+      terms *= most;
+    }
+    const double entries = static_cast<double>(terms * out.size());
     return {.value = entries, .tangent = entries, .pullback = entries};
   }
   template <class T>
@@ -175,26 +204,34 @@ std::vector<OpEntry> resize_examples() {
   using Mode = ResizeOptions::Mode;
   using Coordinates = ResizeOptions::Coordinates;
   std::vector<OpEntry> ops;
-  ops.push_back({"resize",
-                 {{"nearest, twice as large",
-                   {2, 3, 2},
-                   [](const Node& x) {
-                     return resize(square(x), {4, 6});
-                   }},
-                  {"linear, one axis smaller and one larger",
-                   {4, 3, 2},
-                   [](const Node& x) {
-                     return resize(x, {3, 5}, {.mode = Mode::kLinear, .coordinates = Coordinates::kPytorchHalfPixel});
-                   }},
-                  {"linear, one axis, by a scale",
-                   {5, 3},
-                   [](const Node& x) {
-                     return resize(x, {7},
-                                   {.mode = Mode::kLinear, .coordinates = Coordinates::kAsymmetric, .scales = {1.5}});
-                   }},
-                  {"linear, three axes, corners aligned", {2, 3, 2, 1}, [](const Node& x) {
-                     return resize(x, {3, 2, 1}, {.mode = Mode::kLinear, .coordinates = Coordinates::kAlignCorners});
-                   }}}});
+  ops.push_back(
+      {"resize",
+       {{"nearest, twice as large",
+         {2, 3, 2},
+         [](const Node& x) {
+           return resize(square(x), {4, 6});
+         }},
+        {"linear, one axis smaller and one larger",
+         {4, 3, 2},
+         [](const Node& x) {
+           return resize(x, {3, 5}, {.mode = Mode::kLinear, .coordinates = Coordinates::kPytorchHalfPixel});
+         }},
+        {"linear, one axis, by a scale",
+         {5, 3},
+         [](const Node& x) {
+           return resize(x, {7}, {.mode = Mode::kLinear, .coordinates = Coordinates::kAsymmetric, .scales = {1.5}});
+         }},
+        {"cubic, one axis smaller and one larger",
+         {5, 3, 2},
+         [](const Node& x) {
+           return resize(x, {3, 7}, {.mode = Mode::kCubic});
+         }},
+        {"cubic, nothing from outside",
+         {4, 3},
+         [](const Node& x) { return resize(x, {7}, {.mode = Mode::kCubic, .cubic = -0.5, .exclude_outside = true}); }},
+        {"linear, three axes, corners aligned", {2, 3, 2, 1}, [](const Node& x) {
+           return resize(x, {3, 2, 1}, {.mode = Mode::kLinear, .coordinates = Coordinates::kAlignCorners});
+         }}}});
   return ops;
 }
 

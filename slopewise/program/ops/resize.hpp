@@ -8,7 +8,7 @@
 namespace slopewise {
 
 struct ResizeOptions {
-  enum class Mode { kNearest, kLinear };
+  enum class Mode { kNearest, kLinear, kCubic };
   // Where entry o of `to` lies among `from` entries, with scale = to / from unless it is given.
   enum class Coordinates {
     kHalfPixel,         // (o + ½) / scale − ½
@@ -21,9 +21,13 @@ struct ResizeOptions {
   Coordinates coordinates = Coordinates::kHalfPixel;
   Rounding rounding = Rounding::kPreferFloor;
   std::vector<double> scales;  // one a spatial axis; none: to / from
+  // Of cubic: a of the kernel (Keys 1981, "Cubic convolution interpolation for digital image processing"), and whether
+  // entries beyond the first or last are left out, so that the weights of the others make 1, or those taken.
+  double cubic = -0.75;
+  bool exclude_outside = false;
 };
 // x (spatial…, channels) of one to three spatial axes -> (sizes…, channels), as ONNX's Resize: nearest neighbours, or
-// linear along each axis. Places beyond the first or last entry take that entry.
+// linear or cubic along each axis. Places beyond the first or last entry take that entry.
 Node resize(const Node& x, const std::vector<Index>& sizes, const ResizeOptions& options = {});
 
 // x (height, width, channels) -> (height · block, width · block, channels / block²). A place's channels are block rows
