@@ -298,24 +298,25 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
 
 void require_what_fits(const GradientOptions& options, const Settings& settings) {
   const std::string& estimator = options.estimator;
-  const bool exact = estimator == "exact", central = estimator == "central", activities = estimator == "activities";
+  const bool exact = estimator == "exact", by_losses = takes_losses_alone(estimator),
+             activities = estimator == "activities";
   const auto only = [&](bool holds, std::initializer_list<const char*> names, const char* condition) {
     for (const char* name : names) require_unused_unless(holds, settings.at(name), condition);
   };
   const bool file = is_onnx(options.model);
   only(!file && !named_network(options.model).hidden.empty(), {"hidden"}, "a model with hidden layers");
   if (!file) refuse_onnx_settings(settings);
-  only(central, {"epsilon"}, "--estimator central");
+  only(by_losses, {"epsilon"}, "--estimator central or one-sided");
   only(!exact, {"tangents"}, "an estimator that takes tangents");
-  if (central && options.precision == "bf16") {
+  if (by_losses && options.precision == "bf16") {
     throw ArgumentError(
         "--precision bf16: expected an estimator that takes slopes; rounding hides differences of losses");
   }
-  only(!exact && !central && options.precision == "float32", {"tangent-precision"},
+  only(!exact && !by_losses && options.precision == "float32", {"tangent-precision"},
        "--precision float32 and an estimator that takes slopes");
   only(!exact && estimator != "frame", {"law"}, "an estimator that leaves the law open");
   only(activities, {"prior", "correction", "one-by-one", "estimated-head"}, "--estimator activities");
-  only(!exact && !activities && !central, {"exact-head"}, "an estimator along tangents of weights");
+  only(!exact && !activities && !by_losses, {"exact-head"}, "an estimator along tangents of weights");
   only(!exact && !activities, {"clip-slope", "tangent-storage"}, "an estimator along tangents of weights");
 }
 
@@ -341,7 +342,9 @@ Verb gradient_verb() {
   settings.begin("How it is estimated");
   settings.add("estimator", options->estimator, one_of(estimator_names()), "Estimator");
   settings.add("law", options->law, one_of(probe_names()), "Law of the tangents",
-               {.otherwise = "gaussian; rademacher for activities"});
+               {.otherwise = "gaussian; rademacher for activities, rank-one for input-span"});
+  settings.add("rank", options->estimate.law_options.rank, whole(1, 65536),
+               "Columns of the factors of low-rank tangents", kRare);
   settings.add("tangents", options->estimate.tangents, whole(1, 1'000'000), "Tangents per estimate");
   settings.add("samples", options->samples, whole(1, 1'000'000'000), "Estimates, each with tangents of its own");
   settings.add("learn", options->learn, whole(0, 1'000'000'000),
@@ -356,7 +359,7 @@ Verb gradient_verb() {
   settings.flag("estimated-head", options->estimated_head, "activities: estimate the last layer's gradient too", kRare);
   settings.add("clip-slope", options->clip_slope, number(0, 1e30), "Largest slope of weights; 0: any", kRare);
   settings.add("epsilon", options->estimate.epsilon, number(1e-12, 1e3),
-               "Step of central differences, in units of a tangent", kRare);
+               "Step of differences of losses, in units of a tangent", kRare);
   settings.add("precision", options->precision, one_of({"float32", "float64", "bf16"}),
                "Type of the numbers computed with; bf16: float32, but for the factors of products with weights", kRare);
   settings.add("tangent-precision", options->tangent_precision, one_of({"float32", "bf16"}),
@@ -377,10 +380,11 @@ Verb gradient_verb() {
   verb.run = [options](Settings& given) {
     require_what_fits(*options, given);
     const bool activities = options->estimator == "activities";
-    options->estimate.law = options->estimator == "frame" ? "frame"
-                            : !options->law.empty()       ? options->law
-                            : activities                  ? "rademacher"
-                                                          : "gaussian";
+    options->estimate.law = options->estimator == "frame"        ? "frame"
+                            : !options->law.empty()              ? options->law
+                            : activities                         ? "rademacher"
+                            : options->estimator == "input-span" ? "rank-one"
+                                                                 : "gaussian";
     options->estimate.exact_head = activities ? !options->estimated_head : options->exact_head;
     options->estimate.activity.together = !options->one_by_one;
     options->estimate.activity.correction = options->correction == "full"    ? Correction::kFull

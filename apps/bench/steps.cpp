@@ -102,6 +102,22 @@ struct ForwardGradient {
   void operator()() { estimator->estimate(objective, theta, step++).add_to(theta, -kRate); }
 };
 
+// A step by losses on both sides of θ along one Gaussian tangent, which is drawn again for each of the moves.
+struct Mezo {
+  ProgramObjective<float> objective;
+  Parameters<float> theta;
+  std::unique_ptr<Estimator<float>> estimator;
+  std::uint32_t step = 0;
+
+  Mezo(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
+      : objective(subject.program(), subject.batch(), {.precision = kind.precision}),
+        theta(std::move(start)),
+        estimator(make_estimator<float>("central", subject.program().layout(), {.seed = kSeed})) {
+    ForwardPass<float>(subject.program(), forward_options(kind, subject)).compact(theta);
+  }
+  void operator()() { estimator->estimate_in_place(objective, theta, step++).add_to(theta, -kRate); }
+};
+
 // A step along tangents of activities through a chain of blocks, each with its own loss and reading what the one before
 // made. Blocks of one program share an objective, as in training.
 class ChainStep {
@@ -201,6 +217,11 @@ const NamedTable<Step>& steps() {
                {"rank-one", "rank-one", true, make<ForwardGradient>, forward_cost},
                {"rademacher", "rademacher", true, make<ForwardGradient>, forward_cost},
                {"gaussian", "gaussian", true, make<ForwardGradient>, forward_cost},
+               {"mezo", "", false, make<Mezo>,
+                [](const StepKind& kind, const BenchSubject& subject) {
+                  const CostReport loss = forward_cost(kind, subject);
+                  return CostReport{.value_flops = 2 * loss.value_flops, .bytes = 2 * loss.bytes};
+                }},
                {"activities", "", true, make_activities,
                 [](const StepKind& kind, const BenchSubject& subject) {
                   return CostReport{.value_flops = ChainStep(kind, subject, subject.chain()).flops()};

@@ -106,6 +106,9 @@ Settings train_settings(TrainOptions& options) {
                "loss; zeroth-order: differences of losses");
   count("tangents", options.tangents, 0, 1'000'000, "Tangents of each step, and of each example for activities");
   choice("law", options.law, probe_names(), "Law of the tangents", {.otherwise = "rademacher; rank-one for weights"});
+  count("rank", method.options.law_options.rank, 1, 65536, "Columns of the factors of low-rank tangents", kRare);
+  count("hold", method.options.law_options.hold, 1, kMost, "Steps for which low-rank tangents keep their right factor",
+        kRare);
   choice("prior", method.options.activity.prior, activity_prior_names(),
          "What activities' gradients are expected to be");
   choice("correction", options.correction, kCorrections,
@@ -126,8 +129,14 @@ Settings train_settings(TrainOptions& options) {
   choice("tangent-precision", options.tangent_precision, {"float32", "bf16"},
          "The same of those that carry tangents alone", kRare);
   real("epsilon", method.options.epsilon, 1e-12, 1e3, "Step of zeroth-order differences", kRare);
+  settings.flag("one-sided", options.one_sided, "zeroth-order: differences from the loss at theta, K + 1 losses a step",
+                kRare);
+  settings.flag("per-deviation", method.options.per_deviation,
+                "zeroth-order, one-sided: steps over the standard deviation of the losses", kRare);
   settings.flag("checkpointed", method.checkpointed, "exact: keep the activations of few layers, make the rest again",
                 kRare);
+  count("micro-batch", method.micro_batch, 0, kMost,
+        "exact: examples in flight at a time, whose gradients are added up; 0: up to 1024", kRare);
 
   settings.begin("Steps", Part::kShared);
   choice("optimizer", train.optimizer, optimizer_names(), "Optimizer");
@@ -219,7 +228,7 @@ TrainSettings resolve(const TrainOptions& options, const Settings& given) {
   const bool activities = options.method == "activities" || options.method == "local";
   method.estimator = activities                         ? "activities"
                      : options.method == "weights"      ? options.estimator
-                     : options.method == "zeroth-order" ? "central"
+                     : options.method == "zeroth-order" ? options.one_sided ? "one-sided" : "central"
                                                         : "exact";
   const NetworkSpec named = is_onnx(options.model) ? NetworkSpec() : named_network(options.model);
   settings.network.family = named.family;
@@ -242,6 +251,10 @@ TrainSettings resolve(const TrainOptions& options, const Settings& given) {
                                  : options.correction == "gated" ? Correction::kGated
                                                                  : Correction::kNone;
   estimate.activity.together = !options.one_by_one;
+  if (method.options.per_deviation && method.estimator != "one-sided")
+    throw ArgumentError("--per-deviation: expected --method zeroth-order --one-sided");
+  if (options.one_sided && options.method != "zeroth-order")
+    throw ArgumentError("--one-sided: expected --method zeroth-order");
   method.exact_head = !options.estimated_head;
   method.precision = options.precision == "bf16"           ? Precision::kBfloat16
                      : options.tangent_precision == "bf16" ? Precision::kBfloat16Tangents

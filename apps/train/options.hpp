@@ -32,7 +32,7 @@ struct TrainOptions {
   std::optional<double> rate = 0.001;    // none: by itself
   std::string law;                       // empty: the method's usual one
   double clip_slope = 0, clip_norm = 0;  // 0: none
-  bool one_by_one = false, estimated_head = false;
+  bool one_by_one = false, estimated_head = false, one_sided = false;
   Index block_layers = -1;       // −1: what the method says
   double seconds = 0;            // 0: no limit
   double forwards = 0;           // 0: no limit

@@ -131,10 +131,12 @@ class Estimator:
     """What makes gradient estimates of a model, and learns from them where it is of that kind.
 
     name: one of estimators(). law: of the tangents, one of laws(). tangents: K. seed: an estimate is a function of it, the
-    step, θ, the batch and what was learned. epsilon: step of "central". learning_share: γ of running means, 0 for the law's
+    step, θ, the batch and what was learned. epsilon: step of "central" and "one-sided". learning_share: γ of running means, 0 for the law's
     own. isotropic_share, subspace: of "guided". storage: where dense tangents are, "auto", "stored" or "drawn" again.
     prior, correction ("full", "gated", "none"), gate, pace, together: of "activities". exact_head: the gradient of what
     follows the last hidden layer is exact. clip_slope, clip_quantile: slopes are clipped. auto_rate: find the learning rate.
+    rank, hold: of the law "low-rank", the columns of its factors and the steps for which one of them is kept.
+    per_deviation: of "one-sided", estimates over the standard deviation of their slopes (FZOO).
     docs/train.md says more of each, slopewise/estimate/estimator.hpp gives formulas and sources.
 
     ValueError for an unknown name, or options that do not fit each other or the model.
@@ -148,14 +150,15 @@ class Estimator:
                  gate: float = _ESTIMATES["gate"], pace: float = _ESTIMATES["pace"],
                  together: bool = _ESTIMATES["together"], exact_head: bool | None = None,
                  clip_slope: float = _ESTIMATES["clip_slope"], clip_quantile: float = _ESTIMATES["clip_quantile"],
-                 auto_rate: bool = False) -> None:
+                 auto_rate: bool = False, rank: int = _ESTIMATES["rank"], hold: int = _ESTIMATES["hold"],
+                 per_deviation: bool = False) -> None:
         self._model = model
         self.name, self.law, self.tangents, self.seed = name, law, tangents, seed
         self._core = _slopewise.Estimator(
             model._core, name, law=law, tangents=tangents, seed=seed, epsilon=epsilon, learning_share=learning_share,
             isotropic_share=isotropic_share, subspace=subspace, storage=storage, prior=prior, correction=correction,
             gate=gate, pace=pace, together=together, exact_head=exact_head, clip_slope=clip_slope,
-            clip_quantile=clip_quantile, auto_rate=auto_rate)
+            clip_quantile=clip_quantile, auto_rate=auto_rate, rank=rank, hold=hold, per_deviation=per_deviation)
         self._step = 0
 
     @property
@@ -177,11 +180,12 @@ class Estimator:
         """What an estimate on a batch of so many examples needs, by the passes it runs."""
         return Demand(*self._core.demand(rows))
 
-    def estimate(self, batch: Batch = None, step: int | None = None) -> GradientEstimate:
-        """The estimate at θ. step: which tangents; None: the next after those before."""
+    def estimate(self, batch: Batch = None, step: int | None = None, *, in_place: bool = False) -> GradientEstimate:
+        """The estimate at θ. step: which tangents; None: the next after those before. in_place: estimators by differences
+        of losses move θ itself, which is then back within rounding, and need no copy of it."""
         if step is None:
             step = self._step
-        found = GradientEstimate(self._core.estimate(batch, step), self._model)
+        found = GradientEstimate(self._core.estimate(batch, step, in_place), self._model)
         self._step = step + 1
         return found
 

@@ -201,9 +201,11 @@ class Model:
         pass. ValueError for a function."""
         return Interval(*self._core.hessian_trace(batch, law, tangents, seed, step, confidence))
 
-    def tangents(self, law: str = "gaussian", count: int = 1, *, seed: int = 1, step: int = 0) -> np.ndarray:
-        """The `count` tangents (count, n) that an estimate of this seed and step takes its slopes along."""
-        return self._core.tangents(law, count, seed, step)
+    def tangents(self, law: str = "gaussian", count: int = 1, *, seed: int = 1, step: int = 0, rank: int = 2,
+                 hold: int = 1) -> np.ndarray:
+        """The `count` tangents (count, n) that an estimate of this seed and step takes its slopes along. rank, hold: of the
+        law "low-rank", the columns of its factors and the steps for which one of them is kept."""
+        return self._core.tangents(law, count, seed, step, rank, hold)
 
     def add(self, gradient: Tangent, factor: float) -> None:
         """θ ← θ + factor · gradient, for a vector (n,) or arrays by names. ValueError for a factor that is not finite in the

@@ -265,7 +265,7 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
     try:
         for step, given in enumerate(itertools.islice(batches, steps), 1):
             start = time.perf_counter()
-            found = source.estimate(given)
+            found = source.estimate(given, in_place=True)
             now = rate_of(record.steps)
             share = now / rate
             source.learn(found, share)  # before the step, which goes by the rate that was learned

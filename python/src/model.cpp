@@ -137,7 +137,8 @@ class ModelOf final : public PythonModel {
       return along(tangents, 2);
     });
   }
-  py::array tangents(const std::string& law, Index count, std::uint64_t seed, std::uint32_t step) override;
+  py::array tangents(const std::string& law, Index count, std::uint64_t seed, std::uint32_t step, Index rank,
+                     Index hold) override;
   std::unique_ptr<AnyEstimator> estimator(const std::string& name, const EstimatorOptions& options) override;
   std::unique_ptr<AnyOptimizer> optimizer(const std::string& name, const OptimizerOptions& options) override;
 
@@ -214,9 +215,11 @@ class EstimatorOf final : public AnyEstimator {
   EstimatorOf(std::shared_ptr<ModelOf<T>> model, std::unique_ptr<Estimator<T>> estimator)
       : model_(std::move(model)), estimator_(std::move(estimator)) {}
 
-  PythonEstimate estimate(const py::object& batch, std::uint32_t step) override {
-    return {model_,
-            model_->at(batch, [&] { return estimator_->estimate(model_->objective(), model_->parameters(), step); })};
+  PythonEstimate estimate(const py::object& batch, std::uint32_t step, bool in_place) override {
+    return {model_, model_->at(batch, [&] {
+              return in_place ? estimator_->estimate_in_place(model_->objective(), model_->parameters(), step)
+                              : estimator_->estimate(model_->objective(), model_->parameters(), step);
+            })};
   }
   void learn(const PythonEstimate& estimate, double pace) override {
     model_->work([&] { estimator_->learn(estimate.found(), pace); });
@@ -257,8 +260,8 @@ class OptimizerOf final : public AnyOptimizer {
 
 template <class T>
 py::array drawn(const ParameterLayout& layout, const std::string& law, Index count, std::uint64_t seed,
-                std::uint32_t step) {
-  const auto probe = make_probe(law, layout, seed);
+                std::uint32_t step, const LawOptions& options = {}) {
+  const auto probe = make_probe(law, layout, seed, options);
   probe->check_count(count);
   py::array_t<T> values({count, layout.size});
   T* out = values.mutable_data();
@@ -271,8 +274,9 @@ py::array drawn(const ParameterLayout& layout, const std::string& law, Index cou
 }
 
 template <class T>
-py::array ModelOf<T>::tangents(const std::string& law, Index count, std::uint64_t seed, std::uint32_t step) {
-  return drawn<T>(layout(), law, count, seed, step);
+py::array ModelOf<T>::tangents(const std::string& law, Index count, std::uint64_t seed, std::uint32_t step, Index rank,
+                               Index hold) {
+  return drawn<T>(layout(), law, count, seed, step, {.rank = rank, .hold = hold});
 }
 template <class T>
 std::unique_ptr<AnyEstimator> ModelOf<T>::estimator(const std::string& name, const EstimatorOptions& options) {

@@ -67,7 +67,8 @@ class PythonEstimate {
 class AnyEstimator {
  public:
   virtual ~AnyEstimator() = default;
-  virtual PythonEstimate estimate(const py::object& batch, std::uint32_t step) = 0;
+  // `in_place`: the model's θ may be moved for the while (Estimator::estimate_in_place).
+  virtual PythonEstimate estimate(const py::object& batch, std::uint32_t step, bool in_place) = 0;
   virtual void learn(const PythonEstimate& estimate, double pace) = 0;
   virtual std::optional<double> rate() const = 0;
   // Forward passes with a tangent, and without, that one estimate takes.
@@ -113,7 +114,8 @@ class PythonModel : public std::enable_shared_from_this<PythonModel> {
   virtual Slopes curvatures(const py::object& batch, const std::string& law, Index count, std::uint64_t seed,
                             std::uint32_t step) = 0;
   // K tangents of a law, (K, n).
-  virtual py::array tangents(const std::string& law, Index count, std::uint64_t seed, std::uint32_t step) = 0;
+  virtual py::array tangents(const std::string& law, Index count, std::uint64_t seed, std::uint32_t step, Index rank,
+                             Index hold) = 0;
   virtual std::unique_ptr<AnyEstimator> estimator(const std::string& name, const EstimatorOptions& options) = 0;
   virtual std::unique_ptr<AnyOptimizer> optimizer(const std::string& name, const OptimizerOptions& options) = 0;
   // Writes the ONNX file it came from, with θ as it is. Throws ValueError for a model that came from elsewhere.

@@ -121,7 +121,7 @@ std::unique_ptr<AnyEstimator> estimator(const std::shared_ptr<PythonModel>& mode
                                         const std::string& storage, const std::string& prior,
                                         const std::string& correction, double gate, double pace, bool together,
                                         std::optional<bool> exact_head, double clip_slope, double clip_quantile,
-                                        bool auto_rate) {
+                                        bool auto_rate, Index rank, Index hold, bool per_deviation) {
   return model->estimator(name, {.law = law,
                                  .tangents = tangents,
                                  .seed = seed,
@@ -135,9 +135,11 @@ std::unique_ptr<AnyEstimator> estimator(const std::shared_ptr<PythonModel>& mode
                                               .gate = gate,
                                               .pace = pace,
                                               .together = together},
+                                 .law_options = {.rank = rank, .hold = hold},
                                  .exact_head = exact_head,
                                  .clip_slope = clip_slope,
                                  .clip_quantile = clip_quantile,
+                                 .per_deviation = per_deviation,
                                  .auto_rate = auto_rate});
 }
 
@@ -255,9 +257,12 @@ void bind_estimates(py::module_& m) {
   py::class_<AnyEstimator>(m, "Estimator")
       .def(py::init(&estimator), "model"_a, "name"_a, py::kw_only(), "law"_a, "tangents"_a, "seed"_a, "epsilon"_a,
            "learning_share"_a, "isotropic_share"_a, "subspace"_a, "storage"_a, "prior"_a, "correction"_a, "gate"_a,
-           "pace"_a, "together"_a, "exact_head"_a, "clip_slope"_a, "clip_quantile"_a, "auto_rate"_a)
-      .def("estimate", [](AnyEstimator& self, const py::object& batch,
-                          std::uint32_t step) { return std::make_shared<PythonEstimate>(self.estimate(batch, step)); })
+           "pace"_a, "together"_a, "exact_head"_a, "clip_slope"_a, "clip_quantile"_a, "auto_rate"_a, "rank"_a, "hold"_a,
+           "per_deviation"_a)
+      .def("estimate",
+           [](AnyEstimator& self, const py::object& batch, std::uint32_t step, bool in_place) {
+             return std::make_shared<PythonEstimate>(self.estimate(batch, step, in_place));
+           })
       .def("learn", &AnyEstimator::learn)
       .def_property_readonly("rate", &AnyEstimator::rate)
       .def_property_readonly("slopes", &AnyEstimator::slopes)
@@ -328,6 +333,7 @@ PYBIND11_MODULE(_slopewise, m) {
                "isotropic_share"_a = estimates.isotropic_share, "subspace"_a = estimates.subspace,
                "prior"_a = estimates.activity.prior, "gate"_a = estimates.activity.gate,
                "pace"_a = estimates.activity.pace, "together"_a = estimates.activity.together,
+               "rank"_a = estimates.law_options.rank, "hold"_a = estimates.law_options.hold,
                "clip_slope"_a = estimates.clip_slope, "clip_quantile"_a = estimates.clip_quantile);
   const OptimizerOptions optimizes;
   m.attr("optimizer_defaults") = py::dict(

@@ -14,12 +14,60 @@ namespace slopewise::detail {
 // slopes are nearly Gaussian come near; those along coordinates do not: NaN.
 double mean_cosine(const Probe& probe, Index tangents, bool projected = false);
 
+// What is known of g = (c/K) Σ_k s_k v_k along the law's tangents, c a constant.
+template <class T>
+class AlongLaw : public Estimator<T> {
+ public:
+  AlongLaw(const ParameterLayout& layout, const EstimatorOptions& options)
+      : probe_(make_probe(options.law, layout, options.seed, options.law_options)), count_(options.tangents) {
+    probe_->check_count(count_);
+  }
+  AnswerKinds asks() const override { return {.tangents = count_}; }
+  std::vector<double> mean(const GradientView& gradient) const override {
+    std::vector<double> mean(gradient.values().begin(), gradient.values().end());
+    for (double& entry : mean) entry *= factor_;
+    return mean;
+  }
+  std::vector<double> entry_variances(const GradientView& gradient) const override {
+    std::vector<double> variances(static_cast<std::size_t>(gradient.size()));
+    for (std::size_t i = 0; i < variances.size(); ++i)
+      variances[i] = factor_ * factor_ * probe_->entry_variance(gradient, static_cast<Index>(i), count_);
+    return variances;
+  }
+  double total_variance(const GradientView& gradient) const override {
+    return factor_ * factor_ * probe_->total_variance(gradient, count_);
+  }
+  double mean_cosine(const GradientView&) const override { return detail::mean_cosine(*probe_, count_); }
+
+ protected:
+  const std::shared_ptr<const Probe>& probe() const { return probe_; }
+  Index count() const { return count_; }
+  void scale(double factor) { factor_ = factor; }
+  // The estimate from slopes along a draw of `probe()`.
+  GradientEstimate estimate_from(Slopes found, std::shared_ptr<const Draw> draw) const {
+    std::vector<double> coefficients = found.slopes;
+    for (double& coefficient : coefficients) coefficient *= factor_ / static_cast<double>(count_);
+    NoiseEstimate noise = estimate_noise(*probe_, found.slopes);
+    noise.snr_low /= factor_ * factor_;
+    noise.snr_high /= factor_ * factor_;
+    return {std::move(found), std::move(coefficients), std::move(draw), noise};
+  }
+
+ private:
+  std::shared_ptr<const Probe> probe_;
+  Index count_;
+  double factor_ = 1;
+};
+
 template <class T>
 class TangentSource {
  public:
   // `dense`: the tangents that hold() is given have no structure, whatever the law's have.
   TangentSource(const ParameterLayout& layout, const EstimatorOptions& options, bool dense = false)
-      : probe_(make_probe(options.law, layout, options.seed)), count_(options.tangents), forms_(probe_->forms()) {
+      : TangentSource(make_probe(options.law, layout, options.seed, options.law_options), options, dense) {}
+  TangentSource(std::shared_ptr<const Probe> probe, const EstimatorOptions& options, bool dense = false)
+      : probe_(std::move(probe)), count_(options.tangents), forms_(probe_->forms()) {
+    const ParameterLayout& layout = probe_->layout();
     probe_->check_count(count_);
     if (dense) std::ranges::fill(forms_, TangentForm::kDense);
     const bool draw_again =
@@ -41,7 +89,7 @@ class TangentSource {
     return demand;
   }
 
-  // Bytes of one step's tangents; rank-one ones are held by their draw as well.
+  // Bytes of one step's tangents and of their draw.
   Index bytes() const {
     Index entries = 0;
     for (const Block& block : probe_->layout().blocks) {
@@ -49,10 +97,10 @@ class TangentSource {
         if (segment < 0) continue;
         const TangentForm form = forms_[static_cast<std::size_t>(segment)];
         if (form == TangentForm::kDense) entries += probe_->layout().segments[static_cast<std::size_t>(segment)].size();
-        if (form == TangentForm::kRankOne) entries += 2 * (block.rows + block.columns);
+        if (form == TangentForm::kRankOne) entries += block.rows + block.columns;
       }
     }
-    return count_ * entries * static_cast<Index>(sizeof(T));
+    return count_ * (entries * static_cast<Index>(sizeof(T)) + probe_->draw_bytes());
   }
 
   // One step's draw and its tangents, which are valid until the next.

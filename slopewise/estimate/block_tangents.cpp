@@ -87,13 +87,14 @@ void place(const Tangents<T>& alone, const Block& block, Tangents<T>& whole) {
 }  // namespace
 
 template <class T>
-BlockTangents<T>::BlockTangents(const ParameterLayout& layout, std::string_view law, Index count, std::uint64_t seed)
+BlockTangents<T>::BlockTangents(const ParameterLayout& layout, std::string_view law, Index count, std::uint64_t seed,
+                                const LawOptions& options)
     : layout_(layout), count_(count) {
   for (std::size_t b = 0; b < layout.blocks.size(); ++b) {
     // A key of its own for each block: one key would draw the same tangents for blocks of one shape.
     const auto key = philox4x32({static_cast<std::uint32_t>(b), 0, 0, 0}, seed);
     const std::uint64_t block_seed = (std::uint64_t{key[0]} << 32) | key[1];
-    probes_.push_back(make_probe(law, layout_of(layout, layout.blocks[b]), block_seed));
+    probes_.push_back(make_probe(law, layout_of(layout, layout.blocks[b]), block_seed, options));
     probes_.back()->check_count(count);
   }
 }

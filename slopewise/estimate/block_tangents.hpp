@@ -13,7 +13,8 @@ template <class T>
 class BlockTangents {
  public:
   // Throws ArgumentError for a law there is not, or K it does not take for every block.
-  BlockTangents(const ParameterLayout& layout, std::string_view law, Index count, std::uint64_t seed);
+  BlockTangents(const ParameterLayout& layout, std::string_view law, Index count, std::uint64_t seed,
+                const LawOptions& options);
 
   Index count() const { return count_; }
   Index blocks() const { return static_cast<Index>(layout_.blocks.size()); }

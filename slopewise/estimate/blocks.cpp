@@ -14,8 +14,8 @@ template <class T>
 class Blocks final : public Estimator<T> {
  public:
   Blocks(const EstimatorTarget& target, const EstimatorOptions& options)
-      : tangents_(target.layout, options.law, options.tangents, options.seed),
-        whole_(make_probe(options.law, target.layout, options.seed)) {}
+      : tangents_(target.layout, options.law, options.tangents, options.seed, options.law_options),
+        whole_(make_probe(options.law, target.layout, options.seed, options.law_options)) {}
   std::string_view name() const override { return "blocks"; }
   Index slopes() const override { return tangents_.blocks() * tangents_.count(); }
   AnswerKinds asks() const override { return {.tangents = slopes()}; }

@@ -21,9 +21,10 @@ class Clipped final : public Estimator<T> {
   AnswerKinds asks() const override { return inner_->asks(); }
 
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override {
-    GradientEstimate found = inner_->estimate(objective, parameters, step);
-    if (std::isfinite(limit())) found.scale_coefficients(slope_factors(found.slopes(), limit()));
-    return found;
+    return clipped(inner_->estimate(objective, parameters, step));
+  }
+  GradientEstimate estimate_in_place(Objective<T>& objective, Parameters<T>& parameters, std::uint32_t step) override {
+    return clipped(inner_->estimate_in_place(objective, parameters, step));
   }
   Demand demand(Objective<T>& objective) const override { return inner_->demand(objective); }
 
@@ -74,6 +75,10 @@ class Clipped final : public Estimator<T> {
   std::optional<double> rate() const override { return inner_->rate(); }
 
  private:
+  GradientEstimate clipped(GradientEstimate found) const {
+    if (std::isfinite(limit())) found.scale_coefficients(slope_factors(found.slopes(), limit()));
+    return found;
+  }
   double limit() const { return quantile_ ? std::min(limit_, quantile_->limit()) : limit_; }
 
   // E[g] = kept ∇, V[g_i] = along ∇_i² + across. NaN where slopes are not Gaussian.

@@ -105,6 +105,10 @@ void GradientEstimate::scale_coefficients(std::span<const double> factors) {
   clipped_ += std::ranges::count_if(factors, [](double factor) { return factor < 1; });
 }
 
+void GradientEstimate::scale(double factor) {
+  for (double& coefficient : coefficients_) coefficient *= factor;
+}
+
 void GradientEstimate::require_size(std::size_t found) const {
   if (static_cast<Index>(found) != size()) {
     throw ShapeError(fmt::format("gradient estimate: expected {} parameters, found {}", size(), found));

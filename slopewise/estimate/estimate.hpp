@@ -93,6 +93,9 @@ class GradientEstimate : public Gradient {
   // (optimize/clip.hpp); factors below 1 count as clipped slopes. Slopes and noise stay those of the measurement.
   // Throws ShapeError unless there is a factor for each tangent; a dense gradient has none.
   void scale_coefficients(std::span<const double> factors);
+  // Multiplies the coefficients of all tangents; no prior has to be there. Slopes and noise stay as they are, as the
+  // signal-to-noise ratio does.
+  void scale(double factor);
 
  private:
   GradientEstimate() = default;

@@ -52,6 +52,11 @@ class Estimator : public Prediction {
   // The estimate at θ; `step` picks the tangents. A function of these and of what was learned. Throws what the
   // objective throws.
   virtual GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) = 0;
+  // The same where θ itself may be moved for the while: estimators by differences of losses then need no copy of it,
+  // and leave θ within rounding of what it was. What training calls.
+  virtual GradientEstimate estimate_in_place(Objective<T>& objective, Parameters<T>& parameters, std::uint32_t step) {
+    return estimate(objective, parameters, step);
+  }
   // What an estimate needs, tangents and what is remembered among it; the objective's batch is that of the steps.
   virtual Demand demand(Objective<T>& objective) const;
   // Whether its estimates are vectors of Ts in memory, so that an optimizer that needs one makes no copy.
@@ -87,7 +92,7 @@ struct EstimatorOptions {
   std::string law = "gaussian";  // of the tangents (probe.hpp); of activities': independent entries (entries.hpp)
   Index tangents = 1;            // K; for activities of each example, 0 where the prior is neither corrected nor taught
   std::uint64_t seed = 1;
-  double epsilon = 1e-3;  // step of central differences
+  double epsilon = 1e-3;  // step of differences of losses
   // γ in (0, 1] of running means of past estimates, m += γ (g − m) (1 − γ is the momentum β); 0: SNR/(1 + SNR) of the
   // law, which brings m to a constant ∇ fastest.
   double learning_share = 0;
@@ -95,6 +100,7 @@ struct EstimatorOptions {
   Index subspace = 8;            // of "guided": past estimates that span its subspace
   TangentStorage storage = TangentStorage::kAuto;
   ActivityOptions activity;  // of "activities"
+  LawOptions law_options;
 
   // What wraps the estimator.
   // The gradient of what follows the last site of a program is exact, (p − y) aᵀ, both factors being known on the way
@@ -102,7 +108,8 @@ struct EstimatorOptions {
   std::optional<bool> exact_head = std::nullopt;
   double clip_slope = std::numeric_limits<double>::infinity();  // largest |s_k|
   double clip_quantile = 1;                                     // share of slopes that are not clipped; 1: all
-  bool auto_rate = false;  // rate() from slopes and second-order terms (AutoRate), which clips slopes by itself
+  bool per_deviation = false;  // of "one-sided": g over the standard deviation of its slopes (FZOO)
+  bool auto_rate = false;      // rate() from slopes and second-order terms (AutoRate), which clips slopes by itself
 };
 
 // What an estimator is made for: any objective of a layout; or a program's, whose activities can be reached.
@@ -121,9 +128,9 @@ struct EstimatorTarget {
 // "forward": (1/K) Σ s_k v_k, the forward gradient (Baydin et al. 2022). "shrunk": that times SNR/(1 + SNR), the least
 // mean squared error; biased. "projection": V (VᵀV)⁻¹ s, the part of ∇ in the tangents' span (Flügel et al. 2024, arXiv
 // 2410.17764), biased by K/n; for the rotation-invariant laws. "frame": the forward gradient along K orthogonal
-// tangents, (n/K) P∇. "central": the same as "forward" with slopes by central differences of the loss (SPSA, Spall
-// 1992; MeZO, Malladi et al. 2023), biased by ε² where the loss is smooth and by √ε in rectified networks. "exact": the
-// pullback.
+// tangents, (n/K) P∇. "central" and "one-sided": the same as "forward" with slopes by differences of losses
+// (SPSA, Spall 1992; MeZO, Malladi et al. 2023), biased by ε² where the loss is smooth and by √ε in rectified networks.
+// "exact": the pullback.
 //
 // With m the running mean of past estimates, all unbiased: "momentum": m + (1/K) Σ (s_k − m·v_k) v_k.
 // "momentum-fitted": the same with a m, a fitted to the slopes of earlier steps. "momentum-tangent": the same with a
@@ -136,6 +143,8 @@ struct EstimatorTarget {
 // example (activity.hpp); of programs alone.
 const std::vector<std::string>& estimator_names();
 std::string_view estimator_summary(std::string_view name);
+// Whether its slopes are differences of losses.
+bool takes_losses_alone(std::string_view name);
 // Throws ArgumentError for an unknown name or options that do not fit. The program must outlive the estimator.
 template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(std::string_view name, const EstimatorTarget& target,
@@ -150,6 +159,7 @@ struct EstimatorFamily {
   Make<float> make_float;
   Make<double> make_double;
   bool sees_to_head = false;  // EstimatorOptions::exact_head is the estimator's own affair
+  bool losses_alone = false;  // its slopes are differences of losses
 };
 // The family of a class template E whose instances are made from (target, options).
 template <template <class> class E>
@@ -160,8 +170,7 @@ EstimatorFamily estimator_family(std::string name, std::string summary) {
           },
           [](const EstimatorTarget& target, const EstimatorOptions& options) {
             return std::make_unique<E<double>>(target, options);
-          },
-          false};
+          }};
 }
 // The same of a callable make(std::type_identity<T>, target, options) for both T.
 template <class Make>
@@ -172,8 +181,7 @@ EstimatorFamily estimator_family(std::string name, std::string summary, Make mak
           },
           [make](const EstimatorTarget& target, const EstimatorOptions& options) {
             return make(std::type_identity<double>{}, target, options);
-          },
-          false};
+          }};
 }
 // Makes it known to make_estimator and estimator_names. Throws ArgumentError for a name that is taken. Before other
 // threads make estimators.

@@ -7,15 +7,44 @@
 namespace slopewise {
 namespace {
 
+// A body's prediction, with a head that has no noise.
+class HeadedPrediction final : public Prediction {
+ public:
+  HeadedPrediction(ParameterLayout body, std::shared_ptr<const Prediction> of_body)
+      : body_(std::move(body)), of_body_(std::move(of_body)) {}
+  std::vector<double> mean(const GradientView& gradient) const override {
+    std::vector<double> mean = of_body_->mean(part(gradient));
+    mean.insert(mean.end(), gradient.values().begin() + body_.size, gradient.values().end());
+    return mean;
+  }
+  std::vector<double> entry_variances(const GradientView& gradient) const override {
+    std::vector<double> variances = of_body_->entry_variances(part(gradient));
+    variances.resize(gradient.values().size(), 0.0);
+    return variances;
+  }
+  double total_variance(const GradientView& gradient) const override {
+    return of_body_->total_variance(part(gradient));
+  }
+
+ private:
+  GradientView part(const GradientView& gradient) const {
+    return {body_, gradient.values().first(static_cast<std::size_t>(body_.size))};
+  }
+  ParameterLayout body_;
+  std::shared_ptr<const Prediction> of_body_;
+};
+
 template <class T>
 class ExactHead final : public Estimator<T> {
  public:
   using Make = std::function<std::unique_ptr<Estimator<T>>(const EstimatorTarget&)>;
   ExactHead(const EstimatorTarget& target, const Make& make) : body_(*target.program, target.sites) {
-    inner_ = make(EstimatorTarget(body_.layout()));
+    EstimatorTarget body(body_.layout());
+    body.program = target.program;
+    inner_ = make(body);
     if (inner_->losses() > 0) {
       throw ArgumentError(fmt::format(
-          "{}: exact head: expected slopes; differences of losses move all of the parameters", inner_->name()));
+          "{}: exact head: expected slopes; differences of losses do not tell the head's gradient", inner_->name()));
     }
   }
   std::string_view name() const override { return inner_->name(); }
@@ -33,17 +62,15 @@ class ExactHead final : public Estimator<T> {
     return inner_->demand(body);
   }
 
-  std::vector<double> mean(const GradientView& gradient) const override {
-    std::vector<double> mean = inner_->mean(part(gradient));
-    mean.insert(mean.end(), gradient.values().begin() + body_.layout().size, gradient.values().end());
-    return mean;
-  }
+  std::vector<double> mean(const GradientView& gradient) const override { return own().mean(gradient); }
   std::vector<double> entry_variances(const GradientView& gradient) const override {
-    std::vector<double> variances = inner_->entry_variances(part(gradient));
-    variances.resize(gradient.values().size(), 0.0);
-    return variances;
+    return own().entry_variances(gradient);
   }
-  double total_variance(const GradientView& gradient) const override { return inner_->total_variance(part(gradient)); }
+  double total_variance(const GradientView& gradient) const override { return own().total_variance(gradient); }
+  std::shared_ptr<const Prediction> prediction(Objective<T>& objective, const Parameters<T>& parameters) override {
+    body_.bind(objective);
+    return std::make_shared<HeadedPrediction>(body_.layout(), inner_->prediction(body_, parameters));
+  }
 
   void learn(const GradientEstimate& estimate, double pace) override { inner_->learn(estimate.without_rest(), pace); }
   std::vector<StatePart> state() const override { return inner_->state(); }
@@ -51,8 +78,8 @@ class ExactHead final : public Estimator<T> {
   std::optional<double> rate() const override { return inner_->rate(); }
 
  private:
-  GradientView part(const GradientView& gradient) const {
-    return {body_.layout(), gradient.values().first(static_cast<std::size_t>(body_.layout().size))};
+  HeadedPrediction own() const {
+    return {body_.layout(), std::shared_ptr<const Prediction>(std::shared_ptr<const Prediction>(), inner_.get())};
   }
 
   BodyObjective<T> body_;

@@ -11,6 +11,7 @@ EstimatorFamily shrunk_family();
 EstimatorFamily projection_family();
 EstimatorFamily frame_family();
 EstimatorFamily central_family();
+EstimatorFamily one_sided_family();
 EstimatorFamily blocks_family();
 EstimatorFamily momentum_family();
 EstimatorFamily momentum_fitted_family();
@@ -18,6 +19,7 @@ EstimatorFamily momentum_tangent_family();
 EstimatorFamily block_scales_family();
 EstimatorFamily entry_scales_family();
 EstimatorFamily guided_family();
+EstimatorFamily input_span_family();
 EstimatorFamily activities_family();
 EstimatorFamily exact_family();
 

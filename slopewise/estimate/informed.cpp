@@ -28,7 +28,7 @@ class Informed final : public Estimator<T> {
         known_(std::move(information)),
         source_(layout, options, known_.scales && !known_.scales->by_block()) {
     if (known_.scales && known_.scales->by_block())
-      blocks_ = std::make_unique<detail::BlockTangents<T>>(layout, options.law, 1, options.seed);
+      blocks_ = std::make_unique<detail::BlockTangents<T>>(layout, options.law, 1, options.seed, options.law_options);
     if (const auto m = prior(); m && static_cast<Index>(m->size()) != layout.size) {
       throw ShapeError(fmt::format("{}: prior: expected {} entries, one for each parameter, found {}", name_,
                                    layout.size, m->size()));
@@ -205,7 +205,7 @@ class Informed final : public Estimator<T> {
 // for one that makes the mean diverge.
 double learning_share(std::string_view name, const ParameterLayout& layout, const EstimatorOptions& options,
                       bool limited) {
-  const double snr = make_probe(options.law, layout, options.seed)->snr(options.tangents).low;
+  const double snr = make_probe(options.law, layout, options.seed, options.law_options)->snr(options.tangents).low;
   const double best = std::isinf(snr) ? 1 : snr / (1 + snr);
   const double share = options.learning_share == 0 ? best : options.learning_share;
   if (limited && !(share < 2 * best)) {

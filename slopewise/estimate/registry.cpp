@@ -9,9 +9,9 @@ namespace {
 NamedTable<EstimatorFamily>& estimators() {
   static NamedTable<EstimatorFamily> table(
       "estimator",
-      {forward_family(), shrunk_family(), projection_family(), frame_family(), central_family(), blocks_family(),
-       momentum_family(), momentum_fitted_family(), momentum_tangent_family(), block_scales_family(),
-       entry_scales_family(), guided_family(), activities_family(), exact_family()});
+      {forward_family(), shrunk_family(), projection_family(), frame_family(), central_family(), one_sided_family(),
+       blocks_family(), momentum_family(), momentum_fitted_family(), momentum_tangent_family(), block_scales_family(),
+       entry_scales_family(), guided_family(), input_span_family(), activities_family(), exact_family()});
   return table;
 }
 
@@ -22,6 +22,11 @@ std::unique_ptr<Estimator<T>> make(const EstimatorFamily& family, const Estimato
   if constexpr (std::is_same_v<T, float>) estimator = family.make_float(target, options);
   if constexpr (std::is_same_v<T, double>) estimator = family.make_double(target, options);
   const bool clips = options.clip_slope < std::numeric_limits<double>::infinity() || options.clip_quantile < 1;
+  if (options.per_deviation) {
+    if (clips || options.auto_rate)
+      throw ArgumentError("per deviation: expected neither clipped slopes nor an automatic rate beside it");
+    return per_deviation_estimator<T>(std::move(estimator), options.tangents);
+  }
   if (options.auto_rate && clips) throw ArgumentError("learning rate auto: expected no clipping beside its own");
   if (options.auto_rate) return auto_rate_estimator<T>(std::move(estimator));
   if (!clips) return estimator;
@@ -41,6 +46,9 @@ const std::vector<std::string>& estimator_names() {
 }
 std::string_view estimator_summary(std::string_view name) {
   return estimators().summary(name);
+}
+bool takes_losses_alone(std::string_view name) {
+  return estimators().find(name).losses_alone;
 }
 
 template <class T>

@@ -23,6 +23,12 @@ template <class T>
 std::unique_ptr<Estimator<T>> exact_head_estimator(
     const EstimatorTarget& target, const std::function<std::unique_ptr<Estimator<T>>(const EstimatorTarget&)>& make);
 
+// The estimate over the standard deviation of its slopes along `tangents` tangents: FZOO. Its estimate() throws
+// NumericError where all slopes are alike. Throws ArgumentError for an estimator other than "one-sided", and fewer than
+// 2 tangents.
+template <class T>
+std::unique_ptr<Estimator<T>> per_deviation_estimator(std::unique_ptr<Estimator<T>> inner, Index tangents);
+
 // rate() is AutoRate's (optimize/auto_rate.hpp), from the slopes of every step and second-order terms of some. Slopes
 // beyond its limit are clipped. Throws ArgumentError for an estimator other than "forward".
 template <class T>

@@ -48,9 +48,8 @@ Slopes RecordingObjective<T>::curvatures(const Parameters<T>& parameters, const 
   return keep(asked_.curvatures(parameters, tangents));
 }
 template <class T>
-Slopes RecordingObjective<T>::differences(const Parameters<T>& parameters, const Tangents<T>& tangents,
-                                          double epsilon) {
-  return keep(asked_.differences(parameters, tangents, epsilon));
+Slopes RecordingObjective<T>::differences(Parameters<T>& parameters, const Moves<T>& moves) {
+  return keep(asked_.differences(parameters, moves));
 }
 template <class T>
 double RecordingObjective<T>::loss(const Parameters<T>&) {
@@ -99,8 +98,9 @@ Slopes ReplayingObjective<T>::curvatures(const Parameters<T>&, const Tangents<T>
   return answer(tangents.count(), true);
 }
 template <class T>
-Slopes ReplayingObjective<T>::differences(const Parameters<T>&, const Tangents<T>& tangents, double) {
-  return answer(tangents.count(), false);
+Slopes ReplayingObjective<T>::differences(Parameters<T>& parameters, const Moves<T>& moves) {
+  walk<T>(moves, parameters, [] {});
+  return answer(moves.count, false);
 }
 template <class T>
 double ReplayingObjective<T>::loss(const Parameters<T>&) {

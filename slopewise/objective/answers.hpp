@@ -37,10 +37,11 @@ class RecordingObjective final : public Objective<T> {
   double loss(const Parameters<T>&) override;
   Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
   Slopes curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
-  Slopes differences(const Parameters<T>& parameters, const Tangents<T>& tangents, double epsilon) override;
+  Slopes differences(Parameters<T>& parameters, const Moves<T>& moves) override;
   double gradient(const Parameters<T>&, std::span<T>) override;
   bool has_gradient() const override { return false; }
   std::span<const T> output() const override { return asked_.output(); }
+  bool is_read() const override { return asked_.is_read(); }
 
  private:
   Slopes keep(Slopes found);
@@ -50,7 +51,8 @@ class RecordingObjective final : public Objective<T> {
   Answers kept_;
 };
 
-// Answers what a recording objective has answered. Throws ArgumentError where more is asked for.
+// Answers what a recording objective has answered; for differences of losses θ is moved as it was then, as that changes
+// it by rounding. Throws ArgumentError where more is asked for.
 template <class T>
 class ReplayingObjective final : public Objective<T> {
  public:
@@ -65,7 +67,7 @@ class ReplayingObjective final : public Objective<T> {
   double loss(const Parameters<T>&) override;
   Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
   Slopes curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
-  Slopes differences(const Parameters<T>& parameters, const Tangents<T>& tangents, double epsilon) override;
+  Slopes differences(Parameters<T>& parameters, const Moves<T>& moves) override;
   double gradient(const Parameters<T>&, std::span<T>) override;
   bool has_gradient() const override { return false; }
 

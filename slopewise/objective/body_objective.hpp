@@ -15,8 +15,8 @@ namespace slopewise {
 bool has_exact_head(const Program& program, const ActivitySites& sites);
 
 // The layout is that of the body's parameters, the first segments of the program's; θ is all of it. Slopes come from
-// the same pass as the head's gradient, (p − y) aᵀ, both factors of which are known on the way forward. Not for central
-// differences, which would move a θ of the body alone.
+// the same pass as the head's gradient, (p − y) aᵀ, both factors of which are known on the way forward; losses alone do
+// not tell it.
 template <class T>
 class BodyObjective final : public Objective<T> {
  public:
@@ -30,10 +30,19 @@ class BodyObjective final : public Objective<T> {
   Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
   double gradient(const Parameters<T>& parameters, std::span<T> out) override;
   std::span<const T> output() const override { return whole_->output(); }
+  bool is_read() const override { return whole_->is_read(); }
+  Index examples() const override { return whole_->examples(); }
+  std::vector<std::vector<T>> values(const Parameters<T>& parameters, std::span<const Index> nodes,
+                                     std::span<const Index> rows) override {
+    return whole_->values(parameters, nodes, rows);
+  }
 
   Demand loss_demand() const override { return whole_->loss_demand(); }
   Demand slopes_demand(std::span<const TangentForm> forms, Index tangents, int order = 1) const override;
   Demand gradient_demand() const override { return whole_->gradient_demand(); }
+  Demand values_demand(std::span<const Index> nodes, Index rows) const override {
+    return whole_->values_demand(nodes, rows);
+  }
 
   // The head's gradient, entries [layout().size, n) of θ, at the θ of the last call of slopes() or gradient(); given up
   // by this object.

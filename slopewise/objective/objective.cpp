@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <numeric>
 
 #include "slopewise/base/error.hpp"
 
@@ -14,14 +14,22 @@ Slopes Objective<T>::curvatures(const Parameters<T>&, const Tangents<T>&) {
 }
 
 template <class T>
-Slopes Objective<T>::differences(const Parameters<T>& parameters, const Tangents<T>& tangents, double epsilon) {
-  return central_differences(*this, parameters, tangents, epsilon);
+Slopes Objective<T>::differences(Parameters<T>& parameters, const Moves<T>& moves) {
+  std::vector<double> losses;
+  walk<T>(moves, parameters, [&] { losses.push_back(loss(parameters)); });
+  if (is_read()) loss(parameters);
+  return slopes_of(moves, losses);
 }
 
 template <class T>
 RunResult<T> Objective<T>::given(const GivenOptions&, const Parameters<T>&, const Tangents<T>*, const Perturbation<T>&,
                                  const Giver<T>&, std::span<T>) {
   throw ArgumentError("given: expected an objective with activities: a program's");
+}
+
+template <class T>
+std::vector<std::vector<T>> Objective<T>::values(const Parameters<T>&, std::span<const Index>, std::span<const Index>) {
+  throw ArgumentError("values: expected an objective with activities: a program's");
 }
 
 template <class T>
@@ -37,32 +45,76 @@ template class Objective<float>;
 template class Objective<double>;
 
 template <class T>
+void walk(const Moves<T>& moves, Parameters<T>& theta, const std::function<void()>& visit) {
+  if (!(moves.epsilon > 0))
+    throw ArgumentError(fmt::format("differences of losses: expected a step above 0, found {}", moves.epsilon));
+  if (moves.count < 1)
+    throw ArgumentError(fmt::format("differences of losses: expected at least 1 direction, found {}", moves.count));
+  double away = 0;  // along the direction under way
+  Index k = 0;
+  const auto move_to = [&](double place) {
+    moves.along(theta, k, place - away);
+    away = place;
+  };
+  try {
+    if (!moves.both_sides) visit();
+    for (k = 0; k < moves.count; ++k) {
+      move_to(moves.epsilon);
+      visit();
+      if (moves.both_sides) {
+        move_to(-moves.epsilon);
+        visit();
+      }
+      move_to(0);
+    }
+  } catch (...) {
+    if (away != 0) move_to(0);
+    throw;
+  }
+}
+
+template <class T>
+Slopes slopes_of(const Moves<T>& moves, std::span<const double> losses) {
+  if (static_cast<Index>(losses.size()) != moves.points()) {
+    throw ShapeError(fmt::format("differences of losses: expected {} losses, found {}", moves.points(), losses.size()));
+  }
+  Slopes found;
+  for (std::size_t k = 0; k < static_cast<std::size_t>(moves.count); ++k) {
+    found.slopes.push_back(moves.both_sides ? (losses[2 * k] - losses[2 * k + 1]) / (2 * moves.epsilon)
+                                            : (losses[k + 1] - losses[0]) / moves.epsilon);
+  }
+  found.loss = moves.both_sides
+                   ? std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size())
+                   : losses[0];
+  return found;
+}
+
+template <class T>
 Slopes central_differences(Objective<T>& objective, const Parameters<T>& parameters, const Tangents<T>& tangents,
                            double epsilon) {
-  if (!(epsilon > 0))
-    throw ArgumentError(fmt::format("central differences: expected a step above 0, found {}", epsilon));
   if (tangents.layout().size != objective.size()) {
     throw ShapeError(fmt::format("central differences: expected tangents of {} entries, found {}", objective.size(),
                                  tangents.layout().size));
   }
-  Slopes result;
-  Parameters<T> moved(objective.size());
+  Parameters<T> moved(parameters);
   std::vector<T> direction(static_cast<std::size_t>(objective.size()));
-  for (Index k = 0; k < tangents.count(); ++k) {
+  const auto along = [&](Parameters<T>& theta, Index k, double factor) {
     tangents.expand(k, direction);
-    const auto loss_at = [&](double step) {
-      const std::span<T> theta = moved.edit();
-      for (std::size_t i = 0; i < theta.size(); ++i)
-        theta[i] = parameters.values()[i] + static_cast<T>(step) * direction[i];
-      return objective.loss(moved);
-    };
-    const double ahead = loss_at(epsilon);
-    result.slopes.push_back((ahead - loss_at(-epsilon)) / (2 * epsilon));
-  }
-  result.loss = objective.loss(parameters);  // the last, so that the objective's output is that at θ
-  return result;
+    theta.add(0, theta.size(), static_cast<T>(factor),
+              [&](Index first, Index, T*) -> const T* { return direction.data() + first; });
+  };
+  const Moves<T> moves{.count = tangents.count(), .along = along, .epsilon = epsilon};
+  std::vector<double> losses;
+  walk<T>(moves, moved, [&] { losses.push_back(objective.loss(moved)); });
+  Slopes found = slopes_of(moves, losses);
+  found.loss = objective.loss(parameters);
+  return found;
 }
 
+template void walk<float>(const Moves<float>&, Parameters<float>&, const std::function<void()>&);
+template void walk<double>(const Moves<double>&, Parameters<double>&, const std::function<void()>&);
+template Slopes slopes_of<float>(const Moves<float>&, std::span<const double>);
+template Slopes slopes_of<double>(const Moves<double>&, std::span<const double>);
 template Slopes central_differences<float>(Objective<float>&, const Parameters<float>&, const Tangents<float>&, double);
 template Slopes central_differences<double>(Objective<double>&, const Parameters<double>&, const Tangents<double>&,
                                             double);

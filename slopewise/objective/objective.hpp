@@ -1,6 +1,7 @@
 // What an estimator sees: anything that gives a loss, and slopes along tangents, at θ.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,6 +23,25 @@ struct Slopes {
   std::vector<double> example_squares = {};
   Index examples = 0;
 };
+
+// Directions v_1 … v_K that θ is moved along where it lies, and back: differences of losses then need neither a copy of
+// θ nor a tangent in memory.
+template <class T>
+struct Moves {
+  Index count = 0;                                                          // K
+  std::function<void(Parameters<T>& theta, Index k, double factor)> along;  // θ += factor v_k
+  double epsilon = 1e-3;                                                    // ε > 0
+  // Losses at θ + ε v_k and θ − ε v_k for each k; else at θ, and at θ + ε v_k for each k.
+  bool both_sides = true;
+
+  Index points() const { return both_sides ? 2 * count : count + 1; }
+};
+
+// Brings θ to each of those points in turn, calls `visit` there, and brings it back, also where `visit` throws. What
+// moves there and back leaves of θ's entries is θ within rounding: each of the three moves of v_k errs by at most half
+// a unit in the last place of what it makes. Throws ArgumentError unless ε > 0 and K ≥ 1.
+template <class T>
+void walk(const Moves<T>& moves, Parameters<T>& theta, const std::function<void()>& visit);
 
 // What a call needs beside θ and the batch: memory, which is kept for the next call, and multiply-adds, twice.
 struct Demand {
@@ -49,8 +69,10 @@ class Objective {
   virtual Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) = 0;
   // The same with second-order terms. Throws ArgumentError where there are none.
   virtual Slopes curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents);
-  // Slopes by differences of losses, as central_differences has them.
-  virtual Slopes differences(const Parameters<T>& parameters, const Tangents<T>& tangents, double epsilon);
+  // Slopes by differences of losses, (L(θ + ε v) − L(θ − ε v)) / 2ε or (L(θ + ε v) − L(θ)) / ε, from moves.points()
+  // losses; θ is moved, and is back within rounding at the end (walk). The loss is that at θ or, with both sides, the
+  // mean of all of them, which is L(θ) + O(ε²).
+  virtual Slopes differences(Parameters<T>& parameters, const Moves<T>& moves);
   // Writes the exact gradient to `out` (n) and returns the loss. Throws ArgumentError where there is none.
   virtual double gradient(const Parameters<T>& parameters, std::span<T> out) = 0;
   virtual bool has_gradient() const { return true; }
@@ -58,8 +80,16 @@ class Objective {
   // (runner.hpp). Throws ArgumentError for what is no program.
   virtual RunResult<T> given(const GivenOptions& options, const Parameters<T>& parameters, const Tangents<T>* tangents,
                              const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out);
+  // Of the batch; 0 for what is no program on examples.
+  virtual Index examples() const { return 0; }
+  // Values of nodes of the program at θ, of these of its examples: one (rows.size(), size) a node. Throws ArgumentError
+  // for what is no program and for nodes that have no such values.
+  virtual std::vector<std::vector<T>> values(const Parameters<T>& parameters, std::span<const Index> nodes,
+                                             std::span<const Index> rows);
   // What another part of a model reads of this one, (B, size), in the last call; empty where there is none.
   virtual std::span<const T> output() const { return {}; }
+  // Whether there is one to read; differences() then end with a loss at θ.
+  virtual bool is_read() const { return false; }
 
   // What the calls of these names need beside the tangents they are given; nothing is known of functions that are no
   // programs. `forms`: of the tangents.
@@ -69,6 +99,7 @@ class Objective {
   }
   virtual Demand gradient_demand() const { return {}; }
   virtual Demand given_demand(const GivenOptions&) const { return {}; }
+  virtual Demand values_demand(std::span<const Index> /*nodes*/, Index /*rows*/) const { return {}; }
 
   // Room for `size` entries of a gradient: that of the last call, so that steps take no memory and estimators of one
   // objective share it, unless somebody still holds it.
@@ -78,7 +109,11 @@ class Objective {
   std::shared_ptr<DenseGradient<T>> room_;
 };
 
-// Slopes by central differences, (L(θ + ε v) − L(θ − ε v)) / 2ε: 2 K losses. The loss returned is L(θ), one more. They
+// The slopes of Objective::differences from the losses at a walk's points, in their order.
+template <class T>
+Slopes slopes_of(const Moves<T>& moves, std::span<const double> losses);
+
+// Slopes by central differences along tangents, at a copy of θ: 2 K losses. The loss returned is L(θ), one more. They
 // err by ε²/6 D³L(v, v, v) where L is smooth, and more where it has kinks: each rectified unit of an example that
 // changes its sign on the way, |z| < ε|ż|, adds up to half of its share of the slope.
 template <class T>

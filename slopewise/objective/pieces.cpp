@@ -92,7 +92,13 @@ void PiecedObjective<T>::compact(Parameters<T>& parameters) {
 template <class T>
 Index PiecedObjective<T>::Question::each(const AnswerKinds& kinds) const {
   if (kind == Kind::kLoss) return 0;
-  return 1 + (kind == Kind::kCurvatures ? 1 : 0) + (kinds.examples && kind != Kind::kDifferences ? 1 : 0);
+  return 1 + (kind == Kind::kCurvatures ? 1 : 0) + (kinds.examples ? 1 : 0);
+}
+
+template <class T>
+std::size_t PiecedObjective<T>::Question::size(const AnswerKinds& kinds) const {
+  if (moves) return static_cast<std::size_t>(moves->points());
+  return static_cast<std::size_t>(1 + (tangents ? tangents->count() * each(kinds) : 0));
 }
 
 // Rank r of R has the pieces [P r/R, P (r + 1)/R).
@@ -106,9 +112,7 @@ std::vector<double> PiecedObjective<T>::ask(ProgramObjective<T>& objective, cons
                                             const Tangents<T>* tangents) {
   if (question.kind == Kind::kLoss) return {objective.loss(question.theta)};
   const Slopes found = question.kind == Kind::kSlopes ? objective.slopes(question.theta, *tangents)
-                       : question.kind == Kind::kCurvatures
-                           ? objective.curvatures(question.theta, *tangents)
-                           : objective.differences(question.theta, *tangents, question.epsilon);
+                                                      : objective.curvatures(question.theta, *tangents);
   std::vector<double> numbers{found.loss};
   numbers.insert(numbers.end(), found.slopes.begin(), found.slopes.end());
   numbers.insert(numbers.end(), found.curvatures.begin(), found.curvatures.end());
@@ -141,8 +145,7 @@ std::vector<std::vector<double>> PiecedObjective<T>::share(std::vector<double>& 
 template <class T>
 std::vector<double> PiecedObjective<T>::by_examples(const Question& question) {
   const Index pieces = std::min(pieces_, batch_.rows), rank = team_ ? team_->rank() : 0;
-  const auto size =
-      static_cast<std::size_t>(1 + (question.tangents ? question.tangents->count() * question.each(kinds_) : 0));
+  const std::size_t size = question.size(kinds_);
   const auto first_row = [&](Index piece) { return batch_.rows * piece / pieces; };
   const auto whole = [&](Index first, Index end) { return rank_of(first, pieces) == rank_of(end - 1, pieces); };
   using Numbers = std::vector<double>;
@@ -150,15 +153,19 @@ std::vector<double> PiecedObjective<T>::by_examples(const Question& question) {
     for (std::size_t i = 0; i < left.size(); ++i) left[i] += right[i];
     return left;
   };
-  // The sum over a branch whose pieces are all made here.
-  const std::function<Numbers(Index, Index)> make = [&](Index first, Index end) -> Numbers {
-    if (end - first > 1) return sum_of(make(first, middle(first, end)), make(middle(first, end), end));
-    const Index row = first_row(first), rows = first_row(end) - row;
+  const auto ask_piece = [&](Index piece) {
+    const Index row = first_row(piece), rows = first_row(piece + 1) - row;
     const auto objective = by_rows_.try_emplace(rows, whole_.for_batch({})).first;
     objective->second.bind(some_rows(batch_, row, rows));
     Numbers numbers = ask(objective->second, question, question.tangents);
     for (double& number : numbers) number *= static_cast<double>(rows) / static_cast<double>(batch_.rows);
     return numbers;
+  };
+  std::map<Index, Numbers> walked;  // by own piece: its losses on a walk
+  // The sum over a branch whose pieces are all made here.
+  const std::function<Numbers(Index, Index)> make = [&](Index first, Index end) -> Numbers {
+    if (end - first > 1) return sum_of(make(first, middle(first, end)), make(middle(first, end), end));
+    return question.moves ? walked.at(first) : ask_piece(first);
   };
   // Calls visit for the largest branches that each belong to one rank, from the left.
   const std::function<void(Index, Index, const std::function<void(Index, Index)>&)> branches =
@@ -172,6 +179,13 @@ std::vector<double> PiecedObjective<T>::by_examples(const Question& question) {
     if (rank_of(first, pieces) == rank) own.resize(own.size() + size);
   });
   const std::vector<Numbers> all = share(own, [&] {
+    if (question.moves) {
+      walk<T>(*question.moves, *question.moved, [&] {
+        for (Index piece = 0; piece < pieces; ++piece) {
+          if (rank_of(piece, pieces) == rank) walked[piece].push_back(ask_piece(piece)[0]);
+        }
+      });
+    }
     std::size_t at = 0;
     branches(0, pieces, [&](Index first, Index end) {
       if (rank_of(first, pieces) != rank) return;
@@ -232,9 +246,37 @@ std::vector<double> PiecedObjective<T>::by_tangents(const Question& question) {
   return numbers;
 }
 
+// Pieces are points of the walk that follow each other.
+template <class T>
+std::vector<double> PiecedObjective<T>::by_points(const Question& question) {
+  whole_.bind(batch_);
+  const Index points = question.moves->points(), pieces = std::min(pieces_, points);
+  const Index rank = team_ ? team_->rank() : 0;
+  const auto rank_at = [&](Index point) { return rank_of(((point + 1) * pieces - 1) / points, pieces); };
+  std::vector<double> own;
+  for (Index point = 0; point < points; ++point) {
+    if (rank_at(point) == rank) own.push_back(0);
+  }
+  const std::vector<std::vector<double>> all = share(own, [&] {
+    Index point = 0;
+    auto to = own.begin();
+    walk<T>(*question.moves, *question.moved, [&] {
+      if (rank_at(point++) == rank) *to++ = whole_.loss(question.theta);
+    });
+  });
+  std::vector<double> losses;
+  std::vector<std::size_t> taken(all.size());
+  for (Index point = 0; point < points; ++point)
+    losses.push_back(*next_of(all, static_cast<std::size_t>(rank_at(point)), taken, 1));
+  return losses;
+}
+
 template <class T>
 Slopes PiecedObjective<T>::answer(const Question& question) {
-  const std::vector<double> numbers = divide_ == Divide::kExamples ? by_examples(question) : by_tangents(question);
+  const std::vector<double> numbers = divide_ == Divide::kExamples ? by_examples(question)
+                                      : question.moves             ? by_points(question)
+                                                                   : by_tangents(question);
+  if (question.moves) return slopes_of(*question.moves, numbers);
   Slopes found{.loss = numbers[0], .slopes = {}};
   if (!question.tangents) return found;
   auto next = numbers.begin() + 1;
@@ -253,19 +295,19 @@ Slopes PiecedObjective<T>::answer(const Question& question) {
 
 template <class T>
 double PiecedObjective<T>::loss(const Parameters<T>& parameters) {
-  return answer({Kind::kLoss, parameters, nullptr, 0}).loss;
+  return answer({.kind = Kind::kLoss, .theta = parameters}).loss;
 }
 template <class T>
 Slopes PiecedObjective<T>::slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) {
-  return answer({Kind::kSlopes, parameters, &tangents, 0});
+  return answer({.kind = Kind::kSlopes, .theta = parameters, .tangents = &tangents});
 }
 template <class T>
 Slopes PiecedObjective<T>::curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) {
-  return answer({Kind::kCurvatures, parameters, &tangents, 0});
+  return answer({.kind = Kind::kCurvatures, .theta = parameters, .tangents = &tangents});
 }
 template <class T>
-Slopes PiecedObjective<T>::differences(const Parameters<T>& parameters, const Tangents<T>& tangents, double epsilon) {
-  return answer({Kind::kDifferences, parameters, &tangents, epsilon});
+Slopes PiecedObjective<T>::differences(Parameters<T>& parameters, const Moves<T>& moves) {
+  return answer({.kind = Kind::kLoss, .theta = parameters, .moves = &moves, .moved = &parameters});
 }
 template <class T>
 double PiecedObjective<T>::gradient(const Parameters<T>&, std::span<T>) {

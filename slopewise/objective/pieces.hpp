@@ -60,25 +60,31 @@ class PiecedObjective final : public Objective<T> {
   double loss(const Parameters<T>& parameters) override;
   Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
   Slopes curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
-  Slopes differences(const Parameters<T>& parameters, const Tangents<T>& tangents, double epsilon) override;
+  // Every rank moves its θ along all directions, so that rounding leaves the same of it everywhere.
+  Slopes differences(Parameters<T>& parameters, const Moves<T>& moves) override;
   // Throws ArgumentError: gradients are not made in pieces.
   double gradient(const Parameters<T>&, std::span<T>) override;
   bool has_gradient() const override { return false; }
 
  private:
-  enum class Kind { kLoss, kSlopes, kCurvatures, kDifferences };
+  // The loss, or losses on a walk; slopes; slopes and second-order terms.
+  enum class Kind { kLoss, kSlopes, kCurvatures };
   struct Question {
     Kind kind;
     const Parameters<T>& theta;
-    const Tangents<T>* tangents;  // null for kLoss
-    double epsilon;
+    const Tangents<T>* tangents = nullptr;  // null for kLoss
+    const Moves<T>* moves = nullptr;        // of kLoss: θ is brought to their points
+    Parameters<T>* moved = nullptr;         // and this is it
     // Numbers of each tangent in an answer.
     Index each(const AnswerKinds& kinds) const;
+    // Numbers of an answer.
+    std::size_t size(const AnswerKinds& kinds) const;
   };
   // What one piece finds: the loss, then for each kind of number that of every tangent.
   std::vector<double> ask(ProgramObjective<T>& objective, const Question& question, const Tangents<T>* tangents);
   std::vector<double> by_examples(const Question& question);
   std::vector<double> by_tangents(const Question& question);
+  std::vector<double> by_points(const Question& question);
   Slopes answer(const Question& question);
   Index rank_of(Index piece, Index pieces) const;
   std::vector<std::vector<double>> share(std::vector<double>& own, const std::function<void()>& make);

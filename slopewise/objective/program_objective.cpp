@@ -1,6 +1,12 @@
 #include "slopewise/objective/program_objective.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <type_traits>
+#include <variant>
+
+#include "slopewise/base/error.hpp"
 
 namespace slopewise {
 
@@ -25,7 +31,10 @@ ForwardOptions ProgramObjective<T>::forward_options(std::span<const TangentForm>
 
 template <class T>
 ExactOptions ProgramObjective<T>::exact_options() const {
-  return {.outputs = outputs(), .precision = of_values(options_.precision), .checkpointed = options_.checkpointed};
+  return {.outputs = outputs(),
+          .precision = of_values(options_.precision),
+          .checkpointed = options_.checkpointed,
+          .micro_batch = options_.micro_batch};
 }
 
 template <class T>
@@ -104,6 +113,48 @@ RunResult<T> ProgramObjective<T>::given(const GivenOptions& options, const Param
 }
 
 template <class T>
+ForwardOptions ProgramObjective<T>::values_options(std::span<const Index> nodes) {
+  return {.outputs = {nodes.begin(), nodes.end()}};
+}
+
+template <class T>
+std::vector<std::vector<T>> ProgramObjective<T>::values(const Parameters<T>& parameters, std::span<const Index> nodes,
+                                                        std::span<const Index> rows) {
+  Batch<T> some{.rows = static_cast<Index>(rows.size()), .inputs = {}};
+  std::vector<std::vector<T>> numbers(batch_.inputs.size());
+  std::vector<std::vector<std::int32_t>> integers(batch_.inputs.size());
+  for (std::size_t i = 0; i < batch_.inputs.size(); ++i) {
+    std::visit(
+        [&]<class Entry>(std::span<const Entry> all) {
+          const std::size_t each = all.size() / static_cast<std::size_t>(batch_.rows);
+          auto& to = [&]() -> std::vector<Entry>& {
+            if constexpr (std::is_same_v<Entry, std::int32_t>) {
+              return integers[i];
+            } else {
+              return numbers[i];
+            }
+          }();
+          for (const Index row : rows) {
+            if (row < 0 || row >= batch_.rows)
+              throw ArgumentError(
+                  fmt::format("values: expected examples from 0 to {}, found {}", batch_.rows - 1, row));
+            const auto from = all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(row) * each);
+            to.insert(to.end(), from, from + static_cast<std::ptrdiff_t>(each));
+          }
+          some.inputs.emplace_back(std::span<const Entry>(to));
+        },
+        batch_.inputs[i]);
+  }
+  detail::PassOf<T>* const before = last_;
+  ForwardPass<T>& made = pass(forward_, values_options(nodes));
+  made.run(parameters, some);
+  last_ = before;  // output() is not of these
+  std::vector<std::vector<T>> found;
+  for (std::size_t i = 0; i < nodes.size(); ++i) found.emplace_back(made.output(i).begin(), made.output(i).end());
+  return found;
+}
+
+template <class T>
 std::span<const T> ProgramObjective<T>::output() const {
   return options_.output >= 0 && last_ ? last_->output(0) : std::span<const T>();
 }
@@ -138,6 +189,11 @@ Demand ProgramObjective<T>::gradient_demand() const {
 template <class T>
 Demand ProgramObjective<T>::given_demand(const GivenOptions& options) const {
   return demand_of<T>(GivenPass<T>(program_, given_options(options)), batch_.rows);
+}
+
+template <class T>
+Demand ProgramObjective<T>::values_demand(std::span<const Index> nodes, Index rows) const {
+  return demand_of<T>(ForwardPass<T>(program_, values_options(nodes)), rows);
 }
 
 template class ProgramObjective<float>;

@@ -11,6 +11,7 @@ namespace slopewise {
 struct ObjectiveOptions {
   Precision precision = Precision::kFloat32;
   bool checkpointed = false;  // exact gradients keep the activations of about √(ops) ops and make the rest again
+  Index micro_batch = 0;      // and have so many examples in flight at a time; 0: as many as run well
   Index output = -1;          // the node that output() has the values of; −1: none
 };
 
@@ -28,13 +29,18 @@ class ProgramObjective final : public Objective<T> {
   // The output node and the precision are the objective's.
   RunResult<T> given(const GivenOptions& options, const Parameters<T>& parameters, const Tangents<T>* tangents,
                      const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out) override;
+  Index examples() const override { return batch_.rows; }
+  std::vector<std::vector<T>> values(const Parameters<T>& parameters, std::span<const Index> nodes,
+                                     std::span<const Index> rows) override;
   std::span<const T> output() const override;
+  bool is_read() const override { return options_.output >= 0; }
 
   // For the batch that is bound, of which only the number of rows counts.
   Demand loss_demand() const override;
   Demand slopes_demand(std::span<const TangentForm> forms, Index tangents, int order = 1) const override;
   Demand gradient_demand() const override;
   Demand given_demand(const GivenOptions& options) const override;
+  Demand values_demand(std::span<const Index> nodes, Index rows) const override;
 
   // A step of gradient descent in place, θ −= rate ∇, as DescentPass makes it; returns the loss before it.
   double descend(Parameters<T>& parameters, double rate);
@@ -58,6 +64,7 @@ class ProgramObjective final : public Objective<T> {
     std::unique_ptr<Pass> pass;
   };
   std::vector<Index> outputs() const;
+  static ForwardOptions values_options(std::span<const Index> nodes);
   ForwardOptions forward_options(std::span<const TangentForm> forms, Index tangents, int order) const;
   ExactOptions exact_options() const;
   GivenOptions given_options(GivenOptions options) const;

@@ -19,6 +19,9 @@ std::shared_ptr<const Probe> frame_probe(const ParameterLayout& layout, std::uin
 // normal. What is no matrix gets independent entries. Kernels never see the matrix (contract 2 of the design).
 std::shared_ptr<const Probe> rank_one_rademacher_probe(const ParameterLayout& layout, std::uint64_t seed);
 std::shared_ptr<const Probe> rank_one_gaussian_probe(const ParameterLayout& layout, std::uint64_t seed);
+// For each weight matrix U Wᵀ/√r with standard normal entries; what is no matrix gets independent ones.
+std::shared_ptr<const Probe> low_rank_probe(const ParameterLayout& layout, std::uint64_t seed,
+                                            const LawOptions& options);
 
 // The second moments of a uniform random projector P of rank K in n dimensions: E[(P∇)_i²] = (α + β) ∇_i² + β ‖∇‖².
 struct ProjectorMoments {

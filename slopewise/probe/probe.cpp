@@ -116,6 +116,7 @@ void Draw::add_segment(std::span<const double> coefficients, Index number, T* va
   for_tiles(segment.size(), [&](Index first, Index size) {
     std::array<T, kTile> tile;
     for (Index k = 0; k < count_; ++k) {
+      if (coefficients[static_cast<std::size_t>(k)] == 0) continue;
       fill(k, segment.offset + first, std::span<T>(tile.data(), static_cast<std::size_t>(size)));
       axpy(static_cast<T>(coefficients[static_cast<std::size_t>(k)]), tile.data(), values + first, size);
     }
@@ -133,11 +134,18 @@ void Draw::add_block(std::span<const double> coefficients, const Block& block, d
 void Draw::add_block(std::span<const double> coefficients, const Block& block, WeightProduct& weight,
                      float* bias) const {
   const Index offset = layout_.segments[static_cast<std::size_t>(block.weight)].offset;
-  weight.add(std::vector<float>(coefficients.begin(), coefficients.end()),
-             [&](Index k, Index first, Index rows, float* to) {
-               fill(k, offset + first * block.columns, {to, static_cast<std::size_t>(rows * block.columns)});
-               return static_cast<const float*>(to);
-             });
+  std::vector<float> factors;
+  std::vector<Index> drawn;
+  for (Index k = 0; k < count_; ++k) {
+    if (coefficients[static_cast<std::size_t>(k)] == 0) continue;
+    factors.push_back(static_cast<float>(coefficients[static_cast<std::size_t>(k)]));
+    drawn.push_back(k);
+  }
+  weight.add(factors, [&](Index i, Index first, Index rows, float* to) {
+    fill(drawn[static_cast<std::size_t>(i)], offset + first * block.columns,
+         {to, static_cast<std::size_t>(rows * block.columns)});
+    return static_cast<const float*>(to);
+  });
   if (bias) add_segment(coefficients, block.bias, bias);
 }
 

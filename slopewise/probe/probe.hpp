@@ -58,7 +58,8 @@ class Draw {
   // The draw must then outlive what `out` is used for.
   virtual void write(Tangents<float>& out) const;
   virtual void write(Tangents<double>& out) const;
-  // θ += Σ_k coefficients[k] v_k, without ever holding a tangent; packed matrices are changed as they are.
+  // θ += Σ_k coefficients[k] v_k, without ever holding a tangent; packed matrices are changed as they are. Tangents
+  // whose coefficient is 0 are not drawn.
   // θ may have more entries, after those of the layout. Throws ShapeError for fewer, or other numbers of coefficients.
   void add_to(std::span<const double> coefficients, Parameters<float>& theta) const;
   void add_to(std::span<const double> coefficients, Parameters<double>& theta) const;
@@ -108,6 +109,8 @@ class Probe {
   virtual std::vector<TangentForm> forms() const;
   // Whether drawing an entry again is cheaper than reading it from memory.
   virtual bool quick_to_draw() const { return false; }
+  // Bytes that a draw holds for each of its tangents.
+  virtual Index draw_bytes() const { return 0; }
   // The most tangents one step can have: n for frames.
   virtual Index most_tangents() const { return kMostTangents; }
   // Throws ArgumentError unless 1 ≤ count ≤ most_tangents().
@@ -140,18 +143,27 @@ class Probe {
   std::uint64_t seed_;
 };
 
+// What "low-rank" is told; other laws take no notice.
+struct LawOptions {
+  Index rank = 2;  // r: columns of the factors U and W
+  Index hold = 1;  // ν: W is drawn anew in every ν-th step
+
+  bool operator==(const LawOptions&) const = default;
+};
+
 // The laws by name: "gaussian", "rademacher", "uniform", "sphere", "coordinate", "frame", "rank-one" (Rademacher
-// factors), "rank-one-gaussian".
+// factors), "rank-one-gaussian", "low-rank".
 const std::vector<std::string>& probe_names();
 // One line on what the law is.
 std::string_view probe_summary(std::string_view name);
-// Throws ArgumentError, listing the names, for an unknown one.
-std::shared_ptr<const Probe> make_probe(std::string_view name, const ParameterLayout& layout, std::uint64_t seed);
+// Throws ArgumentError, listing the names, for an unknown one, and for options out of range.
+std::shared_ptr<const Probe> make_probe(std::string_view name, const ParameterLayout& layout, std::uint64_t seed,
+                                        const LawOptions& options = {});
 
 // A law by name.
 struct ProbeFamily {
   std::string name, summary;
-  std::function<std::shared_ptr<const Probe>(const ParameterLayout&, std::uint64_t seed)> make;
+  std::function<std::shared_ptr<const Probe>(const ParameterLayout&, std::uint64_t seed, const LawOptions&)> make;
 };
 // Makes it known to make_probe and probe_names, and so to every estimator. Throws ArgumentError for a name that is
 // taken. Before other threads make probes.

@@ -85,6 +85,7 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
     parallel_for((block.rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
       for (Index i = piece * kRowsAPiece; i < std::min(block.rows, (piece + 1) * kRowsAPiece); ++i) {
         for (Index k = 0; k < count(); ++k) {
+          if (coefficients[static_cast<std::size_t>(k)] == 0) continue;
           const T c = static_cast<T>(coefficients[static_cast<std::size_t>(k)]) *
                       static_cast<T>(left(k, b)[static_cast<std::size_t>(i)]);
           const std::vector<T>& w = rights[static_cast<std::size_t>(k)];
@@ -97,12 +98,15 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
   void add(std::span<const double> coefficients, const Block& block, WeightProduct& weight, float* bias) const {
     std::vector<float> lefts, rights;  // c_k u_k and w_k, (K, rows) and (K, columns)
     const std::size_t b = number(block);
+    Index used = 0;
     for (Index k = 0; k < count(); ++k) {
+      if (coefficients[static_cast<std::size_t>(k)] == 0) continue;
+      ++used;
       for (const float entry : left(k, b))
         lefts.push_back(static_cast<float>(coefficients[static_cast<std::size_t>(k)]) * entry);
       rights.insert(rights.end(), right(k, b).begin(), right(k, b).begin() + block.columns);
     }
-    weight.add_rank_one(count(), {.left = lefts.data(), .right = rights.data()});
+    weight.add_rank_one(used, {.left = lefts.data(), .right = rights.data()});
     if (bias) add(coefficients, block, static_cast<float*>(nullptr), bias);
   }
 
@@ -176,6 +180,11 @@ class RankOneProbe final : public Probe {
       if (is_matrix(block)) forms[static_cast<std::size_t>(block.weight)] = TangentForm::kRankOne;
     }
     return forms;
+  }
+  Index draw_bytes() const override {
+    Index entries = 0;
+    for (const Block& block : layout().blocks) entries += block.rows + block.columns_with_bias();
+    return entries * Index{sizeof(float)};
   }
   std::shared_ptr<const Draw> draw(std::uint32_t step, Index count) const override {
     check_count(count);

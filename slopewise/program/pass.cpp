@@ -16,7 +16,8 @@ Workload exact_workload(Workload::Mode mode, ExactOptions options) {
   return {.mode = mode,
           .outputs = std::move(options.outputs),
           .precision = options.precision,
-          .checkpointed = options.checkpointed};
+          .checkpointed = options.checkpointed,
+          .micro_batch = options.micro_batch};
 }
 
 Workload given_workload(const Program& program, GivenOptions options) {

@@ -82,7 +82,7 @@ class Planner {
     follow_dependence();
     plan_.one_at_a_time = pulls() || has_dense_matrix(program.layout(), plan_.workload.forms) ||
                           mostly_wide(program, plan_.nodes, plan_.infos);
-    plan_.tile = pulls() ? std::min(workload.batch, kPullbackRows)
+    plan_.tile = pulls() ? std::min(workload.batch, workload.micro_batch > 0 ? workload.micro_batch : kPullbackRows)
                          : forward_tile(program, plan_.workload, plan_.nodes, plan_.one_at_a_time);
     plan_.tiles = (workload.batch + plan_.tile - 1) / plan_.tile;
     plan_.arenas = plan_.one_at_a_time ? 1 : std::min<Index>(threads, plan_.tiles);
@@ -140,6 +140,10 @@ class Planner {
     }
     if (workload.checkpointed && (!pulls() || given())) {
       throw ArgumentError("checkpointed: expected an exact gradient; slopes keep no activations");
+    }
+    if (workload.micro_batch < 0 || (workload.micro_batch > 0 && (!pulls() || given()))) {
+      throw ArgumentError(fmt::format("micro-batch: expected an exact gradient and at least 1 example, or 0, found {}",
+                                      workload.micro_batch));
     }
     if (low() && !has_bfloat16()) {
       throw ArgumentError("precision bfloat16: this processor does not multiply it (AVX512_BF16); use float32");

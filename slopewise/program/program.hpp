@@ -38,6 +38,9 @@ struct Workload {
   // For an exact gradient: keep the activations of about √(ops) ops and make the rest again when they are needed
   // (Chen et al. 2016, arXiv 1604.06174, section 4.1).
   bool checkpointed = false;
+  // For an exact gradient: so many examples are in flight at a time, and their gradients are added up; 0: as many as
+  // products run well with.
+  Index micro_batch = 0;
 
   // Whether cotangents are made.
   bool backward() const { return mode != Mode::kForward; }

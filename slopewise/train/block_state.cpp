@@ -3,7 +3,7 @@
 namespace slopewise {
 
 GradientEstimate BlockState::estimate(Objective<float>& objective, Index number, double pace) {
-  GradientEstimate found = estimator->estimate(objective, theta, static_cast<std::uint32_t>(number));
+  GradientEstimate found = estimator->estimate_in_place(objective, theta, static_cast<std::uint32_t>(number));
   estimator->learn(found, pace);
   return found;
 }

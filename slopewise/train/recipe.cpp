@@ -122,8 +122,11 @@ std::string to_text(const Recipe& recipe) {
                     {"learning_share", e.learning_share},
                     {"isotropic_share", e.isotropic_share},
                     {"subspace", e.subspace},
+                    {"rank", e.law_options.rank},
+                    {"hold", e.law_options.hold},
                     {"clip_slope", limit(e.clip_slope)},
                     {"clip_quantile", e.clip_quantile},
+                    {"per_deviation", e.per_deviation},
                     {"auto_rate", e.auto_rate}}},
                   {"optimizer",
                    {{"name", recipe.optimizer},
@@ -158,8 +161,13 @@ Recipe recipe_from(const std::string& text, const std::string& source) {
     recipe.options.learning_share = e.at("learning_share");
     recipe.options.isotropic_share = e.at("isotropic_share");
     recipe.options.subspace = whole_from<Index>(e.at("subspace"));
+    // Older logs know no such law.
+    if (e.contains("rank")) {
+      recipe.options.law_options = {.rank = whole_from<Index>(e.at("rank")), .hold = whole_from<Index>(e.at("hold"))};
+    }
     recipe.options.clip_slope = limit_from(e.at("clip_slope"));
     recipe.options.clip_quantile = e.at("clip_quantile");
+    recipe.options.per_deviation = e.value("per_deviation", false);
     recipe.options.auto_rate = e.at("auto_rate");
     recipe.optimizer = o.at("name");
     recipe.optimizer_options = {.momentum = o.at("momentum"),

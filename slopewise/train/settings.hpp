@@ -18,7 +18,9 @@ struct MethodSettings {
   // The last layer's gradient is exact where the estimator can have that: not by differences, nor without hidden
   // layers.
   bool exact_head = true;
-  bool checkpointed = false;                  // of "exact": keep the activations of about √(layers) layers
+  bool checkpointed = false;  // of "exact": keep the activations of about √(layers) layers
+  Index micro_batch =
+      0;  // of "exact": examples in flight at a time, whose gradients are added up; 0: as many as run well
   Precision precision = Precision::kFloat32;  // of a step; what is evaluated are the weights, in float
 };
 

@@ -55,8 +55,13 @@ void check(const TrainSettings& settings) {
   if (settings.epochs < 1) throw ArgumentError(fmt::format("epochs: expected at least 1, found {}", settings.epochs));
   if (settings.method.precision != Precision::kFloat32 && !has_bfloat16())
     throw ArgumentError("precision bf16: this processor does not multiply bfloat16 numbers (AVX512_BF16)");
-  if (settings.method.estimator == "central" && settings.method.precision == Precision::kBfloat16)
+  if (takes_losses_alone(settings.method.estimator) && settings.method.precision == Precision::kBfloat16)
     throw ArgumentError("precision bf16: expected slopes; rounding hides differences of losses");
+  if (settings.method.micro_batch != 0 && (settings.method.micro_batch < 0 || settings.method.estimator != "exact")) {
+    throw ArgumentError(fmt::format(
+        "micro-batch: expected exact gradients, and at least 1 example in flight, found {} with the estimator '{}'",
+        settings.method.micro_batch, settings.method.estimator));
+  }
   if (!(settings.average >= 0 && settings.average <= 1))
     throw ArgumentError(fmt::format("average: expected a decay in [0, 1], found {}", settings.average));
   if (!(settings.warm_up >= 0 && settings.warm_up < static_cast<double>(settings.epochs)))
@@ -91,6 +96,7 @@ Trainer::Trainer(const TrainSettings& settings, const DataSplit& data, Network n
                                                             Batch<float>{.rows = settings_.batch, .inputs = {}},
                                                             ObjectiveOptions{.precision = method.precision,
                                                                              .checkpointed = method.checkpointed,
+                                                                             .micro_batch = method.micro_batch,
                                                                              .output = read ? training[i].output : -1});
     }
     auto block = std::make_unique<Block>(settings_, network_, i, std::move(objective));

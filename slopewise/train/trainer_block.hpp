@@ -32,7 +32,7 @@ struct Trainer::Block : BlockState {
     options.seed = seed;
     options.exact_head = method.exact_head;
     const bool at_weights = method.estimator != "activities";
-    if (at_weights && (!has_exact_head(*block.program, block.sites) || method.estimator == "central" ||
+    if (at_weights && (!has_exact_head(*block.program, block.sites) || takes_losses_alone(method.estimator) ||
                        method.estimator == "exact" || options.auto_rate))
       options.exact_head = false;
     return options;

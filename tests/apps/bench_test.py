@@ -26,7 +26,7 @@ DIRECTORY = Path()
 SOURCE = Path(__file__).resolve().parents[2]
 MODELS = "mlp-1024,mlp-256,logistic,cnn,deep-64x512"
 QUICK = {"--model": "logistic", "--batch": 8, "--rounds": 6}
-STEPS = ["loss", "slope", "rank-one", "rademacher", "gaussian", "activities", "local", "backprop", "checkpointed"]
+STEPS = ["loss", "slope", "rank-one", "rademacher", "gaussian", "mezo", "activities", "local", "backprop", "checkpointed"]
 WITHOUT_LAYERS = [step for step in STEPS if step not in ("activities", "local")]
 ROW = ["model", "batch", "threads", "step", "tangents", "precision", "milliseconds", "low", "high", "over_loss",
        "over_backprop", "over_floor", "over_pytorch_sgd", "peak_bytes"]

@@ -16,7 +16,8 @@ import numpy as np
 
 SLOPEWISE = ""
 SMALL = {"--model": "logistic", "--batch": 8, "--samples": 5}
-LAWS = ["gaussian", "rademacher", "uniform", "sphere", "coordinate", "frame", "rank-one", "rank-one-gaussian"]
+LAWS = ["gaussian", "rademacher", "uniform", "sphere", "coordinate", "frame", "rank-one", "rank-one-gaussian",
+        "low-rank"]
 
 
 def small(*options):
@@ -83,7 +84,9 @@ class GradientTest(unittest.TestCase):
     def test_every_law_and_estimator(self):
         for options in [["--law", law] for law in LAWS] + [
                 ["--estimator", "projection", "--law", "sphere", "--tangents", "4"],
-                ["--estimator", "frame", "--tangents", "4"], ["--estimator", "central", "--epsilon", "1e-2"]]:
+                ["--estimator", "frame", "--tangents", "4"], ["--estimator", "central", "--epsilon", "1e-2"],
+                ["--estimator", "one-sided", "--epsilon", "1e-3"], ["--estimator", "input-span"],
+                ["--estimator", "input-span", "--law", "rank-one-gaussian"]]:
             with self.subTest(options):
                 result = self.gradient(*options)
                 self.assertTrue(all(np.isfinite(array).all() for array in result.values()))

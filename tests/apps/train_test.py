@@ -549,6 +549,14 @@ class TrainTest(unittest.TestCase):
                                  ("did you mean --tangents?", ["--tangent", 3]),
                                  ("--channels: expected numbers", ["--model", "cnn", "--channels", "4x"]),
                                  ("--tangents: expected at least 1", ["--method", "weights", "--tangents", 0]),
+                                 ("--one-sided: expected --method zeroth-order", ["--one-sided"]),
+                                 ("--per-deviation: expected", ["--method", "zeroth-order", "--per-deviation"]),
+                                 ("at least 2 tangents", ["--method", "zeroth-order", "--one-sided", "--per-deviation",
+                                                          "--tangents", 1]),
+                                 ("input-span: expected the law", ["--method", "weights", "--estimator", "input-span",
+                                                                   "--law", "gaussian"]),
+                                 ("--rank", ["--law", "low-rank", "--rank", 0]),
+                                 ("micro-batch: expected exact", ["--method", "weights", "--micro-batch", 2]),
                                  ("warm-up", ["--epochs", 1, "--warm-up", 1]),
                                  ("expected --model cnn", ["--model", "mlp", "--channels", "4"])):
             self.refused(2, message, "--data", "data.npz", *options)

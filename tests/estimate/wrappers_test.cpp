@@ -69,13 +69,20 @@ void PrintTo(const Case& which, std::ostream* out) {
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const std::string& name : estimator_names()) {
-    if (name == "central" || name == "activities" || name == "exact") continue;
+    if (takes_losses_alone(name) || name == "activities" || name == "exact" || name == "input-span") continue;
     all.push_back({"exact_head_" + name, name, {.tangents = 2, .seed = 3, .exact_head = true}});
+  }
+  for (const std::string law : {"rank-one", "rank-one-gaussian"}) {
+    for (const bool head : {true, false})
+      all.push_back({"input_span_" + law + (head ? "_exact_head" : ""),
+                     "input-span",
+                     {.law = law, .tangents = 2, .seed = 8, .exact_head = head}});
   }
   all.push_back({"clipped", "forward", {.tangents = 1, .seed = 4, .clip_slope = 0.5}});
   all.push_back({"clipped_of_three", "forward", {.tangents = 3, .seed = 4, .clip_slope = 1.5}});
   all.push_back({"clipped_exact_head", "forward", {.tangents = 2, .seed = 4, .exact_head = true, .clip_slope = 0.3}});
   all.push_back({"auto_rate", "forward", {.tangents = 2, .seed = 5, .auto_rate = true}});
+  all.push_back({"per_deviation", "one-sided", {.tangents = 12, .seed = 7, .epsilon = 1e-6, .per_deviation = true}});
   for (const std::string law : {"rademacher", "gaussian", "uniform"}) {
     for (const bool head : {true, false}) {
       for (const bool together : {true, false}) {
@@ -102,7 +109,7 @@ class Wrapped : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Every, Wrapped, testing::ValuesIn(cases()),
                          [](const auto& chosen) { return chosen.param.title; });
 
-// About 160 comparisons for each of 35 cases, each at 8e-11: false alarm rate 5e-7 altogether, as far as means of so
+// About 160 comparisons for each of 41 cases, each at 8e-11: false alarm rate 5e-7 altogether, as far as means of so
 // many estimates are normal.
 TEST_P(Wrapped, HasTheMeanAndVarianceItPredicts) {
   const ThreadScope one(1);
@@ -188,6 +195,76 @@ TEST(Clipped, ALongSlopeCountsForItsLimit) {
   for (std::size_t i = body; i < free.size(); ++i) EXPECT_EQ(clipped[i], free[i]);
 }
 
+// Σ (s_k/S) v_k/K, S the deviation of the K slopes: the same whatever the loss is multiplied by.
+TEST(PerDeviation, IsTheEstimateOverTheSlopesDeviation) {
+  Net net;
+  EstimatorOptions options{.law = "rademacher", .tangents = 3, .seed = 2, .epsilon = 1e-5};
+  const auto plain = net.make("one-sided", options);
+  options.per_deviation = true;
+  const auto over = net.make("one-sided", options);
+  const std::vector<double> s = plain->estimate(net.objective_, net.theta_, 3).slopes();
+  const double mean = (s[0] + s[1] + s[2]) / 3;
+  const double deviation =
+      std::sqrt((std::pow(s[0] - mean, 2) + std::pow(s[1] - mean, 2) + std::pow(s[2] - mean, 2)) / 2);
+  const std::vector<double> g = net.written(*plain, 3), found = net.written(*over, 3);
+  for (std::size_t i = 0; i < g.size(); ++i) EXPECT_NEAR(found[i], g[i] / deviation, 1e-12);
+  EXPECT_EQ(over->estimate(net.objective_, net.theta_, 3).slopes(), s);
+}
+
+TEST(PerDeviation, LossesThatAreAlikeAreRefused) {
+  class Flat final : public Objective<double> {
+   public:
+    const ParameterLayout& layout() const override { return layout_; }
+    double loss(const Parameters<double>&) override { return 2; }
+    Slopes slopes(const Parameters<double>&, const Tangents<double>&) override { return {}; }
+    double gradient(const Parameters<double>&, std::span<double>) override { return 2; }
+
+   private:
+    ParameterLayout layout_ = ParameterLayout::vector(3);
+  } flat;
+  const auto estimator = make_estimator<double>("one-sided", flat.layout(), {.tangents = 4, .per_deviation = true});
+  EXPECT_THAT([&] { estimator->estimate(flat, Parameters<double>(Index{3}), 0); },
+              ThrowsMessage<NumericError>(HasSubstr("all 4 tangents are alike")));
+}
+
+// Convolutions keep the law's tangents; layers that are applied at several places draw one of them, and its input is of
+// the length √q. 64 comparisons at 8e-11.
+TEST(InputSpan, PredictsNetworksWithConvolutionsAndPlaces) {
+  const ThreadScope one(1);
+  Net net(NetworkSpec{.family = "cnn", .hidden = {4}, .convolutions = {{.channels = 2}}});
+  const std::vector<double> gradient = net.exact();
+  const GradientView view(net.program().layout(), gradient);
+  const auto estimator = net.make("input-span", {.law = "rank-one-gaussian", .tangents = 3, .seed = 8});
+  const auto prediction = estimator->prediction(net.objective_, net.theta_);
+  EXPECT_TRUE(std::isnan(estimator->total_variance(view)));
+  const std::vector<double> mean = prediction->mean(view), variances = prediction->entry_variances(view);
+  MomentsArray estimates(gradient.size(), 4);
+  for (std::uint32_t step = 0; step < 10'000; ++step) estimates.add(net.written(*estimator, step));
+  for (std::size_t i = 0; i < gradient.size(); ++i) {
+    const CentralMoments entry = estimates.entry(i);
+    EXPECT_TRUE(agrees(entry.mean, mean[i], entry.mean_error(), 1e-9)) << "E g_" << i;
+    EXPECT_TRUE(agrees(entry.variance(), variances[i], entry.variance_error(), 1e-12)) << "V g_" << i;
+  }
+}
+
+// A gradient of one example lies in the span of its inputs: the mean is ∇ of the first layer times q.
+TEST(InputSpan, OneExamplesGradientIsKeptWhole) {
+  const ChainBlock block = make_chain({.hidden = {5}}, kImage, 3, false).front();
+  const std::vector<double> image = random_vector<double>(kImage.size(), 1);
+  const std::vector<std::int32_t> label{1};
+  ProgramObjective<double> objective(
+      *block.program, {.rows = 1, .inputs = {std::span<const double>(image), std::span<const std::int32_t>(label)}});
+  const Parameters<double> theta = initialize<double>(block.program->layout(), 5);
+  std::vector<double> gradient(static_cast<std::size_t>(objective.size()));
+  objective.gradient(theta, gradient);
+  const auto estimator =
+      make_estimator<double>("input-span", EstimatorTarget(*block.program, block.sites), {.law = "rank-one"});
+  const std::vector<double> mean =
+      estimator->prediction(objective, theta)->mean(GradientView(objective.layout(), gradient));
+  for (std::size_t i = 0; i < 30; ++i) EXPECT_NEAR(mean[i], 6 * gradient[i], 1e-12);
+  for (std::size_t i = 30; i < 35; ++i) EXPECT_NEAR(mean[i], gradient[i], 1e-12);
+}
+
 TEST(AutoRated, TakesSecondOrderTermsInItsFirstStepsAndThenSeldom) {
   Net net;
   const auto estimator = net.make("forward", {.auto_rate = true});
@@ -215,6 +292,15 @@ TEST(Wrappers, WhatDoesNotFitIsRefused) {
               ThrowsMessage<ArgumentError>(HasSubstr("clipping")));
   EXPECT_THAT(refused(net, "activities", {.clip_slope = 1}), ThrowsMessage<ArgumentError>(HasSubstr("activities")));
   EXPECT_THROW(net.make("exact", {.clip_slope = 1}), ArgumentError);
+  EXPECT_THAT(refused(net, "input-span", {.law = "gaussian"}), ThrowsMessage<ArgumentError>(HasSubstr("'gaussian'")));
+  EXPECT_THAT([&] { make_estimator<double>("input-span", net.program().layout(), {.law = "rank-one"}); },
+              ThrowsMessage<ArgumentError>(HasSubstr("found a function")));
+  EXPECT_THAT(refused(net, "central", {.tangents = 4, .per_deviation = true}),
+              ThrowsMessage<ArgumentError>(HasSubstr("'one-sided', found 'central'")));
+  EXPECT_THAT(refused(net, "one-sided", {.per_deviation = true}),
+              ThrowsMessage<ArgumentError>(HasSubstr("at least 2 tangents")));
+  EXPECT_THAT(refused(net, "one-sided", {.tangents = 4, .clip_slope = 1, .per_deviation = true}),
+              ThrowsMessage<ArgumentError>(HasSubstr("neither clipped slopes")));
   EXPECT_THROW(net.make("forward", {.clip_slope = -1}), ArgumentError);
   EXPECT_THROW(make_estimator<double>("forward", net.program().layout(), {.exact_head = true}), ArgumentError);
   EXPECT_THROW(make_estimator<double>("activities", net.program().layout(), {}), ArgumentError);

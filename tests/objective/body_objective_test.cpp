@@ -111,16 +111,13 @@ TEST(BodyObjective, ExactGradientIsTheWholeProgramsFirstPart) {
 TEST(BodyObjective, RegisteredEstimatorsHaveTheirMeansOnIt) {
   const ThreadScope alone(1);
   for (const std::string& name : estimator_names()) {
-    if (name == "activities") continue;  // of whole programs
+    if (name == "activities" || name == "input-span") continue;  // of programs
     Net net({.hidden = {4}});
     std::vector<double> gradient(static_cast<std::size_t>(net.body_.size()));
     net.body_.gradient(net.theta_, gradient);
     const GradientView view(net.body_.layout(), gradient);
-    const auto estimator = make_estimator<double>(name, net.body_.layout(), {.tangents = 4, .seed = 3});
-    if (name == "central") {
-      EXPECT_THROW(estimator->estimate(net.body_, net.theta_, 0), ShapeError);
-      continue;
-    }
+    const auto estimator =
+        make_estimator<double>(name, net.body_.layout(), {.tangents = 4, .seed = 3, .epsilon = 1e-7});
     std::vector<double> g(gradient.size());
     Moments along;
     for (std::uint32_t step = 0; step < 4000; ++step) {

@@ -79,11 +79,27 @@ class PiecesTest : public testing::Test {
       all.insert(all.end(), some->begin(), some->end());
     return all;
   }
-  enum class Ask { kSlopes, kCurvatures, kDifferences };
-  static Slopes ask(Objective<float>& objective, Ask what, const Parameters<float>& theta, const Tangents<float>& v) {
-    return what == Ask::kSlopes       ? objective.slopes(theta, v)
-           : what == Ask::kCurvatures ? objective.curvatures(theta, v)
-                                      : objective.differences(theta, v, 1e-2);
+  enum class Ask { kSlopes, kCurvatures, kDifferences, kOneSided };
+  static Moves<float> moves_along(const Tangents<float>& v, bool both_sides) {
+    return {.count = v.count(),
+            .along =
+                [&v](Parameters<float>& theta, Index k, double factor) {
+                  std::vector<float> direction(static_cast<std::size_t>(theta.size()));
+                  v.expand(k, direction);
+                  for (std::size_t i = 0; i < direction.size(); ++i)
+                    theta.edit()[i] += static_cast<float>(factor) * direction[i];
+                },
+            .epsilon = 1e-2,
+            .both_sides = both_sides};
+  }
+  // What is found, and of differences also what they leave of θ.
+  static std::vector<double> ask(Objective<float>& objective, Ask what, Parameters<float> theta,
+                                 const Tangents<float>& v) {
+    if (what == Ask::kSlopes) return numbers_of(objective.slopes(theta, v));
+    if (what == Ask::kCurvatures) return numbers_of(objective.curvatures(theta, v));
+    std::vector<double> all = numbers_of(objective.differences(theta, moves_along(v, what == Ask::kDifferences)));
+    all.insert(all.end(), theta.values().begin(), theta.values().end());
+    return all;
   }
   // What every rank finds, all of them alike; `sent`: the most numbers that one has sent.
   std::vector<double> by_ranks(Index ranks, Divide divide, Index pieces, Ask what, const Tangents<float>& v,
@@ -102,7 +118,7 @@ class PiecesTest : public testing::Test {
         Threads::Rank team(all, r);
         if (ranks > 1) pieced.set_team(&team);
         pieced.bind(batch());
-        found[static_cast<std::size_t>(r)] = numbers_of(ask(pieced, what, theta, v));
+        found[static_cast<std::size_t>(r)] = ask(pieced, what, theta, v);
         sizes[static_cast<std::size_t>(r)] = team.sent;
       });
     }
@@ -124,15 +140,15 @@ TEST_F(PiecesTest, AreWhatTheWholeFindsWithinRoundingAndTheSameBitsByAnyRanks) {
                                   {"gaussian", TangentForm::kDense},
                                   {"gaussian", TangentForm::kDrawn}}) {
     const Tangents<float> v = tangents(law, form);
-    for (const Ask what : {Ask::kSlopes, Ask::kCurvatures, Ask::kDifferences}) {
+    for (const Ask what : {Ask::kSlopes, Ask::kCurvatures, Ask::kDifferences, Ask::kOneSided}) {
       ProgramObjective<float> whole(program(), batch());
-      const std::vector<double> expected = numbers_of(ask(whole, what, theta, v));
+      const std::vector<double> expected = ask(whole, what, theta, v);
       for (const Divide divide : {Divide::kExamples, Divide::kTangents}) {
         for (const Index pieces : {1, 4, 5, 8, 100}) {
           const std::vector<double> alone = by_ranks(1, divide, pieces, what, v);
           ASSERT_EQ(alone.size(), expected.size());
           // Differences of losses in float err by rounding over 2 ε.
-          const double share = what == Ask::kDifferences ? 1e-3 : 1e-4;
+          const double share = what == Ask::kDifferences || what == Ask::kOneSided ? 1e-3 : 1e-4;
           for (std::size_t i = 0; i < alone.size(); ++i)
             EXPECT_NEAR(alone[i], expected[i], share * (std::abs(expected[i]) + 1)) << law << pieces << " number " << i;
           for (const Index ranks : {2, 3, 4, 5}) {

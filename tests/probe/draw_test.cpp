@@ -6,8 +6,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/probe/factors.hpp"
 #include "slopewise/probe/laws.hpp"
+#include "slopewise/statistics/moments.hpp"
 #include "tests/probe/layouts.hpp"
 #include "tests/support.hpp"
 
@@ -209,6 +212,88 @@ TEST(Sphere, TangentsHaveLengthSqrtN) {
 }
 
 // ±1 everywhere, and of rank one in each matrix with its bias: every 2 × 2 minor vanishes.
+// A draw that holds another's tangents is that draw, whatever is asked of it.
+TEST(FactorDraw, IsTheDrawThatItHolds) {
+  const ParameterLayout layout = small_layout();
+  for (const std::string law : {"rank-one", "gaussian"}) {
+    const auto probe = make_probe(law, layout, 3);
+    const auto draw = probe->draw(2, 3);
+    Tangents<float> held(layout, 3, probe->forms());
+    draw->write(held);
+    const auto found = factor_draw(held);
+    Tangents<double> written(layout, 3, probe->forms());
+    found->write(written);
+    std::vector<double> expanded(static_cast<std::size_t>(layout.size));
+    for (Index k = 0; k < 3; ++k) {
+      EXPECT_EQ(whole<float>(*found, k), whole<float>(*draw, k)) << law;
+      written.expand(k, expanded);
+      EXPECT_EQ(expanded, whole<double>(*found, k)) << law;
+    }
+    const std::vector<double> coefficients{0.5, -2, 3};
+    std::vector<double> sum(expanded.size()), expected(expanded.size());
+    found->add_to(coefficients, std::span(sum));
+    for (Index k = 0; k < 3; ++k) {
+      const std::vector<double> v = whole<double>(*found, k);
+      for (std::size_t i = 0; i < v.size(); ++i) expected[i] += coefficients[static_cast<std::size_t>(k)] * v[i];
+    }
+    EXPECT_THAT(sum, testing::Pointwise(testing::DoubleNear(1e-14), expected));
+  }
+  EXPECT_THROW(factor_draw(Tangents<float>(layout, 1, {5, TangentForm::kDrawn})), ArgumentError);
+}
+
+// Every matrix of a tangent has the rank r, and its rows lie in a span that is kept for ν steps, while the
+// tangents themselves are new in every step.
+TEST(LowRank, RowsStayInASpanForAsManySteps) {
+  ParameterLayout layout;
+  layout.add_bias("bias", layout.add("weight", {7, 5}, {}, 7));
+  const auto probe = make_probe("low-rank", layout, 3, {.rank = 2, .hold = 4});
+  // The largest of the 3 × 3 minors of rows from two steps: 0 where they share a span of two dimensions.
+  const auto largest_minor = [&](std::uint32_t a, std::uint32_t b) {
+    const std::vector<double> first = whole<double>(*probe->draw(a, 1), 0),
+                              second = whole<double>(*probe->draw(b, 1), 0);
+    double largest = 0;
+    for (std::size_t c = 0; c + 2 < 5; ++c) {
+      const double* r[] = {first.data() + c, first.data() + 5 + c, second.data() + c};
+      largest = std::max(largest, std::abs(r[0][0] * (r[1][1] * r[2][2] - r[1][2] * r[2][1]) -
+                                           r[0][1] * (r[1][0] * r[2][2] - r[1][2] * r[2][0]) +
+                                           r[0][2] * (r[1][0] * r[2][1] - r[1][1] * r[2][0])));
+    }
+    return largest;
+  };
+  EXPECT_LT(largest_minor(4, 7), 1e-5);
+  EXPECT_GT(largest_minor(3, 4), 1e-3);
+  EXPECT_GT(largest_minor(7, 8), 1e-3);
+  EXPECT_NE(whole<double>(*probe->draw(4, 1), 0), whole<double>(*probe->draw(5, 1), 0));
+}
+
+// With W kept, an estimate's moments over the draws of all steps are still those predicted, step by step: 57
+// comparisons for each rank, at 8e-11.
+TEST(LowRank, HasThePredictedVarianceAtAnyRankAndHold) {
+  ParameterLayout layout;
+  layout.add_bias("bias", layout.add("weight", {4, 3}, {}, 4));
+  layout.add("gain", {3}, {}, 3);
+  const std::vector<double> gradient = random_vector<double>(layout.size, 5);
+  const GradientView view(layout, gradient);
+  for (const Index rank : {1, 3, 8}) {
+    const auto probe = make_probe("low-rank", layout, 9, {.rank = rank, .hold = 3});
+    MomentsArray estimates(gradient.size(), 4);
+    std::vector<double> v(gradient.size());
+    for (std::uint32_t step = 0; step < 100'000; ++step) {
+      probe->draw(3 * step + 1, 1)->fill(0, 0, std::span<double>(v));  // a period each, so that they are independent
+      const double slope = inner_product<double>(v, gradient);
+      for (double& entry : v) entry *= slope;
+      estimates.add(v);
+    }
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      const CentralMoments entry = estimates.entry(i);
+      EXPECT_TRUE(agrees(entry.mean, gradient[i], entry.mean_error(), 1e-6)) << i;
+      EXPECT_TRUE(
+          agrees(entry.variance(), probe->entry_variance(view, static_cast<Index>(i), 1), entry.variance_error(), 1e-6))
+          << rank << ", " << i;
+    }
+  }
+}
+
 TEST(RankOne, EachBlockIsAnOuterProduct) {
   const ParameterLayout layout = small_layout();
   for (const std::string_view law : {"rank-one", "rank-one-gaussian"}) {

@@ -14,7 +14,7 @@ using testing::ThrowsMessage;
 TEST(Probes, EveryNameMakesALawOfThatName) {
   const ParameterLayout layout = small_layout();
   EXPECT_THAT(probe_names(), testing::IsSupersetOf({"gaussian", "rademacher", "uniform", "sphere", "coordinate",
-                                                    "frame", "rank-one", "rank-one-gaussian"}));
+                                                    "frame", "rank-one", "rank-one-gaussian", "low-rank"}));
   for (const std::string& name : probe_names()) {
     const auto probe = make_probe(name, layout, 5);
     EXPECT_EQ(probe->name(), name);
@@ -48,7 +48,8 @@ class Borrowed final : public Probe {
 };
 
 TEST(Probes, ALawFromOutsideIsKnownByName) {
-  const ProbeFamily family{"test-borrowed", "uniform entries", [](const ParameterLayout& layout, std::uint64_t seed) {
+  const ProbeFamily family{"test-borrowed", "uniform entries",
+                           [](const ParameterLayout& layout, std::uint64_t seed, const LawOptions&) {
                              return std::make_shared<Borrowed>(layout, seed);
                            }};
   register_probe(family);
@@ -83,6 +84,16 @@ TEST(Probes, AnUnknownNameIsAnsweredWithTheKnownOnes) {
       for (const std::string& name : probe_names()) EXPECT_THAT(error.what(), HasSubstr(name));
     }
   }
+}
+
+TEST(Probes, OptionsOutOfRangeAreRefused) {
+  const auto make = [](const LawOptions& options) {
+    return [=] { make_probe("low-rank", small_layout(), 1, options); };
+  };
+  EXPECT_THAT(make({.rank = 0}), ThrowsMessage<ArgumentError>(HasSubstr("rank: expected 1 to 65536, found 0")));
+  EXPECT_THAT(make({.rank = -2}), ThrowsMessage<ArgumentError>(HasSubstr("found -2")));
+  EXPECT_THAT(make({.rank = Index{1} << 40}), ThrowsMessage<ArgumentError>(HasSubstr("found 1099511627776")));
+  EXPECT_THAT(make({.hold = 0}), ThrowsMessage<ArgumentError>(HasSubstr("hold: expected at least 1 step, found 0")));
 }
 
 TEST(Probes, CountsALawDoesNotHaveAreRefused) {

@@ -45,6 +45,8 @@ TEST(Depth, EveryWorkloadOfADeepNetworkIsPlanned) {
   EXPECT_GE(arena({.mode = Workload::Mode::kPullback, .batch = 64}), kDepth * 64 * kWidth);
   EXPECT_GE(arena({.mode = Workload::Mode::kDescent, .batch = 64}), kDepth * 64 * kWidth);
   EXPECT_LT(arena({.mode = Workload::Mode::kPullback, .batch = 64, .checkpointed = true}), kDepth / 20 * 64 * kWidth);
+  EXPECT_LT(arena({.mode = Workload::Mode::kPullback, .batch = 64, .checkpointed = true, .micro_batch = 1}),
+            kDepth / 20 * kWidth * 4);
   EXPECT_GE(arena({.mode = Workload::Mode::kGiven,
                    .batch = 64,
                    .tangents = 2,

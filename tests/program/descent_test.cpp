@@ -60,6 +60,33 @@ TEST_P(EveryDescent, IsAStepAlongTheGradient) {
   }
 }
 
+// Micro-batches add up to the gradient of the whole batch, also where the last is smaller.
+TEST_P(EveryDescent, MicroBatchesAddUpToTheBatch) {
+  constexpr Index kBatch = 13;
+  const Examples<double> examples(program, kBatch);
+  const Parameters<double> theta = random_parameters<double>(program);
+  const std::vector<double> whole = exact_gradient(program, theta, examples.batch());
+  for (const bool checkpointed : {false, true}) {
+    for (const Index micro : {1, 5, 13, 40}) {
+      const Workload workload{
+          .mode = Workload::Mode::kPullback, .batch = kBatch, .checkpointed = checkpointed, .micro_batch = micro};
+      std::vector<double> found(whole.size());
+      const double loss = Runner<double>(program, workload).gradient(theta, examples.batch(), found).loss;
+      EXPECT_NEAR(loss, Runner<double>(program, {.batch = kBatch}).run(theta, examples.batch()).loss, 1e-12);
+      const double tolerance = 1e-12 * (1 + largest<double>(whole));
+      EXPECT_THAT(found, testing::Pointwise(testing::DoubleNear(tolerance), whole)) << micro;
+    }
+  }
+}
+
+TEST(MicroBatch, IsOfExactGradientsAlone) {
+  Builder build;
+  const Program program(cross_entropy(linear(build.input("x", {3}), 2), build.indices("label", {})));
+  EXPECT_THROW(Runner<float>(program, {.batch = 4, .micro_batch = 2}), ArgumentError);
+  EXPECT_THROW(Runner<float>(program, {.mode = Workload::Mode::kPullback, .batch = 4, .micro_batch = -1}),
+               ArgumentError);
+}
+
 template <class T>
 std::vector<T> after_two_steps(const Program& program, Index batch, bool checkpointed, int threads) {
   const ThreadScope with(threads);

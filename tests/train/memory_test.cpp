@@ -33,16 +33,39 @@ std::vector<StepCase> step_cases() {
       s.network.block_layers = 1;
     };
   };
+  const auto differences = [](const std::string& estimator, const std::string& law) {
+    return [estimator, law](TrainSettings& s) {
+      s.method.estimator = estimator;
+      s.method.options.law = law;
+      s.method.options.tangents = 1;  // whose draw lives during a step alone
+      s.optimizer = "sgd";
+    };
+  };
   return {{"exact", [](TrainSettings& s) { s.method.estimator = "exact"; }},
           {"checkpointed",
            [](TrainSettings& s) {
              s.method.estimator = "exact";
              s.method.checkpointed = true;
            }},
+          {"micro_batches",
+           [](TrainSettings& s) {
+             s.method.estimator = "exact";
+             s.method.checkpointed = true;
+             s.method.micro_batch = 1;
+           }},
           {"rank_one_sgd", along("rank-one", "sgd")},
           {"rank_one_adam", along("rank-one", "adam")},
           {"gaussian_momentum", along("gaussian", "momentum")},
           {"rademacher_sgd", along("rademacher", "sgd")},
+          {"central_gaussian", differences("central", "gaussian")},
+          {"central_low_rank", differences("central", "low-rank")},
+          {"one_sided_rademacher", differences("one-sided", "rademacher")},
+          {"input_span",
+           [](TrainSettings& s) {
+             s.method.estimator = "input-span";
+             s.method.options = {.law = "rank-one", .tangents = 4};
+             s.optimizer = "sgd";
+           }},
           {"auto_rate",
            [](TrainSettings& s) {
              s.method.estimator = "forward";
@@ -70,9 +93,8 @@ std::size_t allocated() {
   return info.uordblks + info.hblkhd;
 }
 
-// Twelve layers of 256, batch 256. (Of differences of losses, whose moved θ lives during a step alone, nothing is left
-// to see.) Beside what is planned there are buffers that products keep for each thread, and strings: a first trainer of
-// the same settings has made those.
+// Twelve layers of 256, batch 256. Beside what is planned there are buffers that products keep for each thread, and
+// strings: a first trainer of the same settings has made those.
 TEST_P(StepBytes, AreWhatAStepAllocates) {
   const ThreadScope one(1);
   const DataSplit digits = builtin_digits(512, 10, 1);

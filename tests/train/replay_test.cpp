@@ -50,7 +50,7 @@ std::vector<LoggedCase> logged_cases() {
   for (const std::string& law : probe_names())
     all.push_back({"law " + law, [law](TrainSettings& s) { s.method.options.law = law; }});
   for (const std::string& name : estimator_names()) {
-    if (name == "exact" || name == "activities") continue;
+    if (name == "exact" || name == "activities" || name == "input-span") continue;
     all.push_back({"estimator " + name, [name](TrainSettings& s) {
                      s.method.estimator = name;
                      s.method.options.law = "gaussian";
@@ -68,6 +68,15 @@ std::vector<LoggedCase> logged_cases() {
   all.push_back({"drawn tangents", [](TrainSettings& s) {
                    s.method.options.law = "gaussian";
                    s.method.options.storage = TangentStorage::kDrawn;
+                 }});
+  all.push_back({"kept factors", [](TrainSettings& s) {
+                   s.method.estimator = "central";
+                   s.method.options.law = "low-rank";
+                   s.method.options.law_options = {.rank = 3, .hold = 3};
+                 }});
+  all.push_back({"per deviation", [](TrainSettings& s) {
+                   s.method.estimator = "one-sided";
+                   s.method.options.per_deviation = true;
                  }});
   all.push_back({"average", [](TrainSettings& s) { s.average = 0.9; }});
   all.push_back({"clip slope", [](TrainSettings& s) { s.method.options.clip_slope = 0.2; }});

@@ -146,7 +146,7 @@ std::vector<Case> cases() {
     all.push_back({"estimator_" + estimator, [estimator](TrainSettings& s) {
                      weights(s);
                      s.method.estimator = estimator;
-                     s.method.options.law = "gaussian";
+                     s.method.options.law = estimator == "input-span" ? "rank-one" : "gaussian";
                      s.network.hidden = {4};
                    }});
   }

@@ -90,11 +90,14 @@ def test_estimates_go_on_from_step_to_step(model):
 def test_every_estimator_by_name(name, model):
     batch = batch_of(model)
     options = {"prior": "running"} if name == "activities" and "running" in sw.priors() else {}
-    source = sw.Estimator(model, name, tangents=2, **options)
+    law = "rank-one" if name == "input-span" else "gaussian"
+    source = sw.Estimator(model, name, law=law, tangents=2, **options)
     for _ in range(2):
         g = source.estimate(batch)
         source.learn(g)
-    assert np.isfinite(g.dense()).all() and g.loss == pytest.approx(model.loss(batch))
+    # The mean of losses on both sides of θ is off by ε²/2 vᵀHv.
+    within = 1e-3 if name == "central" else 1e-6
+    assert np.isfinite(g.dense()).all() and g.loss == pytest.approx(model.loss(batch), rel=within)
     assert source.demand(7).bytes > 0 and source.slopes + source.losses >= 0
     if name == "exact":
         assert g.snr == math.inf and g.dense() == pytest.approx(model.gradient(batch))
