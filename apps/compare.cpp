@@ -33,13 +33,15 @@ Json document_of(const Lineup& lineup, const CompareOptions& options, const Data
     if (!entry.results.empty()) rows.push_back(summarize(entry));
   }
   sort_rows(rows);
-  const double seconds = options.shared.seconds;
+  const double seconds = options.shared.seconds, forwards = options.shared.forwards;
   return {{"schema", "slopewise.compare/1"},
           {"version", version()},
           {"status", status},
           {"data", data.train.name},
           {"model", options.shared.model},
           {"budget_seconds", seconds > 0 ? Json(seconds) : Json()},
+          {"budget_forwards", forwards > 0 ? Json(forwards) : Json()},
+          {"budget_bytes", options.step_bytes > 0 ? Json(options.step_bytes) : Json()},
           {"seeds", options.seeds},
           {"tuned_rates", options.tune},
           {"rows", std::move(rows)},
@@ -83,6 +85,8 @@ int run(CompareOptions& options, Settings& settings) {
       if (setting.given && !settings.given(setting.name)) settings.at(setting.name).set(setting.read());
     }
   }
+  if (options.shared.forwards > 0 && options.shared.seconds > 0)
+    throw ArgumentError("--forwards: expected one budget, found --seconds beside it");
   apply(options.shared.run);
   if (!held) held.emplace(options.directory, kCompareDirectory, "slopewise compare --resume " + options.directory.out);
   if (!resumed && is_onnx(options.shared.model)) held->require_kept(options.shared.model);
@@ -148,6 +152,13 @@ Verb compare_verb() {
   Setting& seconds = settings.at("seconds");
   seconds.help = "As many epochs as fit in this time of training, for each row; not with --epochs";
   seconds.traits.excludes = "epochs";
+  Setting forwards = train.at("forwards");
+  forwards.help = "As many steps as fit in this work, in forward passes on a batch, for each row; not with --epochs";
+  forwards.traits = {.excludes = "epochs"};
+  settings.add(forwards);
+  settings.add("step-bytes", options->step_bytes, number(0, 1e18),
+               "Leave out rows whose step needs more memory, beside parameters, optimizer and data; 0: none",
+               {.rare = true});
   settings.begin("What is trained");
   settings.add("preset", options->preset, one_of(presets().names()),
                "Take the network, regularisation, batch and length from a preset",
@@ -160,6 +171,7 @@ Verb compare_verb() {
                {.in_files = false, .resumable = true});
   verb.examples = {
       "slopewise compare --seconds 20",
+      "slopewise compare backprop backprop-micro mezo lozo weights --forwards 5000 --seeds 5",
       "slopewise compare activities-feedback local-feedback backprop --data mnist --preset mnist-activities --out "
       "runs/mnist"};
   verb.run = [options](Settings& given) {

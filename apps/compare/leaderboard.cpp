@@ -5,14 +5,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
 #include <limits>
+#include <optional>
 
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/table.hpp"
 #include "slopewise/report/text.hpp"
+#include "slopewise/statistics/intervals.hpp"
 #include "slopewise/statistics/moments.hpp"
 
 namespace slopewise {
@@ -103,6 +106,9 @@ Json summarize(const Entry& entry) {
   const auto step_ms = [](const Json& run) {
     return Json(1e3 * run.at("seconds").get<double>() / run.at("steps").get<double>());
   };
+  const auto work = [](const Json& run) {
+    return Json(run.at("forwards_per_step").get<double>() * run.at("steps").get<double>());
+  };
   return {{"name", spec.name},
           {"method", entry.row.options().method},
           {"preset", spec.preset},
@@ -111,6 +117,7 @@ Json summarize(const Entry& entry) {
           {"spread", error.spread},
           {"test_loss", over(done, field("test_loss")).mean},
           {"seconds", over(done, field("seconds")).mean},
+          {"forwards", over(done, work).mean},
           {"seconds_to_97", over(done, field("seconds_to_97")).mean},
           {"seconds_to_98", over(done, field("seconds_to_98")).mean},
           {"seeds", runs.size()},
@@ -144,20 +151,21 @@ struct Leaderboard {
 // Without the columns that no row has anything in: times to an accuracy that is out of reach, notes where there is
 // none.
 Leaderboard leaderboard(const Json& document) {
-  const std::vector<std::string> header{"row",    "test error", "test loss", "to 97 %", "to 98 %",
-                                        "time",   "epochs",     "a step",    "slopes",  "memory of a step",
-                                        "cosine", "SNR",        "rate",      "note"};
+  const std::vector<std::string> header{"row",      "test error", "test loss", "to 97 %", "to 98 %",          "time",
+                                        "forwards", "epochs",     "a step",    "slopes",  "memory of a step", "cosine",
+                                        "SNR",      "rate",       "note"};
   const auto bytes = [](double count) { return format_bytes(static_cast<std::int64_t>(count)); };
   const auto cosine = [](double value) { return fmt::format("{:.2g}", value); };
+  const bool at_equal_work = document["budget_forwards"].is_number();  // the table is wide enough as it is
   std::vector<std::vector<std::string>> all;
   for (const Json& row : document["rows"]) {
     all.push_back({row["name"].get<std::string>() + (row["control"].get<bool>() ? " (control)" : ""), percent(row),
                    number(row["test_loss"]), number(row["seconds_to_97"], format_seconds),
                    number(row["seconds_to_98"], format_seconds), number(row["seconds"], format_seconds),
-                   number(row["epochs"]), number(row["step_ms"], [](double ms) { return format_seconds(ms / 1e3); }),
-                   number(row["slopes"]), number(row["step_bytes"], bytes), numbers(row["cosine"], cosine),
-                   numbers(row["snr"], cosine), row["rate"].is_string() ? "auto" : number(row["rate"]),
-                   row["note"].get<std::string>()});
+                   at_equal_work ? number(row["forwards"]) : "–", number(row["epochs"]),
+                   number(row["step_ms"], [](double ms) { return format_seconds(ms / 1e3); }), number(row["slopes"]),
+                   number(row["step_bytes"], bytes), numbers(row["cosine"], cosine), numbers(row["snr"], cosine),
+                   row["rate"].is_string() ? "auto" : number(row["rate"]), row["note"].get<std::string>()});
   }
   Leaderboard board;
   board.rows.resize(all.size());
@@ -170,8 +178,56 @@ Leaderboard leaderboard(const Json& document) {
   return board;
 }
 
-std::string left_out(const Json& document) {
-  std::string text;
+// Of two rows whether their mean errors differ by more than chance, by Welch's t at 95 %; unknown with a single run.
+std::optional<bool> differ(const Json& a, const Json& b) {
+  if (!a["spread"].is_number() || !b["spread"].is_number()) return {};
+  const auto share = [](const Json& row) {
+    const double runs = row["seeds"].get<double>() - row["diverged"].get<double>();
+    return std::pair(std::pow(row["spread"].get<double>(), 2) / runs, runs - 1);
+  };
+  const auto [left, left_degrees] = share(a);
+  const auto [right, right_degrees] = share(b);
+  const double difference = a["test_error"].get<double>() - b["test_error"].get<double>();
+  if (left + right == 0) return difference != 0;
+  const double degrees = std::pow(left + right, 2) / (left * left / left_degrees + right * right / right_degrees);
+  return !student_t_interval(difference, std::sqrt(left + right), degrees, 0.95).contains(0);
+}
+
+std::string budget_of(const Json& document) {
+  std::string text = document["budget_forwards"].is_number()
+                         ? fmt::format("{} forward passes on a batch", number(document["budget_forwards"]))
+                     : document["budget_seconds"].is_number()
+                         ? number(document["budget_seconds"], format_seconds) + " of training"
+                         : "the epochs given";
+  if (document["budget_bytes"].is_number())
+    text += fmt::format(" and steps of {}",
+                        format_bytes(static_cast<std::int64_t>(document["budget_bytes"].get<double>())));
+  return text;
+}
+
+// Which row is best within the budget, what chance cannot tell from it, and where backprop stands.
+std::string verdict(const Json& document) {
+  const Json& rows = document["rows"];
+  if (rows.empty() || !rows[0]["test_error"].is_number()) return "";
+  std::vector<std::string> alike;
+  bool known = true;
+  for (std::size_t i = 1; i < rows.size() && rows[i]["test_error"].is_number(); ++i) {
+    const std::optional<bool> apart = differ(rows[0], rows[i]);
+    known = known && apart.has_value();
+    if (apart == false) alike.push_back(rows[i]["name"]);
+  }
+  std::string text = fmt::format("\nLeast test error within {}: {}, {}.", budget_of(document),
+                                 rows[0]["name"].get<std::string>(), percent(rows[0]));
+  if (!alike.empty()) text += fmt::format(" Not told apart from it at 95 %: {}.", fmt::join(alike, ", "));
+  if (!known && rows.size() > 1) text += " A single run of a row does not tell what is chance.";
+  const auto exact = std::ranges::find(rows, "backprop", [](const Json& row) { return row["name"]; });
+  if (exact != rows.begin() && exact != rows.end()) text += fmt::format(" backprop: {}.", percent(*exact));
+  return text + "\n";
+}
+
+// What is said below the table.
+std::string below(const Json& document) {
+  std::string text = verdict(document);
   for (const Json& row : document["left_out"])
     text += fmt::format("\nLeft out: {}: {}\n", row["name"].get<std::string>(), row["why"].get<std::string>());
   return text;
@@ -188,14 +244,14 @@ std::string markdown(const Json& document) {
     std::ranges::transform(cells, cells.begin(), cell);
     text += fmt::format("| {} |\n", fmt::join(cells, " | "));
   }
-  return text + left_out(document);
+  return text + below(document);
 }
 
 std::string leaderboard_text(const Json& document, int width, bool colour) {
   const Leaderboard board = leaderboard(document);
   Table table(board.header);
   for (const std::vector<std::string>& row : board.rows) table.add_row(row);
-  return table.to_string(width, colour) + left_out(document);
+  return table.to_string(width, colour) + below(document);
 }
 
 std::string csv(const Json& rows) {

@@ -11,8 +11,10 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/philox.hpp"
+#include "slopewise/report/format.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/train/loop.hpp"
+#include "slopewise/train/trainer.hpp"
 
 namespace slopewise {
 namespace {
@@ -27,6 +29,23 @@ Entry make_entry(RowSpec spec, const Settings& shared) {
   return {.row = Row(std::move(spec), shared)};
 }
 
+// How long the row trains: the epochs that fit in the seconds, the steps that fit in the forward passes, or what it
+// says.
+void give_length(Entry& entry, const TrainOptions& budget, const Trainer& trainer) {
+  const auto per_epoch = static_cast<double>(trainer.steps_per_epoch());
+  if (budget.forwards > 0) {
+    entry.steps = static_cast<Index>(std::clamp(budget.forwards / trainer.forwards(), 1.0, per_epoch * kMostEpochs));
+    entry.epochs = static_cast<Index>(std::ceil(static_cast<double>(entry.steps) / per_epoch));
+    entry.run_seconds = static_cast<double>(entry.steps) / per_epoch * entry.epoch_seconds;
+    if (trainer.forwards() > budget.forwards) entry.note = "one step takes more work than --forwards";
+    return;
+  }
+  entry.epochs = budget.seconds > 0 ? epochs_within(budget.seconds, entry.epoch_seconds, kMostEpochs)
+                                    : entry.row.options().settings.epochs;
+  entry.run_seconds = static_cast<double>(entry.epochs) * entry.epoch_seconds;
+  if (budget.seconds > 0 && entry.epoch_seconds > budget.seconds) entry.note = "one epoch takes longer than --seconds";
+}
+
 }  // namespace
 
 Lineup time_rows(const CompareOptions& options, const Settings& shared, const DataSplit& data) {
@@ -39,7 +58,18 @@ Lineup time_rows(const CompareOptions& options, const Settings& shared, const Da
     Entry entry = make_entry(spec, shared);
     try {
       const TrainSettings settings = resolve(entry.row.options(), entry.row.settings());
-      entry.epoch_seconds = epoch_seconds(settings, data, network_of(settings, data, open_model(entry.row.options())));
+      const Network network = network_of(settings, data, open_model(entry.row.options()));
+      const Trainer trainer(settings, data, network);
+      const auto bytes = static_cast<double>(trainer.step_bytes());
+      if (options.step_bytes > 0 && bytes > options.step_bytes) {
+        lineup.left_out.push_back({{"name", spec.name},
+                                   {"why", fmt::format("a step needs {}, more than --step-bytes",
+                                                       format_bytes(static_cast<std::int64_t>(bytes)))}});
+        progress.advance();
+        continue;
+      }
+      entry.epoch_seconds = epoch_seconds(settings, data, network);
+      give_length(entry, options.shared, trainer);
     } catch (const ArgumentError& error) {
       const bool asked_for = options.rows.size() > 0 && (!spec.control || std::ranges::count(options.rows, spec.name));
       if (asked_for) throw ArgumentError(fmt::format("row {}: {}", spec.name, error.what()));
@@ -47,9 +77,6 @@ Lineup time_rows(const CompareOptions& options, const Settings& shared, const Da
       progress.advance();
       continue;
     }
-    const double seconds = options.shared.seconds;
-    entry.epochs =
-        seconds > 0 ? epochs_within(seconds, entry.epoch_seconds, kMostEpochs) : entry.row.options().settings.epochs;
     progress.advance();
     lineup.entries.push_back(std::move(entry));
   }
@@ -65,7 +92,10 @@ Json to_json(const Lineup& lineup) {
                     {"toml", spec.toml},
                     {"control", spec.control},
                     {"epochs", entry.epochs},
-                    {"epoch_seconds", entry.epoch_seconds}});
+                    {"steps", entry.steps},
+                    {"epoch_seconds", entry.epoch_seconds},
+                    {"run_seconds", entry.run_seconds},
+                    {"note", entry.note}});
   }
   return {{"schema", "slopewise.compare-plan/1"}, {"rows", rows}, {"left_out", lineup.left_out}};
 }
@@ -84,6 +114,10 @@ Lineup read_lineup(const Path& path, const Settings& shared) {
                                shared);
       entry.epochs = row.at("epochs");
       entry.epoch_seconds = row.at("epoch_seconds");
+      // Older comparisons have epochs alone.
+      entry.steps = row.value("steps", Index{0});
+      entry.run_seconds = row.value("run_seconds", static_cast<double>(entry.epochs) * entry.epoch_seconds);
+      entry.note = row.value("note", "");
       lineup.entries.push_back(std::move(entry));
     }
   } catch (const nlohmann::json::exception& error) {
@@ -109,6 +143,7 @@ void plan_runs(Lineup& lineup, const CompareOptions& options, const Path& direct
                                 .rate = factor * *usual_rate,
                                 .seed = derive_seed(seed, kChoosing) >> 1,
                                 .epochs = entry.epochs,
+                                .steps = entry.steps,
                                 .validation = held_out});
     }
     for (Index i = 0; i < options.seeds; ++i) {
@@ -116,10 +151,9 @@ void plan_runs(Lineup& lineup, const CompareOptions& options, const Path& direct
       entry.judged.push_back({.directory = directory / fmt::format("{}-seed{}", name, run_seed),
                               .rate = usual_rate,
                               .seed = run_seed,
-                              .epochs = entry.epochs});
+                              .epochs = entry.epochs,
+                              .steps = entry.steps});
     }
-    if (options.shared.seconds > 0 && entry.epoch_seconds > options.shared.seconds)
-      entry.note = "one epoch takes longer than --seconds";
   }
 }
 
@@ -128,7 +162,7 @@ double seconds_left(const Lineup& lineup) {
   for (const Entry& entry : lineup.entries) {
     const auto count = std::ranges::count_if(entry.choosing, std::not_fn(is_done)) +
                        std::ranges::count_if(entry.judged, std::not_fn(is_done));
-    seconds += static_cast<double>(count * entry.epochs) * entry.epoch_seconds;
+    seconds += static_cast<double>(count) * entry.run_seconds;
   }
   return seconds;
 }

@@ -18,8 +18,9 @@ struct CompareOptions {
   std::vector<std::string> rows;
   std::string preset;
   Index seeds = 3;
-  Index tune = 3;        // rates tried
-  Index validation = 0;  // images held out meanwhile; 0: a tenth
+  Index tune = 3;         // rates tried
+  Index validation = 0;   // images held out meanwhile; 0: a tenth
+  double step_bytes = 0;  // rows whose step needs more are left out; 0: no limit
   bool list = false;
   RunDirectoryOptions directory;
   std::string resume;
@@ -28,7 +29,9 @@ struct CompareOptions {
 struct Entry {
   Row row;
   Index epochs = 0;
+  Index steps = 0;  // at most; 0: all of the epochs
   double epoch_seconds = 0;
+  double run_seconds = 0;                          // of one run, by the time of its first steps
   std::vector<RowRun> choosing = {}, judged = {};  // runs to choose a rate by, and those of the table
   std::string note = {};
   std::vector<nlohmann::ordered_json> results = {};  // of the judged ones that are done
@@ -39,8 +42,9 @@ struct Lineup {
   nlohmann::ordered_json left_out = nlohmann::ordered_json::array();  // {"name", "why"}
 };
 
-// Selects the rows, times each and gives it its epochs. Those that do not fit the task are left out, or, where the user
-// asked for them, an ArgumentError. `shared`: what holds for every row.
+// Selects the rows, times each and gives it its epochs, or steps of so many forward passes. Those that do not fit the
+// task are left out, or, where the user asked for them, an ArgumentError; those whose step needs too much memory are
+// left out. `shared`: what holds for every row.
 Lineup time_rows(const CompareOptions& options, const Settings& shared, const DataSplit& data);
 
 // The same, kept: a comparison that goes on keeps rows and epochs. Reading throws FileError.

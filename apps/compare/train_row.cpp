@@ -24,6 +24,7 @@ void set_options(Row& row, const RowRun& run) {
   row.set("rate", run.rate ? Value(*run.rate) : Value("auto"));
   row.set("seed", run.seed);
   row.set("epochs", run.epochs);
+  row.set("steps", run.steps);
   row.set("seconds", 0);  // the epochs say it
   row.set("validation", run.validation);
   row.set("out", run.directory.string());

@@ -18,6 +18,7 @@ struct RowRun {
   std::optional<double> rate;  // none: by itself
   std::uint64_t seed;
   Index epochs;
+  Index steps = 0;       // at most; 0: all of the epochs
   Index validation = 0;  // above 0: a run to choose a rate by, judged once, on held-out training images
 };
 

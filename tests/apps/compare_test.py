@@ -20,8 +20,8 @@ TASK = ["--hidden", "16,16", "--batch", "500", "--threads", "1"]
 SHORT = [*TASK, "--epochs", "1", "--tune", "0"]
 SMALL = [*SHORT, "--seeds", "1"]
 CONTROLS = {"frozen", "local-exact"}
-ROW_KEYS = ["name", "method", "preset", "control", "test_error", "spread", "test_loss", "seconds", "seconds_to_97",
-            "seconds_to_98", "seeds", "diverged", "epochs", "step_ms", "slopes", "step_bytes", "parameters", "cosine", "snr",
+ROW_KEYS = ["name", "method", "preset", "control", "test_error", "spread", "test_loss", "seconds", "forwards",
+            "seconds_to_97", "seconds_to_98", "seeds", "diverged", "epochs", "step_ms", "slopes", "step_bytes", "parameters", "cosine", "snr",
             "rate", "note", "command"]
 
 
@@ -161,6 +161,39 @@ class CompareTest(unittest.TestCase):
             self.assertEqual(self.read(f"{planned['name']}-seed1/results.json")["epochs"], fit)
             self.assertIn(f"--epochs {fit} " if fit != 15 else "", rows[planned["name"]]["command"] + " ")
             self.assertNotIn("--seconds", rows[planned["name"]]["command"])
+
+    def test_as_many_steps_as_fit_in_the_work(self):
+        document, rows = self.done("backprop", "mezo", *TASK, "--forwards", 90, "--seeds", 2, "--tune", 0)
+        self.assertEqual((document["budget_forwards"], document["budget_seconds"], document["budget_bytes"]), (90, None, None))
+        for name, row in rows.items():
+            results = self.read(f"{name}-seed1/results.json")
+            self.assertEqual(results["steps"], int(90 / results["forwards_per_step"]), name)
+            self.assertAlmostEqual(row["forwards"], results["steps"] * results["forwards_per_step"], delta=1e-9)
+            self.assertTrue(90 - results["forwards_per_step"] < row["forwards"] <= 90, name)
+            self.assertIn(f"--steps {results['steps']} ", row["command"] + " ")
+        self.assertEqual(self.read("mezo-seed1/results.json")["forwards_per_step"], 2)
+        text = (self.out / "compare.md").read_text()
+        best = document["rows"][0]
+        self.assertIn(f"Least test error within 90 forward passes on a batch: {best['name']}, ", text)
+        if best["name"] != "backprop":
+            self.assertIn(" backprop: ", text)
+
+    def test_rows_that_need_too_much_memory_are_left_out(self):
+        document, rows = self.done("backprop", "mezo", *SMALL)
+        least = min(row["step_bytes"] for row in rows.values())
+        self.assertEqual(rows["mezo"]["step_bytes"], least)
+        document, rows = self.done("backprop", "mezo", *SMALL, "--step-bytes", least, "--overwrite")
+        self.assertEqual((set(rows), document["budget_bytes"]), ({"mezo"}, least))
+        self.assertEqual({row["name"] for row in document["left_out"]}, {"backprop"} | CONTROLS)
+        self.assertIn("more than --step-bytes", document["left_out"][0]["why"])
+        self.refused_budget("--forwards", 10, "--seconds", 10)
+        self.refused_budget("--forwards", 10, "--epochs", 1)
+
+    def refused_budget(self, *options):
+        run = self.compare("mezo", *TASK, *options, "--out", "other")
+        self.assertEqual(run.returncode, 2, run.stderr)
+        self.assertIn("--forwards", run.stderr)
+        self.assertFalse((self.directory / "other").exists())
 
     def test_resumed(self):
         (self.directory / "mine.toml").write_text('method = "exact"\noptimizer = "momentum"\nrate = 0.05\n')
