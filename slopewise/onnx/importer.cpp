@@ -222,7 +222,7 @@ void Importer::run() {
     try {
       if (std::optional<Known> known = fold(step)) {
         step.give(std::move(*known));
-      } else {
+      } else if (!give_known(step, *rule)) {
         rule->apply(step);
       }
     } catch (const ShapeError& error) {
@@ -352,7 +352,13 @@ void ImportStep::give(OnnxValue value, std::size_t output) {
     if (std::count_if(dims.begin(), dims.end(), [](const Extent& extent) { return extent.batch; }) > 1)
       refuse(fmt::format("it would pair examples with each other: {}", to_string(dims)));
   };
-  if (const auto* known = std::get_if<Known>(&value)) check(known->dims);
+  if (auto* known = std::get_if<Known>(&value)) {
+    check(known->dims);
+    // As a run in the file's own width has them, so that what is rounded later is rounded to the same whole number.
+    if (known->type == OnnxType::kFloat) {
+      for (double& each : known->numbers) each = static_cast<double>(static_cast<float>(each));
+    }
+  }
   if (const auto* placed = std::get_if<Placed>(&value)) {
     check(placed->dims);
     std::vector<Index> extents;

@@ -42,6 +42,9 @@ struct ImportSettings {
   Index batch = -1;  // the extent of the batch axis where the file fixes one; −1: a symbol
 };
 
+struct OnnxRule;
+class ImportStep;
+
 class Importer {
  public:
   Importer(const OnnxGraph& graph, Builder builder, ImportSettings settings);
@@ -75,6 +78,11 @@ class Importer {
 
  private:
   void find_head();
+  // One of the same graph that has come across no value yet.
+  Importer(const Importer& other, Builder builder)
+      : graph_(other.graph_), builder_(std::move(builder)), settings_(other.settings_) {}
+  // Gives the values of a node whose inputs are all known; false where they are not.
+  bool give_known(ImportStep& step, const OnnxRule& rule);
   std::string segment_name(const Weight& weight) const;
 
   const OnnxGraph& graph_;

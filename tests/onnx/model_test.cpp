@@ -280,6 +280,40 @@ TEST_F(OnnxModelTest, NamesWhatItDoesNotTake) {
               HasSubstr("no output is called 'z'"));
 }
 
+// A table of distances that is calculated from constants, one of them rounded where doubles and floats differ.
+TEST_F(OnnxModelTest, TakesIndicesThatAreCalculated) {
+  onnx::ModelProto known = graph_of(R"(g (float[N, 3] x) => (float[N, 3] y) {
+    start = Constant<value = int64 {2}>() end = Constant<value = int64 {11}>() three = Constant<value = int64 {3}>()
+    n = Range(start, end, three) f = Cast<to = 1>(n) two = Constant<value = float {2}>() g = Div(f, two)
+    l = Log(g) four = Constant<value = float {1.3862943649291992}>() q = Div(l, four) t = Mul(q, two)
+    i = Cast<to = 7>(t) low = Constant<value = int64 {0}>() high = Constant<value = int64 {2}>() c = Clip(i, low, high)
+    rows = Gather(table, c) y = Add(x, rows)
+  })");
+  add_weight(known, "table", {3}, {10, 20, 30});
+  const OnnxModel model = load_onnx(write(known));
+  EXPECT_THAT(segments(model), ElementsAre("table"));
+  const std::vector<double> x = {1, 2, 3, 4, 5, 6};
+  EXPECT_THAT(output_of(model, model.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(x)}}),
+              ElementsAre(11, 22, 33, 14, 25, 36));  // log 1, log 2.5, log 4 over log 2: 0, 1.3, 2
+
+  // Columns of one table of integers, each an index into a table of its own, one of them moved.
+  onnx::ModelProto columns = graph_of(R"(g (int64[N, 2] x) => (float[N, 2] y) {
+    zero = Constant<value = int64 {0}>() last = Constant<value = int64 {-1}>() three = Constant<value = int64 {3}>()
+    a = Gather<axis = 1>(x, zero) b = Gather<axis = 1>(x, last) moved = Add(b, three)
+    first = Gather(one, a) second = Gather(other, moved) y = Add(first, second)
+  })");
+  add_weight(columns, "one", {2, 2}, {1, 2, 3, 4});
+  add_weight(columns, "other", {5, 2}, {0, 0, 0, 0, 0, 0, 10, 20, 30, 40});
+  const OnnxModel tables = load_onnx(write(columns));
+  EXPECT_THAT(segments(tables), ElementsAre("one", "other"));
+  const std::vector<std::int32_t> picks = {0, 1, 1, 0};
+  EXPECT_THAT(output_of(tables, tables.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(picks)}}),
+              ElementsAre(31, 42, 13, 24));
+  const std::vector<std::int32_t> beyond = {0, 2, 1, 0};
+  EXPECT_THROW(output_of(tables, tables.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(beyond)}}),
+               ArgumentError);
+}
+
 // As exporters write an assignment to a slice: of a mask that is made beforehand, and of values of each example.
 TEST_F(OnnxModelTest, WritesOverWhatIndicesKnownBeforehandName) {
   const std::vector<double> x = {1, 2, 3, 4, 5, 6};

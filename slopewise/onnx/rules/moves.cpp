@@ -159,9 +159,9 @@ void gather_rule(ImportStep& step) {
   Node rows = arrange(table, order);
   if (before.size() != 2) rows = reshape(rows, {before[0].count, width});
   const auto* index = std::get_if<Placed>(&step.value(1));
-  if (!index || !index->integer)
-    step.refuse("indices are calculated from what goes into the model; expected one of its inputs");
-  step.give(seen_as(embedding(index->node, rows), dims));
+  if (!index) step.refuse("indices are weights");
+  const Node picked = index->integer ? index->node : arrange(*index);
+  step.give(seen_as(embedding(picked, rows), dims));
 }
 
 void gather_elements_rule(ImportStep& step) {
@@ -415,7 +415,7 @@ void one_hot_rule(ImportStep& step) {
 
 constexpr OnnxRule kMoves[] = {
     {"Concat", concat_rule},
-    {"Gather", gather_rule, "indices known beforehand, or into the first axis of a table that all examples share"},
+    {"Gather", gather_rule, "indices known beforehand; or any, into the first axis of a table that all examples share"},
     {"GatherElements", gather_elements_rule, "indices known beforehand"},
     {"GatherND", gather_nd_rule, "indices known beforehand, no batch_dims"},
     {"OneHot", one_hot_rule, "depth known beforehand"},

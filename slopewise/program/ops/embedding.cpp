@@ -1,5 +1,8 @@
 // embedding: y = table[index].  ẏ = V[index], for V = u wᵀ that is u[index] w.  The pullback adds ȳ to the rows picked.
+// An index that is calculated has no slope: y jumps with it.
 #include <fmt/format.h>
+
+#include <cmath>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/program/ops.hpp"
@@ -13,10 +16,9 @@ class Embedding final : public OpRules<Embedding> {
  public:
   static constexpr std::string_view kName = "embedding";
   Embedding(const Node& indices, const Node& table) {
-    const GraphNode& picked = indices.graph()->nodes[static_cast<std::size_t>(indices.number())];
-    if (picked.kind != GraphNode::Kind::kIndices || table.shape().rank() != 2 || !table.shared()) {
+    if (table.shape().rank() != 2 || !table.shared()) {
       throw ShapeError(fmt::format(
-          "embedding: expected integer indices and a table (count, width) shared by all examples, found '{}' {} and {}",
+          "embedding: expected indices and a table (count, width) shared by all examples, found '{}' {} and {}",
           indices.name(), indices.shape().to_string(), table.shape().to_string()));
     }
     count_ = table.shape()[0];
@@ -33,6 +35,7 @@ class Embedding final : public OpRules<Embedding> {
     return {.tangent = in[1].rank_one ? entries : 0, .pullback = entries};
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
+  bool varies_with(std::size_t input) const override { return input != 0; }
   bool takes_integer(std::size_t input) const override { return input == 0; }
   bool takes_rank_one(std::size_t input) const override { return input == 1; }
 
@@ -43,7 +46,7 @@ class Embedding final : public OpRules<Embedding> {
     const Jet<T>& y = visit.out;
     const Index positions = y.rows * indices.size;
     for (Index i = 0; i < positions; ++i) {
-      const Index picked = checked(indices.index[i], i);
+      const Index picked = index_at(indices, i);
       std::copy_n(table.value + picked * width_, width_, y.value + i * width_);
       for (Index k = 0; k < visit.tangents; ++k) {
         T* y_dot = y.tangent + k * y.plane + i * width_;
@@ -64,17 +67,24 @@ class Embedding final : public OpRules<Embedding> {
     if (!target) return;
     if (!target.accumulate) std::fill_n(target.data, count_ * width_, T{0});
     for (Index i = 0; i < visit.out.rows * visit.in[0].size; ++i) {
-      axpy(T{1}, visit.cotangent + i * width_, target.data + checked(visit.in[0].index[i], i) * width_, width_);
+      axpy(T{1}, visit.cotangent + i * width_, target.data + index_at(visit.in[0], i) * width_, width_);
     }
   }
 
  private:
-  Index checked(Index index, Index position) const {
-    if (index < 0 || index >= count_) {
+  // Numbers are taken for the whole ones next to them.
+  template <class T>
+  Index index_at(const Jet<T>& indices, Index position) const {
+    if (indices.index) {
+      const Index index = indices.index[position];
+      if (index >= 0 && index < count_) return index;
       throw ArgumentError(
           fmt::format("embedding: index {} at position {}: expected 0 to {}", index, position, count_ - 1));
     }
-    return index;
+    const T number = std::nearbyint(indices.value[position]);
+    if (number >= 0 && number < static_cast<T>(count_)) return static_cast<Index>(number);
+    throw ArgumentError(fmt::format("embedding: index {} at position {}: expected 0 to {}", indices.value[position],
+                                    position, count_ - 1));
   }
   Index count_ = 0, width_ = 0;
 };
@@ -107,6 +117,14 @@ std::vector<OpEntry> embedding_examples() {
          },
          -2,
          2,
+         4},
+        {"index that is calculated",
+         {3},
+         [](const Node& x) {
+           const Node table = Builder(x).parameter("t", {4, 3}, {.kind = Initializer::Kind::kNormal}, 4);
+           return mul(x, embedding(floor(clip(abs(x), 0, 3)), table));
+         },
+         -4,
          4}}});
   return ops;
 }

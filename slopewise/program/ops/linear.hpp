@@ -18,8 +18,8 @@ struct MatMulOptions {
 // a (…, m, k) times b (…, k, n): -> (…, m, n). Leading axes are broadcast as NumPy does: equal, 1 or absent.
 Node matmul(const Node& a, const Node& b, MatMulOptions options = {});
 
-// Rows of `table` (count, width) picked by integers (…): -> (…, width). Throws ArgumentError at run time for an index
-// outside [0, count).
+// Rows of `table` (count, width) picked by integers (…), or by numbers, which are rounded and have no slope:
+// -> (…, width). Throws ArgumentError at run time for an index outside [0, count).
 Node embedding(const Node& indices, const Node& table);
 // The same with a new parameter "embeddingN.weight" (standard normal).
 Node embedding(const Node& indices, Index count, Index width);
