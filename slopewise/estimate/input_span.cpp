@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/philox.hpp"

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/estimate/wrappers.hpp"
