@@ -343,7 +343,7 @@ Verb gradient_verb() {
   settings.add("estimator", options->estimator, one_of(estimator_names()), "Estimator");
   settings.add("law", options->law, one_of(probe_names()), "Law of the tangents",
                {.otherwise = "gaussian; rademacher for activities, rank-one for input-span"});
-  settings.add("rank", options->estimate.law_options.rank, whole(1, 65536),
+  settings.add("rank", options->estimate.law_options.rank, whole(1, 1024),
                "Columns of the factors of low-rank tangents", kRare);
   settings.add("tangents", options->estimate.tangents, whole(1, 1'000'000), "Tangents per estimate");
   settings.add("samples", options->samples, whole(1, 1'000'000'000), "Estimates, each with tangents of its own");

@@ -106,7 +106,7 @@ Settings train_settings(TrainOptions& options) {
                "loss; zeroth-order: differences of losses");
   count("tangents", options.tangents, 0, 1'000'000, "Tangents of each step, and of each example for activities");
   choice("law", options.law, probe_names(), "Law of the tangents", {.otherwise = "rademacher; rank-one for weights"});
-  count("rank", method.options.law_options.rank, 1, 65536, "Columns of the factors of low-rank tangents", kRare);
+  count("rank", method.options.law_options.rank, 1, 1024, "Columns of the factors of low-rank tangents", kRare);
   count("hold", method.options.law_options.hold, 1, kMost, "Steps for which low-rank tangents keep their right factor",
         kRare);
   choice("prior", method.options.activity.prior, activity_prior_names(),

@@ -21,7 +21,7 @@
 namespace slopewise {
 namespace {
 
-constexpr Index kMostRank = 65536;
+constexpr Index kMostRank = 1024;
 constexpr std::uint64_t kKeptFactors = 0x6B657074, kVectors = 0x76656374;
 
 // A weight alone: its bias is a vector.

@@ -90,7 +90,7 @@ TEST(Probes, OptionsOutOfRangeAreRefused) {
   const auto make = [](const LawOptions& options) {
     return [=] { make_probe("low-rank", small_layout(), 1, options); };
   };
-  EXPECT_THAT(make({.rank = 0}), ThrowsMessage<ArgumentError>(HasSubstr("rank: expected 1 to 65536, found 0")));
+  EXPECT_THAT(make({.rank = 0}), ThrowsMessage<ArgumentError>(HasSubstr("rank: expected 1 to 1024, found 0")));
   EXPECT_THAT(make({.rank = -2}), ThrowsMessage<ArgumentError>(HasSubstr("found -2")));
   EXPECT_THAT(make({.rank = Index{1} << 40}), ThrowsMessage<ArgumentError>(HasSubstr("found 1099511627776")));
   EXPECT_THAT(make({.hold = 0}), ThrowsMessage<ArgumentError>(HasSubstr("hold: expected at least 1 step, found 0")));
