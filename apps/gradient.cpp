@@ -44,7 +44,8 @@ struct GradientOptions {
   std::string law;  // empty: the estimator's usual one
   std::string correction = "full";
   bool exact_head = false, estimated_head = false, one_by_one = false;
-  double clip_slope = 0;  // 0: none
+  Index exact_blocks = -1;  // −1: none
+  double clip_slope = 0;    // 0: none
   EstimatorOptions estimate;
   Index samples = 100;
   Index learn = 0;  // estimates before the samples, which the estimator learns from
@@ -308,6 +309,8 @@ void require_what_fits(const GradientOptions& options, const Settings& settings)
   if (!file) refuse_onnx_settings(settings);
   only(by_losses, {"epsilon"}, "--estimator central or one-sided");
   only(!exact, {"tangents"}, "an estimator that takes tangents");
+  if (!exact && !activities && options.estimate.tangents < 1)
+    throw ArgumentError("--tangents: expected at least 1 for tangents of weights");
   if (by_losses && options.precision == "bf16") {
     throw ArgumentError(
         "--precision bf16: expected an estimator that takes slopes; rounding hides differences of losses");
@@ -345,7 +348,8 @@ Verb gradient_verb() {
                {.otherwise = "gaussian; rademacher for activities, rank-one for input-span"});
   settings.add("rank", options->estimate.law_options.rank, whole(1, 1024),
                "Columns of the factors of low-rank tangents", kRare);
-  settings.add("tangents", options->estimate.tangents, whole(1, 1'000'000), "Tangents per estimate");
+  settings.add("tangents", options->estimate.tangents, whole(0, 1'000'000),
+               "Tangents per estimate; 0: activities' prior alone, with --correction none");
   settings.add("samples", options->samples, whole(1, 1'000'000'000), "Estimates, each with tangents of its own");
   settings.add("learn", options->learn, whole(0, 1'000'000'000),
                "Estimates before them, for an estimator that learns from estimates");
@@ -353,9 +357,16 @@ Verb gradient_verb() {
                "What activities' gradients are expected to be");
   settings.add("correction", options->correction, one_of({"full", "gated", "none"}),
                "How much of what slopes find beside the prior is added", kRare);
+  settings.add("block-group", options->estimate.activity.group, whole(1, 1'000'000),
+               "residual: blocks that are taken back together", kRare);
+  settings.add("look-ahead", options->estimate.activity.ahead, whole(0, 1'000'000),
+               "residual: groups above a group that its gradient is taken back through first; with --tangents 0",
+               kRare);
   settings.flag("one-by-one", options->one_by_one, "activities: perturb the layers one by one", kRare);
   settings.flag("exact-head", options->exact_head,
                 "The last layer's gradient exact, as in training (activities: always)", kRare);
+  settings.add("exact-blocks", options->exact_blocks, whole(-1, 1'000'000),
+               "Of the last N blocks, and of what follows them, the gradient is exact; -1: none");
   settings.flag("estimated-head", options->estimated_head, "activities: estimate the last layer's gradient too", kRare);
   settings.add("clip-slope", options->clip_slope, number(0, 1e30), "Largest slope of weights; 0: any", kRare);
   settings.add("epsilon", options->estimate.epsilon, number(1e-12, 1e3),
@@ -386,6 +397,10 @@ Verb gradient_verb() {
                             : options->estimator == "input-span" ? "rank-one"
                                                                  : "gaussian";
     options->estimate.exact_head = activities ? !options->estimated_head : options->exact_head;
+    if (options->exact_blocks >= 0) {
+      if (!activities) options->estimate.exact_head.reset();
+      options->estimate.exact_blocks = options->exact_blocks;
+    }
     options->estimate.activity.together = !options->one_by_one;
     options->estimate.activity.correction = options->correction == "full"    ? Correction::kFull
                                             : options->correction == "gated" ? Correction::kGated

@@ -60,7 +60,8 @@ void refuse_onnx_settings(const Settings& given) {
 }
 
 OnnxOptions onnx_options(const OnnxSettings& settings) {
-  OnnxOptions options{.train = settings.train, .output = settings.output, .fuse = !settings.unfused};
+  OnnxOptions options{
+      .train = settings.train, .blocks = settings.blocks, .output = settings.output, .fuse = !settings.unfused};
   for (const std::string& text : settings.extents) {
     const std::size_t equals = text.rfind('=');
     Index extent = 0;

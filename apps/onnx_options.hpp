@@ -1,6 +1,7 @@
 // What verbs ask of a model from an ONNX file.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace slopewise {
 
 struct OnnxSettings {
   std::string train = "all";
+  std::optional<Index> blocks = {};  // of it what lies in the last so many blocks
   std::vector<std::string> extents;  // "sequence=128"
   std::string output;
   std::string loss = "cross-entropy";

@@ -125,8 +125,15 @@ int run(TrainOptions& options, Settings& settings) {
     throw ArgumentError(
         fmt::format("--pieces: expected at least one for each of {} ranks, found {}", team->size(), resolved.pieces));
   }
-  const std::optional<OnnxNetwork> model = open_model(options);
+  std::optional<OnnxNetwork> model = open_model(options);
   const DataSplit data = load_data(options, model);
+  if (options.memory > 0 && !kept) {
+    const Index blocks = blocks_within(options, resolved, data);
+    settings.at("memory").set(0);
+    settings.at("exact-blocks").set(blocks);
+    resolved.method.options.exact_blocks = blocks;
+    model = open_model(options);
+  }
   const Network network = network_of(resolved, data, model);
   if (options.target_accuracy > 0 && resolved.validation == 0) {
     // The test set says how good a run is, and so not when it ends.

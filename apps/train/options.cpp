@@ -115,10 +115,20 @@ Settings train_settings(TrainOptions& options) {
          "How much of what slopes find beside the prior is added; gated: while its noise is bearable");
   real("gate", method.options.activity.gate, 1e-9, 1e9, "Noise over signal up to which all of it is", kRare);
   real("pace", method.options.activity.pace, 0, 2, "How fast the prior learns, at the largest learning rate", kRare);
+  count("block-group", method.options.activity.group, 1, 1'000'000,
+        "residual: blocks that are taken back together, each group through itself alone", kRare);
+  count("look-ahead", method.options.activity.ahead, 0, 1'000'000,
+        "residual: groups above a group that its gradient is taken back through first; with --tangents 0", kRare);
   settings.flag("one-by-one", options.one_by_one,
                 "Perturb the layers one by one, each with tangents and slopes of its own", kRare);
   settings.flag("estimated-head", options.estimated_head, "Estimate the last layer's gradient too, though it is known",
                 kRare);
+  count(
+      "exact-blocks", options.exact_blocks, -1, 1'000'000,
+      "Of the last N blocks, and of what follows them, the gradient is exact; with --method exact nothing else trains; "
+      "-1: none");
+  real("memory", options.memory, 0, 1e15,
+       "In place of --exact-blocks: as many as a step fits into so many bytes with; 0: those", kSingle);
   count("block-layers", options.block_layers, -1, 1'000'000,
         "Layers to a block with a loss of its own; 0: one block; -1: 1 for local, else 0", kRare);
   count("groups", train.network.groups, 1, 65536, "Heads of each block, each for its share of the units", kRare);
@@ -256,6 +266,22 @@ TrainSettings resolve(const TrainOptions& options, const Settings& given) {
   if (options.one_sided && options.method != "zeroth-order")
     throw ArgumentError("--one-sided: expected --method zeroth-order");
   method.exact_head = !options.estimated_head;
+  if (options.exact_blocks >= 0 || options.memory > 0) {
+    const char* name = options.memory > 0 ? "--memory" : "--exact-blocks";
+    const auto require = [name](bool holds, const char* what) {
+      if (!holds) throw ArgumentError(fmt::format("{}: expected {}", name, what));
+    };
+    require(options.exact_blocks < 0 || options.memory == 0, "no --exact-blocks beside it");
+    require(options.method != "zeroth-order", "slopes or exact gradients; differences of losses move all weights");
+    require(options.method != "local", "one network under one loss, not --method local");
+    require(options.block_layers <= 0, "one network under one loss, not --block-layers");
+    require(options.rate.has_value(), "a learning rate, not --rate auto");
+    require(!method.checkpointed, "no --checkpointed; the blocks' activations are what is held");
+    require(!options.estimated_head, "no --estimated-head");
+    require(options.method != "exact" || is_onnx(options.model) || settings.optimizer_options.weight_decay == 0,
+            "no --weight-decay, which would move what lies below the blocks");
+  }
+  if (options.exact_blocks >= 0) estimate.exact_blocks = options.exact_blocks;
   method.precision = options.precision == "bf16"           ? Precision::kBfloat16
                      : options.tangent_precision == "bf16" ? Precision::kBfloat16Tangents
                                                            : Precision::kFloat32;

@@ -10,6 +10,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/estimate/families.hpp"
+#include "slopewise/estimate/residual.hpp"
 #include "slopewise/tensor/random.hpp"
 #include "slopewise/tensor/vector.hpp"
 
@@ -39,7 +40,8 @@ void require_trained_layers(const Program& program, const ActivitySites& sites) 
 template <class T>
 ActivityEstimator<T>::ActivityEstimator(const EstimatorTarget& target, const EstimatorOptions& options)
     : program_((target.require_sites("activities"), *target.program)),
-      sites_(target.sites),
+      sites_(feeds_stream(options.activity) ? stream_sites(*target.program, target.sites, options.activity)
+                                            : target.sites),
       options_(options.activity),
       tangents_(options.tangents),
       seed_(options.seed),
@@ -52,10 +54,20 @@ ActivityEstimator<T>::ActivityEstimator(const EstimatorTarget& target, const Est
     throw ArgumentError(
         "activities: tangents: expected at least 1 to correct, to teach the prior or to estimate the head");
   }
+  if (feeds_stream(options_) && !exact_head_)
+    throw ArgumentError(fmt::format("activities: prior '{}': expected an exact head", options_.prior));
+  if ((options_.ahead != 0 || options_.group != 1) && !feeds_stream(options_))
+    throw ArgumentError("activities: groups of blocks and look-ahead: expected the prior 'residual'");
+  if (options_.ahead < 0 || (options_.ahead > 0 && (tangents_ > 0 || options_.prior != "residual"))) {
+    throw ArgumentError(
+        "activities: look-ahead: expected at least 0, and no tangents; groups of blocks can be corrected");
+  }
   if (!(options_.gate > 0))
     throw ArgumentError(fmt::format("activities: gate: expected above 0, found {}", options_.gate));
   if (!(options_.pace >= 0))
     throw ArgumentError(fmt::format("activities: pace: expected at least 0, found {}", options_.pace));
+  if (sites_.nodes.empty() && sites_.head >= 0)
+    throw ArgumentError("activities: expected hidden layers below the exact blocks, found none");
   if (sites_.nodes.empty() && exact_head_)
     throw ArgumentError("activities: expected at least one hidden layer, as the last layer's gradient is exact");
   require_trained_layers(program_, sites_);
@@ -73,13 +85,23 @@ Index ActivityEstimator<T>::planes(bool together) const {
 
 template <class T>
 GivenOptions ActivityEstimator<T>::given_options(bool together) const {
-  GivenOptions options{
-      .tangents = planes(together), .cuts = sites_.nodes, .error = sites_.logits, .spare = prior_->learns()};
+  if (in_stream()) return {.cuts = sites_.nodes, .error = sites_.logits, .ahead = options_.ahead, .few_rows = true};
+  GivenOptions options{.tangents = planes(together),
+                       .cuts = sites_.nodes,
+                       .error = sites_.logits,
+                       .spare = prior_->learns(),
+                       .few_rows = sites_.head >= 0};
   if (options.tangents > 0) {
     options.perturbed = sites_.nodes;
     if (!exact_head_) options.perturbed.push_back(sites_.logits);
   }
   return options;
+}
+
+// Whether the prior is all that there is and takes care of itself on the way back.
+template <class T>
+bool ActivityEstimator<T>::in_stream() const {
+  return tangents_ == 0 && options_.prior == "residual";
 }
 
 template <class T>
@@ -293,6 +315,10 @@ typename ActivityEstimator<T>::Tally ActivityEstimator<T>::run(Objective<T>& obj
   Tally tally;
   tally.noise.resize(pass.together ? 1 : sizes_.size());
   tally.active.resize(sizes_.size());
+  if (options.ahead >= 0) {
+    tally.loss = objective.given(options, parameters, nullptr, {}, {}, out).loss;
+    return tally;
+  }
   Perturbation<T> perturbation;
   if (pass.planes > 0) {
     perturbation = [&](std::size_t site, Index example, std::span<const T> value, std::span<T> tangents) {

@@ -77,6 +77,7 @@ class ActivityEstimator final : public Estimator<T> {
   struct Sums {
     std::vector<double> signal, residual, active;
   };
+  bool in_stream() const;
   GivenOptions given_options(bool together) const;
   Index planes(bool together) const;
   Pass make_pass(bool together, std::uint32_t step, bool watching) const;

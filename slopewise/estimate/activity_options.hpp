@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "slopewise/base/shape.hpp"
+
 namespace slopewise {
 
 // How much of the residual that the slopes measure is added to the prior.
@@ -18,6 +20,9 @@ struct ActivityOptions {
   Correction correction = Correction::kFull;
   double gate = 0.1;   // τ
   double pace = 0.15;  // γ of the prior
+  // Of priors that stand at the cuts of a residual stream (residual.hpp): blocks between two cuts; and how many of
+  // these groups above a cut its m is taken back through first, with no tangents.
+  Index group = 1, ahead = 0;
   // All sites at once, with one slope for their sum: K tangents. Or each site alone: K for each.
   bool together = true;
 };

@@ -1,5 +1,6 @@
 // What theory says of activity perturbation's noise at θ, from the exact gradients of examples.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -50,6 +51,25 @@ class ActivityPrediction final : public Prediction {
   std::vector<double> variances_, short_of_;
 };
 
+// Of an estimate without tangents.
+class FixedPrediction final : public Prediction {
+ public:
+  explicit FixedPrediction(std::vector<double> mean) : mean_(std::move(mean)) {}
+  std::vector<double> mean(const GradientView&) const override { return mean_; }
+  std::vector<double> entry_variances(const GradientView&) const override {
+    return std::vector<double>(mean_.size(), 0.0);
+  }
+  double total_variance(const GradientView&) const override { return 0; }
+  double mean_cosine(const GradientView& gradient) const override {
+    const auto n = static_cast<Index>(mean_.size());
+    return dot(mean_.data(), gradient.values().data(), n) /
+           std::sqrt(dot(mean_.data(), mean_.data(), n) * gradient.squared_norm());
+  }
+
+ private:
+  std::vector<double> mean_;
+};
+
 }  // namespace
 
 template <class T>
@@ -83,6 +103,11 @@ std::vector<std::vector<T>> ActivityEstimator<T>::missed(Objective<T>& objective
 template <class T>
 std::shared_ptr<const Prediction> ActivityEstimator<T>::prediction(Objective<T>& objective,
                                                                    const Parameters<T>& parameters) {
+  if (in_stream()) {  // without tangents it is what it is
+    std::vector<T> given(static_cast<std::size_t>(program_.size()));
+    objective.given(given_options(together_), parameters, nullptr, {}, {}, given);
+    return std::make_shared<FixedPrediction>(std::vector<double>(given.begin(), given.end()));
+  }
   std::vector<SiteLayer> layers;
   std::vector<Index> inputs;
   for (std::size_t site = 0; site < sizes_.size(); ++site) {

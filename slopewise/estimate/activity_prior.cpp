@@ -9,6 +9,7 @@
 #include "slopewise/base/named.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/estimate/mirror.hpp"
+#include "slopewise/estimate/residual.hpp"
 #include "slopewise/tensor/matmul.hpp"
 #include "slopewise/tensor/random.hpp"
 #include "slopewise/tensor/vector.hpp"
@@ -165,13 +166,18 @@ std::unique_ptr<ActivityPrior<T>> random_feedback_prior(const Program& program, 
 
 const NamedTable<Entry>& priors() {
   static const NamedTable<Entry> table(
-      "activity prior", {{"none", "no prior: the slopes alone", no_prior<float>, no_prior<double>},
-                         {"feedback", "a linear map of the output error, learnt from residual slopes",
-                          feedback_prior<float>, feedback_prior<double>},
-                         {"random-feedback", "a fixed random map of the output error (direct feedback alignment)",
-                          random_feedback_prior<float>, random_feedback_prior<double>},
-                         {"mirror", "transposed weights learnt from pairs (x, W x); once learnt, backprop",
-                          mirror_prior<float>, mirror_prior<double>}});
+      "activity prior",
+      {{"none", "no prior: the slopes alone", no_prior<float>, no_prior<double>},
+       {"feedback", "a linear map of the output error, learnt from residual slopes", feedback_prior<float>,
+        feedback_prior<double>},
+       {"random-feedback", "a fixed random map of the output error (direct feedback alignment)",
+        random_feedback_prior<float>, random_feedback_prior<double>},
+       {"residual", "the gradient at the top of the residual stream, as if blocks above were the identity",
+        residual_prior<float>, residual_prior<double>},
+       {"residual-learned", "the same through a map for each cut, learnt from residual slopes",
+        learned_residual_prior<float>, learned_residual_prior<double>},
+       {"mirror", "transposed weights learnt from pairs (x, W x); once learnt, backprop", mirror_prior<float>,
+        mirror_prior<double>}});
   return table;
 }
 

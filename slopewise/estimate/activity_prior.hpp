@@ -57,6 +57,7 @@ class ActivityPrior {
 // No transposed weights and no backward sweep. (Lansdell, Prakash & Kording 2020; Bacho & Chu 2022.)
 // "random-feedback": the same with B normal of variance 1/classes, and never changed: direct feedback alignment
 // (Nøkland 2016) where nothing corrects it.
+// "residual" and "residual-learned": residual.hpp.
 // "mirror": m_l = C_l (mask ∘ gain m_{l+1}), with C_l learnt from pairs (x, W x) of random x, C += x (W x − Cᵀx)ᵀ / λ
 // (the weight mirror, Akrout et al. 2019), and following the changes of W between passes. C converges to Wᵀ: once it
 // has, the prior *is* backprop. For rectified sites that each feed one linear layer, the last one the logits.

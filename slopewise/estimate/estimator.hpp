@@ -106,6 +106,10 @@ struct EstimatorOptions {
   // The gradient of what follows the last site of a program is exact, (p − y) aᵀ, both factors being known on the way
   // forward; nothing said: for activities alone.
   std::optional<bool> exact_head = std::nullopt;
+  // The gradient of the last so many blocks of a program (stream.hpp) is exact as well, and that of what follows them;
+  // what estimates activities or along tangents of weights is left what lies below, and "exact" leaves that frozen, a
+  // gradient of 0.
+  std::optional<Index> exact_blocks = std::nullopt;
   double clip_slope = std::numeric_limits<double>::infinity();  // largest |s_k|
   double clip_quantile = 1;                                     // share of slopes that are not clipped; 1: all
   bool per_deviation = false;  // of "one-sided": g over the standard deviation of its slopes (FZOO)

@@ -1,7 +1,9 @@
 // Every estimator by name, and what wraps it.
+#include "slopewise/base/error.hpp"
 #include "slopewise/base/named.hpp"
 #include "slopewise/estimate/families.hpp"
 #include "slopewise/estimate/wrappers.hpp"
+#include "slopewise/program/stream.hpp"
 
 namespace slopewise {
 namespace {
@@ -55,8 +57,16 @@ template <class T>
 std::unique_ptr<Estimator<T>> make_estimator(std::string_view name, const EstimatorTarget& target,
                                              const EstimatorOptions& options) {
   const EstimatorFamily& family = estimators().find(name);
-  if (family.sees_to_head || !options.exact_head.value_or(false)) return make<T>(family, target, options);
-  return exact_head_estimator<T>(target, [&](const EstimatorTarget& body) { return make<T>(family, body, options); });
+  EstimatorTarget seen = target;
+  if (options.exact_blocks) {
+    target.require_sites("exact blocks");
+    if (options.exact_head == false)
+      throw ArgumentError("exact blocks: expected an exact head, found an estimated one");
+    seen.sites = sites_below(*target.program, target.sites, *options.exact_blocks);
+  }
+  if (family.sees_to_head || !options.exact_head.value_or(options.exact_blocks.has_value()))
+    return make<T>(family, seen, options);
+  return exact_head_estimator<T>(seen, [&](const EstimatorTarget& body) { return make<T>(family, body, options); });
 }
 
 template std::unique_ptr<Estimator<float>> make_estimator(std::string_view, const EstimatorTarget&,

@@ -5,56 +5,71 @@
 #include <algorithm>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/program/stream.hpp"
 
 namespace slopewise {
 
 namespace {
 
-// Parameters before the last site, and whether they are the layout's first.
+// Parameters that the cut is made of, and whether they are the layout's first.
 struct Body {
   Index parameters = 0, all = 0;
-  bool first = true;
+  Index last_slot = -1;
 
+  bool first() const { return last_slot < parameters; }
   bool parted() const { return parameters > 0 && parameters < all; }
 };
 
 Body body_of(const Program& program, Index cut) {
   Body body;
+  std::vector<bool> before(program.nodes().size());
+  if (cut >= 0) before = ancestors(program, cut);
   for (Index i = 0; i < static_cast<Index>(program.nodes().size()); ++i) {
     if (program.node(i).kind != GraphNode::Kind::kParameter) continue;
     ++body.all;
-    if (i > cut) continue;
+    if (!before[static_cast<std::size_t>(i)]) continue;
     ++body.parameters;
-    body.first = body.first && program.node(i).slot < body.parameters;
+    body.last_slot = std::max(body.last_slot, program.node(i).slot);
   }
   return body;
 }
 
-Index last_site(const ActivitySites& sites) {
+Index cut_of(const ActivitySites& sites) {
+  if (sites.head >= 0) return sites.head;
   return sites.nodes.empty() ? -1 : sites.nodes.back();
 }
 
 }  // namespace
 
 bool has_exact_head(const Program& program, const ActivitySites& sites) {
-  const Body body = body_of(program, last_site(sites));
-  return body.first && body.parted();
+  const Body body = body_of(program, cut_of(sites));
+  return body.first() && body.parted();
+}
+
+ParameterLayout body_layout(const Program& program, const ActivitySites& sites) {
+  const Body body = body_of(program, cut_of(sites));
+  if (!body.first()) throw ArgumentError("exact head: expected the parameters before it to be the program's first");
+  return program.layout().first(body.parameters);
 }
 
 template <class T>
 BodyObjective<T>::BodyObjective(const Program& program, const ActivitySites& sites)
-    : cut_(last_site(sites)), size_(program.size()), segments_(program.layout().segments.size()) {
-  const Body body = body_of(program, cut_);
-  if (!body.first)
-    throw ArgumentError("exact head: expected the parameters before the last site to be the program's first");
-  if (!body.parted()) throw ArgumentError("exact head: expected parameters before and after the last site");
-  body_ = program.layout().first(body.parameters);
+    : cut_(cut_of(sites)),
+      few_rows_(sites.head >= 0),
+      size_(program.size()),
+      segments_(program.layout().segments.size()) {
+  body_ = body_layout(program, sites);
+  if (!body_of(program, cut_).parted())
+    throw ArgumentError("exact head: expected parameters before and after the node that it follows");
 }
 
 template <class T>
 GivenOptions BodyObjective<T>::options(std::span<const TangentForm> forms, Index tangents) const {
-  GivenOptions options{
-      .tangents = tangents, .forms = {forms.begin(), forms.end()}, .cuts = {cut_}, .gradient_first = body_.size};
+  GivenOptions options{.tangents = tangents,
+                       .forms = {forms.begin(), forms.end()},
+                       .cuts = {cut_},
+                       .gradient_first = body_.size,
+                       .few_rows = few_rows_};
   options.forms.resize(segments_, TangentForm::kNone);
   return options;
 }

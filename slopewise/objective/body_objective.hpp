@@ -1,5 +1,5 @@
-// An objective whose head, the layer after the last hidden activities, is differentiated exactly: what an estimator
-// sees is the rest of it, the body.
+// An objective whose head, the layer after the last hidden activities or all that follows ActivitySites::head, is
+// differentiated exactly: what an estimator sees is the rest of it, the body.
 #pragma once
 
 #include <memory>
@@ -10,9 +10,12 @@
 
 namespace slopewise {
 
-// Whether a program has parameters before and after its last site, those before it first in its layout: what
-// BodyObjective takes.
+// Whether a program has parameters before and after the node that its head follows, those before it first in its
+// layout: what BodyObjective takes.
 bool has_exact_head(const Program& program, const ActivitySites& sites);
+
+// Parameters before that node, the first of the layout. Throws ArgumentError where they are not its first.
+ParameterLayout body_layout(const Program& program, const ActivitySites& sites);
 
 // The layout is that of the body's parameters, the first segments of the program's; θ is all of it. Slopes come from
 // the same pass as the head's gradient, (p − y) aᵀ, both factors of which are known on the way forward; losses alone do
@@ -20,7 +23,7 @@ bool has_exact_head(const Program& program, const ActivitySites& sites);
 template <class T>
 class BodyObjective final : public Objective<T> {
  public:
-  // Throws ArgumentError where no parameters lie before the last site, or where body and head are not parted by it.
+  // Throws ArgumentError where no parameters lie before that node, or where body and head are not parted by it.
   BodyObjective(const Program& program, const ActivitySites& sites);
   // The objective of the whole program, which must outlive what is asked of this one.
   void bind(Objective<T>& whole) { whole_ = &whole; }
@@ -52,6 +55,7 @@ class BodyObjective final : public Objective<T> {
   GivenOptions options(std::span<const TangentForm> forms, Index tangents) const;
 
   Index cut_;
+  bool few_rows_;         // a head of several layers
   Index size_;            // n
   std::size_t segments_;  // of the whole
   ParameterLayout body_;

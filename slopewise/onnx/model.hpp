@@ -22,6 +22,8 @@ struct OnnxOptions {
   // (scaled by alpha = R); or a regular expression that names match somewhere. The rest are constants of the program:
   // no tangents, no part of n.
   std::string train = "all";
+  std::optional<Index> blocks =
+      std::nullopt;  // of these only what lies in the last so many blocks (stream.hpp) and after
   std::map<std::string, Index> extents = {};  // of symbolic axes that do not count examples
   std::string output = "";                    // the output to take; empty: the first
   // Inputs that are the same for every example and every run: masks, positions, what decides a shape.

@@ -7,6 +7,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/json_text.hpp"
+#include "slopewise/program/stream.hpp"
 
 namespace slopewise {
 namespace {
@@ -16,17 +17,42 @@ using Json = nlohmann::ordered_json;
 std::string describe(const OnnxModel& model, const OnnxOptions& options, const OnnxLossOptions& loss) {
   Json extents = Json::object();
   for (const auto& [name, extent] : options.extents) extents[name] = extent;
-  return Json{{"format", "onnx"},
-              {"file", std::filesystem::absolute(model.file()).lexically_normal().string()},
-              {"crc32", model.checksum()},
-              {"train", options.train},
-              {"extents", std::move(extents)},
-              {"output", options.output},
-              {"channels_last", options.channels_last},
-              {"fuse", options.fuse},
-              {"loss", onnx_loss_name(loss.kind)},
-              {"ignored", loss.ignored ? Json(*loss.ignored) : Json(nullptr)}}
-      .dump();
+  Json json{{"format", "onnx"},
+            {"file", std::filesystem::absolute(model.file()).lexically_normal().string()},
+            {"crc32", model.checksum()},
+            {"train", options.train},
+            {"extents", std::move(extents)},
+            {"output", options.output},
+            {"channels_last", options.channels_last},
+            {"fuse", options.fuse},
+            {"loss", onnx_loss_name(loss.kind)},
+            {"ignored", loss.ignored ? Json(*loss.ignored) : Json(nullptr)}};
+  if (options.blocks) json["blocks"] = *options.blocks;
+  return json.dump();
+}
+
+// The same options with OnnxOptions::blocks in the names of weights.
+OnnxOptions with_blocks_named(const std::filesystem::path& file, const OnnxOptions& options,
+                              const OnnxLossOptions& loss) {
+  const OnnxModel whole = load_onnx(file, options);
+  const OnnxProgram made = onnx_program(whole, loss);
+  const Index head = sites_below(made.program, onnx_sites(made), *options.blocks).head;
+  const std::vector<bool> below = ancestors(made.program, head);
+  OnnxOptions named = options;
+  named.weights.emplace();
+  for (std::size_t i = 0; i < below.size(); ++i) {
+    const GraphNode& node = made.program.nodes()[i];
+    if (node.kind != GraphNode::Kind::kParameter || below[i]) continue;
+    const OnnxParameter& parameter = whole.parameters()[static_cast<std::size_t>(node.slot)];
+    if (parameter.is_adapter()) {
+      throw ArgumentError(fmt::format(
+          "{}: low-rank adapters: expected the matrices of the last blocks by their names (lora:RANK:REGEX)",
+          file.string()));
+    }
+    named.weights->insert(parameter.initializer);
+  }
+  if (named.weights->empty()) throw ArgumentError(fmt::format("{}: nothing trains in its last blocks", file.string()));
+  return named;
 }
 
 }  // namespace
@@ -52,7 +78,8 @@ ActivitySites onnx_sites(const OnnxProgram& model) {
 }
 
 OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss) {
-  auto model = std::make_shared<const OnnxModel>(load_onnx(file, options));
+  auto model = std::make_shared<const OnnxModel>(
+      load_onnx(file, options.blocks ? with_blocks_named(file, options, loss) : options));
   if (model->inputs().empty()) throw ArgumentError(fmt::format("{}: the model reads no examples", file.string()));
   const auto block = [&](const OnnxLossOptions& of) {
     OnnxProgram made = onnx_program(*model, of);
@@ -82,6 +109,7 @@ OnnxNetwork onnx_network(const std::string& description) {
                         .channels_last = json.at("channels_last"),
                         .fuse = json.at("fuse")};
     for (const auto& [name, extent] : json.at("extents").items()) options.extents[name] = extent.get<Index>();
+    if (json.contains("blocks")) options.blocks = json.at("blocks").get<Index>();
     OnnxLossOptions loss{.kind = onnx_loss(json.at("loss").get<std::string>())};
     if (!json.at("ignored").is_null()) loss.ignored = json.at("ignored").get<std::int32_t>();
     OnnxNetwork network = onnx_network(json.at("file").get<std::string>(), options, loss);

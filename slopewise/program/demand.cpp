@@ -53,8 +53,14 @@ CostReport Program::cost(const Workload& workload, Index element_size) const {
     const OpCost op = nodes()[i].op->cost(plan.infos[i], nodes()[i].shape);
     report.value_flops += rows * op.value * (own.replayed ? 2 : 1);
     if (own.tangent) report.tangent_flops += rows * tangents * op.tangent;
-    if (pullback && own.differentiated)
+    if (pullback && own.differentiated) {
       report.pullback_flops += rows * nodes()[i].op->cost(plan.pulled[i], nodes()[i].shape).pullback;
+      // In a stream, a stretch is also taken back, though not to its parameters, for those that look ahead to it.
+      std::vector<InputInfo> through = plan.pulled[i];
+      for (InputInfo& input : through) input.active = input.active && !input.shared;
+      report.pullback_flops += rows * static_cast<double>(plan.looks(static_cast<Index>(i))) *
+                               nodes()[i].op->cost(through, nodes()[i].shape).pullback;
+    }
     double entries = rows * static_cast<double>(own.size * own.parts);
     for (const Index input : nodes()[i].inputs) {
       const NodePlan& read = plan.nodes[static_cast<std::size_t>(input)];

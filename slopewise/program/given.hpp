@@ -34,8 +34,10 @@ struct GivenOptions {
   std::vector<Index> perturbed = {};
   std::vector<Index> cuts = {};
   Index error = -1;
+  Index ahead = -1;
   Index gradient_first = 0;
   bool spare = false;
+  bool few_rows = false;
   bool once = false;  // the memory is given back after the run
   std::vector<Index> outputs = {};
   Precision precision = Precision::kFloat32;

@@ -16,6 +16,7 @@ Workload exact_workload(Workload::Mode mode, ExactOptions options) {
   return {.mode = mode,
           .outputs = std::move(options.outputs),
           .precision = options.precision,
+          .few_rows = options.few_rows,
           .checkpointed = options.checkpointed,
           .micro_batch = options.micro_batch};
 }
@@ -29,9 +30,11 @@ Workload given_workload(const Program& program, GivenOptions options) {
           .outputs = std::move(options.outputs),
           .cuts = std::move(options.cuts),
           .error = options.error,
+          .ahead = options.ahead,
           .gradient_first = options.gradient_first,
           .spare = options.spare,
-          .precision = options.precision};
+          .precision = options.precision,
+          .few_rows = options.few_rows};
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ struct ForwardOptions {
 struct ExactOptions {
   std::vector<Index> outputs = {};
   Precision precision = Precision::kFloat32;
+  bool few_rows = false;      // as many in flight as in a forward pass
   bool checkpointed = false;  // keep the activations of about √(ops) ops and make the rest again
   Index micro_batch = 0;      // examples in flight at a time, whose gradients are added up; 0: as many as run well
   bool operator==(const ExactOptions&) const = default;

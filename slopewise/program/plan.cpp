@@ -82,8 +82,9 @@ class Planner {
     follow_dependence();
     plan_.one_at_a_time = pulls() || has_dense_matrix(program.layout(), plan_.workload.forms) ||
                           mostly_wide(program, plan_.nodes, plan_.infos);
-    plan_.tile = pulls() ? std::min(workload.batch, workload.micro_batch > 0 ? workload.micro_batch : kPullbackRows)
-                         : forward_tile(program, plan_.workload, plan_.nodes, plan_.one_at_a_time);
+    plan_.tile = pulls() && !workload.few_rows
+                     ? std::min(workload.batch, workload.micro_batch > 0 ? workload.micro_batch : kPullbackRows)
+                     : forward_tile(program, plan_.workload, plan_.nodes, plan_.one_at_a_time);
     plan_.tiles = (workload.batch + plan_.tile - 1) / plan_.tile;
     plan_.arenas = plan_.one_at_a_time ? 1 : std::min<Index>(threads, plan_.tiles);
     plan_.scratches = plan_.one_at_a_time ? threads : plan_.arenas;
@@ -117,6 +118,7 @@ class Planner {
  private:
   bool pulls() const { return plan_.workload.backward(); }
   bool given() const { return plan_.workload.mode == Workload::Mode::kGiven; }
+  bool streams() const { return plan_.workload.ahead >= 0; }
   bool low() const { return plan_.workload.precision != Precision::kFloat32; }
   const GraphNode& node(Index i) const { return program_.node(i); }
   NodePlan& plan(Index i) { return plan_.nodes[static_cast<std::size_t>(i)]; }
@@ -171,6 +173,23 @@ class Planner {
         throw ArgumentError(fmt::format("cut node {}: expected one before node {}", i, workload.error));
     }
     if (workload.error >= 0) check_node(workload.error, "error");
+    if (streams()) check_stream();
+  }
+
+  void check_stream() const {
+    const Workload& workload = plan_.workload;
+    if (!given() || workload.error < 0 || workload.tangents > 0 || workload.spare)
+      throw ArgumentError("ahead: expected a node whose cotangent goes to the cuts, and nobody who gives others");
+    Index before = -1;
+    for (const Index cut : workload.cuts) {
+      if (cut <= before) throw ArgumentError("ahead: expected cuts in order");
+      before = cut;
+      if (node(cut).shape.size() != node(workload.error).shape.size()) {
+        throw ShapeError(fmt::format("ahead: expected cuts of the size of '{}', {}, found '{}' of {}",
+                                     node(workload.error).name, node(workload.error).shape.to_string(), node(cut).name,
+                                     node(cut).shape.to_string()));
+      }
+    }
   }
 
   void check_node(Index i, std::string_view role) const {
@@ -277,21 +296,22 @@ class Planner {
   }
 
   // Whether a cotangent flows into node i from what reads it.
-  bool reached(Index i) { return plan(i).differentiated && !plan(i).cut; }
+  bool reached(Index i) { return plan(i).differentiated && (!plan(i).cut || plan_.workload.ahead > 0); }
 
   // What the workload asks of node i.
   struct Marks {
     bool perturbed = false, cut = false;
-    bool visible = false;  // somebody outside the run's ops reads or writes it
+    bool visible = false;  // somebody outside the run's ops reads or writes it, or its cotangent
+    bool kept = false;     // its value is read after the run
   };
   Marks& marks(Index i) { return marks_[static_cast<std::size_t>(i)]; }
   bool visible(Index i) { return marks(i).visible; }
   void mark_nodes() {
     const Workload& workload = plan_.workload;
     marks_.resize(static_cast<std::size_t>(count_));
-    marks(program_.loss()).visible = true;
+    marks(program_.loss()).visible = marks(program_.loss()).kept = true;
     if (workload.error >= 0) marks(workload.error).visible = true;
-    for (const Index i : workload.outputs) marks(i).visible = true;
+    for (const Index i : workload.outputs) marks(i).visible = marks(i).kept = true;
     for (const Index i : workload.perturbed) marks(i).perturbed = marks(i).visible = true;
     for (const Index i : workload.cuts) marks(i).cut = marks(i).visible = true;
   }
@@ -314,6 +334,8 @@ class Planner {
       home_[static_cast<std::size_t>(i)] = i;
       if (!plan(i).used || !node(i).op || !node(i).op->elementwise() || node(i).shared) continue;
       const Index from = node(i).inputs[0];
+      // The cotangent of `error` is read again after that of its input has been made.
+      if (streams() && (marks(i).cut || i == plan_.workload.error)) continue;
       if (!node(from).op || consumers(from).size() != 1 || visible(from) || plan(from).parts != plan(i).parts) continue;
       if (plan(i).differentiated && (node(i).op->needs().inputs || node(from).op->needs().output)) continue;
       home_[static_cast<std::size_t>(i)] = home_[static_cast<std::size_t>(from)];
@@ -352,6 +374,10 @@ class Planner {
   // Groups of about √(ops) ops; an op and the elementwise op that writes where it wrote stay together.
   void cut_groups() {
     plan_.groups = {0};
+    if (streams()) {
+      for (const Index cut : plan_.workload.cuts) plan_.groups.push_back(cut + 1);
+      plan_.groups.push_back(plan_.workload.error + 1);
+    }
     if (plan_.workload.checkpointed) {
       std::vector<Index> ops;
       for (Index i = 0; i < count_; ++i) {
@@ -366,19 +392,36 @@ class Planner {
 
   // Gives every stored value and cotangent its place, by liveness along the run. Node i is first made at time i. Then,
   // for an exact gradient, the groups follow from the last to the first: each makes its nodes again, if they were not
-  // kept, and is differentiated, its last node first.
+  // kept, and is differentiated, its last node first. In a stream the last group is differentiated first; then each of
+  // the others, from the first on, is differentiated when it and those ahead of it have been made again.
   void place() {
-    const Index end = 3 * count_;
     std::vector<Index> replay(static_cast<std::size_t>(count_)), backward(static_cast<std::size_t>(count_));
     std::vector<std::size_t> group(static_cast<std::size_t>(count_));
+    const std::size_t last_group = plan_.groups.size() - 2;
+    std::vector<Index> first_pull(plan_.groups.size());  // in a stream
     Index time = count_;
-    for (std::size_t g = plan_.groups.size() - 1; g-- > 0;) {
+    const auto make_again = [&](std::size_t g) {
       for (Index i = plan_.groups[g]; i < plan_.groups[g + 1]; ++i) {
         group[static_cast<std::size_t>(i)] = g;
         replay[static_cast<std::size_t>(i)] = time++;
       }
+    };
+    const auto pull = [&](std::size_t g) {
       for (Index i = plan_.groups[g + 1] - 1; i >= plan_.groups[g]; --i) backward[static_cast<std::size_t>(i)] = time++;
+    };
+    for (std::size_t g = last_group + 1; g-- > 0;) {
+      make_again(g);
+      pull(g);
+      if (streams()) break;
     }
+    for (std::size_t g = 0, made = 0; streams() && g < last_group; ++g) {
+      const std::size_t fresh = made;
+      for (; made < last_group && made <= g + static_cast<std::size_t>(plan_.workload.ahead); ++made) make_again(made);
+      std::fill(first_pull.begin() + static_cast<std::ptrdiff_t>(fresh),
+                first_pull.begin() + static_cast<std::ptrdiff_t>(made), time++);
+      pull(g);
+    }
+    const Index end = time;
     const auto group_of = [&](Index i) { return group[static_cast<std::size_t>(i)]; };
     const auto replay_of = [&](Index i) { return replay[static_cast<std::size_t>(i)]; };
     const auto backward_of = [&](Index i) { return backward[static_cast<std::size_t>(i)]; };
@@ -386,8 +429,8 @@ class Planner {
     // What a later group reads, or the caller, is kept; so is what shares its memory.
     std::vector<bool> kept(static_cast<std::size_t>(count_));
     for (Index i = 0; i < count_; ++i) {
-      bool keep_it = group_of(i) + 2 == plan_.groups.size() || visible(i);
-      for (const Index c : consumers(i)) keep_it = keep_it || group_of(c) != group_of(i);
+      bool keep_it = group_of(i) == last_group || (streams() ? marks(i).kept : visible(i));
+      for (const Index c : consumers(i)) keep_it = keep_it || (!streams() && group_of(c) != group_of(i));
       if (keep_it) kept[static_cast<std::size_t>(home(i))] = true;
     }
     const auto is_kept = [&](Index i) { return static_cast<bool>(kept[static_cast<std::size_t>(home(i))]); };
@@ -399,7 +442,7 @@ class Planner {
       Index& forward = last[static_cast<std::size_t>(home(i))];
       Index& again = last_again[static_cast<std::size_t>(home(i))];
       forward = std::max(forward, i);
-      if (visible(i)) again = end;
+      if (streams() ? marks(i).kept : visible(i)) again = end;
       if (!plan(i).used) continue;
       plan(i).replayed = pulls() && !is_kept(i) && !node(i).shared && node(i).op;
       if (plan(i).differentiated && node(i).op && node(i).op->needs().output) again = std::max(again, backward_of(i));
@@ -407,7 +450,10 @@ class Planner {
         forward = std::max(forward, c);
         if (!is_kept(c)) again = std::max(again, replay_of(c));
         if (!plan(c).differentiated) continue;
-        if (node(c).op->needs().inputs) again = std::max(again, backward_of(c));
+        // In a stream the last group reads what was made first.
+        const bool first_made = streams() && group_of(c) == last_group && group_of(i) != last_group;
+        if (node(c).op->needs().inputs)
+          (first_made ? forward : again) = std::max(first_made ? forward : again, backward_of(c));
         if (plan(i).cut) continue;
         Index& first = first_cotangent[static_cast<std::size_t>(home(i))];
         first = std::min(first, backward_of(c));
@@ -417,9 +463,10 @@ class Planner {
     Index given_at = plan_.workload.error >= 0 ? backward_of(plan_.workload.error) : end;
     for (const Index cut : plan_.workload.cuts) given_at = std::min(given_at, backward_of(cut));
     for (Index i = 0; i < count_; ++i) {
-      if (!plan(i).cut) continue;
+      const bool early = streams() && plan_.workload.ahead > 0 && plan(i).differentiated && group_of(i) != last_group;
+      if (!plan(i).cut && !early) continue;
       Index& first = first_cotangent[static_cast<std::size_t>(home(i))];
-      first = std::min(first, given_at);
+      first = std::min(first, streams() ? first_pull[group_of(i)] : given_at);
     }
 
     std::vector<Lifetime> lifetimes;
@@ -488,6 +535,12 @@ class Planner {
 };
 
 }  // namespace
+
+Index Plan::looks(Index i) const {
+  if (workload.ahead <= 0 || i > workload.error) return 0;
+  const auto stretch = std::ranges::count_if(workload.cuts, [i](Index cut) { return cut < i; });
+  return std::min<Index>(workload.ahead, stretch);
+}
 
 Plan make_plan(const Program& program, const Workload& workload, int threads) {
   return Planner(program, workload, threads).result();

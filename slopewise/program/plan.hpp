@@ -36,6 +36,8 @@ struct Plan {
   std::vector<std::vector<InputInfo>> infos;   // of each op's inputs, where `active` is: gives it tangents
   std::vector<std::vector<InputInfo>> pulled;  // the same on the way back, where it is: gets a cotangent from this op
   // Nodes [groups[g], groups[g + 1]) are differentiated together, the last group first; one group unless checkpointed.
+  // With Workload::ahead they are the stretches between cuts, and what follows `error`: first the last one, then the
+  // others from the first on.
   std::vector<Index> groups;
   Index tile = 1;  // rows in flight together (a tile), the same at any number of threads
   Index tiles = 1;
@@ -47,6 +49,9 @@ struct Plan {
   Index arenas = 1;            // tiles in flight at once: one a thread
   Index gradient = 0;          // entries of gradient held; in a descent those that are not added to θ at once
   Index spare = 0;             // entries of the giver's spare memory: those of the cuts in one tile
+
+  // In a stream: how many stretches before node i's own look ahead to it.
+  Index looks(Index i) const;
 };
 
 // Throws ArgumentError for a workload that does not fit the program.

@@ -30,11 +30,19 @@ struct Workload {
   std::vector<Index> cuts;
   // kGiven: a node after all cuts, whose exact cotangent the giver may read and change (the logits); −1: none.
   Index error = -1;
+  // kGiven, where it is not negative: nobody gives. The cotangent of a cut is that of `error`, taken back through the
+  // next `ahead` stretches from cut to cut (the last one ends at `error`), as if those above them added nothing to what
+  // they read. The way forward keeps no more than the part after `error` needs; then each stretch is made again, from
+  // the input up, and taken back by itself. Cuts are in order, and all as large as `error`. No tangents.
+  Index ahead = -1;
   // kGiven: parameters before this entry of θ get no gradient.
   Index gradient_first = 0;
   // kGiven: the giver gets memory of the cuts' sizes to calculate in.
   bool spare = false;
   Precision precision = Precision::kFloat32;
+  // Of a pullback: no more rows in flight than in a forward run, so that what is not differentiated takes no more
+  // memory than there.
+  bool few_rows = false;
   // For an exact gradient: keep the activations of about √(ops) ops and make the rest again when they are needed
   // (Chen et al. 2016, arXiv 1604.06174, section 4.1).
   bool checkpointed = false;

@@ -23,6 +23,10 @@ Pullback<T>::Pullback(Execution<T>& execution)
       given_at_(execution.plan().workload.error),
       spare_(execution.plan().spare),
       held_(execution.plan().workload.mode == Workload::Mode::kDescent ? execution.plan().gradient : 0) {
+  if (execution.plan().workload.ahead >= 0) {
+    given_at_ = -1;
+    return;
+  }
   for (const Index cut : execution.plan().workload.cuts) {
     if (execution.plan(cut).cut) given_at_ = std::max(given_at_, cut);
   }
@@ -93,29 +97,69 @@ void Pullback<T>::pull_tile(Index tile, T seed) {
   run.visit_tile(tile, run.arena(), run.scratch(), [](Index) {});
   run.collect(first, rows, run.arena());
   run.require_finite_losses(first, rows);
-  run.replaying = true;
   const Index loss = run.program().loss();
   if (run.plan(loss).differentiated && !run.node(loss).shared) {
     std::fill_n(cotangent(loss).data, rows, seed / static_cast<T>(run.rows()));
   }
+  if (plan.workload.ahead >= 0) return pull_stream(first, rows);
+  run.replaying = true;
   for (std::size_t g = plan.groups.size() - 1; g-- > 0;) {
-    for (Index i = plan.groups[g]; i < plan.groups[g + 1]; ++i) {
-      if (run.plan(i).replayed && !run.plan(i).follows) run.make(i, first, rows, run.arena(), run.scratch());
-    }
-    pull_group(plan.groups[g], plan.groups[g + 1], first, rows);
+    make_again(g, first, rows);
+    pull_group(g, first, rows, {});
   }
 }
 
 template <class T>
-void Pullback<T>::pull_group(Index first_node, Index last_node, Index first, Index rows) {
+void Pullback<T>::make_again(std::size_t group, Index first, Index rows) {
   Execution<T>& run = execution_;
-  for (Index i = last_node - 1; i >= first_node; --i) {
+  for (Index i = run.plan().groups[group]; i < run.plan().groups[group + 1]; ++i) {
+    if (run.plan(i).replayed && !run.plan(i).follows) run.make(i, first, rows, run.arena(), run.scratch());
+  }
+}
+
+// What follows `error` goes back first, from what the way forward has made. Then each stretch, in order, takes back
+// what comes to its end of the cotangent of `error`.
+template <class T>
+void Pullback<T>::pull_stream(Index first, Index rows) {
+  Execution<T>& run = execution_;
+  const Workload& workload = run.plan().workload;
+  const std::size_t stretches = workload.cuts.size() + 1;
+  const auto end_of = [&](std::size_t g) { return g < workload.cuts.size() ? workload.cuts[g] : workload.error; };
+  pull_group(stretches, first, rows, {.below = workload.error, .closed = true});
+  run.replaying = true;
+  for (std::size_t g = 0, made = 0; g < stretches; ++g) {
+    const std::size_t top = std::min(stretches - 1, g + static_cast<std::size_t>(workload.ahead));
+    for (; made <= top; ++made) make_again(made, first, rows);
+    if (end_of(top) != workload.error && run.plan(end_of(top)).differentiated) {
+      std::copy_n(cotangent(workload.error).data, rows * run.plan(workload.error).size, cotangent(end_of(top)).data);
+    }
+    for (std::size_t h = top; h > g; --h)
+      pull_group(h, first, rows, {.below = end_of(h - 1), .closed = true, .parameters = false});
+    pull_group(g, first, rows, {.closed = true});
+  }
+}
+
+// Whether the visit of op i now under way gives input k its cotangent.
+template <class T>
+bool Pullback<T>::takes(Index i, std::size_t k) const {
+  if (!execution_.gets_cotangent(i, k)) return false;
+  const Index input = execution_.node(i).inputs[k];
+  if (execution_.node(input).shared) return reach_.parameters;
+  return !reach_.closed || input >= group_first_ || input == reach_.below;
+}
+
+template <class T>
+void Pullback<T>::pull_group(std::size_t group, Index first, Index rows, const Reach& reach) {
+  Execution<T>& run = execution_;
+  reach_ = reach;
+  group_first_ = run.plan().groups[group];
+  for (Index i = run.plan().groups[group + 1] - 1; i >= group_first_; --i) {
     if (i == given_at_) give(first, rows);
     if (!run.plan(i).used || !run.plan(i).differentiated || !run.node(i).op || run.node(i).shared) continue;
     bool through_rows = false;
     bool through_shared = false;
     for (std::size_t k = 0; k < run.node(i).inputs.size(); ++k) {
-      (run.node(run.node(i).inputs[k]).shared ? through_shared : through_rows) |= run.gets_cotangent(i, k);
+      (run.node(run.node(i).inputs[k]).shared ? through_shared : through_rows) |= takes(i, k);
     }
     if (through_rows && run.node(i).op->cuts_itself()) {
       visit(i, first, rows, 0, rows, false, run.scratch());
@@ -133,7 +177,7 @@ template <class T>
 void Pullback<T>::mark_written(Index i) {
   const std::vector<Index>& inputs = execution_.node(i).inputs;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
-    if (execution_.gets_cotangent(i, k)) written_[static_cast<std::size_t>(inputs[k])] = true;
+    if (takes(i, k)) written_[static_cast<std::size_t>(inputs[k])] = true;
   }
 }
 
@@ -192,7 +236,7 @@ void Pullback<T>::visit(Index i, Index first, Index rows, Index begin, Index pie
   for (std::size_t k = 0; k < what.inputs.size(); ++k) {
     const Index input = what.inputs[k];
     in[k] = piece(input);
-    if (!run.gets_cotangent(i, k) || run.node(input).shared != shared_inputs) continue;
+    if (!takes(i, k) || run.node(input).shared != shared_inputs) continue;
     targets[k] = cotangent(input);
     if (!run.node(input).shared) targets[k].data += begin * run.plan(input).size;
     // An input that comes twice gets both contributions.
@@ -211,6 +255,7 @@ void Pullback<T>::visit(Index i, Index first, Index rows, Index begin, Index pie
 template <class T>
 void Pullback<T>::pull_shared(T seed) {
   Execution<T>& run = execution_;
+  reach_ = {};
   if (run.node(run.program().loss()).shared) *cotangent(run.program().loss()).data = seed;
   for (Index i = run.count() - 1; i >= 0; --i) {
     if (!run.plan(i).used || !run.plan(i).differentiated || !run.node(i).op || !run.node(i).shared) continue;

@@ -23,7 +23,16 @@ class Pullback {
   void run(T seed);
   void pull_tile(Index tile, T seed);
   void give(Index first, Index rows);
-  void pull_group(Index first_node, Index last_node, Index first, Index rows);
+  // What is taken back through a group: to which nodes below it, and whether to parameters.
+  struct Reach {
+    Index below = -1;     // the only node before the group that gets a cotangent; −1: none
+    bool closed = false;  // nothing else before it does
+    bool parameters = true;
+  };
+  void pull_group(std::size_t group, Index first, Index rows, const Reach& reach);
+  void pull_stream(Index first, Index rows);
+  void make_again(std::size_t group, Index first, Index rows);
+  bool takes(Index i, std::size_t k) const;
   void pull_shared(T seed);
   void visit(Index i, Index first, Index rows, Index begin, Index piece_rows, bool shared_inputs, T* scratch);
   Cotangent<T> cotangent(Index i);
@@ -33,6 +42,8 @@ class Pullback {
 
   Execution<T>& execution_;
   Index given_at_;  // the node before whose visit cotangents are given; −1: none are
+  Reach reach_;
+  Index group_first_ = 0;
   const Giver<T>* giver_ = nullptr;
   Buffer<T> spare_;
   Buffer<T> held_;                    // a descent's cotangents of parameters that are not added to θ at once

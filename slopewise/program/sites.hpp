@@ -14,6 +14,7 @@ struct ActivitySites {
   bool rectified = true;
   double gain = 1;    // dh/dz where a rectified site is not 0: 1 / (1 − dropout)
   Index logits = -1;  // the node (classes) that the loss is made of
+  Index head = -1;    // after which an exact head begins; −1: after the last site
 };
 
 // The sites that something that trains lies before, after the sites before them; and whether that holds of the logits.

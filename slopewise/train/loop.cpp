@@ -114,6 +114,7 @@ void add_noise(Json& line, Trainer& trainer, bool against_exact) {
     line["minibatch_share"] = std::max(0.0, 1 - g.tangent_variance / g.variance);
   }
   for (const auto& [site, share] : noise.residuals) line["residual"][site] = share;
+  for (const auto& [block, cosine] : noise.cosines) line["block_cosines"][block] = cosine;
   if (against_exact) line["cosine"] = g.cosine;
 }
 

@@ -11,6 +11,7 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/philox.hpp"
 #include "slopewise/statistics/moments.hpp"
+#include "slopewise/train/block_cosines.hpp"
 #include "slopewise/train/checkpoint.hpp"
 #include "slopewise/train/description.hpp"
 #include "slopewise/train/trainer_block.hpp"
@@ -297,6 +298,10 @@ TrainNoise Trainer::measure(Index batches, bool against_exact) {
   TrainNoise noise;
   noise.gradient =
       measure_noise(batches, estimate, against_exact ? exact : std::function<std::span<const float>(Index)>());
+  if (against_exact && blocks_.size() == 1) {  // of the last batch
+    const ChainBlock& whole = blocks_.front()->training;
+    noise.cosines = block_cosines(*whole.program, whole.sites.logits, found, truth);
+  }
   std::size_t site = 0;
   const std::uint32_t draw = kLookingDraw | static_cast<std::uint32_t>(step_);
   through_blocks(step_, [&](Block& block, const Batch<float>& examples) {

@@ -32,6 +32,8 @@ struct TrainStep {
 struct TrainNoise {
   GradientNoise gradient;                                 // all blocks together
   std::vector<std::pair<std::string, double>> residuals;  // Estimator::residuals by site, "h1", "h2", …
+  // block_cosines (block_cosines.hpp) of the last batch; of a network under one loss, where exact gradients are made.
+  std::vector<std::pair<std::string, double>> cosines;
 };
 
 class Trainer {

@@ -31,6 +31,8 @@ struct Trainer::Block : BlockState {
     EstimatorOptions options = method.options;
     options.seed = seed;
     options.exact_head = method.exact_head;
+    if (options.exact_blocks && method.exact_head) options.exact_head.reset();
+    if (options.exact_blocks) return options;
     const bool at_weights = method.estimator != "activities";
     if (at_weights && (!has_exact_head(*block.program, block.sites) || takes_losses_alone(method.estimator) ||
                        method.estimator == "exact" || options.auto_rate))

@@ -10,6 +10,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/estimate/activity.hpp"
 #include "slopewise/model/chain.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/objective/program_objective.hpp"
@@ -61,6 +62,7 @@ class Net {
 struct Case {
   std::string title, name;
   EstimatorOptions options;
+  NetworkSpec spec = {.hidden = {5, 4}};
 };
 void PrintTo(const Case& which, std::ostream* out) {
   *out << which.title;
@@ -92,6 +94,28 @@ std::vector<Case> cases() {
       }
     }
   }
+  all.push_back({"exact_blocks", "forward", {.tangents = 2, .seed = 3, .exact_blocks = 1}});
+  all.push_back({"exact_blocks_rank_one", "forward", {.law = "rank-one", .tangents = 2, .seed = 3, .exact_blocks = 0}});
+  all.push_back({"exact_blocks_momentum", "momentum", {.tangents = 2, .seed = 3, .exact_blocks = 1}});
+  all.push_back({"exact_blocks_activities", "activities", {.law = "uniform", .tangents = 2, .exact_blocks = 1}});
+  all.push_back({"exact_blocks_frozen", "exact", {.exact_blocks = 1}});
+  const NetworkSpec stream{.hidden = {4, 4, 4, 4}, .residual = true};
+  for (const Index ahead : {0, 1}) {
+    for (const Index group : {1, 2}) {
+      const ActivityOptions how{.prior = "residual", .correction = Correction::kNone, .group = group, .ahead = ahead};
+      all.push_back({"residual_" + std::to_string(ahead) + "_" + std::to_string(group),
+                     "activities",
+                     {.law = "rademacher", .tangents = 0, .activity = how},
+                     stream});
+    }
+  }
+  all.push_back({"residual_exact_blocks",
+                 "activities",
+                 {.law = "rademacher",
+                  .tangents = 0,
+                  .activity = {.prior = "residual", .correction = Correction::kNone},
+                  .exact_blocks = 1},
+                 stream});
   for (const std::string prior : {"feedback", "random-feedback", "mirror"}) {
     for (const Correction correction : {Correction::kFull, Correction::kGated, Correction::kNone}) {
       all.push_back(
@@ -109,11 +133,11 @@ class Wrapped : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Every, Wrapped, testing::ValuesIn(cases()),
                          [](const auto& chosen) { return chosen.param.title; });
 
-// About 160 comparisons for each of 41 cases, each at 8e-11: false alarm rate 5e-7 altogether, as far as means of so
+// About 160 comparisons for each of 55 cases, each at 8e-11: false alarm rate 7e-7 altogether, as far as means of so
 // many estimates are normal.
 TEST_P(Wrapped, HasTheMeanAndVarianceItPredicts) {
   const ThreadScope one(1);
-  Net net;
+  Net net(GetParam().spec);
   const std::vector<double> gradient = net.exact();
   const GradientView view(net.program().layout(), gradient);
   const auto estimator = net.make(GetParam().name, GetParam().options);
@@ -143,7 +167,7 @@ TEST_P(Wrapped, HasTheMeanAndVarianceItPredicts) {
 
 // What was learned goes over whole, and the estimates that follow are the same.
 TEST_P(Wrapped, GoesOnFromItsState) {
-  Net net;
+  Net net(GetParam().spec);
   EstimatorOptions options = GetParam().options;
   if (options.clip_slope < 1e9) options.clip_quantile = 0.5;
   const auto whole = net.make(GetParam().name, options), resumed = net.make(GetParam().name, options);
@@ -175,6 +199,95 @@ TEST(ExactHead, GivesTheLastLayersGradient) {
   EXPECT_GT(furthest(true, 0, body), 1e-3);
   EXPECT_LT(furthest(true, body, truth.size()), 1e-12);
   EXPECT_GT(furthest(false, body, truth.size()), 1e-3);
+}
+
+// Entries above are those of the whole gradient, whatever lies below.
+TEST(ExactBlocks, AreExact) {
+  Net net;
+  const std::vector<double> truth = net.exact();
+  for (const Index blocks : {0, 1}) {
+    const std::size_t body = truth.size() - Net::kHead - (blocks == 1 ? 5 * 4 + 4 : 0);
+    for (const std::string name : {"forward", "activities", "exact"}) {
+      const auto estimator = net.make(name, {.law = "rademacher", .tangents = 2, .exact_blocks = blocks});
+      const std::vector<double> found = net.written(*estimator, 0);
+      for (std::size_t i = body; i < truth.size(); ++i)
+        EXPECT_NEAR(found[i], truth[i], 1e-12) << name << " " << blocks << ": " << i;
+      double below = 0;
+      for (std::size_t i = 0; i < body; ++i) below += std::abs(found[i] - truth[i]);
+      EXPECT_GT(below, 1e-3) << name;
+      const Demand whole = net.make("exact", {})->demand(net.objective_);
+      EXPECT_LT(net.make("exact", {.exact_blocks = blocks})->demand(net.objective_).flops, whole.flops);
+    }
+  }
+}
+
+TEST(ExactBlocks, RefuseWhatMakesNoSense) {
+  Net net;
+  const auto refused = [&](const std::string& name, const EstimatorOptions& options, const char* why) {
+    EXPECT_THAT([&] { net.make(name, options); }, ThrowsMessage<ArgumentError>(HasSubstr(why))) << name;
+  };
+  refused("forward", {.exact_blocks = 2}, "expected 0 to 1");
+  refused("forward", {.exact_head = false, .exact_blocks = 1}, "estimated");
+  refused("central", {.exact_blocks = 1}, "expected slopes");
+  refused("activities", {.law = "rademacher", .activity = {.prior = "mirror"}, .exact_blocks = 1}, "feed the logits");
+  EXPECT_THAT([&] { make_estimator<double>("forward", EstimatorTarget(net.program().layout()), {.exact_blocks = 0}); },
+              ThrowsMessage<ArgumentError>(HasSubstr("expected a program")));
+}
+
+// A prior at the cuts of a stream costs no bias where all that slopes find is added, whatever it has learnt.
+TEST(ResidualFeedback, IsCorrectedBySlopes) {
+  Net net({.hidden = {4, 4, 4, 4}, .residual = true});
+  const std::vector<double> truth = net.exact();
+  for (const std::string prior : {"residual", "residual-learned"}) {
+    for (const Index group : {1, 2}) {
+      const auto estimator = net.make(
+          "activities",
+          {.law = "rademacher", .tangents = 2, .seed = 6, .activity = {.prior = prior, .pace = 1, .group = group}});
+      for (std::uint32_t step = 0; step < 30; ++step)
+        estimator->learn(estimator->estimate(net.objective_, net.theta_, 1'000'000 + step));
+      MomentsArray estimates(truth.size(), 2);
+      for (std::uint32_t step = 0; step < 10'000; ++step) estimates.add(net.written(*estimator, step));
+      for (std::size_t i = 0; i < truth.size(); ++i) {
+        const CentralMoments entry = estimates.entry(i);
+        EXPECT_TRUE(agrees(entry.mean, truth[i], entry.mean_error(), 1e-9)) << prior << ": E g_" << i;
+      }
+    }
+  }
+}
+
+// Maps that learn bring the prior nearer to the truth than the identity is.
+TEST(ResidualFeedback, LearnsWhatBlocksDoOnTheWayBack) {
+  Net net({.hidden = {4, 4, 4, 4}, .residual = true});
+  const auto missed = [&](const std::string& prior, std::uint32_t steps) {
+    const EstimatorOptions options{.law = "rademacher", .tangents = 16, .activity = {.prior = prior, .pace = 0.5}};
+    ActivityEstimator<double> estimator(net.target(), options);
+    for (std::uint32_t step = 0; step < steps; ++step)
+      estimator.learn(estimator.estimate(net.objective_, net.theta_, step), 1);
+    double squares = 0;
+    for (const std::vector<double>& site : estimator.missed(net.objective_, net.theta_)) {
+      for (const double d : site) squares += d * d;
+    }
+    return squares;
+  };
+  const double identity = missed("residual", 0);
+  EXPECT_GT(identity, 0);
+  EXPECT_DOUBLE_EQ(missed("residual-learned", 0), identity);
+  EXPECT_LT(missed("residual-learned", 400), 0.6 * identity);
+}
+
+TEST(ResidualFeedback, RefusesWhatIsNoStream) {
+  Net plain, net({.hidden = {4, 4, 4, 4}, .residual = true});
+  const auto refused = [](Net& where, const EstimatorOptions& options, const char* why) {
+    EXPECT_THAT([&] { where.make("activities", options); }, ThrowsMessage<ArgumentError>(HasSubstr(why)));
+  };
+  const ActivityOptions residual{.prior = "residual"};
+  refused(plain, {.law = "rademacher", .activity = residual}, "add to what they read");
+  refused(net, {.law = "rademacher", .activity = residual, .exact_head = false}, "exact head");
+  refused(net, {.law = "rademacher", .activity = {.prior = "residual", .group = 4}}, "found none");
+  refused(net, {.law = "rademacher", .activity = {.prior = "residual", .group = 0}}, "at least 1 block");
+  refused(net, {.law = "rademacher", .activity = {.prior = "residual", .ahead = 1}}, "no tangents");
+  refused(net, {.law = "rademacher", .activity = {.ahead = 1}}, "expected the prior 'residual'");
+  refused(net, {.law = "rademacher", .activity = residual, .exact_blocks = 3}, "found none");
 }
 
 // The clipped estimate is each tangent's with min(1, c/|s|); a limit that no slope meets changes nothing.

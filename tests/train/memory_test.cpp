@@ -41,6 +41,12 @@ std::vector<StepCase> step_cases() {
       s.optimizer = "sgd";
     };
   };
+  const auto residual = [](Index tangents, const ActivityOptions& how) {
+    return [tangents, how](TrainSettings& s) {
+      s.network.residual = true;
+      s.method.options = {.law = "rademacher", .tangents = tangents, .activity = how};
+    };
+  };
   return {{"exact", [](TrainSettings& s) { s.method.estimator = "exact"; }},
           {"checkpointed",
            [](TrainSettings& s) {
@@ -78,6 +84,22 @@ std::vector<StepCase> step_cases() {
              s.method.estimator = "activities";
              s.method.options.activity.together = false;
            }},
+          {"exact_blocks_frozen",
+           [](TrainSettings& s) {
+             s.method.estimator = "exact";
+             s.method.options.exact_blocks = 3;
+           }},
+          {"exact_blocks_rank_one",
+           [](TrainSettings& s) {
+             s.method.estimator = "forward";
+             s.method.options = {.law = "rank-one", .tangents = 4, .exact_blocks = 3};
+             s.optimizer = "sgd";
+           }},
+          {"exact_blocks_activities", [](TrainSettings& s) { s.method.options.exact_blocks = 3; }},
+          {"residual", residual(0, {.prior = "residual", .correction = Correction::kNone})},
+          {"residual_groups", residual(0, {.prior = "residual", .correction = Correction::kNone, .group = 3})},
+          {"residual_ahead", residual(0, {.prior = "residual", .correction = Correction::kNone, .ahead = 2})},
+          {"residual_corrected", residual(4, {.prior = "residual"})},
           {"local_activities", local("activities")},
           {"local_exact", local("exact")},
           {"local_weights", local("forward")}};
