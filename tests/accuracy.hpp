@@ -55,13 +55,13 @@ class Worst {
 // range densely, zeros, infinities.
 template <class T>
 std::vector<T> points_everywhere() {
-  using Range = std::numeric_limits<T>;
+  using Limits = std::numeric_limits<T>;
   RandomStream random(3);
-  std::vector<T> magnitudes = {0, Range::infinity(), Range::max(), Range::min(), Range::denorm_min()};
-  for (int e = Range::min_exponent - Range::digits; e < Range::max_exponent; e += 7) {
+  std::vector<T> magnitudes = {0, Limits::infinity(), Limits::max(), Limits::min(), Limits::denorm_min()};
+  for (int e = Limits::min_exponent - Limits::digits; e < Limits::max_exponent; e += 7) {
     for (int i = 0; i < 2; ++i) magnitudes.push_back(std::ldexp(static_cast<T>(random.uniform(1, 2)), e));
   }
-  for (int k = 0; k < Range::digits; ++k) {
+  for (int k = 0; k < Limits::digits; ++k) {
     magnitudes.push_back(1 + std::ldexp(T{1}, -k));
     magnitudes.push_back(1 - std::ldexp(T{1}, -k - 1));
   }

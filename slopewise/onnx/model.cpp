@@ -11,6 +11,7 @@
 #include "slopewise/base/nearest.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/onnx/fusions.hpp"
+#include "slopewise/program/narrow.hpp"
 
 namespace slopewise {
 namespace {
@@ -231,6 +232,7 @@ void OnnxModel::build(const OnnxOptions& options) {
                      to_string(output_->dims)));
   }
   output_ = place(arrange(*output_), output_->dims);
+  if (options.fuse) output_->node = narrowed(output_->node);
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -154,6 +155,17 @@ struct VisitSize {
 // Inputs one op may have.
 inline constexpr std::size_t kMostInputs = 32;
 
+// Entries [begin, end) of one axis.
+struct Range {
+  Index axis, begin, end;
+};
+// How they are made of part of the inputs.
+struct NarrowOp {
+  std::shared_ptr<const Op> op;  // null: the same one
+  // Of each input the axis of which the same entries are read; −1: all of it is read.
+  std::vector<Index> axes;
+};
+
 class Op {
  public:
   virtual ~Op() = default;
@@ -189,6 +201,8 @@ class Op {
   // Whether it is so wide that threads should share every visit of it, each with weights of its own, rather than make
   // whole visits for different rows.
   virtual bool wide() const { return false; }
+  // How entries of the output are made without the rest of it; nothing where they are not.
+  virtual std::optional<NarrowOp> narrowed(std::span<const InputInfo>, const Shape&, const Range&) const { return {}; }
   // Entries of scratch one visit needs; a pullback's visit of shared inputs covers all rows of a tile.
   virtual Index scratch(std::span<const InputInfo>, const Shape&, const VisitSize&) const { return 0; }
 

@@ -64,8 +64,11 @@ T largest_of(const T* x, Index n) {
 class Attention final : public OpRules<Attention> {
  public:
   static constexpr std::string_view kName = "scaled_dot_product_attention";
-  Attention(const Shape& q, const Shape& k, const Shape& v, const AttentionOptions& options)
-      : q_(q, options.heads_second),
+  // `mask`: the shape of options.mask, which is not looked at.
+  Attention(const Shape& q, const Shape& k, const Shape& v, const AttentionOptions& options,
+            const std::optional<Shape>& mask)
+      : heads_second_(options.heads_second),
+        q_(q, options.heads_second),
         k_(k, options.heads_second),
         v_(v, options.heads_second),
         y_({q[0], q[1], v[2]}, options.heads_second),
@@ -75,14 +78,38 @@ class Attention final : public OpRules<Attention> {
         scale_(options.scale ? *options.scale : 1 / std::sqrt(static_cast<double>(std::max<Index>(q[2], 1)))),
         queries_(q_.length <= kMostQueries ? q_.length : kQueries),
         keys_(std::min(k_.length, kKeys)) {
-    if (!options.mask) return;
-    const Shape& mask = options.mask->shape();
-    const Index heads = mask.rank() > 2 ? mask[0] : 1, rows = mask[-2];
+    if (!mask) return;
+    const Index heads = mask->rank() > 2 ? (*mask)[0] : 1, rows = (*mask)[-2];
     if (rows > 1) mask_row_ = k_.length;
     if (heads > 1) mask_head_ = rows * k_.length;
   }
 
   Shape shape(std::span<const InputInfo>) const override { return out_; }
+  // Of some queries.
+  std::optional<NarrowOp> narrowed(std::span<const InputInfo> in, const Shape&, const Range& at) const override {
+    if (at.axis != (heads_second_ ? 0 : 1)) return {};
+    std::vector<Index> queries = in[0].shape.extents();
+    queries[static_cast<std::size_t>(at.axis)] = at.end - at.begin;
+    NarrowOp narrow{.op = nullptr, .axes = std::vector<Index>(in.size(), -1)};
+    narrow.axes[0] = at.axis;
+    std::optional<Shape> mask;
+    if (in.size() > 3) {
+      std::vector<Index> extents = in[3].shape.extents();
+      if (mask_row_ > 0) {
+        narrow.axes[3] = in[3].shape.rank() - 2;
+        extents[static_cast<std::size_t>(narrow.axes[3])] = at.end - at.begin;
+      }
+      mask.emplace(extents);
+    }
+    narrow.op = std::make_shared<Attention>(Shape(queries), in[1].shape, in[2].shape,
+                                            AttentionOptions{.causal = causal_,
+                                                             .causal_offset = offset_ + at.begin,
+                                                             .scale = scale_,
+                                                             .mask = {},
+                                                             .heads_second = heads_second_},
+                                            mask);
+    return narrow;
+  }
   OpCost cost(std::span<const InputInfo> in, const Shape&) const override {
     const double pairs = static_cast<double>(q_.count) * static_cast<double>(q_.length) *
                          static_cast<double>(k_.length) * (causal_ && offset_ == 0 ? 0.5 : 1);
@@ -399,6 +426,7 @@ class Attention final : public OpRules<Attention> {
     }
   }
 
+  bool heads_second_;
   Heads q_, k_, v_, y_;
   Shape out_;
   bool causal_;
@@ -439,7 +467,10 @@ Node scaled_dot_product_attention(const Node& q, const Node& k, const Node& v, c
   check(q.shape(), k.shape(), v.shape(), options);
   std::vector<Node> inputs{q, k, v};
   if (options.mask) inputs.push_back(*options.mask);
-  return Builder(q).apply(std::make_shared<Attention>(q.shape(), k.shape(), v.shape(), options), std::move(inputs));
+  return Builder(q).apply(
+      std::make_shared<Attention>(q.shape(), k.shape(), v.shape(), options,
+                                  options.mask ? std::optional(options.mask->shape()) : std::nullopt),
+      std::move(inputs));
 }
 
 std::vector<OpEntry> attention_examples() {

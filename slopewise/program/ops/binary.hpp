@@ -34,6 +34,20 @@ class BinaryOp final : public OpRules<BinaryOp<Rule>> {
   BinaryOp(const Shape& a, const Shape& b) : broadcast_(kName, {a, b}) {}
 
   Shape shape(std::span<const InputInfo>) const override { return broadcast_.shape(); }
+  std::optional<NarrowOp> narrowed(std::span<const InputInfo> in, const Shape& out, const Range& at) const override {
+    std::vector<Shape> shapes;
+    NarrowOp narrow;
+    for (const InputInfo& input : in) {
+      const Index axis = at.axis - (out.rank() - input.shape.rank());
+      const bool repeated = axis < 0 || input.shape[axis] == 1;
+      narrow.axes.push_back(repeated ? -1 : axis);
+      std::vector<Index> extents = input.shape.extents();
+      if (!repeated) extents[static_cast<std::size_t>(axis)] = at.end - at.begin;
+      shapes.emplace_back(extents);
+    }
+    narrow.op = std::make_shared<BinaryOp>(shapes[0], shapes[1]);
+    return narrow;
+  }
   OpCost cost(std::span<const InputInfo> in, const Shape& out) const override {
     const auto entries = static_cast<double>(out.size());
     const double active = in[0].active + in[1].active;

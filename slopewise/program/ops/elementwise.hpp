@@ -59,6 +59,9 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
   bool curves(std::span<const InputInfo>) const override { return !kPiecewiseLinear<Rule>; }
   bool varies_with(std::size_t) const override { return !kFlat<Rule>; }
   bool elementwise() const override { return true; }
+  std::optional<NarrowOp> narrowed(std::span<const InputInfo>, const Shape&, const Range& at) const override {
+    return NarrowOp{.op = nullptr, .axes = {at.axis}};
+  }
 
   // y = f(x), ẏ_k = f′ ẋ_k, ÿ_k = f″ ẋ_k² + f′ ẍ_k.  An entry of ẋ or ẍ that is zero adds nothing, whatever f′ and f″
   // are.

@@ -31,6 +31,25 @@ class Reshape final : public Rearrangement<Reshape> {
                                    shape_.to_string(), size_));
     }
   }
+  // Where an axis of the input has as many entries, and as many stand before it.
+  std::optional<NarrowOp> narrowed(std::span<const InputInfo> in, const Shape& out, const Range& at) const override {
+    const auto before = [](const Shape& shape, Index axis) {
+      Index count = 1;
+      for (Index i = 0; i < axis; ++i) count *= shape[i];
+      return count;
+    };
+    const Shape& from = in[0].shape;
+    for (Index axis = 0; axis < from.rank(); ++axis) {
+      if (from[axis] != out[at.axis] || before(from, axis) != before(out, at.axis)) continue;
+      const auto cut = [&](const Shape& shape, Index along) {
+        std::vector<Index> extents = shape.extents();
+        extents[static_cast<std::size_t>(along)] = at.end - at.begin;
+        return Shape(extents);
+      };
+      return NarrowOp{.op = std::make_shared<Reshape>(cut(from, axis), cut(out, at.axis)), .axes = {axis}};
+    }
+    return {};
+  }
   // Entry i is entry i, so it may lie where its input lies; nothing is then copied.
   bool elementwise() const override { return true; }
   template <class T>
@@ -53,7 +72,7 @@ class Reshape final : public Rearrangement<Reshape> {
 class Transpose final : public Rearrangement<Transpose> {
  public:
   static constexpr std::string_view kName = "transpose";
-  Transpose(const Shape& from, const std::vector<Index>& order) : Rearrangement(permuted(from, order)) {
+  Transpose(const Shape& from, const std::vector<Index>& order) : Rearrangement(permuted(from, order)), order_(order) {
     const auto rank = static_cast<std::size_t>(from.rank());
     std::vector<Index> strides(rank, 1);
     for (std::size_t axis = rank; axis-- > 1;) strides[axis - 1] = strides[axis] * from[static_cast<Index>(axis)];
@@ -68,6 +87,12 @@ class Transpose final : public Rearrangement<Transpose> {
         at[axis] = 0;
       }
     }
+  }
+  std::optional<NarrowOp> narrowed(std::span<const InputInfo> in, const Shape&, const Range& at) const override {
+    const Index axis = order_[static_cast<std::size_t>(at.axis)];
+    std::vector<Index> extents = in[0].shape.extents();
+    extents[static_cast<std::size_t>(axis)] = at.end - at.begin;
+    return NarrowOp{.op = std::make_shared<Transpose>(Shape(extents), order_), .axes = {axis}};
   }
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
@@ -92,6 +117,7 @@ class Transpose final : public Rearrangement<Transpose> {
     for (const Index axis : order) extents.push_back(from[axis]);
     return Shape(extents);
   }
+  std::vector<Index> order_;
   std::vector<Index> source_;  // y[i] = x[source[i]]
 };
 
@@ -154,7 +180,8 @@ class Concatenate final : public Rearrangement<Concatenate> {
 class Slice final : public Rearrangement<Slice> {
  public:
   static constexpr std::string_view kName = "slice";
-  Slice(const Shape& from, Index axis, Index begin, Index end) : Rearrangement(cut(from, axis, begin, end)) {
+  Slice(const Shape& from, Index axis, Index begin, Index end)
+      : Rearrangement(cut(from, axis, begin, end)), range_{static_cast<Index>(from.axis_index(axis)), begin, end} {
     const std::size_t along = from.axis_index(axis);
     Index below = 1;
     for (std::size_t i = 0; i < along; ++i) outer_ *= from[static_cast<Index>(i)];
@@ -163,6 +190,7 @@ class Slice final : public Rearrangement<Slice> {
     start_ = begin * below;
     run_ = (end - begin) * below;
   }
+  const Range& range() const { return range_; }
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
     for (Index o = 0; o < outer_; ++o) std::copy_n(in[0] + o * inner_ + start_, run_, out + o * run_);
@@ -185,6 +213,7 @@ class Slice final : public Rearrangement<Slice> {
     along = end - begin;
     return Shape(extents);
   }
+  Range range_;
   Index outer_ = 1, inner_ = 0, start_ = 0, run_ = 0;
 };
 
@@ -204,6 +233,10 @@ Node concatenate(const std::vector<Node>& parts, Index axis) {
   std::vector<Shape> shapes;
   for (const Node& part : parts) shapes.push_back(part.shape());
   return Builder(parts[0]).apply(std::make_shared<Concatenate>(shapes, axis), parts);
+}
+std::optional<Range> slice_range(const Op& op) {
+  const auto* found = dynamic_cast<const Slice*>(&op);
+  return found ? std::optional(found->range()) : std::nullopt;
 }
 Node slice(const Node& x, Index axis, Index begin, Index end) {
   return Builder(x).apply(std::make_shared<Slice>(x.shape(), axis, begin, end), {x});

@@ -52,6 +52,12 @@ class Linear final : public OpRules<Linear> {
     extents.back() = outputs_;
     return Shape(extents);
   }
+  std::optional<NarrowOp> narrowed(std::span<const InputInfo> in, const Shape& out, const Range& at) const override {
+    if (at.axis == out.rank() - 1) return {};
+    NarrowOp narrow{.op = nullptr, .axes = std::vector<Index>(in.size(), -1)};
+    narrow.axes[0] = at.axis;
+    return narrow;
+  }
 
   OpCost cost(std::span<const InputInfo> in, const Shape& out) const override {
     const double product = 2 * static_cast<double>(inputs_) * static_cast<double>(out.size());

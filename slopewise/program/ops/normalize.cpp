@@ -48,6 +48,10 @@ class Normalize final : public OpRules<Normalize<Centred>> {
   }
 
   Shape shape(std::span<const InputInfo> in) const override { return in[0].shape; }
+  std::optional<NarrowOp> narrowed(std::span<const InputInfo>, const Shape& out, const Range& at) const override {
+    if (at.axis == out.rank() - 1) return {};
+    return NarrowOp{.op = nullptr, .axes = {at.axis}};
+  }
   OpCost cost(std::span<const InputInfo>, const Shape& out) const override {
     const auto entries = static_cast<double>(out.size());
     return {.value = 6 * entries, .tangent = 8 * entries, .pullback = 10 * entries};
