@@ -37,6 +37,7 @@ struct Options {
   std::vector<Index> tangents = {1};
   std::vector<std::string> steps = step_names();
   OnnxSettings onnx;
+  Index exact_blocks = -1;  // −1: none
   std::string precision = "float32", tangent_precision = "float32";
   TangentStorage storage = TangentStorage::kAuto;
   std::vector<std::string> against;
@@ -210,6 +211,8 @@ Verb bench_verb() {
   settings.flag("no-memory", options->no_memory, "Leave out the peaks of memory, each of a process of its own",
                 {.rare = true});
   add_onnx_settings(settings, options->onnx, nullptr);
+  settings.add("exact-blocks", options->exact_blocks, whole(-1, 1'000'000),
+               "Of these weights let those in the last N blocks and after them train alone; -1: all");
   settings.begin("Peers");
   settings.add("against", options->against, one_of({"pytorch", "onnxruntime"}),
                "Also measure PyTorch's SGD and forward-mode steps, ONNX Runtime's loss", {.otherwise = "none"});
@@ -231,6 +234,8 @@ Verb bench_verb() {
   verb.run = [options](Settings& given) {
     const auto files = std::ranges::count_if(options->models, is_onnx);
     if (files == 0) refuse_onnx_settings(given);
+    require_standard_unless(files > 0, given.at("exact-blocks"), "a model from an ONNX file");
+    if (options->exact_blocks >= 0) options->onnx.blocks = options->exact_blocks;
     require_unused_unless(false, given.at("ignore-label"), "data; bench draws its own labels");
     if (files > 0 && options->is_against("pytorch"))
       throw ArgumentError("--against pytorch: expected networks by name, found a file, which PyTorch does not read");

@@ -12,6 +12,7 @@
 
 #include "apps/arguments.hpp"
 #include "apps/data/fetch.hpp"
+#include "apps/data/split.hpp"
 #include "apps/picture.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/report/table.hpp"
@@ -210,12 +211,30 @@ Verb data_verb() {
   fetch_verb.settings.flag("quiet", fetch_options->quiet, "Show no progress", {.letter = 'q'});
   fetch_verb.run = [fetch_options](Settings&) { return fetch(*fetch_options); };
 
-  Verb verb{.settings = Settings("data"), .summary = "Look at data sets, and fetch well-known ones"};
-  verb.verbs = {std::move(show_verb), std::move(fetch_verb)};
-  verb.examples = {"slopewise data show", "slopewise data show cifar-10-batches-bin --samples 20",
+  const auto split_options = std::make_shared<SplitOptions>();
+  Verb split_verb{.settings = Settings("split"),
+                  .summary = "Hold one person's examples out of an .npz file, as a task of adapting to them"};
+  split_verb.settings.add("file", split_options->file, text("FILE"), "Arrays of examples, .npz",
+                          {.positional = true, .required = true});
+  split_verb.settings.add("by", split_options->by, text("NAME"), "Array that says whose each example is",
+                          {.required = true});
+  split_verb.settings.add("held-out", split_options->held_out, whole(INT64_MIN, INT64_MAX), "Whose are held out",
+                          {.required = true});
+  split_verb.settings.add("shots", split_options->shots, whole(0, 1'000'000'000),
+                          "Of those, train on so many of each class and test on the rest; 0: train on all others'");
+  split_verb.settings.add("seed", split_options->seed, whole(0, INT64_MAX), "Seed of the shots");
+  split_verb.settings.add("out", split_options->out, text("FILE"), "The .npz file to write",
+                          {.letter = 'o', .required = true});
+  split_verb.run = [split_options](Settings&) { return split(*split_options); };
+
+  Verb verb{.settings = Settings("data"), .summary = "Look at data sets, fetch well-known ones, and split them"};
+  verb.verbs = {std::move(show_verb), std::move(fetch_verb), std::move(split_verb)};
+  verb.examples = {"slopewise data show",
+                   "slopewise data show cifar-10-batches-bin --samples 20",
                    "slopewise data show mnist.npz --json",
                    "slopewise data show iris.csv --label species --test-share 0.2",
-                   "slopewise data fetch mnist --out data/mnist"};
+                   "slopewise data fetch mnist --out data/mnist",
+                   "slopewise data split words.npz --by speaker --held-out 3 --shots 5 --out few.npz"};
   for (Verb& each : verb.verbs) each.examples = verb.examples;
   return verb;
 }

@@ -318,7 +318,8 @@ void require_what_fits(const GradientOptions& options, const Settings& settings)
   only(!exact && !by_losses && options.precision == "float32", {"tangent-precision"},
        "--precision float32 and an estimator that takes slopes");
   only(!exact && estimator != "frame", {"law"}, "an estimator that leaves the law open");
-  only(activities, {"prior", "correction", "one-by-one", "estimated-head"}, "--estimator activities");
+  only(activities, {"prior", "correction", "one-by-one", "estimated-head", "block-group", "look-ahead"},
+       "--estimator activities");
   only(!exact && !activities && !by_losses, {"exact-head"}, "an estimator along tangents of weights");
   only(!exact && !activities, {"clip-slope", "tangent-storage"}, "an estimator along tangents of weights");
 }

@@ -19,6 +19,7 @@ std::vector<std::string> reading_words(const BenchModel& model) {
   std::vector<std::string> words{"--train", model.onnx.train, "--loss", model.onnx.loss};
   if (!model.onnx.output.empty()) words.insert(words.end(), {"--output", model.onnx.output});
   for (const std::string& extent : model.onnx.extents) words.insert(words.end(), {"--extent", extent});
+  if (model.onnx.blocks) words.insert(words.end(), {"--exact-blocks", std::to_string(*model.onnx.blocks)});
   if (model.onnx.unfused) words.emplace_back("--unfused");
   return words;
 }

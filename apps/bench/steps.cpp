@@ -33,8 +33,10 @@ ForwardOptions forward_options(const StepKind& kind, const BenchSubject& subject
   return options;
 }
 
-ExactOptions exact_options(const StepKind& kind) {
-  return {.precision = of_values(kind.precision), .checkpointed = kind.name == "checkpointed"};
+ExactOptions exact_options(const StepKind& kind, const BenchSubject& subject) {
+  return {.precision = of_values(kind.precision),
+          .few_rows = subject.few_rows(),
+          .checkpointed = kind.name == "checkpointed"};
 }
 
 // Inference.
@@ -57,7 +59,7 @@ struct Descent {
   Parameters<float> theta;
 
   Descent(const StepKind& kind, const BenchSubject& subject, Parameters<float> start)
-      : batch(subject.batch()), pass(subject.program(), exact_options(kind)), theta(std::move(start)) {
+      : batch(subject.batch()), pass(subject.program(), exact_options(kind, subject)), theta(std::move(start)) {
     pass.compact(theta);
   }
   void operator()() { pass.descend(theta, batch, kRate); }
@@ -199,7 +201,7 @@ CostReport forward_cost(const StepKind& kind, const BenchSubject& subject) {
 }
 
 CostReport descent_cost(const StepKind& kind, const BenchSubject& subject) {
-  return DescentPass<float>(subject.program(), exact_options(kind)).cost(subject.batch_size());
+  return DescentPass<float>(subject.program(), exact_options(kind, subject)).cost(subject.batch_size());
 }
 
 struct Step {

@@ -40,8 +40,12 @@ BenchSubject::BenchSubject(const NetworkSpec& network, Index side, Index batch)
   draw_inputs();
 }
 
-BenchSubject::BenchSubject(const OnnxNetwork& file, Index batch)
-    : chain_(file.network.evaluating), file_(file.model), batch_(batch), shape_(file.model->file().string()) {
+BenchSubject::BenchSubject(const OnnxNetwork& file, Index batch, bool few_rows)
+    : chain_(file.network.evaluating),
+      file_(file.model),
+      batch_(batch),
+      few_rows_(few_rows),
+      shape_(file.model->file().string()) {
   draw_inputs();
 }
 
@@ -53,7 +57,7 @@ std::vector<ChainBlock> BenchSubject::local_chain() const {
 }
 
 BenchSubject BenchSubject::make(const BenchModel& model, Index batch) {
-  if (model.is_file()) return {open_onnx(model.name, model.onnx), batch};
+  if (model.is_file()) return {open_onnx(model.name, model.onnx), batch, model.onnx.blocks.has_value()};
   return {named_network(model.name), kSide, batch};
 }
 

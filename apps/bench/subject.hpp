@@ -45,12 +45,14 @@ class BenchSubject {
   Parameters<float> start() const;
   // Of a file: its model. Null else.
   const OnnxModel* file() const { return file_.get(); }
+  // Whether its last blocks alone train: a way back then takes few rows at a time.
+  bool few_rows() const { return few_rows_; }
   // The node that the loss is made of.
   Index output() const { return chain_.front().output; }
 
  private:
   BenchSubject(const NetworkSpec& network, Index side, Index batch);
-  BenchSubject(const OnnxNetwork& file, Index batch);
+  BenchSubject(const OnnxNetwork& file, Index batch, bool few_rows);
   void draw_inputs();
 
   NetworkSpec spec_;  // of a family
@@ -58,6 +60,7 @@ class BenchSubject {
   std::vector<ChainBlock> chain_;
   std::shared_ptr<const OnnxModel> file_;
   Index batch_;
+  bool few_rows_ = false;
   std::string shape_;
   std::vector<std::variant<std::vector<float>, std::vector<std::int32_t>>> inputs_;
 };

@@ -277,6 +277,7 @@ TrainSettings resolve(const TrainOptions& options, const Settings& given) {
     require(options.block_layers <= 0, "one network under one loss, not --block-layers");
     require(options.rate.has_value(), "a learning rate, not --rate auto");
     require(!method.checkpointed, "no --checkpointed; the blocks' activations are what is held");
+    require(method.micro_batch == 0, "no --micro-batch; few examples are in flight as it is");
     require(!options.estimated_head, "no --estimated-head");
     require(options.method != "exact" || is_onnx(options.model) || settings.optimizer_options.weight_decay == 0,
             "no --weight-decay, which would move what lies below the blocks");

@@ -134,7 +134,9 @@ class Estimator:
     step, θ, the batch and what was learned. epsilon: step of "central" and "one-sided". learning_share: γ of running means, 0 for the law's
     own. isotropic_share, subspace: of "guided". storage: where dense tangents are, "auto", "stored" or "drawn" again.
     prior, correction ("full", "gated", "none"), gate, pace, together: of "activities". exact_head: the gradient of what
-    follows the last hidden layer is exact. clip_slope, clip_quantile: slopes are clipped. auto_rate: find the learning rate.
+    follows the last hidden layer is exact. exact_blocks: and of the last so many blocks (docs/finetuning.md). block_group,
+    look_ahead: blocks that the prior "residual" takes back together, and groups that it looks ahead to. clip_slope,
+    clip_quantile: slopes are clipped. auto_rate: find the learning rate.
     rank, hold: of the law "low-rank", the columns of its factors and the steps for which one of them is kept.
     per_deviation: of "one-sided", estimates over the standard deviation of their slopes (FZOO).
     docs/train.md says more of each, slopewise/estimate/estimator.hpp gives formulas and sources.
@@ -148,7 +150,9 @@ class Estimator:
                  isotropic_share: float = _ESTIMATES["isotropic_share"], subspace: int = _ESTIMATES["subspace"],
                  storage: str = "auto", prior: str = _ESTIMATES["prior"], correction: str = "full",
                  gate: float = _ESTIMATES["gate"], pace: float = _ESTIMATES["pace"],
+                 block_group: int = _ESTIMATES["block_group"], look_ahead: int = _ESTIMATES["look_ahead"],
                  together: bool = _ESTIMATES["together"], exact_head: bool | None = None,
+                 exact_blocks: int | None = None,
                  clip_slope: float = _ESTIMATES["clip_slope"], clip_quantile: float = _ESTIMATES["clip_quantile"],
                  auto_rate: bool = False, rank: int = _ESTIMATES["rank"], hold: int = _ESTIMATES["hold"],
                  per_deviation: bool = False) -> None:
@@ -157,7 +161,8 @@ class Estimator:
         self._core = _slopewise.Estimator(
             model._core, name, law=law, tangents=tangents, seed=seed, epsilon=epsilon, learning_share=learning_share,
             isotropic_share=isotropic_share, subspace=subspace, storage=storage, prior=prior, correction=correction,
-            gate=gate, pace=pace, together=together, exact_head=exact_head, clip_slope=clip_slope,
+            gate=gate, pace=pace, block_group=block_group, look_ahead=look_ahead, together=together,
+            exact_head=exact_head, exact_blocks=exact_blocks, clip_slope=clip_slope,
             clip_quantile=clip_quantile, auto_rate=auto_rate, rank=rank, hold=hold, per_deviation=per_deviation)
         self._step = 0
 

@@ -57,7 +57,8 @@ class Estimate:
 class Estimator:
     def __init__(self, model: Model, name: str, *, law: str, tangents: int, seed: int, epsilon: float,
                  learning_share: float, isotropic_share: float, subspace: int, storage: str, prior: str,
-                 correction: str, gate: float, pace: float, together: bool, exact_head: bool | None,
+                 correction: str, gate: float, pace: float, block_group: int, look_ahead: int, together: bool,
+                 exact_head: bool | None, exact_blocks: int | None,
                  clip_slope: float, clip_quantile: float, auto_rate: bool, rank: int, hold: int,
                  per_deviation: bool) -> None: ...
     def estimate(self, batch: Any, step: int, in_place: bool) -> Estimate: ...

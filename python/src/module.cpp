@@ -119,8 +119,9 @@ std::unique_ptr<AnyEstimator> estimator(const std::shared_ptr<PythonModel>& mode
                                         const std::string& law, Index tangents, std::uint64_t seed, double epsilon,
                                         double learning_share, double isotropic_share, Index subspace,
                                         const std::string& storage, const std::string& prior,
-                                        const std::string& correction, double gate, double pace, bool together,
-                                        std::optional<bool> exact_head, double clip_slope, double clip_quantile,
+                                        const std::string& correction, double gate, double pace, Index block_group,
+                                        Index look_ahead, bool together, std::optional<bool> exact_head,
+                                        std::optional<Index> exact_blocks, double clip_slope, double clip_quantile,
                                         bool auto_rate, Index rank, Index hold, bool per_deviation) {
   return model->estimator(name, {.law = law,
                                  .tangents = tangents,
@@ -134,9 +135,12 @@ std::unique_ptr<AnyEstimator> estimator(const std::shared_ptr<PythonModel>& mode
                                               .correction = correction_of(correction),
                                               .gate = gate,
                                               .pace = pace,
+                                              .group = block_group,
+                                              .ahead = look_ahead,
                                               .together = together},
                                  .law_options = {.rank = rank, .hold = hold},
                                  .exact_head = exact_head,
+                                 .exact_blocks = exact_blocks,
                                  .clip_slope = clip_slope,
                                  .clip_quantile = clip_quantile,
                                  .per_deviation = per_deviation,
@@ -257,8 +261,8 @@ void bind_estimates(py::module_& m) {
   py::class_<AnyEstimator>(m, "Estimator")
       .def(py::init(&estimator), "model"_a, "name"_a, py::kw_only(), "law"_a, "tangents"_a, "seed"_a, "epsilon"_a,
            "learning_share"_a, "isotropic_share"_a, "subspace"_a, "storage"_a, "prior"_a, "correction"_a, "gate"_a,
-           "pace"_a, "together"_a, "exact_head"_a, "clip_slope"_a, "clip_quantile"_a, "auto_rate"_a, "rank"_a, "hold"_a,
-           "per_deviation"_a)
+           "pace"_a, "block_group"_a, "look_ahead"_a, "together"_a, "exact_head"_a, "exact_blocks"_a, "clip_slope"_a,
+           "clip_quantile"_a, "auto_rate"_a, "rank"_a, "hold"_a, "per_deviation"_a)
       .def("estimate",
            [](AnyEstimator& self, const py::object& batch, std::uint32_t step, bool in_place) {
              return std::make_shared<PythonEstimate>(self.estimate(batch, step, in_place));
@@ -332,7 +336,8 @@ PYBIND11_MODULE(_slopewise, m) {
                "epsilon"_a = estimates.epsilon, "learning_share"_a = estimates.learning_share,
                "isotropic_share"_a = estimates.isotropic_share, "subspace"_a = estimates.subspace,
                "prior"_a = estimates.activity.prior, "gate"_a = estimates.activity.gate,
-               "pace"_a = estimates.activity.pace, "together"_a = estimates.activity.together,
+               "pace"_a = estimates.activity.pace, "block_group"_a = estimates.activity.group,
+               "look_ahead"_a = estimates.activity.ahead, "together"_a = estimates.activity.together,
                "rank"_a = estimates.law_options.rank, "hold"_a = estimates.law_options.hold,
                "clip_slope"_a = estimates.clip_slope, "clip_quantile"_a = estimates.clip_quantile);
   const OptimizerOptions optimizes;

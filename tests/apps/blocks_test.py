@@ -249,6 +249,7 @@ class BlocksTest(unittest.TestCase):
                 ("expected slopes or exact gradients", ["--method", "zeroth-order", "--exact-blocks", 1]),
                 ("no --estimated-head", ["--estimated-head", "--exact-blocks", 1]),
                 ("no --checkpointed", ["--method", "exact", "--checkpointed", "--exact-blocks", 1]),
+                ("no --micro-batch", ["--method", "exact", "--micro-batch", 1, "--exact-blocks", 1]),
                 ("no --exact-blocks beside it", ["--memory", 1e9, "--exact-blocks", 1]),
                 ("bytes of a step whose head alone is exact", ["--method", "exact", "--memory", 10]),
                 ("--exact-blocks", ["--exact-blocks", "nan"]),

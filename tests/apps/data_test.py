@@ -211,6 +211,67 @@ class DataTest(unittest.TestCase):
         (self.directory / "data_batch_4.bin").unlink()
         self.refused(1, "data_batch_4.bin", "show", ".")
 
+    # --- data split
+
+    def words(self, people=3, each=12):
+        count = people * each
+        random = np.random.default_rng(3)
+        arrays = {"x": random.normal(size=(count, 4, 2)).astype(np.float16), "y": np.arange(count, dtype=np.uint8) % 4,
+                  "speaker": np.repeat(np.arange(people, dtype=np.uint8), each), "names": np.array(["a", "b", "c"])}
+        np.savez(self.directory / "words.npz", **arrays)
+        return arrays
+
+    def split(self, *options):
+        done = self.run_verb("split", "words.npz", "--by", "speaker", "--out", "out.npz", *options)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return np.load(self.directory / "out.npz")
+
+    def test_split_leaves_one_speaker_out(self):
+        given = self.words()
+        found = self.split("--held-out", 1)
+        self.assertEqual(sorted(found.files), ["x_test", "x_train", "y_test", "y_train"])
+        own = given["speaker"] == 1
+        for name in ["x", "y"]:
+            np.testing.assert_array_equal(found[name + "_train"], given[name][~own])
+            np.testing.assert_array_equal(found[name + "_test"], given[name][own])
+
+    def test_split_trains_on_few_of_each_class(self):
+        given = self.words()
+        found = self.split("--held-out", 2, "--shots", 2)
+        np.testing.assert_array_equal(np.bincount(found["y_train"]), [2] * 4)
+        own = {row.tobytes(): label for row, label in zip(given["x"][24:].astype(np.float32), given["y"][24:])}
+        drawn = {}
+        for part in ["train", "test"]:
+            for row, label in zip(found["x_" + part], found["y_" + part]):
+                drawn[row.tobytes()] = label
+        self.assertEqual(drawn, own)
+        again = self.split("--held-out", 2, "--shots", 2)["x_train"]
+        np.testing.assert_array_equal(again, found["x_train"])
+        other = self.split("--held-out", 2, "--shots", 2, "--seed", 2)["x_train"]
+        self.assertFalse(np.array_equal(other, again))
+        self.show("out.npz", "--json")
+
+    def test_what_split_refuses(self):
+        self.words()
+        ask = ["split", "words.npz", "--by", "speaker", "--out", "out.npz", "--held-out"]
+        self.refused(2, "expected one of 3 in 'speaker', from 0 to 2", *ask, 3)
+        self.refused(2, "expected fewer than the 3 examples of class 0", *ask, 1, "--shots", 3)
+        self.refused(2, "expected another file", *ask[:5], "words.npz", *ask[6:], 1)
+        self.refused(1, "expected an array 'patient'", "split", "words.npz", "--by", "patient", "--out", "out.npz",
+                     "--held-out", 1)
+        self.refused(1, "expected a number for each example", "split", "words.npz", "--by", "x", "--out", "out.npz",
+                     "--held-out", 1)
+        self.refused(2, "--held-out", *ask, "nan")
+        np.savez(self.directory / "words.npz", x=np.zeros((4, 2)), speaker=[0, 0, 1, 1])
+        self.refused(1, "expected an array y of labels", *ask, 1, "--shots", 1)
+        np.savez(self.directory / "words.npz", x=np.zeros((5, 2)), speaker=[0, 0, 1, 1])
+        self.refused(1, "expected arrays of 4 examples beside 'speaker'", *ask, 1)
+        np.savez(self.directory / "words.npz", x=np.zeros((1, 2)), y=[0], speaker=[1])
+        self.refused(2, "and others beside it", *ask, 1)
+        (self.directory / "words.npz").write_bytes((self.directory / "words.npz").read_bytes()[:-30])
+        self.refused(1, "words.npz", *ask, 1)
+        self.assertFalse((self.directory / "out.npz").exists())
+
 
 if __name__ == "__main__":
     SLOPEWISE = str(Path(sys.argv.pop(1)).resolve())

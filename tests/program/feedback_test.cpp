@@ -154,7 +154,7 @@ TEST(Feedback, MemoryDoesNotGrowWithDepth) {
   EXPECT_LT(bytes(4, 0), bytes(4, 1));
   const Program deep = whole_of(build(12, false));
   EXPECT_LT(
-      3 * bytes(12, 1),
+      2 * bytes(12, 1),
       deep.memory({.mode = Workload::Mode::kPullback, .batch = 64, .few_rows = true}, sizeof(float), 1).activations);
 }
 

@@ -103,6 +103,19 @@ def test_every_estimator_by_name(name, model):
         assert g.snr == math.inf and g.dense() == pytest.approx(model.gradient(batch))
 
 
+def test_exact_blocks_are_exact(model):
+    batch = batch_of(model)
+    truth, found = (model.unflatten(g) for g in (
+        model.gradient(batch), sw.Estimator(model, "forward", tangents=2, exact_blocks=0).estimate(batch).dense()))
+    names = list(truth)
+    assert all(found[name] == pytest.approx(truth[name]) for name in names[-2:])
+    assert found[names[0]] != pytest.approx(truth[names[0]])
+    with pytest.raises(ValueError, match="exact blocks: expected 0 to"):
+        sw.Estimator(model, exact_blocks=99)
+    with pytest.raises(ValueError, match="add to what they read"):
+        sw.Estimator(model, "activities", law="rademacher", tangents=2, prior="residual", block_group=2)
+
+
 @pytest.mark.parametrize("name", list(sw.optimizers()))
 def test_every_optimizer_by_name(name, model):
     batch = batch_of(model, 20)
