@@ -12,6 +12,7 @@
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/philox.hpp"
 #include "slopewise/report/format.hpp"
+#include "slopewise/report/json.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/train/loop.hpp"
 #include "slopewise/train/trainer.hpp"

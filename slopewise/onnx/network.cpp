@@ -58,7 +58,8 @@ OnnxOptions with_blocks_named(const std::filesystem::path& file, const OnnxOptio
 }  // namespace
 
 ActivitySites onnx_sites(const OnnxProgram& model) {
-  const auto& [program, output] = model;
+  const Program& program = model.program;
+  const Index output = model.output;
   ActivitySites sites{.rectified = false, .logits = output};
   const auto is_product = [&](const GraphNode& node) {
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
