@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "slopewise/base/interrupt.hpp"
-#include "slopewise/study/timing.hpp"
+#include "slopewise/statistics/timing.hpp"
 
 namespace slopewise {
 namespace {

@@ -57,6 +57,11 @@ Subject::Subject(Model model, const Dataset& data, std::span<const Index> indice
   view_ = std::make_unique<GradientView>(layout(), gradient_);
 }
 
+Curvature Subject::curvature(Index samples, std::uint64_t seed) const {
+  ProgramObjective<float> whole = objective();
+  return measure_curvature(whole, parameters_, gradient(), samples, seed);
+}
+
 std::vector<double> Samples::squared_gradient_norms() const {
   std::vector<double> norms(slopes.size());
   for (std::size_t j = 0; j < norms.size(); ++j) norms[j] = slopes[j] * slopes[j] * squared_norms[j];

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "slopewise/data/dataset.hpp"
+#include "slopewise/estimate/curvature.hpp"
 #include "slopewise/model/models.hpp"
 #include "slopewise/objective/example_batch.hpp"
 #include "slopewise/objective/program_objective.hpp"
@@ -34,6 +35,8 @@ class Subject {
   // ∇, and the sums predictions need.
   const GradientView& gradient() const { return *view_; }
   double loss() const { return loss_; }
+  // Over so many tangents. Throws as measure_curvature does.
+  Curvature curvature(Index samples, std::uint64_t seed) const;
   // The loss as estimators see it; a new object each time, so that threads do not share one.
   ProgramObjective<float> objective() const { return {model_->program, batch_->batch()}; }
 

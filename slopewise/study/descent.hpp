@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "slopewise/statistics/timing.hpp"
 #include "slopewise/study/context.hpp"
-#include "slopewise/study/timing.hpp"
 
 namespace slopewise {
 

@@ -24,6 +24,9 @@ struct MethodSettings {
   Precision precision = Precision::kFloat32;  // of a step; what is evaluated are the weights, in float
 };
 
+// The options of a method's estimator in a block: the head is exact where the method can have it so.
+EstimatorOptions estimator_options(const MethodSettings& method, const ChainBlock& block, std::uint64_t seed);
+
 struct TrainSettings {
   NetworkSpec network;
   MethodSettings method;

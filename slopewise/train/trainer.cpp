@@ -52,6 +52,19 @@ Schedule make_schedule(const TrainSettings& settings, Index steps_per_epoch) {
 
 }  // namespace
 
+EstimatorOptions estimator_options(const MethodSettings& method, const ChainBlock& block, std::uint64_t seed) {
+  EstimatorOptions options = method.options;
+  options.seed = seed;
+  options.exact_head = method.exact_head;
+  if (options.exact_blocks && method.exact_head) options.exact_head.reset();
+  if (options.exact_blocks) return options;
+  const bool at_weights = method.estimator != "activities";
+  if (at_weights && (!has_exact_head(*block.program, block.sites) || takes_losses_alone(method.estimator) ||
+                     method.estimator == "exact" || options.auto_rate))
+    options.exact_head = false;
+  return options;
+}
+
 void check(const TrainSettings& settings) {
   if (settings.epochs < 1) throw ArgumentError(fmt::format("epochs: expected at least 1, found {}", settings.epochs));
   if (settings.method.precision != Precision::kFloat32 && !has_bfloat16())

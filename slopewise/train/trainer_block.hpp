@@ -27,18 +27,6 @@ struct Trainer::Block : BlockState {
         objective(std::move(of_program)) {}
 
   static constexpr std::uint64_t kBlockSeed = 0x626C6F63;
-  static EstimatorOptions options(const MethodSettings& method, const ChainBlock& block, std::uint64_t seed) {
-    EstimatorOptions options = method.options;
-    options.seed = seed;
-    options.exact_head = method.exact_head;
-    if (options.exact_blocks && method.exact_head) options.exact_head.reset();
-    if (options.exact_blocks) return options;
-    const bool at_weights = method.estimator != "activities";
-    if (at_weights && (!has_exact_head(*block.program, block.sites) || takes_losses_alone(method.estimator) ||
-                       method.estimator == "exact" || options.auto_rate))
-      options.exact_head = false;
-    return options;
-  }
   static std::uint64_t initial_seed(const TrainSettings& settings, std::size_t number) {
     return derive_seed(settings.seed, kBlockSeed + number);
   }
@@ -47,7 +35,8 @@ struct Trainer::Block : BlockState {
     return {.layout = block.program->layout(),
             .initial_seed = initial_seed(settings, number),
             .estimator = settings.method.estimator,
-            .options = options(settings.method, block, derive_seed(settings.seed, kBlockSeed + (number << 8) + 1)),
+            .options =
+                estimator_options(settings.method, block, derive_seed(settings.seed, kBlockSeed + (number << 8) + 1)),
             .optimizer = settings.optimizer,
             .optimizer_options = settings.optimizer_options,
             .average = settings.average,

@@ -78,7 +78,7 @@ std::string Trainer::not_logged() const {
   if (blocks_.size() > 1) return "blocks with losses of their own";
   const Block& block = *blocks_.front();
   if (block.estimator->asks().tangents > 0) return "";
-  if (Block::options(settings_.method, block.training, 0).exact_head.value_or(false) &&
+  if (estimator_options(settings_.method, block.training, 0).exact_head.value_or(false) &&
       settings_.method.estimator != "activities")
     return "an exact gradient of the last layer";
   return fmt::format("the estimator '{}', which takes more of the loss than slopes along tangents of weights",

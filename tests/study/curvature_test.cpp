@@ -1,10 +1,11 @@
-#include "slopewise/study/curvature.hpp"
+#include "slopewise/estimate/curvature.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "slopewise/data/digits.hpp"
+#include "slopewise/study/context.hpp"
 
 namespace slopewise {
 namespace {
@@ -43,7 +44,7 @@ TEST(MeasureCurvature, OfSoftmaxRegressionIsThatOfTheFormula) {
     bend += (second - first * first) / 16;
   }
 
-  const Curvature found = measure_curvature(subject, 4096, 11);
+  const Curvature found = subject.curvature(4096, 11);
   EXPECT_NEAR(found.along_gradient, bend / subject.gradient().squared_norm(), 1e-4 * found.along_gradient);
   // var vᵀHv = 2‖H‖² ≤ 2 (tr H)², most often far less: six standard errors of the worst case are 13 %.
   EXPECT_NEAR(found.trace, trace, 6 * std::sqrt(2.0 / 4096) * trace);

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "slopewise/data/digits.hpp"
-#include "slopewise/study/curvature.hpp"
+#include "slopewise/estimate/curvature.hpp"
 
 namespace slopewise {
 namespace {
@@ -55,7 +55,7 @@ class Descent : public testing::Test {
   }
   const Dataset data_ = builtin_digits(32, 1, 3).train;
   const Subject subject_ = subject_of(data_);
-  const Curvature curvature_ = measure_curvature(subject_, 200, 3);
+  const Curvature curvature_ = subject_.curvature(200, 3);
 };
 
 TEST_F(Descent, EveryMethodComesToHalfTheLossAndExactStepsAreFewest) {

@@ -6,9 +6,9 @@
 #include <functional>
 
 #include "slopewise/base/threads.hpp"
+#include "slopewise/statistics/timing.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
-#include "slopewise/study/timing.hpp"
 
 namespace slopewise {
 namespace {

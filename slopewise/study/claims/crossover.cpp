@@ -10,11 +10,11 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/estimate/curvature.hpp"
+#include "slopewise/statistics/timing.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
-#include "slopewise/study/curvature.hpp"
 #include "slopewise/study/descent.hpp"
-#include "slopewise/study/timing.hpp"
 
 namespace slopewise {
 namespace {
@@ -48,7 +48,7 @@ Point measure(StudyContext& context, Index hidden) {
   const Subject subject = context.perceptron(std::span(&hidden, 1));
   const std::uint64_t seed = context.seed(fmt::format("crossover, {} units", hidden));
   Point point{.size = static_cast<double>(subject.size()),
-              .curvature = measure_curvature(subject, quick ? 128 : 512, derive_seed(seed, 0))};
+              .curvature = subject.curvature(quick ? 128 : 512, derive_seed(seed, 0))};
   const Curvature& curvature = point.curvature;
 
   // Each run has one thread: for networks this small a step is too short to share.

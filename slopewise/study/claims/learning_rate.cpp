@@ -14,12 +14,12 @@
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/estimate/curvature.hpp"
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/objective/function_objective.hpp"
 #include "slopewise/statistics/fit.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
-#include "slopewise/study/curvature.hpp"
 
 namespace slopewise {
 namespace {
@@ -220,7 +220,7 @@ RatePoint quadratic(StudyContext& context, Index n, double decay) {
 RatePoint network(StudyContext& context, Index hidden) {
   const Subject subject = context.perceptron(std::span(&hidden, 1));
   const std::uint64_t seed = context.seed(fmt::format("learning rate, {} units", hidden));
-  const Curvature curvature = measure_curvature(subject, context.samples(kCurvatureSamples, 128), derive_seed(seed, 1));
+  const Curvature curvature = subject.curvature(context.samples(kCurvatureSamples, 128), derive_seed(seed, 1));
   const auto objective = [&] { return std::make_unique<ProgramObjective<float>>(subject.objective()); };
   const Bracket exact =
       bracket(Steps<float>(objective, subject.parameters(), "exact", seed, 1), curvature.highest_exact_rate());

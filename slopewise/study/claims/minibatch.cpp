@@ -6,12 +6,12 @@
 
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/estimate/curvature.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
-#include "slopewise/study/curvature.hpp"
 #include "slopewise/study/descent.hpp"
-#include "slopewise/study/spread.hpp"
 #include "slopewise/tensor/vector.hpp"
+#include "slopewise/train/spread.hpp"
 
 namespace slopewise {
 namespace {
@@ -26,7 +26,7 @@ constexpr int kMostDescentSteps = 500;
 
 // The factor on the way down, from what it is at the start: descent on the full set, at half the highest rate there.
 Series factors(const StudyContext& context, const Subject& full, std::span<const Index> indices, const Spread& start) {
-  const double rate = measure_curvature(full, 8, context.seed("minibatch descent")).highest_exact_rate() / 2;
+  const double rate = full.curvature(8, context.seed("minibatch descent")).highest_exact_rate() / 2;
   Series series{.name = "training",
                 .columns = {"loss / initial loss", "E|grad_B|^2 / |grad|^2"},
                 .rows = {{1, start.factor(kMiniBatch)}}};
@@ -41,7 +41,7 @@ Series factors(const StudyContext& context, const Subject& full, std::span<const
       loss = objective.loss(theta);
     }
     series.rows.push_back(
-        {loss / full.loss(), measure_spread(context.train(), full, theta, indices).factor(kMiniBatch)});
+        {loss / full.loss(), measure_spread(context.train(), full.program(), theta, indices).factor(kMiniBatch)});
   }
   return series;
 }
@@ -52,7 +52,7 @@ ClaimResult measure_minibatch(StudyContext& context) {
                      context.train(), indices, context.seed("weights"));
   const double square = full.gradient().squared_norm();
   const auto n = static_cast<double>(full.size());
-  const Spread start = measure_spread(context.train(), full, full.parameters(), indices);
+  const Spread start = measure_spread(context.train(), full.program(), full.parameters(), indices);
   const double covariance = start.covariance / static_cast<double>(kMiniBatch);
 
   const auto probe = make_probe("gaussian", full.layout(), context.seed("minibatch"));

@@ -7,10 +7,10 @@
 
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/estimate/curvature.hpp"
 #include "slopewise/optimize/line_search.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
-#include "slopewise/study/curvature.hpp"
 
 namespace slopewise {
 namespace {

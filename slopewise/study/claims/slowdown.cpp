@@ -8,13 +8,13 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
+#include "slopewise/estimate/curvature.hpp"
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/objective/function_objective.hpp"
 #include "slopewise/study/claims/claims.hpp"
 #include "slopewise/study/context.hpp"
-#include "slopewise/study/curvature.hpp"
 #include "slopewise/study/descent.hpp"
-#include "slopewise/study/spread.hpp"
+#include "slopewise/train/spread.hpp"
 
 namespace slopewise {
 namespace {
@@ -67,7 +67,7 @@ ClaimResult measure_slowdown(StudyContext& context) {
   const Subject full(mlp(data.image_shape.size(), {&kSlowdownUnits, 1}, data.classes), data, indices,
                      context.seed("weights"));
   const std::uint64_t seed = context.seed("slowdown");
-  const Curvature curvature = measure_curvature(full, 128, seed);
+  const Curvature curvature = full.curvature(128, seed);
   const TunedDescent exact =
       tune_descent(full, curvature.highest_exact_rate() / 2, 500, 1, [&](Index) { return exact_descent(full); });
   const double rate = curvature.highest_rate() / 2;
@@ -116,8 +116,8 @@ ClaimResult measure_slowdown(StudyContext& context) {
       down(halfway, step, exact.rate);
     }
     // Over the way from start to target.
-    const double factor = (measure_spread(data, full, full.parameters(), indices).factor(kSlowdownBatch) +
-                           measure_spread(data, full, halfway, indices).factor(kSlowdownBatch)) /
+    const double factor = (measure_spread(data, full.program(), full.parameters(), indices).factor(kSlowdownBatch) +
+                           measure_spread(data, full.program(), halfway, indices).factor(kSlowdownBatch)) /
                           2;
     const TunedDescent parts = tuned(rate / factor, [&](std::uint64_t run_seed) {
       return minibatch_descent(full, data, indices, kSlowdownBatch, run_seed);

@@ -3,7 +3,9 @@
 
 #include <span>
 
-#include "slopewise/study/context.hpp"
+#include "slopewise/data/dataset.hpp"
+#include "slopewise/program/program.hpp"
+#include "slopewise/tensor/parameters.hpp"
 
 namespace slopewise {
 
@@ -16,8 +18,8 @@ struct Spread {
   double factor(Index size) const { return 1 + covariance / static_cast<double>(size) / squared_mean; }
 };
 
-// Over the examples of the given numbers, those that make up the subject's batch.
-Spread measure_spread(const Dataset& data, const Subject& subject, const Parameters<float>& theta,
+// Of the program's loss over the examples of the given numbers.
+Spread measure_spread(const Dataset& data, const Program& program, const Parameters<float>& theta,
                       std::span<const Index> examples);
 
 }  // namespace slopewise

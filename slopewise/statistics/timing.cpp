@@ -1,4 +1,4 @@
-#include "slopewise/study/timing.hpp"
+#include "slopewise/statistics/timing.hpp"
 
 #include <fmt/format.h>
 

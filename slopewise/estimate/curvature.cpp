@@ -1,0 +1,152 @@
+#include "slopewise/estimate/curvature.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
+#include "slopewise/tensor/vector.hpp"
+
+namespace slopewise {
+namespace {
+
+// Tangents of one pass of measure_curvature.
+constexpr Index kTangents = 8;
+// Of Hv by differences: how far θ moves, over its own length; between the rounding of a float32 gradient and the change
+// of H on the way.
+constexpr double kMove = 1e-3;
+
+// The least number x for which so many eigenvalues of the symmetric tridiagonal matrix lie below x (Sturm's sequence).
+std::size_t eigenvalues_below(std::span<const double> diagonal, std::span<const double> beside, double x) {
+  std::size_t below = 0;
+  double pivot = 1;
+  for (std::size_t i = 0; i < diagonal.size(); ++i) {
+    const double square = i > 0 ? beside[i - 1] * beside[i - 1] : 0;
+    pivot = diagonal[i] - x - square / pivot;
+    if (pivot == 0) pivot = -std::numeric_limits<double>::min();
+    below += pivot < 0;
+  }
+  return below;
+}
+
+// The largest eigenvalue, by bisection, and the last entry of its eigenvector of length 1, by its recurrence.
+std::pair<double, double> largest_eigenvalue(std::span<const double> diagonal, std::span<const double> beside) {
+  double reach = 0;
+  for (std::size_t i = 0; i < diagonal.size(); ++i) {
+    reach = std::max(reach, std::abs(diagonal[i]) + (i > 0 ? std::abs(beside[i - 1]) : 0) +
+                                (i < beside.size() ? std::abs(beside[i]) : 0));
+  }
+  double low = -reach, high = reach;
+  for (int halving = 0; halving < 100; ++halving) {
+    const double middle = low + (high - low) / 2;
+    (eigenvalues_below(diagonal, beside, middle) == diagonal.size() ? high : low) = middle;
+  }
+  double before = 0, entry = 1, squares = 1;
+  for (std::size_t i = 0; i + 1 < diagonal.size(); ++i) {
+    const double next = ((high - diagonal[i]) * entry - (i > 0 ? beside[i - 1] * before : 0)) / beside[i];
+    before = entry;
+    entry = next;
+    squares += next * next;
+  }
+  return {high, entry / std::sqrt(squares)};
+}
+
+double length_of(std::span<const float> x) {
+  return std::sqrt(double{dot(x.data(), x.data(), static_cast<Index>(x.size()))});
+}
+
+}  // namespace
+
+double StepOutlook::highest_rate() const {
+  return bend > 0 ? 2 * signal / bend : std::numeric_limits<double>::infinity();
+}
+
+double StepOutlook::best_rate(double largest_curvature) const {
+  if (!(signal > 0)) return 0;
+  double rate = highest_rate() / 2;
+  if (largest_curvature > 0) rate = std::min(rate, kStableShare * 2 / largest_curvature);
+  return std::isfinite(rate) ? rate : 0;
+}
+
+std::vector<double> sample_curvatures(Objective<float>& objective, const Parameters<float>& parameters, Index samples,
+                                      std::uint64_t seed, Index tangents_at_once) {
+  const std::shared_ptr<const Probe> probe = make_probe("gaussian", objective.layout(), seed);
+  Tangents<float> tangents(objective.layout(), tangents_at_once, probe->forms());
+  std::vector<double> found;
+  for (std::uint32_t pass = 0; static_cast<Index>(found.size()) < samples; ++pass) {
+    check_interrupted("measuring curvature");
+    probe->draw(pass, tangents_at_once)->write(tangents);
+    const std::vector<double> more = objective.curvatures(parameters, tangents).curvatures;
+    found.insert(found.end(), more.begin(), more.end());
+  }
+  return found;
+}
+
+double curvature_along(Objective<float>& objective, const Parameters<float>& parameters, std::span<const float> g) {
+  return objective.curvatures(parameters, Tangents<float>::dense(objective.layout(), 1, g)).curvatures[0];
+}
+
+Curvature measure_curvature(Objective<float>& objective, const Parameters<float>& parameters,
+                            const GradientView& gradient, Index samples, std::uint64_t seed) {
+  const std::vector<double> curvatures = sample_curvatures(objective, parameters, samples, seed, kTangents);
+  const std::vector<float> direction(gradient.values().begin(), gradient.values().end());
+  const Curvature found{
+      .trace = std::accumulate(curvatures.begin(), curvatures.end(), 0.0) / static_cast<double>(curvatures.size()),
+      .along_gradient = curvature_along(objective, parameters, direction) / gradient.squared_norm()};
+  if (!(found.along_gradient > 0 && found.trace + 2 * found.along_gradient > 0)) {
+    throw NumericError(
+        fmt::format("curvature: expected it to be positive on average and along the gradient, found tr H = {:.3g} and "
+                    "{:.3g} for n = {}",
+                    found.trace, found.along_gradient, gradient.size()));
+  }
+  return found;
+}
+
+// q_{j+1} β_j = H q_j − α_j q_j − β_{j−1} q_{j−1}. Without orthogonalising again, eigenvalues may be found twice, which
+// does no harm to the largest. The residual of the Ritz vector is β_k times its last entry (Parlett 1980,
+// section 13.2).
+LargestCurvature largest_curvature(Objective<float>& objective, const Parameters<float>& parameters,
+                                   std::span<const float> start, int steps) {
+  const double length = length_of(start);
+  if (!(length > 0)) throw ArgumentError("largest curvature: expected a start other than 0");
+  const std::span<const float> theta = parameters.values();
+  const double move = kMove * std::max(1.0, length_of(theta));
+  std::vector<float> current(start.begin(), start.end()), before(start.size()), ahead(start.size()),
+      behind(start.size());
+  for (float& entry : current) entry = static_cast<float>(entry / length);
+  Parameters<float> moved = parameters;
+  const auto gradient_at = [&](double distance, std::span<float> out) {
+    const std::span<float> to = moved.edit();
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(theta[i] + distance * current[i]);
+    objective.gradient(moved, out);
+  };
+  std::vector<double> diagonal, beside;
+  double last = 0;
+  for (int step = 0; step < steps; ++step) {
+    check_interrupted("finding the largest curvature");
+    gradient_at(move, ahead);
+    gradient_at(-move, behind);
+    for (std::size_t i = 0; i < ahead.size(); ++i)
+      ahead[i] = static_cast<float>((double{ahead[i]} - double{behind[i]}) / (2 * move) - last * double{before[i]});
+    diagonal.push_back(dot(ahead.data(), current.data(), static_cast<Index>(ahead.size())));
+    for (std::size_t i = 0; i < ahead.size(); ++i)
+      ahead[i] = static_cast<float>(double{ahead[i]} - diagonal.back() * double{current[i]});
+    last = length_of(ahead);
+    if (!(last > 1e-6 * std::abs(diagonal.back()))) {
+      last = 0;
+      break;  // the start lies in the space of the eigenvectors found
+    }
+    if (step + 1 == steps) break;
+    beside.push_back(last);
+    before.swap(current);
+    for (std::size_t i = 0; i < ahead.size(); ++i) current[i] = static_cast<float>(ahead[i] / last);
+  }
+  const auto [value, end] = largest_eigenvalue(diagonal, beside);
+  return {.value = value, .error = last * std::abs(end)};
+}
+
+}  // namespace slopewise
