@@ -1,4 +1,4 @@
-// slopewise report: the page of a study, of a comparison or of training runs, made from what they left.
+// slopewise report: the page of a study, of a comparison, of audits or of training runs, made from what they left.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -45,6 +45,17 @@ std::string made(const ReportOptions& options) {
     throw ArgumentError(fmt::format("report: expected a comparison alone, found {} directories, {} of comparisons",
                                     options.runs.size(), comparisons));
   }
+  const auto audits =
+      std::ranges::count_if(options.runs, [](const std::string& directory) { return holds_audit(directory); });
+  if (audits > 0 && audits < std::ssize(options.runs)) {
+    throw ArgumentError(
+        fmt::format("report: expected audits alone, found {} directories, {} of audits", options.runs.size(), audits));
+  }
+  if (audits > 0) {
+    std::vector<AuditFiles> files;
+    for (const std::string& directory : options.runs) files.push_back(read_audit(directory));
+    return options.chart.empty() ? audit_page(files) : picture_of_chart(files, options.chart);
+  }
   if (comparisons > 0) {
     const ComparisonFiles comparison = read_comparison(options.runs.front());
     return options.chart.empty() ? comparison_page(comparison) : picture_of_chart(comparison, options.chart);
@@ -76,11 +87,12 @@ int run(const ReportOptions& options) {
 
 Verb report_verb() {
   const auto options = std::make_shared<ReportOptions>();
-  Verb verb{.settings = Settings("report"),
-            .summary = "Show a study, a comparison, or training runs over one another as one HTML file with charts"};
+  Verb verb{
+      .settings = Settings("report"),
+      .summary = "Show a study, a comparison, audits, or training runs over one another as one HTML file with charts"};
   Settings& settings = verb.settings;
   settings.add("runs", options->runs, text("RUN"),
-               "Directory of a study or of a comparison, or directories of training runs",
+               "Directory of a study or of a comparison, or directories of training runs or of audits",
                {.positional = true, .required = true});
   settings.add("out", options->out, text("FILE"), "File to write",
                {.letter = 'o', .otherwise = "report.html in the first RUN; of a chart, standard output"});

@@ -14,6 +14,7 @@
 namespace slopewise {
 
 inline constexpr const char* kTrainDirectory = "runs/train";
+inline constexpr const char* kAuditDirectory = "runs/audit";
 inline constexpr const char* kStudyDirectory = "runs/study";
 inline constexpr const char* kCompareDirectory = "runs/compare";
 

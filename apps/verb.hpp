@@ -27,6 +27,7 @@ struct Verb {
 };
 
 // What options are bound to must live as long as the verb (a shared_ptr captured by `run`).
+Verb audit_verb();
 Verb bench_verb();
 Verb compare_verb();
 // `program`: the verb that holds all others.

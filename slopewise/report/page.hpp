@@ -1,4 +1,4 @@
-// report.html: one self-contained page that shows a study, training runs over one another, or a comparison.
+// report.html: one self-contained page that shows a study, training runs over one another, a comparison, or audits.
 #pragma once
 
 #include <span>
@@ -16,6 +16,9 @@ std::string report_page(std::span<const RunFiles> runs);
 // That of a comparison. Throws FileError as above.
 std::string comparison_page(const ComparisonFiles& comparison);
 
+// That of audits, beside one another. Throws FileError as above, ArgumentError for none.
+std::string audit_page(std::span<const AuditFiles> audits);
+
 // The pages that it chooses from.
 std::string study_page(const RunFiles& run);
 std::string training_page(std::span<const RunFiles> runs);
@@ -24,6 +27,7 @@ std::string training_page(std::span<const RunFiles> runs);
 // ArgumentError, listing the charts that the runs have, for another name.
 std::string picture_of_chart(std::span<const RunFiles> runs, const std::string& chart);
 std::string picture_of_chart(const ComparisonFiles& comparison, const std::string& chart);
+std::string picture_of_chart(std::span<const AuditFiles> audits, const std::string& chart);
 std::string picture_among(std::span<const Figures::Figure> charts, const std::string& chart);
 
 // The page's charts, without HTML.

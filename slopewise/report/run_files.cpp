@@ -20,6 +20,7 @@ constexpr const char* kOldStudy = "slopewise.study/1";
 constexpr const char* kStudy = "slopewise.study/2";
 constexpr const char* kTraining = "slopewise.train/1";
 constexpr const char* kComparison = "slopewise.compare/1";
+constexpr const char* kAudit = "slopewise.audit/1";
 
 Json read_results(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -81,6 +82,19 @@ RunFiles read_run(const std::filesystem::path& directory) {
   }
   run.metrics = read_lines(directory / "metrics.jsonl");
   return run;
+}
+
+bool holds_audit(const std::filesystem::path& directory) {
+  return std::filesystem::exists(directory / "audit.json");
+}
+
+AuditFiles read_audit(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "audit.json";
+  AuditFiles audit{.directory = directory, .document = read_results(path)};
+  const Json schema = audit.document.is_object() ? audit.document.value("schema", Json()) : Json("nothing");
+  if (schema != kAudit)
+    throw FileError(fmt::format("{}: expected the schema \"{}\", found {}", path.string(), kAudit, schema.dump()));
+  return audit;
 }
 
 bool holds_comparison(const std::filesystem::path& directory) {

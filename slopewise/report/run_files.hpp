@@ -22,6 +22,12 @@ struct ComparisonFiles {
   std::vector<RunFiles> runs;       // the first of each row's, in the order of its rows
 };
 
+// What `slopewise audit` leaves.
+struct AuditFiles {
+  std::filesystem::path directory;
+  nlohmann::ordered_json document;  // audit.json
+};
+
 // Reads them. A last line of metrics.jsonl that was cut off, as by a process that was killed, is left out. Throws
 // FileError where results.json is missing, where either breaks its format, and for a schema that no report is known
 // for.
@@ -32,5 +38,9 @@ bool holds_comparison(const std::filesystem::path& directory);
 // Reads it. A run that is not there, as after an interruption, leaves no trace but its row. Throws FileError as
 // read_run does.
 ComparisonFiles read_comparison(const std::filesystem::path& directory);
+
+// The same of an audit.
+bool holds_audit(const std::filesystem::path& directory);
+AuditFiles read_audit(const std::filesystem::path& directory);
 
 }  // namespace slopewise

@@ -1,0 +1,214 @@
+// `slopewise audit`: whether forward gradients are worth it for one's own model, data, machine and memory.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/arguments.hpp"
+#include "apps/bench/machine.hpp"
+#include "apps/config.hpp"
+#include "apps/run_directory.hpp"
+#include "apps/train/task.hpp"
+#include "apps/verb.hpp"
+#include "slopewise/audit/audit.hpp"
+#include "slopewise/base/atomic_file.hpp"
+#include "slopewise/base/error.hpp"
+#include "slopewise/base/parse.hpp"
+#include "slopewise/base/threads.hpp"
+#include "slopewise/base/version.hpp"
+#include "slopewise/report/audit_text.hpp"
+#include "slopewise/report/json.hpp"
+#include "slopewise/report/page.hpp"
+#include "slopewise/report/progress.hpp"
+#include "slopewise/train/evaluation.hpp"
+
+namespace slopewise {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct AuditSettings {
+  TrainOptions train;  // the task's; how gradients are made is what is asked
+  AuditOptions audit;
+  Index memory = 0;
+  bool forward_only = false, no_verify = false, json = false, no_report = false;
+  RunDirectoryOptions directory;
+};
+
+// A number with one of the units, the first of which is 1; what it stands for.
+Kind with_unit(std::string label, std::vector<std::pair<std::string, double>> units, double least, double most) {
+  std::string names;
+  for (const auto& [name, factor] : units) names += (names.empty() ? "" : ", ") + name;
+  return {.label = std::move(label), .names = {}, .range = "in " + names, .check = [=](const Value& value) {
+            const std::string word = to_words(value);
+            const std::size_t digits = std::min(word.find_last_of("0123456789.") + 1, word.size());
+            const auto number = parse_number<double>(word.substr(0, digits));
+            for (const auto& [name, factor] : units) {
+              const bool unit = word.substr(digits) == name || (digits == word.size() && factor == 1);
+              if (number && unit && *number * factor >= least && *number * factor <= most)
+                return Value(*number * factor);
+            }
+            throw ArgumentError(
+                fmt::format("expected a number from {:g} to {:g} in {}, found '{}'", least, most, names, word));
+          }};
+}
+
+Kind bytes() {
+  constexpr double kKiB = 1024;
+  Kind kind = with_unit("BYTES", {{"B", 1}, {"KiB", kKiB}, {"MiB", kKiB * kKiB}, {"GiB", kKiB * kKiB * kKiB}}, 0, 1e15);
+  kind.check = [check = kind.check](const Value& value) {
+    return Value(static_cast<std::int64_t>(check(value).get<double>()));
+  };
+  return kind;
+}
+
+// Which of train's options say what is trained, on what and in which batches.
+bool is_of_task(const Setting& setting) {
+  static const std::vector<std::string> kOther{"rotate", "initial", "train", "batch"};
+  static const std::vector<std::string> kNot{"epochs",  "seconds",       "weight-decay", "label-smoothing",
+                                             "average", "input-dropout", "dropout"};
+  return (setting.part == Part::kTask && std::ranges::find(kNot, setting.name) == kNot.end()) ||
+         std::ranges::find(kOther, setting.name) != kOther.end();
+}
+
+// What `slopewise train` is told of the task, as it was given here.
+std::string task_words(const Settings& given, const Settings& train, bool head) {
+  std::string words;
+  for (const Setting& setting : given.all()) {
+    if (!setting.given || !train.find(setting.name) || !is_of_task(setting)) continue;
+    if (head && setting.name == "train") continue;
+    const Value value = setting.read();
+    if (setting.is_flag()) {
+      words += value == true ? " --" + setting.name : "";
+    } else {
+      words += fmt::format(" --{} {}", setting.name, shell_word(to_words(value)));
+    }
+  }
+  if (given.given("seed")) words += fmt::format(" --seed {}", to_words(given.at("seed").read()));
+  return words;
+}
+
+std::string command_of(const Choice& choice, const Settings& given, const Settings& train) {
+  const bool head = choice.options.starts_with("--train head");
+  return fmt::format("slopewise train{} {} --optimizer sgd --schedule constant --rate {:.3g}",
+                     task_words(given, train, head), choice.options, choice.rate);
+}
+
+// The network where the last layer alone trains; none where the file has no such part, or where all that trains is it.
+std::optional<Network> head_of(const TrainOptions& options, const std::optional<OnnxNetwork>& model) {
+  if (!model || options.onnx.train == "head" || !options.initial.empty()) return std::nullopt;
+  OnnxSettings of_head = options.onnx;
+  of_head.train = "head";
+  try {
+    return open_onnx(options.model, of_head).network;
+  } catch (const ArgumentError&) {
+    return std::nullopt;
+  }
+}
+
+// In blocks with losses of their own; none where there is but one.
+std::optional<Network> local_of(TrainSettings settings, const DataSplit& data, const std::optional<OnnxNetwork>& model,
+                                const std::string& initial) {
+  if (model || !initial.empty()) return std::nullopt;
+  settings.network.block_layers = 1;
+  Network network = make_network(settings.network, data.train.image_shape, target_of(data.train));
+  if (network.training.size() < 2) return std::nullopt;
+  return network;
+}
+
+int run(AuditSettings& options, Settings& given, Settings& train) {
+  apply(options.train.run);
+  options.audit.verify = !options.no_verify;
+  for (const Setting& setting : given.all()) {
+    if (Setting* const of_train = train.find(setting.name)) of_train->given = setting.given;
+  }
+  const TrainSettings settings = resolve(options.train, train);
+  const RunDirectory held(options.directory, kAuditDirectory);
+  const std::filesystem::path& directory = held.path();
+  if (is_onnx(options.train.model)) held.require_kept(options.train.model);
+  const std::optional<OnnxNetwork> model = open_model(options.train);
+  DataSplit data = load_data(options.train, model);
+  data.test = reference_set(data.train, settings.batch, settings.seed);
+  const AuditTask task{.data = data,
+                       .network = network_of(settings, data, model),
+                       .local = local_of(settings, data, model, options.train.initial),
+                       .head = head_of(options.train, model),
+                       .batch = settings.batch,
+                       .seed = settings.seed,
+                       .weights = options.train.initial,
+                       .memory = options.memory,
+                       .forward_only = options.forward_only};
+  AuditResult result;
+  {
+    Progress progress("audit", 1, {.quiet = options.train.run.quiet});
+    result = run_audit(task, options.audit,
+                       {.begins = [&](const std::string& what) { progress.note(what); },
+                        .advances = [&](double share) { progress.advance(share); }});
+  }
+  Json document = audit_document(task, options.audit, result);
+  const auto add_command = [&](const char* which, const std::optional<Choice>& choice) {
+    if (choice) document["recommendation"][which]["command"] = command_of(*choice, given, train);
+  };
+  add_command("best", result.recommendation.best);
+  add_command("second", result.recommendation.second);
+  document["model"] = options.train.model;
+  document["data"] = data.train.name;
+  document["options"] = config_object(given);
+  document["command"] = command_line();
+  document["version"] = version();
+  document["threads"] = thread_count();
+  document["machine"] = describe_machine();
+  held.clear();
+  write_config(directory, given);
+  write_json(directory / "audit.json", document);
+  if (!options.no_report)
+    write_text(directory / "report.html", audit_page(std::vector{AuditFiles{directory, document}}));
+  if (options.json) {
+    std::cout << document.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    return 0;
+  }
+  if (options.train.run.quiet) return 0;
+  std::cout << audit_text(document) << fmt::format("\nEvery figure: {}\n", (directory / "audit.json").string());
+  if (!options.no_report) std::cout << fmt::format("Charts: {}\n", (directory / "report.html").string());
+  return 0;
+}
+
+}  // namespace
+
+Verb audit_verb() {
+  const auto options = std::make_shared<AuditSettings>();
+  const auto train = std::make_shared<Settings>(train_settings(options->train));
+  Verb verb{.settings = Settings("audit"),
+            .summary =
+                "Say how to train a model within your memory: with forward gradients or by backprop, how fast, "
+                "and at which rate"};
+  verb.notes =
+      "Measures noise, curvature and costs at the weights as they are, predicts from them what a step of each method "
+      "does, tries the best, and recommends one with the command that does it.";
+  Settings& settings = verb.settings;
+  for (const Setting& setting : train->all()) {
+    if (is_of_task(setting)) settings.add(setting);
+  }
+  settings.begin("What is asked");
+  settings.add("memory", options->memory, bytes(), "Memory of a run with its weights, beside data; 0: any");
+  settings.add("time", options->audit.seconds, with_unit("SECONDS", {{"s", 1}, {"min", 60}, {"h", 3600}}, 1, 1e6),
+               "How long the audit may take, about");
+  settings.add("samples", options->audit.samples, whole(8, 1'000'000), "Tangents that means are over");
+  settings.add("batches", options->audit.batches, whole(1, 1'000'000'000), "Other batches whose memory is planned",
+               {.otherwise = "none"});
+  settings.flag("forward-only", options->forward_only, "Measure by slopes alone, without any backward pass");
+  settings.flag("no-verify", options->no_verify, "Try nothing: the answer rests on predictions");
+  settings.begin("");
+  add_run_directory_options(settings, options->directory, kAuditDirectory);
+  settings.flag("json", options->json, "Print audit.json instead of the tables");
+  settings.flag("no-report", options->no_report, "Write no report.html");
+  add_run_options(settings, options->train.run);
+  verb.examples = {"slopewise audit --data mnist --memory 4MiB",
+                   "slopewise audit --model model.onnx --data data.npz --train lora:8 --memory 200MiB --time 10min"};
+  verb.run = [options, train](Settings& given) { return run(*options, given, *train); };
+  return verb;
+}
+
+}  // namespace slopewise

@@ -1,0 +1,140 @@
+#include "slopewise/audit/audit.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "slopewise/base/error.hpp"
+#include "tests/audit/tasks.hpp"
+
+namespace slopewise {
+namespace {
+
+const AuditWatcher kSilent{[](const std::string&) {}, [](double) {}};
+
+const MethodFigures& figures_of(const AuditResult& result, const std::string& method) {
+  return *std::ranges::find(result.figures, method, &MethodFigures::method);
+}
+
+TEST(Audit, PlansTheBytesThatTrainingSaysOfItself) {
+  const DataSplit data = audited_digits(32);
+  AuditTask task = audited(data, perceptron({64, 64}), 32);
+  task.local = make_network({.family = "mlp", .hidden = {64, 64}, .block_layers = 1}, data.train.image_shape,
+                            target_of(data.train));
+  const std::vector<AuditMethod> methods = audit_methods(task);
+  const std::vector<Index> batches{32, 128};
+  double told = 0;
+  const std::vector<MethodCost> costs =
+      measure_costs(task, methods, batches, 0.1, [&](double share) { told += share; });
+  ASSERT_EQ(costs.size(), 2 * methods.size());
+  EXPECT_NEAR(told, 1, 1e-9);
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    const Trainer trainer(settings_of(task, methods[i], 0.1), data, network_of(task, methods[i]));
+    EXPECT_EQ(costs[i].bytes(), trainer.step_bytes() + trainer.state_bytes()) << methods[i].name;
+    EXPECT_GT(costs[i].seconds, 0) << methods[i].name;
+    // Other batches are planned alone, and take more.
+    EXPECT_GE(costs[methods.size() + i].step_bytes, costs[i].step_bytes) << methods[i].name;
+    EXPECT_TRUE(std::isnan(costs[methods.size() + i].seconds)) << methods[i].name;
+  }
+  const auto bytes = [&](const char* name) { return std::ranges::find(costs, name, &MethodCost::method)->bytes(); };
+  EXPECT_LT(bytes("weights, K = 1"), bytes("backprop"));
+}
+
+// Of softmax regression, whose Hessian is known to be positive, K tangents gain what theory says: 1/K of the noise.
+TEST(Audit, PredictsWhatStepsDo) {
+  const DataSplit data = audited_digits(128);
+  const AuditTask task = audited(data, {.family = "logistic", .hidden = {}}, 128);
+  const AuditResult found = run_audit(task, {.verify = false, .step_seconds = 0.1, .samples = 64}, kSilent);
+  const MethodOutlook &backprop = *found.outlook_of("backprop"), &one = *found.outlook_of("weights, K = 1"),
+                      &eight = *found.outlook_of("weights, K = 8");
+  EXPECT_NEAR(backprop.slowdown.value, 1, 1e-9);
+  EXPECT_GT(one.slowdown.value, eight.slowdown.value);
+  EXPECT_NEAR((one.bend.value - backprop.bend.value) / (eight.bend.value - backprop.bend.value), 8, 1e-6);
+  EXPECT_GT(found.outlook.curvature.trace.value, found.outlook.curvature.largest.value);
+  EXPECT_GT(found.outlook.curvature.largest.value, found.outlook.curvature.along_gradient.value * 0.9);
+  // E[s v·∇] is ‖∇‖², and ‖g‖² n + 2 times that along one tangent: SNR 1/(n + 1) without mini-batches.
+  const double factor = found.noise.batch_factor.value;
+  EXPECT_NEAR(one.snr, 1 / (factor * static_cast<double>(found.parameters + 2) - 1), 1e-6);
+
+  // Means over steps from θ: what each does to the reference loss beside its prediction, which a quadratic keeps.
+  AuditSubject subject(task);
+  for (const AuditMethod& method : found.methods) {
+    if (method.name != "weights, K = 1" && method.name != "backprop") continue;
+    const MethodOutlook& outlook = *found.outlook_of(method.name);
+    const auto estimator =
+        make_estimator<float>(method.settings.estimator, EstimatorTarget(subject.program(), subject.block().sites),
+                              estimator_options(method.settings, subject.block(), 9));
+    std::vector<double> falls;
+    for (std::uint32_t step = 0; step < 400; ++step) {
+      const Index batch = step % subject.batches();
+      const GradientEstimate estimate = estimator->estimate(subject.objective(batch), subject.theta(), step);
+      Parameters<float> moved = subject.theta();
+      estimate.add_to(moved, -outlook.rate);
+      const Index other = (batch + 1) % subject.batches();
+      falls.push_back(subject.objective(other).loss(subject.theta()) - subject.objective(other).loss(moved));
+    }
+    const Measured fall = mean_of(falls);
+    EXPECT_NEAR(fall.value, outlook.decrease, 6 * fall.error + 0.35 * outlook.decrease) << method.name;
+  }
+}
+
+TEST(Audit, RecommendsWhatFits) {
+  const DataSplit data = audited_digits(256, 1024);
+  AuditTask task = audited(data, perceptron(std::vector<Index>(6, 64)), 256);
+  const AuditOptions options{.verify = false, .step_seconds = 0.1, .samples = 64};
+  const AuditResult free = run_audit(task, options, kSilent);
+  ASSERT_TRUE(free.recommendation.best);
+  const Index backprop = figures_of(free, "backprop").bytes, least = figures_of(free, "weights, K = 1").bytes;
+  ASSERT_LT(least, backprop);
+  task.memory = std::min(figures_of(free, "checkpointed backprop").bytes, backprop) - 1;
+  task.memory = std::max(task.memory, least);
+  const AuditResult tight = run_audit(task, options, kSilent);
+  ASSERT_TRUE(tight.recommendation.best) << tight.recommendation.sentence;
+  EXPECT_LE(tight.recommendation.best->bytes, task.memory);
+  EXPECT_THAT(tight.recommendation.best->method, testing::Not(testing::HasSubstr("backprop")));
+}
+
+TEST(Audit, TriesTheBestAndSaysHowFarTheyCame) {
+  const DataSplit data = audited_digits(64);
+  const AuditTask task = audited(data, perceptron({16}), 64);
+  const AuditOptions options{.step_seconds = 0.1, .samples = 16};
+  const AuditResult found = run_audit(task, options, kSilent);
+  ASSERT_GE(found.trials.size(), 2u);
+  EXPECT_EQ(found.trials.front().method, "backprop");
+  EXPECT_EQ(found.trials.front().status, "reached");
+  EXPECT_TRUE(figures_of(found, "backprop").measured);
+  const nlohmann::ordered_json document = audit_document(task, options, found);
+  EXPECT_EQ(document["methods"][0]["tried"]["status"], "reached");
+  EXPECT_EQ(document["recommendation"]["best"]["method"], found.recommendation.best->method);
+}
+
+TEST(Audit, WithoutABackwardPass) {
+  const DataSplit data = audited_digits(64);
+  AuditTask task = audited(data, perceptron({16}), 64);
+  const AuditOptions options{.verify = false, .step_seconds = 0.1, .samples = 200};
+  const AuditResult exact = run_audit(task, options, kSilent);
+  task.forward_only = true;
+  const AuditResult blind = run_audit(task, options, kSilent);
+  EXPECT_EQ(blind.outlook_of("backprop"), nullptr);
+  EXPECT_EQ(blind.outlook.curvature.largest.value, 0);
+  const Measured &trace = blind.outlook.curvature.trace, &other = exact.outlook.curvature.trace;
+  EXPECT_NEAR(trace.value, other.value, 6 * std::hypot(trace.error, other.error));
+  ASSERT_NE(blind.outlook_of("weights, K = 1"), nullptr);
+  EXPECT_GT(blind.outlook_of("weights, K = 1")->rate, 0);
+  ASSERT_TRUE(blind.recommendation.best);
+}
+
+// All weights 0: the output's biases alone have a gradient, and no tangent below finds a slope.
+TEST(Audit, OfWeightsThatAreAllZeroSpeaksOfTheHeadAlone) {
+  const DataSplit data = audited_digits(64);
+  AuditTask task = audited(data, perceptron({8}), 64);
+  keep_only(task, [](const Segment&) { return false; });
+  const AuditResult found = run_audit(task, {.verify = false, .step_seconds = 0.1, .samples = 8}, kSilent);
+  EXPECT_EQ(found.noise.blocks.front().batch_squared_norm, 0);
+  EXPECT_GT(found.noise.blocks.back().batch_squared_norm, 0);
+}
+
+}  // namespace
+}  // namespace slopewise
