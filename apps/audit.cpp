@@ -198,6 +198,8 @@ Verb audit_verb() {
   settings.add("samples", options->audit.samples, whole(8, 1'000'000), "Tangents that means are over");
   settings.add("batches", options->audit.batches, whole(1, 1'000'000'000), "Other batches whose memory is planned",
                {.otherwise = "none"});
+  settings.add("try", options->audit.tried, text("METHOD"), "Methods to try beside backprop, as the table names them",
+               {.otherwise = "the best few"});
   settings.flag("forward-only", options->forward_only, "Measure by slopes alone, without any backward pass");
   settings.flag("no-verify", options->no_verify, "Try nothing: the answer rests on predictions");
   settings.begin("");

@@ -1,9 +1,14 @@
 #include "slopewise/audit/audit.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
+
+#include "slopewise/base/error.hpp"
 
 namespace slopewise {
 namespace {
@@ -14,6 +19,8 @@ constexpr double kLeastTrialSeconds = 1;
 constexpr double kShareOfCosts = 0.12;
 // How many times as many slopes say what exact gradients else do.
 constexpr Index kMoreSlopes = 4;
+// The least for their kurtosis, beside exact gradients.
+constexpr Index kFewSlopes = 8;
 // How many methods are tried beside backprop.
 constexpr std::size_t kTried = 3;
 // Shares of the progress bar.
@@ -65,9 +72,14 @@ MethodFigures figures_of(const AuditTask& task, const AuditResult& result, const
   return figures;
 }
 
+std::vector<MethodFigures> join(std::vector<MethodFigures> first, const std::vector<MethodFigures>& more) {
+  first.insert(first.end(), more.begin(), more.end());
+  return first;
+}
+
 // Those that are tried: backprop, whole or checkpointed, whichever fits; then those of the greatest predicted pace, and
 // what nothing is predicted of, at the rate of activities, whose gradients it makes.
-std::vector<MethodFigures> to_try(const AuditTask& task, const AuditResult& result) {
+std::vector<MethodFigures> to_try(const AuditTask& task, const AuditOptions& options, const AuditResult& result) {
   const auto fits = [&](const MethodFigures& method) { return task.memory == 0 || method.bytes <= task.memory; };
   std::vector<MethodFigures> chosen, others;
   double rate_of_activities = 0;
@@ -79,17 +91,17 @@ std::vector<MethodFigures> to_try(const AuditTask& task, const AuditResult& resu
     if (!fits(figures) || !(figures.rate > 0) || !(figures.seconds > 0)) continue;
     if (method.exact() && method.network == AuditMethod::Network::kWhole) {
       if (chosen.empty()) chosen.push_back(figures);
-    } else {
+    } else if (options.tried.empty() || std::ranges::find(options.tried, method.name) != options.tried.end()) {
       others.push_back(figures);
     }
   }
+  if (!options.tried.empty()) return join(std::move(chosen), others);
   std::ranges::stable_sort(others, [](const MethodFigures& a, const MethodFigures& b) {
     const auto pace = [](const MethodFigures& of) { return std::isnan(of.decrease) ? kUnknown : of.pace(); };
     return std::isnan(pace(a)) || pace(a) > pace(b);
   });
   if (others.size() > kTried) others.resize(kTried);
-  chosen.insert(chosen.end(), others.begin(), others.end());
-  return chosen;
+  return join(std::move(chosen), others);
 }
 
 }  // namespace
@@ -115,13 +127,20 @@ AuditResult run_audit(const AuditTask& task, const AuditOptions& options, const 
   const Clock::time_point start = Clock::now();
   const auto left = [&] { return options.seconds - std::chrono::duration<double>(Clock::now() - start).count(); };
   const auto advance = [&](double weight) { return [&, weight](double share) { watcher.advances(weight * share); }; };
+  const std::vector<AuditMethod> known = audit_methods(task);
+  for (const std::string& name : options.tried) {
+    if (std::ranges::find(known, name, &AuditMethod::name) != known.end()) continue;
+    std::vector<std::string> names;
+    for (const AuditMethod& method : known) names.push_back(method.name);
+    throw ArgumentError(fmt::format("try: expected methods among '{}', found '{}'", fmt::join(names, "', '"), name));
+  }
   watcher.begins("the loss");
   AuditSubject subject(task);
   AuditResult result{.parameters = subject.size(),
                      .examples = subject.examples(),
                      .loss = subject.loss(),
                      .least_bytes = subject.least_bytes(),
-                     .methods = audit_methods(task)};
+                     .methods = known};
 
   watcher.begins("costs");
   std::vector<Index> batches{task.batch};
@@ -134,7 +153,8 @@ AuditResult run_audit(const AuditTask& task, const AuditOptions& options, const 
 
   watcher.begins("noise");
   // Slopes alone say less of ∇, and cost less.
-  const Index slopes = subject.reference() == Reference::kSlopes ? kMoreSlopes * options.samples : options.samples / 2;
+  const Index slopes = subject.reference() == Reference::kSlopes ? kMoreSlopes * options.samples
+                                                                 : std::max(kFewSlopes, options.samples / 4);
   result.noise = measure_audit_noise(subject, slopes, task.seed);
   watcher.advances(kNoiseWeight);
 
@@ -148,7 +168,7 @@ AuditResult run_audit(const AuditTask& task, const AuditOptions& options, const 
                                    advance(kOutlookWeight));
 
   if (options.verify) {
-    const std::vector<MethodFigures> chosen = to_try(task, result);
+    const std::vector<MethodFigures> chosen = to_try(task, options, result);
     for (std::size_t i = 0; i < chosen.size(); ++i) {
       watcher.begins("trying " + chosen[i].method);
       const double budget = left() / static_cast<double>(chosen.size() - i);

@@ -15,12 +15,13 @@
 namespace slopewise {
 
 struct AuditOptions {
-  bool verify = true;               // run the best few
-  double seconds = 150;             // for all of it, as far as that can be chosen: trials take what is left
-  double step_seconds = 15;         // of these for timing steps
-  Index samples = 64;               // tangents that means are over
-  std::vector<Index> batches = {};  // whose memory is planned beside the task's own
-  double fall = 0.5;                // trials end where the loss has fallen by this share
+  bool verify = true;                   // run the best few
+  double seconds = 150;                 // for all of it, as far as that can be chosen: trials take what is left
+  double step_seconds = 10;             // of these for timing steps
+  Index samples = 32;                   // tangents that means are over
+  std::vector<Index> batches = {};      // whose memory is planned beside the task's own
+  std::vector<std::string> tried = {};  // in place of the best few, beside backprop
+  double fall = 0.5;                    // trials end where the loss has fallen by this share
 };
 
 struct AuditResult {

@@ -16,7 +16,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::uint64_t kTraceSeed = 0x74726163, kEstimateSeed = 0x65737469;
 // Steps of Lanczos' method, and mini-batches whose mean it looks at.
-constexpr int kLanczosSteps = 8;
+constexpr int kLanczosSteps = 6;
 constexpr Index kLanczosBatches = 2;
 // Estimates of a method whose theory is not known, for each so many draws.
 constexpr Index kDrawsAnEstimate = 4;

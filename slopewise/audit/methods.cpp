@@ -24,26 +24,26 @@ std::vector<AuditMethod> audit_methods(const AuditTask& task) {
        .settings = {.estimator = "exact", .checkpointed = true}}};
   const ActivitySites& sites = task.network.training.front().sites;
   if (!sites.nodes.empty() && sites.logits >= 0) {
-    methods.push_back({.name = "activities, K = 8",
+    methods.push_back({.name = "activities K=8",
                        .options = "--method activities --tangents 8",
                        .settings = {.estimator = "activities", .options = {.law = "rademacher", .tangents = 8}}});
   }
   for (const Index tangents : {1, 8, 32}) {
-    methods.push_back({.name = fmt::format("weights, K = {}", tangents),
+    methods.push_back({.name = fmt::format("weights K={}", tangents),
                        .options = fmt::format("--method weights --tangents {}", tangents),
                        .settings = {.estimator = "forward", .options = {.law = "rank-one", .tangents = tangents}}});
   }
-  methods.push_back({.name = "differences, K = 1",
+  methods.push_back({.name = "differences K=1",
                      .options = "--method zeroth-order --tangents 1",
                      .settings = {.estimator = "central", .options = {.law = "rank-one"}}});
   if (task.local) {
-    methods.push_back({.name = "local losses, K = 8",
+    methods.push_back({.name = "local losses K=8",
                        .options = "--method local --tangents 8",
                        .settings = {.estimator = "activities", .options = {.law = "rademacher", .tangents = 8}},
                        .network = AuditMethod::Network::kLocal});
   }
   if (task.head) {
-    methods.push_back({.name = "head only, backprop",
+    methods.push_back({.name = "head only",
                        .options = "--train head --method exact",
                        .settings = {.estimator = "exact"},
                        .network = AuditMethod::Network::kHead});

@@ -13,6 +13,9 @@
 namespace slopewise {
 namespace {
 
+// Gradients of mini-batches that are kept, where memory is free, and not made twice: 64 MiB.
+constexpr Index kKeptEntries = Index{1} << 24;
+
 double product_of(std::span<const float> a, std::span<const float> b) {
   double sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) sum += double{a[i]} * double{b[i]};
@@ -67,9 +70,15 @@ void measure_exactly(AuditSubject& subject, AuditNoise& noise) {
   const ParameterLayout& layout = subject.layout();
   const auto n = static_cast<std::size_t>(layout.size);
   std::vector<float> gradient(n), sum(n);
-  const auto add = [&](Index batch) {
+  const bool keep = subject.memory() == 0 && subject.batches() * layout.size <= kKeptEntries;
+  std::vector<std::vector<float>> kept;
+  const auto make = [&](Index batch) {
     check_interrupted("measuring gradients of mini-batches");
-    subject.objective(batch).gradient(subject.theta(), gradient);
+    if (batch < std::ssize(kept)) {
+      gradient.swap(kept[static_cast<std::size_t>(batch)]);
+    } else {
+      subject.objective(batch).gradient(subject.theta(), gradient);
+    }
   };
   PairProducts whole;
   std::vector<PairProducts> blocks(layout.blocks.size());
@@ -77,7 +86,7 @@ void measure_exactly(AuditSubject& subject, AuditNoise& noise) {
     return of.subspan(static_cast<std::size_t>(segment.offset), static_cast<std::size_t>(segment.size()));
   };
   for (Index batch = 0; batch < subject.batches(); ++batch) {
-    add(batch);
+    make(batch);
     for (std::size_t i = 0; i < n; ++i) sum[i] += gradient[i];
     whole.squares.push_back(product_of(gradient, gradient));
     for (PairProducts& block : blocks) block.squares.push_back(0), block.with_sum.push_back(0);
@@ -85,9 +94,10 @@ void measure_exactly(AuditSubject& subject, AuditNoise& noise) {
       const auto of = part(segment, gradient);
       blocks[static_cast<std::size_t>(segment.block)].squares.back() += product_of(of, of);
     }
+    if (keep) kept.push_back(gradient);
   }
   for (Index batch = 0; batch < subject.batches(); ++batch) {
-    if (subject.batches() > 1) add(batch);
+    make(batch);
     whole.with_sum.push_back(product_of(gradient, sum));
   }
   whole.sum = product_of(sum, sum);

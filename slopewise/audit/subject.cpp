@@ -37,6 +37,7 @@ std::string to_string(Reference reference) {
 AuditSubject::AuditSubject(const AuditTask& task)
     : block_(task.network.evaluating.front()),
       batch_(task.batch),
+      memory_(task.memory),
       theta_(start_of(task)),
       least_bytes_(theta_.size() * Index{sizeof(float)} +
                    ProgramObjective<float>(*block_.program, {.rows = batch_, .inputs = {}}).loss_demand().bytes +

@@ -34,6 +34,8 @@ class AuditSubject {
   double loss(const Parameters<float>& theta);
   // What fits in memory; slopes alone where that was asked for.
   Reference reference() const { return reference_; }
+  // AuditTask::memory.
+  Index memory() const { return memory_; }
   // Bytes of θ and one loss: the least that any method takes.
   Index least_bytes() const { return least_bytes_; }
 
@@ -42,6 +44,7 @@ class AuditSubject {
 
   const ChainBlock& block_;
   Index batch_;
+  Index memory_;
   Parameters<float> theta_;
   std::vector<ExampleBatch<float>> batches_;
   Index least_bytes_ = 0;

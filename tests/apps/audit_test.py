@@ -46,8 +46,8 @@ class AuditTest(unittest.TestCase):
         self.assertEqual(document["schema"], "slopewise.audit/1")
         self.assertEqual((document["parameters"], document["batch"], document["memory"]), (13002, 32, None))
         names = [method["name"] for method in document["methods"]]
-        self.assertEqual(names, ["backprop", "checkpointed backprop", "activities, K = 8", "weights, K = 1",
-                                 "weights, K = 8", "weights, K = 32", "differences, K = 1", "local losses, K = 8"])
+        self.assertEqual(names, ["backprop", "checkpointed backprop", "activities K=8", "weights K=1",
+                                 "weights K=8", "weights K=32", "differences K=1", "local losses K=8"])
         for method in document["methods"]:
             self.assertEqual([cost["batch"] for cost in method["costs"]], [8, 32])
             self.assertIsNone(method["costs"][0]["seconds"])

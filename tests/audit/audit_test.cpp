@@ -39,7 +39,7 @@ TEST(Audit, PlansTheBytesThatTrainingSaysOfItself) {
     EXPECT_TRUE(std::isnan(costs[methods.size() + i].seconds)) << methods[i].name;
   }
   const auto bytes = [&](const char* name) { return std::ranges::find(costs, name, &MethodCost::method)->bytes(); };
-  EXPECT_LT(bytes("weights, K = 1"), bytes("backprop"));
+  EXPECT_LT(bytes("weights K=1"), bytes("backprop"));
 }
 
 // Of softmax regression, whose Hessian is known to be positive, K tangents gain what theory says: 1/K of the noise.
@@ -47,8 +47,8 @@ TEST(Audit, PredictsWhatStepsDo) {
   const DataSplit data = audited_digits(128);
   const AuditTask task = audited(data, {.family = "logistic", .hidden = {}}, 128);
   const AuditResult found = run_audit(task, {.verify = false, .step_seconds = 0.1, .samples = 64}, kSilent);
-  const MethodOutlook &backprop = *found.outlook_of("backprop"), &one = *found.outlook_of("weights, K = 1"),
-                      &eight = *found.outlook_of("weights, K = 8");
+  const MethodOutlook &backprop = *found.outlook_of("backprop"), &one = *found.outlook_of("weights K=1"),
+                      &eight = *found.outlook_of("weights K=8");
   EXPECT_NEAR(backprop.slowdown.value, 1, 1e-9);
   EXPECT_GT(one.slowdown.value, eight.slowdown.value);
   EXPECT_NEAR((one.bend.value - backprop.bend.value) / (eight.bend.value - backprop.bend.value), 8, 1e-6);
@@ -61,7 +61,7 @@ TEST(Audit, PredictsWhatStepsDo) {
   // Means over steps from θ: what each does to the reference loss beside its prediction, which a quadratic keeps.
   AuditSubject subject(task);
   for (const AuditMethod& method : found.methods) {
-    if (method.name != "weights, K = 1" && method.name != "backprop") continue;
+    if (method.name != "weights K=1" && method.name != "backprop") continue;
     const MethodOutlook& outlook = *found.outlook_of(method.name);
     const auto estimator =
         make_estimator<float>(method.settings.estimator, EstimatorTarget(subject.program(), subject.block().sites),
@@ -86,7 +86,7 @@ TEST(Audit, RecommendsWhatFits) {
   const AuditOptions options{.verify = false, .step_seconds = 0.1, .samples = 64};
   const AuditResult free = run_audit(task, options, kSilent);
   ASSERT_TRUE(free.recommendation.best);
-  const Index backprop = figures_of(free, "backprop").bytes, least = figures_of(free, "weights, K = 1").bytes;
+  const Index backprop = figures_of(free, "backprop").bytes, least = figures_of(free, "weights K=1").bytes;
   ASSERT_LT(least, backprop);
   task.memory = std::min(figures_of(free, "checkpointed backprop").bytes, backprop) - 1;
   task.memory = std::max(task.memory, least);
@@ -121,8 +121,8 @@ TEST(Audit, WithoutABackwardPass) {
   EXPECT_EQ(blind.outlook.curvature.largest.value, 0);
   const Measured &trace = blind.outlook.curvature.trace, &other = exact.outlook.curvature.trace;
   EXPECT_NEAR(trace.value, other.value, 6 * std::hypot(trace.error, other.error));
-  ASSERT_NE(blind.outlook_of("weights, K = 1"), nullptr);
-  EXPECT_GT(blind.outlook_of("weights, K = 1")->rate, 0);
+  ASSERT_NE(blind.outlook_of("weights K=1"), nullptr);
+  EXPECT_GT(blind.outlook_of("weights K=1")->rate, 0);
   ASSERT_TRUE(blind.recommendation.best);
 }
 
