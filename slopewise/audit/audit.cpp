@@ -54,7 +54,7 @@ MethodFigures figures_of(const AuditTask& task, const AuditResult& result, const
   if (const MethodOutlook* const outlook = result.outlook_of(method.name)) {
     figures.rate = outlook->rate;
     figures.decrease = outlook->decrease;
-    figures.slowdown = outlook->slowdown.value;
+    figures.slowdown = outlook->slowdown();
   }
   const Trial* trial = result.trial(method.name);
   if (trial) {

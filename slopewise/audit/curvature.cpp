@@ -34,6 +34,9 @@ class MeanOfBatches final : public Objective<float> {
   Slopes slopes(const Parameters<float>& parameters, const Tangents<float>& tangents) override {
     return subject_.objective(0).slopes(parameters, tangents);
   }
+  Slopes curvatures(const Parameters<float>& parameters, const Tangents<float>& tangents) override {
+    return subject_.objective(0).curvatures(parameters, tangents);
+  }
   double gradient(const Parameters<float>& parameters, std::span<float> out) override {
     part_.resize(out.size());
     std::ranges::fill(out, 0.0F);
@@ -192,12 +195,9 @@ double AuditCurvature::effective_dimension() const {
   return largest.value > 0 ? trace.value / largest.value : kUnknown;
 }
 
-Measured slowdown_of(const MethodOutlook& method, const MethodOutlook& backprop, double largest_curvature) {
-  return propagated(
-      std::array{method.signal, method.bend, backprop.signal, backprop.bend}, [&](const std::array<double, 4>& x) {
-        const StepOutlook own{x[0], x[1]}, exact{x[2], x[3]};
-        return exact.decrease(exact.best_rate(largest_curvature)) / own.decrease(own.best_rate(largest_curvature));
-      });
+double starting_rate(const StepOutlook& outlook, double exact_bend, double largest_curvature) {
+  const double noise = std::max(0.0, outlook.bend - std::max(0.0, exact_bend));
+  return StepOutlook{outlook.signal, outlook.bend + noise}.best_rate(largest_curvature);
 }
 
 namespace {
@@ -237,6 +237,17 @@ void measure_along_gradients(AuditSubject& subject, WeightTerms& terms) {
   }
   terms.whole = whole.size() > 1 ? mean_of(whole) : known(whole.front());
   terms.part = part.size() > 1 ? mean_of(part) : known(part.front());
+}
+
+// The slowdown's logarithm. A signal that both have in common is one number, whose error falls out.
+Measured log_slowdown(const MethodOutlook& method, const MethodOutlook& backprop, double largest) {
+  const bool common = method.signal.value == backprop.signal.value;
+  return propagated(std::array{method.signal, method.bend, backprop.signal, backprop.bend},
+                    [&](const std::array<double, 4>& x) {
+                      const StepOutlook own{x[0], x[1]}, exact{common ? x[0] : x[2], x[3]};
+                      return std::log(exact.decrease(starting_rate(exact, exact.bend, largest))) -
+                             std::log(own.decrease(starting_rate(own, exact.bend, largest)));
+                    });
 }
 
 // Of estimates that are looked at, whose mean is ∇.
@@ -317,11 +328,11 @@ AuditOutlook measure_outlook(const AuditTask& task, AuditSubject& subject, const
   const auto backprop = std::ranges::find_if(found.methods, [](const MethodOutlook& method) {
     return method.method == "backprop" || method.method == "checkpointed backprop";
   });
+  const double largest = found.curvature.largest.value;
   for (MethodOutlook& method : found.methods) {
-    method.rate = method.outlook().best_rate(found.curvature.largest.value);
+    method.rate = starting_rate(method.outlook(), exact ? weights.whole.value : 0, largest);
     method.decrease = method.rate > 0 ? method.outlook().decrease(method.rate) : kUnknown;
-    method.slowdown = backprop == found.methods.end() ? known(kUnknown)
-                                                      : slowdown_of(method, *backprop, found.curvature.largest.value);
+    method.log_slowdown = backprop == found.methods.end() ? known(kUnknown) : log_slowdown(method, *backprop, largest);
   }
   return found;
 }

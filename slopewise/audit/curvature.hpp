@@ -1,6 +1,7 @@
 // How many more steps each method takes: signal and curvature of its steps, measured at θ.
 #pragma once
 
+#include <cmath>
 #include <functional>
 #include <span>
 #include <string>
@@ -27,11 +28,13 @@ struct MethodOutlook {
   double squared_length;  // E‖g‖²
   double cosine;          // of g and ∇: E[g·∇]/√(E‖g‖² ‖∇‖²)
   double snr;             // (E[g·∇]²/‖∇‖²) over what E‖g‖² has beside it
-  double rate = 0;        // to start with
+  double rate = 0;        // starting_rate
   double decrease = 0;    // of the loss by a step at that rate
-  Measured slowdown{};    // steps that descend as far as one of backprop's, at their rates; NaN where nobody knows
+  // Logarithm of the slowdown: steps that descend as far as one of backprop's, at their rates; NaN where nobody knows.
+  Measured log_slowdown{};
 
   StepOutlook outlook() const { return {signal.value, bend.value}; }
+  double slowdown() const { return std::exp(log_slowdown.value); }
 };
 
 struct AuditOutlook {
@@ -47,7 +50,9 @@ AuditOutlook measure_outlook(const AuditTask& task, AuditSubject& subject, const
                              const std::function<bool(const AuditMethod&)>& observable, Index draws,
                              const std::function<void(double share)>& told);
 
-// Of steps with these: 1 for backprop itself.
-Measured slowdown_of(const MethodOutlook& method, const MethodOutlook& backprop, double largest_curvature);
+// The rate to start with: that of the best step, with what tangents add to the curvature of exact steps counted twice.
+// E‖∇_B‖²/‖∇‖² multiplies it and grows as training goes on, and a run whose rate allows for none of that stalls.
+// `exact_bend`: E[gᵀHg] of exact steps.
+double starting_rate(const StepOutlook& outlook, double exact_bend, double largest_curvature);
 
 }  // namespace slopewise

@@ -24,6 +24,12 @@ Json to_json(const Measured& measured) {
   return json;
 }
 
+// Of a figure whose logarithm was measured.
+Json exponential(Json logarithm) {
+  for (Json& number : logarithm) number = std::exp(number.get<double>());
+  return logarithm;
+}
+
 Json to_json(const AuditNoise& noise) {
   Json blocks = Json::array();
   for (const BlockNoise& block : noise.blocks) {
@@ -77,7 +83,7 @@ Json methods_json(const AuditTask& task, const AuditResult& result) {
                              {"curvature", to_json(outlook->bend)},
                              {"rate", outlook->rate},
                              {"decrease", outlook->decrease},
-                             {"slowdown", to_json(outlook->slowdown)}};
+                             {"slowdown", exponential(to_json(outlook->log_slowdown))}};
     }
     method["tried"] = nullptr;
     if (const Trial* const trial = result.trial(figures.method)) {

@@ -16,9 +16,9 @@ namespace {
 
 // Tangents of one pass of measure_curvature.
 constexpr Index kTangents = 8;
-// Of Hv by differences: how far θ moves, over its own length; between the rounding of a float32 gradient and the change
-// of H on the way.
-constexpr double kMove = 1e-3;
+// Of Hv by differences: how far θ moves, at most, over its own length, and by how much the gradient changes on the way,
+// over its own; between the rounding of float32 gradients and the change of H.
+constexpr double kMove = 1e-3, kChange = 0.03;
 
 // The least number x for which so many eigenvalues of the symmetric tridiagonal matrix lie below x (Sturm's sequence).
 std::size_t eigenvalues_below(std::span<const double> diagonal, std::span<const double> beside, double x) {
@@ -114,10 +114,13 @@ LargestCurvature largest_curvature(Objective<float>& objective, const Parameters
   const double length = length_of(start);
   if (!(length > 0)) throw ArgumentError("largest curvature: expected a start other than 0");
   const std::span<const float> theta = parameters.values();
-  const double move = kMove * std::max(1.0, length_of(theta));
   std::vector<float> current(start.begin(), start.end()), before(start.size()), ahead(start.size()),
       behind(start.size());
   for (float& entry : current) entry = static_cast<float>(entry / length);
+  objective.gradient(parameters, ahead);
+  const double change = kChange * length_of(ahead), farthest = kMove * std::max(1.0, length_of(theta));
+  // The largest found so far, along the start exactly.
+  double steepest = std::abs(curvature_along(objective, parameters, current));
   Parameters<float> moved = parameters;
   const auto gradient_at = [&](double distance, std::span<float> out) {
     const std::span<float> to = moved.edit();
@@ -128,11 +131,13 @@ LargestCurvature largest_curvature(Objective<float>& objective, const Parameters
   double last = 0;
   for (int step = 0; step < steps; ++step) {
     check_interrupted("finding the largest curvature");
+    const double move = steepest > 0 && change > 0 ? std::min(farthest, change / steepest) : farthest;
     gradient_at(move, ahead);
     gradient_at(-move, behind);
     for (std::size_t i = 0; i < ahead.size(); ++i)
       ahead[i] = static_cast<float>((double{ahead[i]} - double{behind[i]}) / (2 * move) - last * double{before[i]});
     diagonal.push_back(dot(ahead.data(), current.data(), static_cast<Index>(ahead.size())));
+    steepest = std::max(steepest, std::abs(diagonal.back()));
     for (std::size_t i = 0; i < ahead.size(); ++i)
       ahead[i] = static_cast<float>(double{ahead[i]} - diagonal.back() * double{current[i]});
     last = length_of(ahead);

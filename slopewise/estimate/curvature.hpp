@@ -64,8 +64,8 @@ struct LargestCurvature {
   double value = 0, error = 0;
 };
 // By `steps` steps of Lanczos' method from `start` (n), with products Hv as differences of exact gradients,
-// (∇(θ + εv) − ∇(θ − εv))/2ε. What it finds is at most λ_max but for their error. Takes four vectors of n. Throws
-// ArgumentError where there is no exact gradient, or start is 0, and what the objective throws.
+// (∇(θ + εv) − ∇(θ − εv))/2ε, where ε is found by vᵀHv. What it finds is at most λ_max but for their error. Takes four
+// vectors of n. Throws ArgumentError where there is no exact gradient, or start is 0, and what the objective throws.
 LargestCurvature largest_curvature(Objective<float>& objective, const Parameters<float>& parameters,
                                    std::span<const float> start, int steps);
 

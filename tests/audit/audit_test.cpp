@@ -49,8 +49,8 @@ TEST(Audit, PredictsWhatStepsDo) {
   const AuditResult found = run_audit(task, {.verify = false, .step_seconds = 0.1, .samples = 64}, kSilent);
   const MethodOutlook &backprop = *found.outlook_of("backprop"), &one = *found.outlook_of("weights K=1"),
                       &eight = *found.outlook_of("weights K=8");
-  EXPECT_NEAR(backprop.slowdown.value, 1, 1e-9);
-  EXPECT_GT(one.slowdown.value, eight.slowdown.value);
+  EXPECT_NEAR(backprop.slowdown(), 1, 1e-9);
+  EXPECT_GT(one.slowdown(), eight.slowdown());
   EXPECT_NEAR((one.bend.value - backprop.bend.value) / (eight.bend.value - backprop.bend.value), 8, 1e-6);
   EXPECT_GT(found.outlook.curvature.trace.value, found.outlook.curvature.largest.value);
   EXPECT_GT(found.outlook.curvature.largest.value, found.outlook.curvature.along_gradient.value * 0.9);

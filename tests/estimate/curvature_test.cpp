@@ -76,6 +76,43 @@ TEST(LargestCurvature, OfASpectrumIsItsLargest) {
   }
 }
 
+// L = Σ (1 − cos(a_i θ_i)): curvature a² at 0, which a step of a thousandth of θ's length would go far beyond.
+class WavesObjective final : public Objective<float> {
+ public:
+  const ParameterLayout& layout() const override { return layout_; }
+  double loss(const Parameters<float>& theta) override {
+    double sum = 0;
+    for (std::size_t i = 0; i < 3; ++i) sum += 1 - std::cos(kWaves[i] * double{theta.values()[i]});
+    return sum;
+  }
+  Slopes slopes(const Parameters<float>&, const Tangents<float>&) override { return {}; }
+  Slopes curvatures(const Parameters<float>& theta, const Tangents<float>& tangents) override {
+    std::vector<float> v(3);
+    tangents.expand(0, v);
+    double sum = 0;
+    for (std::size_t i = 0; i < 3; ++i)
+      sum += kWaves[i] * kWaves[i] * std::cos(kWaves[i] * double{theta.values()[i]}) * double{v[i]} * v[i];
+    return {.curvatures = {sum}};
+  }
+  double gradient(const Parameters<float>& theta, std::span<float> out) override {
+    for (std::size_t i = 0; i < 3; ++i)
+      out[i] = static_cast<float>(kWaves[i] * std::sin(kWaves[i] * double{theta.values()[i]}));
+    return loss(theta);
+  }
+
+ private:
+  static constexpr double kWaves[] = {1e4, 1, 1e-3};
+  ParameterLayout layout_ = ParameterLayout::vector(3);
+};
+
+TEST(LargestCurvature, KeepsToWhereTheGradientIsNearlyALine) {
+  WavesObjective objective;
+  const Parameters<float> theta(std::vector<float>{1e-6F, 1, 1000});
+  std::vector<float> gradient(3);
+  objective.gradient(theta, gradient);
+  EXPECT_NEAR(largest_curvature(objective, theta, gradient, 3).value, 1e8, 1e6);
+}
+
 TEST(LargestCurvature, MayBeNegative) {
   QuadraticObjective objective({-3, -2, -1});
   const Parameters<float> theta(std::vector<float>{1, 1, 1});
