@@ -195,9 +195,8 @@ double AuditCurvature::effective_dimension() const {
   return largest.value > 0 ? trace.value / largest.value : kUnknown;
 }
 
-double starting_rate(const StepOutlook& outlook, double exact_bend, double largest_curvature) {
-  const double noise = std::max(0.0, outlook.bend - std::max(0.0, exact_bend));
-  return StepOutlook{outlook.signal, outlook.bend + noise}.best_rate(largest_curvature);
+StepOutlook on_the_way(const StepOutlook& outlook, double exact_bend) {
+  return {outlook.signal, outlook.bend + std::max(0.0, outlook.bend - std::max(0.0, exact_bend))};
 }
 
 namespace {
@@ -211,10 +210,12 @@ struct WeightTerms {
   double square = 0, part_square = 0;  // E‖∇_B‖², E‖∇_B,P‖²
   Index size = 0, part_size = 0;       // n, n_P
 
-  // Differences move all weights; the curvature that their head meets is then taken for that of the rest.
+  // A is at least 3 q_P where no curvature is negative, as tr H is then no less than that along the gradient; draws on
+  // few mini-batches may miss the steep ones. Differences move all weights; the curvature that their head meets is then
+  // taken for that of the rest.
   Measured bend(double tangents, bool all) const {
     return propagated(std::array{whole, weighted, part}, [&](const std::array<double, 3>& x) {
-      return x[0] + ((all ? square : part_square) * x[1] - x[2]) / tangents;
+      return x[0] + (std::max((all ? square : part_square) * x[1], 3 * x[2]) - x[2]) / tangents;
     });
   }
   double squared_length(double tangents, bool all) const {
@@ -242,12 +243,12 @@ void measure_along_gradients(AuditSubject& subject, WeightTerms& terms) {
 // The slowdown's logarithm. A signal that both have in common is one number, whose error falls out.
 Measured log_slowdown(const MethodOutlook& method, const MethodOutlook& backprop, double largest) {
   const bool common = method.signal.value == backprop.signal.value;
-  return propagated(std::array{method.signal, method.bend, backprop.signal, backprop.bend},
-                    [&](const std::array<double, 4>& x) {
-                      const StepOutlook own{x[0], x[1]}, exact{common ? x[0] : x[2], x[3]};
-                      return std::log(exact.decrease(starting_rate(exact, exact.bend, largest))) -
-                             std::log(own.decrease(starting_rate(own, exact.bend, largest)));
-                    });
+  return propagated(
+      std::array{method.signal, method.bend, backprop.signal, backprop.bend}, [&](const std::array<double, 4>& x) {
+        const StepOutlook own{x[0], x[1]}, exact{common ? x[0] : x[2], x[3]};
+        const StepOutlook way = on_the_way(own, exact.bend);
+        return std::log(exact.decrease(exact.best_rate(largest))) - std::log(way.decrease(way.best_rate(largest)));
+      });
 }
 
 // Of estimates that are looked at, whose mean is ∇.
@@ -330,8 +331,9 @@ AuditOutlook measure_outlook(const AuditTask& task, AuditSubject& subject, const
   });
   const double largest = found.curvature.largest.value;
   for (MethodOutlook& method : found.methods) {
-    method.rate = starting_rate(method.outlook(), exact ? weights.whole.value : 0, largest);
-    method.decrease = method.rate > 0 ? method.outlook().decrease(method.rate) : kUnknown;
+    const StepOutlook way = on_the_way(method.outlook(), exact ? weights.whole.value : 0);
+    method.rate = way.best_rate(largest);
+    method.decrease = method.rate > 0 ? way.decrease(method.rate) : kUnknown;
     method.log_slowdown = backprop == found.methods.end() ? known(kUnknown) : log_slowdown(method, *backprop, largest);
   }
   return found;

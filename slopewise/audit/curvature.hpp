@@ -28,8 +28,8 @@ struct MethodOutlook {
   double squared_length;  // E‖g‖²
   double cosine;          // of g and ∇: E[g·∇]/√(E‖g‖² ‖∇‖²)
   double snr;             // (E[g·∇]²/‖∇‖²) over what E‖g‖² has beside it
-  double rate = 0;        // starting_rate
-  double decrease = 0;    // of the loss by a step at that rate
+  double rate = 0;        // to start with, the best on the way
+  double decrease = 0;    // of the loss by a step at that rate, on the way
   // Logarithm of the slowdown: steps that descend as far as one of backprop's, at their rates; NaN where nobody knows.
   Measured log_slowdown{};
 
@@ -50,9 +50,8 @@ AuditOutlook measure_outlook(const AuditTask& task, AuditSubject& subject, const
                              const std::function<bool(const AuditMethod&)>& observable, Index draws,
                              const std::function<void(double share)>& told);
 
-// The rate to start with: that of the best step, with what tangents add to the curvature of exact steps counted twice.
+// Steps on the way to half the loss: what tangents add to the curvature of exact steps, `exact_bend`, counts twice.
 // E‖∇_B‖²/‖∇‖² multiplies it and grows as training goes on, and a run whose rate allows for none of that stalls.
-// `exact_bend`: E[gᵀHg] of exact steps.
-double starting_rate(const StepOutlook& outlook, double exact_bend, double largest_curvature);
+StepOutlook on_the_way(const StepOutlook& outlook, double exact_bend);
 
 }  // namespace slopewise

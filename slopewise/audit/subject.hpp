@@ -42,7 +42,7 @@ class AuditSubject {
  private:
   Reference choose(const AuditTask& task) const;
 
-  const ChainBlock& block_;
+  ChainBlock block_;
   Index batch_;
   Index memory_;
   Parameters<float> theta_;
