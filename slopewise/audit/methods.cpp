@@ -14,6 +14,9 @@ constexpr std::uint64_t kReferenceSeed = 0x61756469;
 // Examples that the reference is made of, and the most mini-batches of them.
 constexpr Index kReferenceExamples = 512, kMostReferenceBatches = 16;
 
+// Parts of a batch that micro-batched backprop has in flight one after the other.
+constexpr Index kMicroBatches = 8;
+
 }  // namespace
 
 std::vector<AuditMethod> audit_methods(const AuditTask& task) {
@@ -22,6 +25,11 @@ std::vector<AuditMethod> audit_methods(const AuditTask& task) {
       {.name = "checkpointed backprop",
        .options = "--method exact --checkpointed",
        .settings = {.estimator = "exact", .checkpointed = true}}};
+  if (const Index part = task.batch / kMicroBatches; part > 0) {
+    methods.push_back({.name = "micro-batched backprop",
+                       .options = fmt::format("--method exact --checkpointed --micro-batch {}", part),
+                       .settings = {.estimator = "exact", .checkpointed = true, .micro_batch = part}});
+  }
   const ActivitySites& sites = task.network.training.front().sites;
   if (!sites.nodes.empty() && sites.logits >= 0) {
     methods.push_back({.name = "activities K=8",
