@@ -122,7 +122,7 @@ int run(AuditSettings& options, Settings& given, Settings& train) {
   apply(options.train.run);
   options.audit.verify = !options.no_verify;
   for (const Setting& setting : given.all()) {
-    if (Setting* const of_train = train.find(setting.name)) of_train->given = setting.given;
+    if (is_of_task(setting)) train.at(setting.name).given = setting.given;
   }
   const TrainSettings settings = resolve(options.train, train);
   const RunDirectory held(options.directory, kAuditDirectory);
