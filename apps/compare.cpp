@@ -156,7 +156,7 @@ Verb compare_verb() {
   forwards.help = "As many steps as fit in this work, in forward passes on a batch, for each row; not with --epochs";
   forwards.traits = {.excludes = "epochs"};
   settings.add(forwards);
-  settings.add("step-bytes", options->step_bytes, number(0, 1e18),
+  settings.add("step-bytes", options->step_bytes, bytes(),
                "Leave out rows whose step needs more memory, beside parameters, optimizer and data; 0: none",
                {.rare = true});
   settings.begin("What is trained");

@@ -112,6 +112,32 @@ Kind number_or(const std::string& word, double least, double most) {
   return kind;
 }
 
+Kind with_unit(std::string label, std::vector<std::pair<std::string, double>> units, double least, double most) {
+  std::string names;
+  for (const auto& [name, factor] : units) names += (names.empty() ? "" : ", ") + name;
+  return {.label = std::move(label), .names = {}, .range = "in " + names, .check = [=](const Value& value) {
+            const std::string word = to_words(value);
+            const std::size_t digits = std::min(word.find_last_of("0123456789.") + 1, word.size());
+            const auto number = parse_number<double>(word.substr(0, digits));
+            for (const auto& [name, factor] : units) {
+              const bool unit = word.substr(digits) == name || (digits == word.size() && factor == 1);
+              if (number && unit && *number * factor >= least && *number * factor <= most)
+                return Value(*number * factor);
+            }
+            throw ArgumentError(
+                fmt::format("expected a number from {:g} to {:g} in {}, found '{}'", least, most, names, word));
+          }};
+}
+
+Kind bytes() {
+  constexpr double kKiB = 1024;
+  Kind kind = with_unit("BYTES", {{"B", 1}, {"KiB", kKiB}, {"MiB", kKiB * kKiB}, {"GiB", kKiB * kKiB * kKiB}}, 0, 1e15);
+  kind.check = [check = kind.check](const Value& value) {
+    return Value(static_cast<std::int64_t>(check(value).get<double>()));
+  };
+  return kind;
+}
+
 Kind text(std::string label) {
   return {.label = std::move(label), .names = {}, .range = {}, .check = [](const Value& value) {
             if (!value.is_string()) throw ArgumentError(fmt::format("expected text in quotes, found {}", found(value)));

@@ -32,6 +32,10 @@ struct Kind {
 // Whole numbers, also as 1e3, always decimal. Neither takes a NaN or an infinity.
 Kind whole(std::int64_t least, std::int64_t most, std::string label = "N");
 Kind number(double least, double most, std::string label = "X");
+// Numbers with one of the units, of which that of the factor 1 may be left out, as what they stand for; of bytes whole
+// ones.
+Kind with_unit(std::string label, std::vector<std::pair<std::string, double>> units, double least, double most);
+Kind bytes();
 // Those and one word, "auto".
 Kind number_or(const std::string& word, double least, double most);
 // Anything.

@@ -61,11 +61,11 @@ Lineup time_rows(const CompareOptions& options, const Settings& shared, const Da
       const TrainSettings settings = resolve(entry.row.options(), entry.row.settings());
       const Network network = network_of(settings, data, open_model(entry.row.options()));
       const Trainer trainer(settings, data, network);
-      const auto bytes = static_cast<double>(trainer.step_bytes());
+      const Index bytes = trainer.step_bytes();
       if (options.step_bytes > 0 && bytes > options.step_bytes) {
-        lineup.left_out.push_back({{"name", spec.name},
-                                   {"why", fmt::format("a step needs {}, more than --step-bytes",
-                                                       format_bytes(static_cast<std::int64_t>(bytes)))}});
+        lineup.left_out.push_back(
+            {{"name", spec.name},
+             {"why", fmt::format("a step needs {}, more than --step-bytes", format_bytes(bytes))}});
         progress.advance();
         continue;
       }

@@ -20,7 +20,7 @@ struct CompareOptions {
   Index seeds = 3;
   Index tune = 3;         // rates tried
   Index validation = 0;   // images held out meanwhile; 0: a tenth
-  double step_bytes = 0;  // rows whose step needs more are left out; 0: no limit
+  Index step_bytes = 0;  // rows whose step needs more are left out; 0: no limit
   bool list = false;
   RunDirectoryOptions directory;
   std::string resume;

@@ -127,8 +127,8 @@ Settings train_settings(TrainOptions& options) {
       "exact-blocks", options.exact_blocks, -1, 1'000'000,
       "Of the last N blocks, and of what follows them, the gradient is exact; with --method exact nothing else trains; "
       "-1: none");
-  real("memory", options.memory, 0, 1e15,
-       "In place of --exact-blocks: as many as a step fits into so many bytes with; 0: those", kSingle);
+  settings.add("memory", options.memory, bytes(),
+               "In place of --exact-blocks: as many as a step fits into so much memory with; 0: those", kSingle);
   count("block-layers", options.block_layers, -1, 1'000'000,
         "Layers to a block with a loss of its own; 0: one block; -1: 1 for local, else 0", kRare);
   count("groups", train.network.groups, 1, 65536, "Heads of each block, each for its share of the units", kRare);

@@ -34,7 +34,7 @@ struct TrainOptions {
   double clip_slope = 0, clip_norm = 0;  // 0: none
   bool one_by_one = false, estimated_head = false, one_sided = false;
   Index exact_blocks = -1;       // −1: none
-  double memory = 0;             // bytes for which these are chosen; 0: they are not
+  Index memory = 0;              // bytes for which these are chosen; 0: they are not
   Index block_layers = -1;       // −1: what the method says
   double seconds = 0;            // 0: no limit
   double forwards = 0;           // 0: no limit

@@ -48,7 +48,7 @@ Index blocks_within(TrainOptions options, TrainSettings settings, const DataSpli
   Index least = 0;
   for (Index blocks = stream.blocks(); blocks >= 0; --blocks) {
     least = step_bytes(blocks);
-    if (static_cast<double>(least) <= options.memory) return blocks;
+    if (least <= options.memory) return blocks;
   }
   throw ArgumentError(fmt::format(
       "--memory: expected at least the {} bytes of a step whose head alone is exact, found {}", least, options.memory));
