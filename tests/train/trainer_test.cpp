@@ -11,6 +11,7 @@
 #include "slopewise/base/threads.hpp"
 #include "slopewise/data/digits.hpp"
 #include "slopewise/estimate/activity_prior.hpp"
+#include "slopewise/estimate/residual.hpp"
 
 #include "tests/data/support.hpp"
 
@@ -140,7 +141,12 @@ std::vector<Case> cases() {
        }},
   };
   for (const std::string& prior : activity_prior_names())
-    all.push_back({"activities_" + prior, [prior](TrainSettings& s) { activities(s, prior); }});
+    all.push_back({"activities_" + prior, [prior](TrainSettings& s) {
+                     activities(s, prior);
+                     if (!feeds_stream(s.method.options.activity)) return;
+                     s.network.hidden = {16, 16, 16};
+                     s.network.residual = true;
+                   }});
   for (const std::string& estimator : estimator_names()) {
     if (estimator == "activities" || estimator == "exact") continue;  // above
     all.push_back({"estimator_" + estimator, [estimator](TrainSettings& s) {
