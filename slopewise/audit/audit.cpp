@@ -98,7 +98,8 @@ std::vector<MethodFigures> to_try(const AuditTask& task, const AuditOptions& opt
   if (!options.tried.empty()) return join(std::move(chosen), others);
   std::ranges::stable_sort(others, [](const MethodFigures& a, const MethodFigures& b) {
     const auto pace = [](const MethodFigures& of) { return std::isnan(of.decrease) ? kUnknown : of.pace(); };
-    return std::isnan(pace(a)) || pace(a) > pace(b);
+    const double p = pace(a), q = pace(b);
+    return std::isnan(p) != std::isnan(q) ? std::isnan(p) : p > q;
   });
   if (others.size() > kTried) others.resize(kTried);
   return join(std::move(chosen), others);
@@ -133,6 +134,11 @@ AuditResult run_audit(const AuditTask& task, const AuditOptions& options, const 
     std::vector<std::string> names;
     for (const AuditMethod& method : known) names.push_back(method.name);
     throw ArgumentError(fmt::format("try: expected methods among '{}', found '{}'", fmt::join(names, "', '"), name));
+  }
+  for (const Index batch : options.batches) {
+    if (batch <= task.data.train.count()) continue;
+    throw ArgumentError(fmt::format("--batches: expected 1 to {}, the training examples of {}, found {}",
+                                    task.data.train.count(), task.data.train.name, batch));
   }
   watcher.begins("the loss");
   AuditSubject subject(task);

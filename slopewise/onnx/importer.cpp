@@ -208,6 +208,28 @@ Placed Importer::placed(const std::string& name) {
   return made;
 }
 
+bool Importer::whole(const std::string& name) const {
+  const auto found = values_.find(name);
+  if (found == values_.end()) return false;
+  if (const auto* known = std::get_if<Known>(&found->second)) return known->type == OnnxType::kInteger;
+  const auto* placed = std::get_if<Placed>(&found->second);
+  return placed && (placed->integer || whole_.contains(name));
+}
+
+// Of most operators the output is of the first input's type.
+bool Importer::makes_whole(const ImportStep& step) const {
+  const std::string& op = step.node().op;
+  if (op == "Cast") {
+    constexpr Index kIntegers[] = {2, 3, 4, 5, 6, 7, 12, 13};  // uint8 to int64, uint32, uint64
+    return std::ranges::find(kIntegers, step.integer("to", 1)) != std::end(kIntegers);
+  }
+  if (op.starts_with("Arg")) return true;
+  constexpr std::string_view kBooleans[] = {"And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual",
+                                            "Not", "Or",    "Xor"};
+  if (std::ranges::find(kBooleans, op) != std::end(kBooleans)) return false;
+  return step.whole(op == "OneHot" ? 2 : op == "Where" || op == "CastLike" ? 1 : 0);
+}
+
 void Importer::run() {
   for (const OnnxNode& node : graph_.nodes) {
     ImportStep step(*this, node);
@@ -225,6 +247,7 @@ void Importer::run() {
       } else if (!give_known(step, *rule)) {
         rule->apply(step);
       }
+      if (makes_whole(step)) whole_.insert(node.outputs.begin(), node.outputs.end());
     } catch (const ShapeError& error) {
       step.refuse(error.what());
     } catch (const Error&) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <regex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -71,6 +72,8 @@ class Importer {
   Node linear_map(const Node& x, const Node& matrix, const Node* bias, const Weight* weight,
                   const std::vector<Index>& order);
   const std::vector<OnnxParameter>& parameters() const { return parameters_; }
+  // Whether a name's values are of an integer type, whatever the run calculates them in.
+  bool whole(const std::string& name) const;
   // Whether any op may make a parameter of it, and none has.
   bool would_train(const Weight& weight, Role role) const;
   // The weight's name to people: its own, or, where an exporter made one up, that of the node that reads it.
@@ -81,8 +84,9 @@ class Importer {
   // One of the same graph that has come across no value yet.
   Importer(const Importer& other, Builder builder)
       : graph_(other.graph_), builder_(std::move(builder)), settings_(other.settings_) {}
-  // Gives the values of a node whose inputs are all known; false where they are not.
+  // Gives the values of a node whose inputs are all known; false where they are not, or are too many.
   bool give_known(ImportStep& step, const OnnxRule& rule);
+  bool makes_whole(const ImportStep& step) const;
   std::string segment_name(const Weight& weight) const;
 
   const OnnxGraph& graph_;
@@ -92,6 +96,8 @@ class Importer {
   std::map<std::string, std::string> readers_;  // of initializers: the name of the first node that reads each
   std::map<std::string, bool> head_;            // initializers of the last matrix before the output
   std::map<std::string, Placed> constants_;     // known numbers that were made nodes
+  std::set<std::string> whole_;                 // outputs of an integer type
+  Index calculated_ = 0;                        // numbers that give_known has given
   std::vector<OnnxParameter> parameters_;
 };
 
@@ -112,6 +118,8 @@ class ImportStep {
   Extents dims(std::size_t i) const;
   // Whether input i is known beforehand, and its numbers.
   bool is_known(std::size_t i) const;
+  // Whether input i is of an integer type.
+  bool whole(std::size_t i) const { return has(i) && importer_.whole(node_.inputs[i]); }
   Known known(std::size_t i, std::string_view what = "") const;
   // Known integers, none of which may count examples.
   std::vector<Index> integers(std::size_t i, std::string_view what) const;

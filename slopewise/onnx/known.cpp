@@ -1,6 +1,7 @@
 // Nodes whose inputs are all known, calculated once by the ops that would calculate them in every run: tables of
 // positions, masks, indices.
 #include <algorithm>
+#include <cmath>
 
 #include "slopewise/onnx/rules.hpp"
 #include "slopewise/program/ops.hpp"
@@ -8,6 +9,9 @@
 
 namespace slopewise {
 namespace {
+
+// Numbers that one node may make beforehand, and all of a file's.
+constexpr Index kMostMade = Index{1} << 24, kMostCalculated = Index{1} << 26;
 
 // What a node made of constants alone holds.
 std::vector<double> value_of(const Node& node) {
@@ -47,9 +51,22 @@ bool Importer::give_known(ImportStep& step, const OnnxRule& rule) {
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     if (!step.wants(i)) continue;
     const OnnxValue& made = alone.get(node.outputs[i]);
+    const auto* placed = std::get_if<Placed>(&made);
+    if (!placed) continue;
+    const Index count = count_of(placed->dims);
+    if (count > kMostMade || count > kMostCalculated - calculated_) return false;
+    calculated_ += count;
+  }
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+    if (!step.wants(i)) continue;
+    const OnnxValue& made = alone.get(node.outputs[i]);
     if (const auto* placed = std::get_if<Placed>(&made)) {
       const bool place = node.op.starts_with("Arg");  // of an entry, whatever the entries are
-      step.give(Known{place ? OnnxType::kInteger : type, placed->dims, value_of(arrange(*placed)), {}}, i);
+      Known known{place ? OnnxType::kInteger : type, placed->dims, value_of(arrange(*placed)), {}};
+      if (known.type == OnnxType::kInteger) {
+        for (double& number : known.numbers) number = std::trunc(number);
+      }
+      step.give(std::move(known), i);
     } else {
       step.give(made, i);
     }

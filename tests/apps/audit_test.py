@@ -121,6 +121,7 @@ class AuditTest(unittest.TestCase):
 
     def test_refuses_what_cannot_be_audited(self):
         self.refused(2, "--memory: expected at least", "--memory", "10KiB")
+        self.refused(2, "--batches: expected 1 to", "--batches", "1000000")
         self.refused(2, "--memory: expected a number from", "--memory", "10 apples")
         self.refused(2, "--time: expected a number from", "--time", "0")
         self.refused(2, "--batch: expected 1 to", "--batch", "100000000")

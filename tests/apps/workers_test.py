@@ -177,6 +177,16 @@ class WorkersTest(unittest.TestCase):
         step = int(checkpoint.split(b'"step":"')[1].split(b'"')[0])
         self.assertGreaterEqual(step, max(told))
 
+    def test_weights_that_were_moved_for_losses_are_not_kept(self):
+        running, ranks = self.started("--method", "zeroth-order", "--rank-timeout", 2)
+        os.kill(ranks[1], signal.SIGSTOP)
+        _, err = running.communicate(timeout=300)
+        self.assertEqual(running.returncode, 1, err)
+        # They are back within rounding alone; the checkpoint is that of the start, and the log has every step since.
+        self.assertIn(b'"step":"0"', self.bytes_of("run/checkpoint.safetensors"))
+        rows = subprocess.run([SLOPEWISE, "log", "run"], cwd=self.directory, capture_output=True, text=True).stdout
+        self.assertGreaterEqual(len(rows.splitlines()) - 1, max(self.steps_told("run")))
+
     def test_ranks_that_would_differ_do_not_begin(self):
         said = [subprocess.run([SLOPEWISE, "--version"], capture_output=True, env=environment).stdout
                 for environment in (ENVIRONMENT, {**ENVIRONMENT, "DNNL_MAX_CPU_ISA": "AVX2"})]

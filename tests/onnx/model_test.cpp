@@ -309,6 +309,28 @@ TEST_F(OnnxModelTest, TakesIndicesThatAreCalculated) {
   const std::vector<std::int32_t> picks = {0, 1, 1, 0};
   EXPECT_THAT(output_of(tables, tables.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(picks)}}),
               ElementsAre(31, 42, 13, 24));
+  // Integers are divided towards zero, and taken for integers by a cast to a like.
+  onnx::ModelProto halves = graph_of(R"(g (int64[N, 1] x, float[N, 1] z) => (float[N, 1, 2] y) {
+    two = Constant<value = int64 {2}>() half = Div(x, two) third = CastLike(z, x) row = Sub(half, third)
+    y = Gather(other, row)
+  })",
+                                     15);
+  add_weight(halves, "other", {3, 2}, {1, 2, 3, 4, 5, 6});
+  const OnnxModel divided = load_onnx(write(halves));
+  const std::vector<std::int32_t> odd = {3, 5};
+  const std::vector<double> z = {0.9, 1.9};
+  EXPECT_THAT(
+      output_of(divided, divided.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(odd), std::span(z)}}),
+      ElementsAre(3, 4, 3, 4));
+  // More numbers than are kept beforehand are made in the run.
+  const OnnxModel outer = load_onnx(write(graph_of(R"(g (float[N] x) => (float[N] y) {
+    tall = Constant<value = int64[2] {5000, 1}>() wide = Constant<value = int64[2] {1, 5000}>()
+    a = ConstantOfShape(tall) b = ConstantOfShape(wide) c = MatMul(a, b) d = ReduceMean<keepdims = 0>(c) y = Add(x, d)
+  })")));
+  const auto& nodes = outer.output().graph()->nodes;
+  EXPECT_TRUE(
+      std::ranges::any_of(nodes, [](const GraphNode& node) { return node.op && node.shape.size() == 25'000'000; }));
+
   const std::vector<std::int32_t> beyond = {0, 2, 1, 0};
   EXPECT_THROW(output_of(tables, tables.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(beyond)}}),
                ArgumentError);

@@ -67,7 +67,13 @@ void mul_rule(ImportStep& step) {
   binary<mul>(step);
 }
 
+// Towards zero where both are integers.
 void div_rule(ImportStep& step) {
+  if (step.whole(0)) {
+    Placed parts = pair(step, step.placed(0), step.placed(1), div);
+    parts.node = mul(sign(parts.node), floor(abs(parts.node)));
+    return step.give(parts);
+  }
   const std::optional<double> above = factor_of(step, 0);
   if (above && *above == 1.0 && shapes(step, 1)) {
     const Placed x = step.placed(1);
@@ -121,7 +127,7 @@ void clip_rule(ImportStep& step) {
 // A cast to integers cuts towards zero; to Booleans it asks for what is not 0. Between widths of floating point
 // everything is calculated in the run's own.
 void cast_rule(ImportStep& step) {
-  const Index to = step.node().is("CastLike") ? 1 : step.integer("to", 1);
+  const Index to = !step.node().is("CastLike") ? step.integer("to", 1) : step.whole(1) ? 7 : 1;
   constexpr Index kFloat = 1, kBoolean = 9, kHalf = 10, kDouble = 11, kBfloat16 = 16, kString = 8;
   if (to == kString) step.refuse("a cast to text");
   const auto* held = std::get_if<Placed>(&step.value(0));
@@ -149,13 +155,13 @@ constexpr OnnxRule kElementwise[] = {
     {"Atan", unary<atan>},
     {"Atanh", unary<atanh>},
     {"Cast", cast_rule, "numbers and Booleans; every width of floating point is the run's own"},
-    {"CastLike", cast_rule, "floating point"},
+    {"CastLike", cast_rule, "numbers"},
     {"Ceil", unary<ceil>},
     {"Celu", [](ImportStep& step) { map(step, [&](const Node& x) { return celu(x, step.number("alpha", 1.0)); }); }},
     {"Clip", clip_rule, "bounds known beforehand"},
     {"Cos", unary<cos>},
     {"Cosh", unary<cosh>},
-    {"Div", div_rule, "of numbers that depend on the input: in floating point"},
+    {"Div", div_rule},
     {"Elu", [](ImportStep& step) { map(step, [&](const Node& x) { return elu(x, step.number("alpha", 1.0)); }); }},
     {"Equal", binary<equal>},
     {"Erf", unary<erf>},
