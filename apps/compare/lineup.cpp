@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <optional>
+#include <tuple>
 
 #include "apps/train/task.hpp"
 #include "slopewise/base/error.hpp"
@@ -30,15 +31,20 @@ Entry make_entry(RowSpec spec, const Settings& shared) {
   return {.row = Row(std::move(spec), shared)};
 }
 
+// Epochs that hold so many steps.
+Index epochs_of(Index steps, Index per_epoch) {
+  return (steps + per_epoch - 1) / per_epoch;
+}
+
 // How long the row trains: the epochs that fit in the seconds, the steps that fit in the forward passes, or what it
 // says.
-void give_length(Entry& entry, const TrainOptions& budget, const Trainer& trainer) {
-  const auto per_epoch = static_cast<double>(trainer.steps_per_epoch());
+void give_length(Entry& entry, const TrainOptions& budget, Index steps_per_epoch, double forwards) {
   if (budget.forwards > 0) {
-    entry.steps = static_cast<Index>(std::clamp(budget.forwards / trainer.forwards(), 1.0, per_epoch * kMostEpochs));
-    entry.epochs = static_cast<Index>(std::ceil(static_cast<double>(entry.steps) / per_epoch));
+    const auto per_epoch = static_cast<double>(steps_per_epoch);
+    entry.steps = static_cast<Index>(std::clamp(budget.forwards / forwards, 1.0, per_epoch * kMostEpochs));
+    entry.epochs = epochs_of(entry.steps, steps_per_epoch);
     entry.run_seconds = static_cast<double>(entry.steps) / per_epoch * entry.epoch_seconds;
-    if (trainer.forwards() > budget.forwards) entry.note = "one step takes more work than --forwards";
+    if (forwards > budget.forwards) entry.note = "one step takes more work than --forwards";
     return;
   }
   entry.epochs = budget.seconds > 0 ? epochs_within(budget.seconds, entry.epoch_seconds, kMostEpochs)
@@ -60,8 +66,10 @@ Lineup time_rows(const CompareOptions& options, const Settings& shared, const Da
     try {
       const TrainSettings settings = resolve(entry.row.options(), entry.row.settings());
       const Network network = network_of(settings, data, open_model(entry.row.options()));
-      const Trainer trainer(settings, data, network);
-      const Index bytes = trainer.step_bytes();
+      const auto [bytes, steps_per_epoch, forwards] = [&] {  // before another trainer takes memory
+        const Trainer trainer(settings, data, network);
+        return std::tuple(trainer.step_bytes(), trainer.steps_per_epoch(), trainer.forwards());
+      }();
       if (options.step_bytes > 0 && bytes > options.step_bytes) {
         lineup.left_out.push_back(
             {{"name", spec.name},
@@ -70,7 +78,7 @@ Lineup time_rows(const CompareOptions& options, const Settings& shared, const Da
         continue;
       }
       entry.epoch_seconds = epoch_seconds(settings, data, network);
-      give_length(entry, options.shared, trainer);
+      give_length(entry, options.shared, steps_per_epoch, forwards);
     } catch (const ArgumentError& error) {
       const bool asked_for = options.rows.size() > 0 && (!spec.control || std::ranges::count(options.rows, spec.name));
       if (asked_for) throw ArgumentError(fmt::format("row {}: {}", spec.name, error.what()));
@@ -138,12 +146,14 @@ void plan_runs(Lineup& lineup, const CompareOptions& options, const Path& direct
   for (Entry& entry : lineup.entries) {
     const std::string& name = entry.row.spec().name;
     const std::optional<double> usual_rate = entry.row.options().rate;
+    // Steps are as many on what is left of the examples, which has fewer of them in an epoch.
+    const Index left_per_epoch = (data.train.count() - held_out) / entry.row.options().settings.batch;
     for (Index i = 0; i < options.tune && usual_rate; ++i) {
       const double factor = std::ldexp(1.0, static_cast<int>(i - options.tune / 2));
       entry.choosing.push_back({.directory = directory / "tuning" / fmt::format("{}-x{}", name, factor),
                                 .rate = factor * *usual_rate,
                                 .seed = derive_seed(seed, kChoosing) >> 1,
-                                .epochs = entry.epochs,
+                                .epochs = entry.steps > 0 ? epochs_of(entry.steps, left_per_epoch) : entry.epochs,
                                 .steps = entry.steps,
                                 .validation = held_out});
     }

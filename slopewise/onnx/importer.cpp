@@ -24,6 +24,12 @@ bool made_up(const std::string& name) {
   return std::regex_match(name, pattern);
 }
 
+// Whether an operator may make a fraction of whole numbers, which an integer type then cuts towards zero.
+bool makes_fractions(std::string_view op) {
+  constexpr std::string_view kOperators[] = {"Div", "Pow", "ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"};
+  return std::ranges::find(kOperators, op) != std::end(kOperators);
+}
+
 }  // namespace
 
 Importer::Importer(const OnnxGraph& graph, Builder builder, ImportSettings settings)
@@ -44,7 +50,8 @@ Importer::Importer(const OnnxGraph& graph, Builder builder, ImportSettings setti
   find_head();
 }
 
-void Importer::set(const std::string& name, OnnxValue value) {
+void Importer::set(const std::string& name, OnnxValue value, bool whole) {
+  if (whole) whole_.insert(name);
   values_.insert_or_assign(name, std::move(value));
 }
 
@@ -247,7 +254,6 @@ void Importer::run() {
       } else if (!give_known(step, *rule)) {
         rule->apply(step);
       }
-      if (makes_whole(step)) whole_.insert(node.outputs.begin(), node.outputs.end());
     } catch (const ShapeError& error) {
       step.refuse(error.what());
     } catch (const Error&) {
@@ -378,11 +384,14 @@ void ImportStep::give(OnnxValue value, std::size_t output) {
   if (auto* known = std::get_if<Known>(&value)) {
     check(known->dims);
     // As a run in the file's own width has them, so that what is rounded later is rounded to the same whole number.
-    if (known->type == OnnxType::kFloat) {
-      for (double& each : known->numbers) each = static_cast<double>(static_cast<float>(each));
+    for (double& each : known->numbers) {
+      if (known->type == OnnxType::kFloat) each = static_cast<double>(static_cast<float>(each));
+      if (known->type == OnnxType::kInteger) each = std::trunc(each);
     }
   }
-  if (const auto* placed = std::get_if<Placed>(&value)) {
+  const bool whole = importer_.makes_whole(*this);
+  if (auto* placed = std::get_if<Placed>(&value)) {
+    if (whole && makes_fractions(node_.op)) placed->node = whole_part(placed->node);
     check(placed->dims);
     std::vector<Index> extents;
     for (const Index axis : placed->axes) extents.push_back(placed->dims[number_of(axis)].count);
@@ -391,7 +400,7 @@ void ImportStep::give(OnnxValue value, std::size_t output) {
           fmt::format("it made {} where {} was expected", placed->node.shape().to_string(), to_string(placed->dims)));
     }
   }
-  importer_.set(node_.outputs[output], std::move(value));
+  importer_.set(node_.outputs[output], std::move(value), whole);
 }
 
 void ImportStep::refuse(const std::string& why) const {

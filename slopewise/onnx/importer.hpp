@@ -53,8 +53,8 @@ class Importer {
   const OnnxGraph& graph() const { return graph_; }
   Builder& builder() { return builder_; }
   const ImportSettings& settings() const { return settings_; }
-  // Gives a name its value: the graph's inputs before the walk.
-  void set(const std::string& name, OnnxValue value);
+  // Gives a name its value: the graph's inputs before the walk. `whole`: it is of an integer type.
+  void set(const std::string& name, OnnxValue value, bool whole = false);
   const OnnxValue& get(const std::string& name) const;
   // Makes constants of these weights.
   void freeze(const std::map<std::string, std::string>& names);
@@ -74,6 +74,8 @@ class Importer {
   const std::vector<OnnxParameter>& parameters() const { return parameters_; }
   // Whether a name's values are of an integer type, whatever the run calculates them in.
   bool whole(const std::string& name) const;
+  // Whether what a node gives is.
+  bool makes_whole(const ImportStep& step) const;
   // Whether any op may make a parameter of it, and none has.
   bool would_train(const Weight& weight, Role role) const;
   // The weight's name to people: its own, or, where an exporter made one up, that of the node that reads it.
@@ -86,7 +88,6 @@ class Importer {
       : graph_(other.graph_), builder_(std::move(builder)), settings_(other.settings_) {}
   // Gives the values of a node whose inputs are all known; false where they are not, or are too many.
   bool give_known(ImportStep& step, const OnnxRule& rule);
-  bool makes_whole(const ImportStep& step) const;
   std::string segment_name(const Weight& weight) const;
 
   const OnnxGraph& graph_;

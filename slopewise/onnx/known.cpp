@@ -1,7 +1,6 @@
 // Nodes whose inputs are all known, calculated once by the ops that would calculate them in every run: tables of
 // positions, masks, indices.
 #include <algorithm>
-#include <cmath>
 
 #include "slopewise/onnx/rules.hpp"
 #include "slopewise/program/ops.hpp"
@@ -62,11 +61,7 @@ bool Importer::give_known(ImportStep& step, const OnnxRule& rule) {
     const OnnxValue& made = alone.get(node.outputs[i]);
     if (const auto* placed = std::get_if<Placed>(&made)) {
       const bool place = node.op.starts_with("Arg");  // of an entry, whatever the entries are
-      Known known{place ? OnnxType::kInteger : type, placed->dims, value_of(arrange(*placed)), {}};
-      if (known.type == OnnxType::kInteger) {
-        for (double& number : known.numbers) number = std::trunc(number);
-      }
-      step.give(std::move(known), i);
+      step.give(Known{place ? OnnxType::kInteger : type, placed->dims, value_of(arrange(*placed)), {}}, i);
     } else {
       step.give(made, i);
     }

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "slopewise/base/error.hpp"
-#include "slopewise/program/ops/layout.hpp"
+#include "slopewise/program/ops.hpp"
 
 namespace slopewise {
 
@@ -92,6 +92,10 @@ std::vector<Index> all_axes(const Extents& dims) {
     if (!dims[i].batch || dims[i].count != 1) axes.push_back(static_cast<Index>(i));
   }
   return axes;
+}
+
+Node whole_part(const Node& x) {
+  return mul(sign(x), floor(abs(x)));
 }
 
 Node arrange(const Placed& value) {

@@ -68,6 +68,8 @@ struct Placed {
 Node arrange(const Placed& value, const std::vector<Index>& axes);
 // The value with leading axes of one entry, `rank` in all.
 Placed padded(const Placed& value, std::size_t rank);
+// The numbers cut towards zero.
+Node whole_part(const Node& x);
 // Every axis in order but a batch axis of the extent B.
 std::vector<Index> all_axes(const Extents& dims);
 Node arrange(const Placed& value);

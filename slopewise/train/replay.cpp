@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/memory.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/train/checkpoint.hpp"
 #include "slopewise/train/weights.hpp"
@@ -50,6 +51,12 @@ Replay::Replay(const std::filesystem::path& path, const std::filesystem::path& i
   if (const Index asked = state_.estimator->asks().numbers(); asked != log_.numbers()) {
     throw FileError(fmt::format("{}: expected {} numbers a step for its estimator '{}', found {}", log_.path().string(),
                                 asked, recipe_.estimator, log_.numbers()));
+  }
+  // A few bytes a step may ask for tangents of any size.
+  const Index needed = state_.estimator->demand(answers_).bytes, available = available_memory();
+  if (available > 0 && needed > available) {
+    throw FileError(fmt::format("{}: a step's tangents take {} bytes, of which {} can be had", log_.path().string(),
+                                needed, available));
   }
 }
 

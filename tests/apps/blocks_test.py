@@ -5,25 +5,16 @@ Usage: blocks_test.py SLOPEWISE [UNITTEST OPTION]..."""
 
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import unittest
-import warnings
-from pathlib import Path
 
 import numpy as np
 
-try:
-    import torch
-    from torch import nn
-    from torch.nn import functional as F
-except ImportError:
-    print("SKIPPED: PyTorch is not installed")
-    sys.exit(77)
+import torch_case  # first: it skips these tests where PyTorch is not installed
+import torch
+from torch import nn
+from torch.nn import functional as F
 
-SLOPEWISE = ""
-warnings.filterwarnings("ignore")
 BLOCKS = 5
 
 
@@ -120,28 +111,7 @@ def feedback(model, x, y, exact, group, ahead):
     return found
 
 
-class BlocksTest(unittest.TestCase):
-    def setUp(self):
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.directory = Path(temporary.name)
-        torch.manual_seed(1)
-        self.random = np.random.default_rng(1)
-
-    def call(self, *words):
-        return subprocess.run([SLOPEWISE, *map(str, words)], cwd=self.directory, capture_output=True, text=True,
-                              timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-    def done(self, *words):
-        result = self.call(*words)
-        self.assertEqual((result.returncode, result.stderr), (0, ""), words)
-        return result.stdout
-
-    def refused(self, code, message, *words):
-        result = self.call(*words)
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertIn(message, result.stderr)
-
+class BlocksTest(torch_case.TorchCase):
     def transformer(self, post_norm, rows=6):
         model = Transformer(post_norm)
         with torch.no_grad():  # weights that are alike are exported as one
@@ -150,8 +120,7 @@ class BlocksTest(unittest.TestCase):
                     parameter += 0.1 * torch.randn(parameter.shape)
         x = torch.from_numpy(self.random.normal(size=(rows, 7, 4)).astype(np.float32))
         y = torch.from_numpy(self.random.integers(0, 3, rows if post_norm else (rows, 7)))
-        torch.onnx.export(model.eval(), x, self.directory / "model.onnx", opset_version=13, input_names=["x"],
-                          output_names=["y"], dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}})
+        self.export(model, x, ["x"])
         np.savez(self.directory / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
         return model, x, y
 
@@ -273,5 +242,5 @@ class BlocksTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SLOPEWISE = os.path.abspath(sys.argv.pop(1))
+    torch_case.TorchCase.SLOPEWISE = os.path.abspath(sys.argv.pop(1))
     unittest.main()

@@ -7,24 +7,17 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import unittest
-import warnings
 from pathlib import Path
 
 import numpy as np
 
-try:
-    import torch
-    from torch import nn
-    from torch.nn import functional as F
-except ImportError:
-    print("SKIPPED: PyTorch is not installed")
-    sys.exit(77)
+import torch_case  # first: it skips these tests where PyTorch is not installed
+import torch
+from torch import nn
+from torch.nn import functional as F
 
-SLOPEWISE = ""
 ONNXRUNTIME = Path()
-warnings.filterwarnings("ignore")
 
 # Reads a model and its inputs, answers with its first output.
 RUN = """
@@ -91,32 +84,7 @@ class OwnLoss(nn.Module):
         return (self.map(x) - x).square().mean(1)
 
 
-class OnnxTest(unittest.TestCase):
-    def setUp(self):
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.directory = Path(temporary.name)
-        torch.manual_seed(1)
-        self.random = np.random.default_rng(1)
-
-    def call(self, *words):
-        return subprocess.run([SLOPEWISE, *map(str, words)], cwd=self.directory, capture_output=True, text=True,
-                              timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-    def done(self, *words):
-        result = self.call(*words)
-        self.assertEqual((result.returncode, result.stderr), (0, ""), words)
-        return result.stdout
-
-    def refused(self, code, message, *words):
-        result = self.call(*words)
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertIn(message, result.stderr)
-
-    def export(self, model, inputs, names, name="model.onnx"):
-        torch.onnx.export(model.eval(), inputs, self.directory / name, opset_version=13, input_names=names,
-                          output_names=["y"], dynamic_axes={n: {0: "batch"} for n in [*names, "y"]})
-
+class OnnxTest(torch_case.TorchCase):
     def evaluate(self, *words):
         return json.loads(self.done("evaluate", *words, "--json"))
 
@@ -428,7 +396,7 @@ class OnnxTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SLOPEWISE = sys.argv.pop(1)
+    torch_case.TorchCase.SLOPEWISE = os.path.abspath(sys.argv.pop(1))
     ONNXRUNTIME = Path(sys.argv.pop(1))
     if not (ONNXRUNTIME / "node_modules/onnxruntime-node").exists():
         print("SKIPPED: the comparison with ONNX Runtime, which is not installed")

@@ -322,6 +322,14 @@ TEST_F(OnnxModelTest, TakesIndicesThatAreCalculated) {
   EXPECT_THAT(
       output_of(divided, divided.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(odd), std::span(z)}}),
       ElementsAre(3, 4, 3, 4));
+  onnx::ModelProto means = graph_of(R"(g (int64[N, 2] x) => (float[N, 2] y) {
+    mean = ReduceMean<axes = [1], keepdims = 0>(x) y = Gather(other, mean)
+  })");
+  add_weight(means, "other", {3, 2}, {1, 2, 3, 4, 5, 6});
+  const OnnxModel mean = load_onnx(write(means));
+  const std::vector<std::int32_t> pairs = {1, 2, 0, 1};
+  EXPECT_THAT(output_of(mean, mean.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(pairs)}}),
+              ElementsAre(3, 4, 1, 2));
   // More numbers than are kept beforehand are made in the run.
   const OnnxModel outer = load_onnx(write(graph_of(R"(g (float[N] x) => (float[N] y) {
     tall = Constant<value = int64[2] {5000, 1}>() wide = Constant<value = int64[2] {1, 5000}>()

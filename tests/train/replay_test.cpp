@@ -259,6 +259,16 @@ TEST_P(ReplayOfOne, HeadersOfNoRunAreRefused) {
       with("\"seed\":", "\"seed\":-1"),
       with("\"crc32\":", "\"crc32\":99999999999"),
   };
+  {
+    // Tangents in 2 kB that no memory holds.
+    std::string text = with("\"rank-one\"", "\"low-rank\"");
+    text.replace(text.find("\"tangents\":3"), 12, "\"tangents\":1000000");
+    text.replace(text.find("\"rank\":"), 7, "\"rank\":1024,\"was\":");
+    { SlopeLog log(directory_ / "large.log", text, 1'000'000); }
+    EXPECT_THAT([&] { Replay replay(directory_ / "large.log"); },
+                ThrowsMessage<FileError>(HasSubstr("a step's tangents take")))
+        << text;
+  }
   for (const std::string& header : headers) {
     { SlopeLog log(directory_ / "bad.log", header, 3); }
     EXPECT_THAT(

@@ -67,13 +67,7 @@ void mul_rule(ImportStep& step) {
   binary<mul>(step);
 }
 
-// Towards zero where both are integers.
 void div_rule(ImportStep& step) {
-  if (step.whole(0)) {
-    Placed parts = pair(step, step.placed(0), step.placed(1), div);
-    parts.node = mul(sign(parts.node), floor(abs(parts.node)));
-    return step.give(parts);
-  }
   const std::optional<double> above = factor_of(step, 0);
   if (above && *above == 1.0 && shapes(step, 1)) {
     const Placed x = step.placed(1);
@@ -86,7 +80,7 @@ void div_rule(ImportStep& step) {
 void mod_rule(ImportStep& step) {
   const Placed a = step.placed(0), b = step.placed(1);
   Placed parts = pair(step, a, b, div);
-  parts.node = step.integer("fmod", 0) != 0 ? mul(sign(parts.node), floor(abs(parts.node))) : floor(parts.node);
+  parts.node = step.integer("fmod", 0) != 0 ? whole_part(parts.node) : floor(parts.node);
   step.give(pair(step, a, pair(step, b, parts, mul), sub));
 }
 
@@ -136,7 +130,7 @@ void cast_rule(ImportStep& step) {
   if (floating) return step.give(step.placed(0));
   map(step, [&](const Node& x) {
     if (to == kBoolean) return logical_not(logical_not(x));
-    return mul(sign(x), floor(abs(x)));
+    return whole_part(x);
   });
 }
 
