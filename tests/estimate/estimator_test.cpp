@@ -265,17 +265,19 @@ TEST_P(EveryEstimator, LeavesThetaWhereItWas) {
     EXPECT_NEAR(theta.values()[i], before[i], moves * 0x1p-24 * (std::abs(before[i]) + 1e-2)) << i;
 }
 
+// Of a small problem along six tangents.
+std::vector<double> slopes_of(std::string_view name, double epsilon) {
+  SmallProblem<double> problem;
+  return make_estimator<double>(name, problem.layout(), {.tangents = 6, .epsilon = epsilon})
+      ->estimate(problem.objective(), problem.theta(), 3)
+      .slopes();
+}
+
 // With the same tangents central differences err by ε²/6 v·D³L(v, v): half the step, a quarter of the error.
 TEST(Central, ErrsFromForwardByTheSquareOfTheStep) {
-  SmallProblem<double> problem;
-  const auto slopes = [&](std::string_view name, double epsilon) {
-    return make_estimator<double>(name, problem.layout(), {.tangents = 6, .epsilon = epsilon})
-        ->estimate(problem.objective(), problem.theta(), 3)
-        .slopes();
-  };
-  const std::vector<double> exact = slopes("forward", 1);
-  const std::vector<double> coarse = slopes("central", 2e-3);
-  const std::vector<double> fine = slopes("central", 1e-3);
+  const std::vector<double> exact = slopes_of("forward", 1);
+  const std::vector<double> coarse = slopes_of("central", 2e-3);
+  const std::vector<double> fine = slopes_of("central", 1e-3);
   for (std::size_t k = 0; k < exact.size(); ++k) {
     EXPECT_NE(fine[k], exact[k]);
     EXPECT_NEAR((coarse[k] - exact[k]) / (fine[k] - exact[k]), 4, 0.02);
@@ -292,15 +294,9 @@ struct AbsoluteValue {
 
 // One side errs by ε/2 vᵀHv, whose mean over v is no gradient; both sides cancel it.
 TEST(OneSided, ErrsFromForwardByTheStep) {
-  SmallProblem<double> problem;
-  const auto slopes = [&](std::string_view name, double epsilon) {
-    return make_estimator<double>(name, problem.layout(), {.tangents = 6, .epsilon = epsilon})
-        ->estimate(problem.objective(), problem.theta(), 3)
-        .slopes();
-  };
-  const std::vector<double> exact = slopes("forward", 1);
-  const std::vector<double> coarse = slopes("one-sided", 2e-5);
-  const std::vector<double> fine = slopes("one-sided", 1e-5);
+  const std::vector<double> exact = slopes_of("forward", 1);
+  const std::vector<double> coarse = slopes_of("one-sided", 2e-5);
+  const std::vector<double> fine = slopes_of("one-sided", 1e-5);
   for (std::size_t k = 0; k < exact.size(); ++k) {
     EXPECT_NE(fine[k], exact[k]);
     EXPECT_NEAR((coarse[k] - exact[k]) / (fine[k] - exact[k]), 2, 0.02);
