@@ -21,7 +21,7 @@ Batches::Batches(std::int64_t count, std::int64_t batch, std::uint64_t seed)
     throw ArgumentError(fmt::format("Batches: count is {}, expected 1 to 2^32 - 1", count));
   }
   if (batch < 1 || batch > count) {
-    throw ArgumentError(fmt::format("Batches: batch is {}, expected 1 to the count of {}", batch, count));
+    throw ArgumentError(fmt::format("batch: expected 1 to {}, the examples there are, found {}", count, batch));
   }
 }
 

@@ -562,7 +562,7 @@ class TrainTest(unittest.TestCase):
                                  ("warm-up", ["--epochs", 1, "--warm-up", 1]),
                                  ("expected --model cnn", ["--model", "mlp", "--channels", "4"])):
             self.refused(2, message, "--data", "data.npz", *options)
-        self.refused(2, "batch is 301", "--data", "data.npz", "--batch", 301)
+        self.refused(2, "batch: expected 1 to 300, the examples there are, found 301", "--data", "data.npz", "--batch", 301)
 
     def test_what_cannot_be_read_or_written(self):
         self.refused(1, "nowhere", "--data", "nowhere")

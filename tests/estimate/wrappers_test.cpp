@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
 #include <cmath>
+#include <functional>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
