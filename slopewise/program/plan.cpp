@@ -7,6 +7,7 @@
 #include <new>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/program/timeline.hpp"
 #include "slopewise/tensor/arena.hpp"
 
 namespace slopewise {
@@ -390,41 +391,14 @@ class Planner {
     plan_.groups.push_back(count_);
   }
 
-  // Gives every stored value and cotangent its place, by liveness along the run. Node i is first made at time i. Then,
-  // for an exact gradient, the groups follow from the last to the first: each makes its nodes again, if they were not
-  // kept, and is differentiated, its last node first. In a stream the last group is differentiated first; then each of
-  // the others, from the first on, is differentiated when it and those ahead of it have been made again.
+  // Gives every stored value and cotangent its place, by liveness along the run.
   void place() {
-    std::vector<Index> replay(static_cast<std::size_t>(count_)), backward(static_cast<std::size_t>(count_));
-    std::vector<std::size_t> group(static_cast<std::size_t>(count_));
-    const std::size_t last_group = plan_.groups.size() - 2;
-    std::vector<Index> first_pull(plan_.groups.size());  // in a stream
-    Index time = count_;
-    const auto make_again = [&](std::size_t g) {
-      for (Index i = plan_.groups[g]; i < plan_.groups[g + 1]; ++i) {
-        group[static_cast<std::size_t>(i)] = g;
-        replay[static_cast<std::size_t>(i)] = time++;
-      }
-    };
-    const auto pull = [&](std::size_t g) {
-      for (Index i = plan_.groups[g + 1] - 1; i >= plan_.groups[g]; --i) backward[static_cast<std::size_t>(i)] = time++;
-    };
-    for (std::size_t g = last_group + 1; g-- > 0;) {
-      make_again(g);
-      pull(g);
-      if (streams()) break;
-    }
-    for (std::size_t g = 0, made = 0; streams() && g < last_group; ++g) {
-      const std::size_t fresh = made;
-      for (; made < last_group && made <= g + static_cast<std::size_t>(plan_.workload.ahead); ++made) make_again(made);
-      std::fill(first_pull.begin() + static_cast<std::ptrdiff_t>(fresh),
-                first_pull.begin() + static_cast<std::ptrdiff_t>(made), time++);
-      pull(g);
-    }
-    const Index end = time;
-    const auto group_of = [&](Index i) { return group[static_cast<std::size_t>(i)]; };
-    const auto replay_of = [&](Index i) { return replay[static_cast<std::size_t>(i)]; };
-    const auto backward_of = [&](Index i) { return backward[static_cast<std::size_t>(i)]; };
+    const Timeline times(plan_.groups, plan_.workload.ahead);
+    const Index end = times.end;
+    const std::size_t last_group = times.last_group();
+    const auto group_of = [&](Index i) { return times.group[static_cast<std::size_t>(i)]; };
+    const auto replay_of = [&](Index i) { return times.replay[static_cast<std::size_t>(i)]; };
+    const auto backward_of = [&](Index i) { return times.backward[static_cast<std::size_t>(i)]; };
 
     // What a later group reads, or the caller, is kept; so is what shares its memory.
     std::vector<bool> kept(static_cast<std::size_t>(count_));
@@ -466,7 +440,7 @@ class Planner {
       const bool early = streams() && plan_.workload.ahead > 0 && plan(i).differentiated && group_of(i) != last_group;
       if (!plan(i).cut && !early) continue;
       Index& first = first_cotangent[static_cast<std::size_t>(home(i))];
-      first = std::min(first, streams() ? first_pull[group_of(i)] : given_at);
+      first = std::min(first, streams() ? times.first_pull[group_of(i)] : given_at);
     }
 
     std::vector<Lifetime> lifetimes;
