@@ -10,6 +10,7 @@
 #include "apps/run_directory.hpp"
 #include "apps/train/files.hpp"
 #include "apps/train/follow.hpp"
+#include "apps/train/launcher.hpp"
 #include "apps/train/log.hpp"
 #include "apps/train/options.hpp"
 #include "apps/train/task.hpp"
@@ -98,10 +99,8 @@ std::string save_model(const OnnxModel& model, const Parameters<float>& theta, c
   return why;
 }
 
-int run(TrainOptions& options, Settings& settings) {
-  start_workers(options.workers);
-  const std::unique_ptr<Team> team = join_team(options.rank_timeout);
-  if (team && team->rank() > 0) return follow(*team, options.resume);
+// The run by itself, or rank 0 of it.
+int run_here(TrainOptions& options, Settings& settings, Team* team, const LauncherLink& launcher) {
   std::optional<RunDirectory> held;
   std::optional<CheckpointReader> kept;
   if (!options.resume.empty()) {
@@ -175,7 +174,8 @@ int run(TrainOptions& options, Settings& settings) {
     if (logs_slopes(options, trainer)) log = begin_log(directory / kSlopeLogFile, trainer);
   }
   trainer.log_to(log.get());
-  lead(team.get(), config, trainer);
+  lead(team, config, trainer);
+  launcher.begun(directory);
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());
   TrainOutcome outcome;
@@ -228,6 +228,34 @@ int run(TrainOptions& options, Settings& settings) {
   if (!not_saved.empty()) std::cerr << fmt::format("slopewise: no model.onnx was written: {}\n", not_saved);
   if (!options.run.quiet) print_table(options, directory, data, trainer, outcome, judged, base_bytes);
   return 0;
+}
+
+int run(TrainOptions& options, Settings& settings) {
+  const Index started = started_ranks();
+  if (!LauncherLink::exists()) {
+    if (options.elastic && (started > 0 || options.workers < 2)) {
+      throw ArgumentError(fmt::format("--elastic: expected --workers of at least 2, found {}",
+                                      started > 0 ? "ranks that mpirun has started" : "a run by itself"));
+    }
+    if (options.workers > 1) {
+      require_workers();
+      if (started > 0) {
+        throw ArgumentError(fmt::format(
+            "--workers: expected a process that mpirun has not started, found one of {} ranks; give --workers or "
+            "mpirun -n",
+            started));
+      }
+      return launch_workers(options, settings);
+    }
+  }
+  const LauncherLink launcher;
+  const std::unique_ptr<Team> team = join_team(options.rank_timeout);
+  try {
+    return team && team->rank() > 0 ? follow(*team, options.resume) : run_here(options, settings, team.get(), launcher);
+  } catch (const RankLost& lost) {
+    launcher.lost(lost.rank());
+    throw;
+  }
 }
 
 }  // namespace

@@ -45,6 +45,7 @@ void lead(Team* team, const std::string& config, Trainer& trainer) {
 }
 
 int follow(Team& team, const std::string& resumed) {
+  bool met = false;
   try {
     const std::string told = team.gather("")[0];
     const std::size_t line = told.find('\n');
@@ -76,9 +77,12 @@ int follow(Team& team, const std::string& resumed) {
       trainer.load_weights(options.initial);
     }
     meet(team, trainer);
+    met = true;
     while (trainer.step() < trainer.steps()) trainer.advance();
-  } catch (const NumericError&) {  // rank 0 has seen the same
-  } catch (const TeamError&) {     // likewise
+  } catch (const TeamError&) {  // rank 0 has seen the same, or has ended
+  } catch (const std::exception& error) {
+    if (!met) throw;
+    throw RankLost(team.rank(), fmt::format("rank {}: {}", team.rank(), error.what()));
   }
   return 0;
 }

@@ -10,7 +10,7 @@ namespace slopewise {
 // others. Throws Error where a rank has another processor, version or weights.
 void lead(Team* team, const std::string& config, Trainer& trainer);
 // The others: returns once rank 0 has ended, which is the one to say how. `resumed`: the directory of a run that goes
-// on; empty: a new one.
+// on; empty: a new one. Throws RankLost for what fails on this rank alone once the run has begun.
 int follow(Team& team, const std::string& resumed);
 
 }  // namespace slopewise

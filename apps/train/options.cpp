@@ -186,6 +186,8 @@ Settings train_settings(TrainOptions& options) {
   settings.add("rank-timeout", options.rank_timeout, number(0.1, 1e9),
                "Seconds without an answer after which a rank counts as lost",
                {.rare = true, .resumable = true, .part = Part::kRun});
+  settings.flag("elastic", options.elastic, "Go on with the others of --workers where a rank is lost, to the same bits",
+                {.rare = true, .resumable = true, .part = Part::kRun});
 
   settings.begin("How long", Part::kTask);
   count("epochs", train.epochs, 1, kMost, "Epochs");

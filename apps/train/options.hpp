@@ -51,6 +51,7 @@ struct TrainOptions {
   Index pieces = -1;         // −1: one, or with ranks what divides well
   Index workers = 1;         // ranks to start here
   double rank_timeout = 60;  // seconds
+  bool elastic = false;      // go on without a rank that is lost
   std::string preset, resume;
   RunDirectoryOptions directory;
   bool no_report = false;

@@ -7,9 +7,11 @@
 
 namespace slopewise {
 
-// Becomes mpirun with so many ranks of this command on this machine, where it is not one of them already. Throws
-// ArgumentError where the build has no MPI, Error where mpirun is not found.
-void start_workers(Index count);
+// Ranks that mpirun started this process among; 0 where it did not. Throws ArgumentError for two or more where the
+// build has no MPI.
+Index started_ranks();
+// Throws ArgumentError where the build has no MPI.
+void require_workers();
 // The ranks that this process is one of, with the processors shared out among those on one machine; null where it is
 // alone. `patience`: seconds that rank 0 waits for an answer.
 std::unique_ptr<Team> join_team(double patience);

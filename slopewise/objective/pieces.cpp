@@ -120,35 +120,62 @@ std::vector<double> PiecedObjective<T>::ask(ProgramObjective<T>& objective, cons
   return numbers;
 }
 
-// Fills `own` by `make`, and returns what all ranks have. A rank whose numbers are not finite sends NaNs, as the others
-// wait for it, so that all of them end alike.
+// A rank whose numbers are not finite sends NaNs, as the others wait for it.
 template <class T>
-std::vector<std::vector<double>> PiecedObjective<T>::share(std::vector<double>& own,
-                                                           const std::function<void()>& make) {
+std::vector<float> PiecedObjective<T>::settle(const Question& question, Numbers& own, const std::function<void()>& make,
+                                              const Whole& whole) {
+  const auto made = [&](const std::vector<Numbers>& all) {
+    if (team_) require_finite(question, all);
+    Numbers numbers = whole(all);
+    if (question.moves) {
+      const Slopes found = slopes_of(*question.moves, numbers);
+      numbers.assign(1, found.loss);
+      numbers.insert(numbers.end(), found.slopes.begin(), found.slopes.end());
+    }
+    return std::vector<float>(numbers.begin(), numbers.end());
+  };
   if (!team_) {
     make();
-    return {own};
+    return made({own});
   }
   try {
     make();
   } catch (const NumericError&) {
     std::ranges::fill(own, std::numeric_limits<double>::quiet_NaN());
   }
-  std::vector<std::vector<double>> all = team_->share(own);
-  for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    if (std::ranges::all_of(all[rank], [](double x) { return std::isfinite(x); })) continue;
-    throw NumericError(fmt::format("rank {}: the loss or a slope is NaN or infinite", rank));
+  return team_->settle(own, made);
+}
+
+// On rank 0, which makes the pieces itself where another's numbers are not finite: so it knows a run that diverges from
+// a rank that errs.
+template <class T>
+void PiecedObjective<T>::require_finite(const Question& question, const std::vector<Numbers>& all) {
+  const auto finite = [](const auto& numbers) {
+    return std::ranges::all_of(numbers, [](double x) { return std::isfinite(x); });
+  };
+  const auto found = std::ranges::find_if_not(all, finite);
+  if (found == all.end()) return;
+  const Index rank = found - all.begin();
+  const std::string what = fmt::format("rank {}: the loss or a slope is NaN or infinite", rank);
+  if (rank > 0) {
+    Team* team = std::exchange(team_, nullptr);
+    bool errs = false;
+    try {
+      errs = finite(ask_all(question));
+    } catch (const NumericError&) {  // it is so here too
+    }
+    team_ = team;
+    if (errs) throw RankLost(rank, what + "; rank 0 finds numbers in its place");
   }
-  return all;
+  throw NumericError(what);
 }
 
 template <class T>
-std::vector<double> PiecedObjective<T>::by_examples(const Question& question) {
+std::vector<float> PiecedObjective<T>::by_examples(const Question& question) {
   const Index pieces = std::min(pieces_, batch_.rows), rank = team_ ? team_->rank() : 0;
   const std::size_t size = question.size(kinds_);
   const auto first_row = [&](Index piece) { return batch_.rows * piece / pieces; };
   const auto whole = [&](Index first, Index end) { return rank_of(first, pieces) == rank_of(end - 1, pieces); };
-  using Numbers = std::vector<double>;
   const auto sum_of = [](Numbers left, const Numbers& right) {
     for (std::size_t i = 0; i < left.size(); ++i) left[i] += right[i];
     return left;
@@ -178,7 +205,7 @@ std::vector<double> PiecedObjective<T>::by_examples(const Question& question) {
   branches(0, pieces, [&](Index first, Index) {
     if (rank_of(first, pieces) == rank) own.resize(own.size() + size);
   });
-  const std::vector<Numbers> all = share(own, [&] {
+  const auto make_own = [&] {
     if (question.moves) {
       walk<T>(*question.moves, *question.moved, [&] {
         for (Index piece = 0; piece < pieces; ++piece) {
@@ -192,24 +219,26 @@ std::vector<double> PiecedObjective<T>::by_examples(const Question& question) {
       std::ranges::copy(make(first, end), own.begin() + static_cast<std::ptrdiff_t>(at));
       at += size;
     });
-  });
-  std::vector<std::size_t> taken(all.size());
-  const std::function<Numbers(Index, Index)> sum = [&](Index first, Index end) -> Numbers {
-    if (!whole(first, end)) {
-      Numbers left = sum(first, middle(first, end));
-      return sum_of(std::move(left), sum(middle(first, end), end));
-    }
-    const auto of = static_cast<std::size_t>(rank_of(first, pieces));
-    const auto from = next_of(all, of, taken, size);
-    return {from, from + static_cast<std::ptrdiff_t>(size)};
   };
-  return sum(0, pieces);
+  return settle(question, own, make_own, [&](const std::vector<Numbers>& all) {
+    std::vector<std::size_t> taken(all.size());
+    const std::function<Numbers(Index, Index)> sum = [&](Index first, Index end) -> Numbers {
+      if (!whole(first, end)) {
+        Numbers left = sum(first, middle(first, end));
+        return sum_of(std::move(left), sum(middle(first, end), end));
+      }
+      const auto of = static_cast<std::size_t>(rank_of(first, pieces));
+      const auto from = next_of(all, of, taken, size);
+      return {from, from + static_cast<std::ptrdiff_t>(size)};
+    };
+    return sum(0, pieces);
+  });
 }
 
 template <class T>
-std::vector<double> PiecedObjective<T>::by_tangents(const Question& question) {
+std::vector<float> PiecedObjective<T>::by_tangents(const Question& question) {
   whole_.bind(batch_);
-  if (!question.tangents) return ask(whole_, question, nullptr);
+  if (!question.tangents) return {static_cast<float>(ask(whole_, question, nullptr)[0])};
   const Index tangents = question.tangents->count(), pieces = std::min(pieces_, tangents);
   const auto each = static_cast<std::size_t>(question.each(kinds_));
   const auto first_of = [&](Index piece) { return tangents * piece / pieces; };
@@ -217,11 +246,11 @@ std::vector<double> PiecedObjective<T>::by_tangents(const Question& question) {
     return (piece == 0 ? 1 : 0) + each * static_cast<std::size_t>(first_of(piece + 1) - first_of(piece));
   };
   const Index rank = team_ ? team_->rank() : 0;
-  std::vector<double> own;
+  Numbers own;
   for (Index piece = 0; piece < pieces; ++piece) {
     if (rank_of(piece, pieces) == rank) own.resize(own.size() + room(piece));
   }
-  const std::vector<std::vector<double>> all = share(own, [&] {
+  const auto make_own = [&] {
     auto to = own.begin();
     for (Index piece = 0; piece < pieces; ++piece) {
       if (rank_of(piece, pieces) != rank) continue;
@@ -230,58 +259,66 @@ std::vector<double> PiecedObjective<T>::by_tangents(const Question& question) {
       const std::vector<double> found = ask(whole_, question, &some);
       to = std::copy(found.begin() + (piece == 0 ? 0 : 1), found.end(), to);  // the loss is the first piece's
     }
-  });
+  };
   // From kinds within pieces to kinds of all tangents.
-  std::vector<double> numbers(1 + each * static_cast<std::size_t>(tangents));
-  std::vector<std::size_t> taken(all.size());
-  for (Index piece = 0; piece < pieces; ++piece) {
-    const auto of = static_cast<std::size_t>(rank_of(piece, pieces));
-    if (piece == 0) numbers[0] = *next_of(all, of, taken, 1);
-    const Index count = first_of(piece + 1) - first_of(piece);
-    for (std::size_t kind = 0; kind < each; ++kind) {
-      std::copy_n(next_of(all, of, taken, static_cast<std::size_t>(count)), count,
-                  numbers.begin() + 1 + static_cast<Index>(kind) * tangents + first_of(piece));
+  return settle(question, own, make_own, [&](const std::vector<Numbers>& all) {
+    Numbers numbers(1 + each * static_cast<std::size_t>(tangents));
+    std::vector<std::size_t> taken(all.size());
+    for (Index piece = 0; piece < pieces; ++piece) {
+      const auto of = static_cast<std::size_t>(rank_of(piece, pieces));
+      if (piece == 0) numbers[0] = *next_of(all, of, taken, 1);
+      const Index count = first_of(piece + 1) - first_of(piece);
+      for (std::size_t kind = 0; kind < each; ++kind) {
+        std::copy_n(next_of(all, of, taken, static_cast<std::size_t>(count)), count,
+                    numbers.begin() + 1 + static_cast<Index>(kind) * tangents + first_of(piece));
+      }
     }
-  }
-  return numbers;
+    return numbers;
+  });
 }
 
 // Pieces are points of the walk that follow each other.
 template <class T>
-std::vector<double> PiecedObjective<T>::by_points(const Question& question) {
+std::vector<float> PiecedObjective<T>::by_points(const Question& question) {
   whole_.bind(batch_);
   const Index points = question.moves->points(), pieces = std::min(pieces_, points);
   const Index rank = team_ ? team_->rank() : 0;
   const auto rank_at = [&](Index point) { return rank_of(((point + 1) * pieces - 1) / points, pieces); };
-  std::vector<double> own;
+  Numbers own;
   for (Index point = 0; point < points; ++point) {
     if (rank_at(point) == rank) own.push_back(0);
   }
-  const std::vector<std::vector<double>> all = share(own, [&] {
+  const auto make_own = [&] {
     Index point = 0;
     auto to = own.begin();
     walk<T>(*question.moves, *question.moved, [&] {
       if (rank_at(point++) == rank) *to++ = whole_.loss(question.theta);
     });
+  };
+  return settle(question, own, make_own, [&](const std::vector<Numbers>& all) {
+    Numbers losses;
+    std::vector<std::size_t> taken(all.size());
+    for (Index point = 0; point < points; ++point)
+      losses.push_back(*next_of(all, static_cast<std::size_t>(rank_at(point)), taken, 1));
+    return losses;
   });
-  std::vector<double> losses;
-  std::vector<std::size_t> taken(all.size());
-  for (Index point = 0; point < points; ++point)
-    losses.push_back(*next_of(all, static_cast<std::size_t>(rank_at(point)), taken, 1));
-  return losses;
+}
+
+template <class T>
+std::vector<float> PiecedObjective<T>::ask_all(const Question& question) {
+  if (divide_ == Divide::kExamples) return by_examples(question);
+  return question.moves ? by_points(question) : by_tangents(question);
 }
 
 template <class T>
 Slopes PiecedObjective<T>::answer(const Question& question) {
-  const std::vector<double> numbers = divide_ == Divide::kExamples ? by_examples(question)
-                                      : question.moves             ? by_points(question)
-                                                                   : by_tangents(question);
-  if (question.moves) return slopes_of(*question.moves, numbers);
+  const std::vector<float> numbers = ask_all(question);
   Slopes found{.loss = numbers[0], .slopes = {}};
-  if (!question.tangents) return found;
+  if (!question.tangents && !question.moves) return found;
+  const Index tangents = question.moves ? question.moves->count : question.tangents->count();
   auto next = numbers.begin() + 1;
   const auto take = [&] {
-    const auto from = std::exchange(next, next + question.tangents->count());
+    const auto from = std::exchange(next, next + tangents);
     return std::vector<double>(from, next);
   };
   found.slopes = take();

@@ -20,17 +20,29 @@ class TeamError : public Error {
   explicit TeamError(const std::string& message) : Error(message, 1) {}
 };
 
+// A rank that the others can go on without.
+class RankLost : public TeamError {
+ public:
+  RankLost(Index rank, const std::string& message) : TeamError(message), rank_(rank) {}
+  Index rank() const { return rank_; }
+
+ private:
+  Index rank_;
+};
+
 // Those who share the pieces, each with the same θ. Each call waits for all of them, in the same order on every rank.
 class Team {
  public:
   virtual ~Team() = default;
   virtual Index rank() const = 0;
   virtual Index size() const = 0;
-  // What every rank has found, by rank; `own` is this one's. Throws TeamError.
-  virtual std::vector<std::vector<double>> share(const std::vector<double>& own) = 0;
-  // The same of texts.
+  // What rank 0 makes of the numbers that every rank has found, by rank; `own` are this one's. Throws TeamError; on
+  // rank 0 also what `make` throws, with which the others' part ends.
+  using Make = std::function<std::vector<float>(const std::vector<std::vector<double>>& found)>;
+  virtual std::vector<float> settle(const std::vector<double>& own, const Make& make) = 0;
+  // What every rank says, by rank. Throws TeamError.
   virtual std::vector<std::string> gather(const std::string& own) = 0;
-  // Bytes of share(), as this rank has sent and received them.
+  // Bytes of settle(), as this rank has sent and received them.
   struct Traffic {
     Index sent = 0, received = 0;
   };
@@ -42,7 +54,8 @@ enum class Divide { kExamples, kTangents };
 // Numbers along tangents of a program on a batch, made piece by piece. Examples: the mean over the batch is a sum over
 // a binary tree of pieces. Tangents: each piece evaluates the loss again. There are at most as many pieces as examples,
 // or tangents. With a team each rank evaluates pieces that lie together, and sends one number for each of the tree's
-// branches that are wholly its own, or for each of its tangents.
+// branches that are wholly its own, or for each of its tangents, to rank 0, which puts them together. What is found is
+// rounded to float32, as it is sent back and as logs have it.
 template <class T>
 class PiecedObjective final : public Objective<T> {
  public:
@@ -56,7 +69,8 @@ class PiecedObjective final : public Objective<T> {
   void compact(Parameters<T>& parameters);
 
   const ParameterLayout& layout() const override { return whole_.layout(); }
-  // All of the others throw NumericError where a rank found a number that is not finite, and name it.
+  // All of the others throw, on rank 0, where a rank found a number that is not finite, and name it: NumericError where
+  // rank 0 finds the same, else RankLost.
   double loss(const Parameters<T>& parameters) override;
   Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
   Slopes curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents) override;
@@ -82,12 +96,18 @@ class PiecedObjective final : public Objective<T> {
   };
   // What one piece finds: the loss, then for each kind of number that of every tangent.
   std::vector<double> ask(ProgramObjective<T>& objective, const Question& question, const Tangents<T>* tangents);
-  std::vector<double> by_examples(const Question& question);
-  std::vector<double> by_tangents(const Question& question);
-  std::vector<double> by_points(const Question& question);
+  using Numbers = std::vector<double>;
+  // What an answer is made of all ranks' numbers by; and `make` fills `own`, of the size that this rank sends.
+  using Whole = std::function<Numbers(const std::vector<Numbers>& all)>;
+  std::vector<float> settle(const Question& question, Numbers& own, const std::function<void()>& make,
+                            const Whole& whole);
+  void require_finite(const Question& question, const std::vector<Numbers>& all);
+  std::vector<float> by_examples(const Question& question);
+  std::vector<float> by_tangents(const Question& question);
+  std::vector<float> by_points(const Question& question);
+  std::vector<float> ask_all(const Question& question);
   Slopes answer(const Question& question);
   Index rank_of(Index piece, Index pieces) const;
-  std::vector<std::vector<double>> share(std::vector<double>& own, const std::function<void()>& make);
 
   ProgramObjective<T>& whole_;
   Divide divide_;

@@ -43,13 +43,15 @@ std::uint32_t Trainer::checksum() {
 void Trainer::compare_weights() {
   constexpr Index kStepsApart = 100;
   if (step_ % kStepsApart != 0) return;
-  const std::vector<std::vector<double>> all = team_->share({static_cast<double>(checksum())});
-  for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    if (all[rank] == all[0]) continue;
-    throw TeamError(fmt::format("step {}: ranks 0 and {} have other weights, of the checksums {:08x} and {:08x}", step_,
-                                rank, static_cast<std::uint32_t>(all[0].at(0)),
-                                static_cast<std::uint32_t>(all[rank].at(0))));
-  }
+  team_->settle({static_cast<double>(checksum())}, [&](const std::vector<std::vector<double>>& all) {
+    for (std::size_t rank = 1; rank < all.size(); ++rank) {
+      if (all[rank] == all[0]) continue;
+      throw TeamError(fmt::format("step {}: ranks 0 and {} have other weights, of the checksums {:08x} and {:08x}",
+                                  step_, rank, static_cast<std::uint32_t>(all[0].at(0)),
+                                  static_cast<std::uint32_t>(all[rank].at(0))));
+    }
+    return std::vector<float>();
+  });
 }
 
 TrainStep Trainer::replay_step() {

@@ -20,36 +20,33 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What a message is, in its first four bytes; in the next four its number.
-enum Word : std::uint32_t { kNumbers, kText, kEnd };
-constexpr std::size_t kHead = 8;
+// What a message is, in the last two bits of its first four bytes; in the others how many calls were before.
+enum Message : std::uint32_t { kNumbers, kText, kEnd };
+constexpr std::uint32_t kKinds = 4;
+constexpr std::size_t kHead = 4;
 // Seconds that a rank is waited for once a signal has asked to end: mpirun, which sends one when a rank dies, gives
 // one.
 constexpr double kLastPatience = 0.3;
 // Looks at the mailbox before this process sleeps in between.
 constexpr int kEager = 2000;
+// Seconds between two looks that count at most: a process that is stopped does not look, and nobody is lost meanwhile.
+constexpr double kLook = 0.1;
 
 double seconds(Clock::time_point since) {
   return std::chrono::duration<double>(Clock::now() - since).count();
 }
 
-std::string message(Word word, std::uint32_t number, const void* bytes, std::size_t size) {
-  std::string text(kHead + size, '\0');
-  std::memcpy(text.data(), &word, 4);
-  std::memcpy(text.data() + 4, &number, 4);
-  if (size > 0) std::memcpy(text.data() + kHead, bytes, size);
-  return text;
+std::uint32_t head_of(const std::string& bytes) {
+  std::uint32_t head = 0;
+  std::memcpy(&head, bytes.data(), std::min(kHead, bytes.size()));
+  return head;
 }
 
-std::uint32_t word_of(const std::string& bytes, std::size_t at) {
-  std::uint32_t word = 0;
-  std::memcpy(&word, bytes.data() + at, 4);
-  return word;
-}
-
-std::vector<double> numbers_of(const std::string& bytes, std::size_t from, std::size_t count) {
-  std::vector<double> numbers(count);
-  if (count > 0) std::memcpy(numbers.data(), bytes.data() + from, count * sizeof(double));
+// What follows a message's head.
+template <class T>
+std::vector<T> numbers_of(const std::string& bytes) {
+  std::vector<T> numbers((bytes.size() - kHead) / sizeof(T));
+  if (!numbers.empty()) std::memcpy(numbers.data(), bytes.data() + kHead, numbers.size() * sizeof(T));
   return numbers;
 }
 
@@ -57,7 +54,7 @@ std::vector<double> numbers_of(const std::string& bytes, std::size_t from, std::
 
 Index MpiTeam::started() {
   const char* size = std::getenv("OMPI_COMM_WORLD_SIZE");
-  Index count = 1;
+  Index count = 0;
   if (size) std::from_chars(size, size + std::strlen(size), count);
   return count;
 }
@@ -80,9 +77,9 @@ MpiTeam::MpiTeam(double patience) : patience_(patience) {
 // that ends.
 MpiTeam::~MpiTeam() {
   try {
-    const std::string end = message(kEnd, 0, nullptr, 0);
+    const std::string end = message(kEnd, nullptr, 0);
     if (rank_ == 0 && !failed_) {
-      for (Index from = 1; from < size_; ++from) receive(from);
+      for (Index from = 1; from < size_ && !owing_; ++from) receive(from);
       for (Index to = 1; to < size_; ++to) send(to, end);
     } else if (rank_ > 0 && !ended_) {
       send(0, end);
@@ -95,13 +92,22 @@ MpiTeam::~MpiTeam() {
   if (!failed_) MPI_Finalize();
 }
 
+std::string MpiTeam::message(std::uint32_t kind, const void* bytes, std::size_t size) const {
+  const std::uint32_t head = calls_ * kKinds + kind;
+  std::string text(kHead + size, '\0');
+  std::memcpy(text.data(), &head, kHead);
+  if (size > 0) std::memcpy(text.data() + kHead, bytes, size);
+  return text;
+}
+
 void MpiTeam::send(Index to, const std::string& bytes) {
   MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, static_cast<int>(to), 0, MPI_COMM_WORLD);
 }
 
 std::string MpiTeam::receive(Index from) {
-  const Clock::time_point start = Clock::now();
+  Clock::time_point looked = Clock::now();
   std::optional<Clock::time_point> asked;
+  double waited = 0;
   for (int looks = 0;; ++looks) {
     int there = 0;
     MPI_Status status;
@@ -114,11 +120,13 @@ std::string MpiTeam::receive(Index from) {
       return bytes;
     }
     if (rank_ == 0) {
-      if (!asked && interrupted()) asked = Clock::now();
-      if (seconds(start) > patience_ || (asked && seconds(*asked) > kLastPatience)) {
+      waited += std::min(seconds(looked), kLook);
+      looked = Clock::now();
+      if (!asked && interrupted()) asked = looked;
+      if (waited > patience_ || (asked && seconds(*asked) > kLastPatience)) {
         failed_ = true;
-        throw TeamError(
-            fmt::format("{} has not answered for {:.2g} s", names_[static_cast<std::size_t>(from)], seconds(start)));
+        throw RankLost(from,
+                       fmt::format("{} has not answered for {:.2g} s", names_[static_cast<std::size_t>(from)], waited));
       }
     }
     if (looks < kEager) {
@@ -132,7 +140,7 @@ std::string MpiTeam::receive(Index from) {
 // Of rank 0, on the others.
 std::string MpiTeam::receive_reply() {
   std::string found = receive(0);
-  if (word_of(found, 0) == kEnd) {
+  if (head_of(found) % kKinds == kEnd) {
     ended_ = true;
     throw TeamEnded();
   }
@@ -140,63 +148,51 @@ std::string MpiTeam::receive_reply() {
 }
 
 // Of another rank, on rank 0.
-std::string MpiTeam::receive_from(Index from, std::uint32_t word) {
+std::string MpiTeam::receive_from(Index from, std::uint32_t kind) {
   std::string found = receive(from);
-  if (word_of(found, 0) == word && word_of(found, 4) == calls_) return found;
+  if (found.size() >= kHead && head_of(found) == head_of(message(kind, nullptr, 0))) return found;
   failed_ = true;
-  throw TeamError(fmt::format("{} has ended, or is at another step", names_[static_cast<std::size_t>(from)]));
+  throw RankLost(from, fmt::format("{} has ended, or is at another step", names_[static_cast<std::size_t>(from)]));
 }
 
 std::vector<std::string> MpiTeam::gather(const std::string& own) {
   ++calls_;
   std::vector<std::string> all;
   if (rank_ > 0) {
-    send(0, message(kText, calls_, own.data(), own.size()));
+    send(0, message(kText, own.data(), own.size()));
     for (Index r = 0; r < size_; ++r) all.push_back(receive_reply().substr(kHead));
     return all;
   }
   all.push_back(own);
   for (Index from = 1; from < size_; ++from) all.push_back(receive_from(from, kText).substr(kHead));
   for (Index to = 1; to < size_; ++to) {
-    for (const std::string& text : all) send(to, message(kText, calls_, text.data(), text.size()));
+    for (const std::string& text : all) send(to, message(kText, text.data(), text.size()));
   }
   return all;
 }
 
-std::vector<std::vector<double>> MpiTeam::share(const std::vector<double>& own) {
+std::vector<float> MpiTeam::settle(const std::vector<double>& own, const Make& make) {
   ++calls_;
-  std::vector<std::vector<double>> all;
+  const auto pass = [&](Index to, const std::string& bytes) {
+    send(to, bytes);
+    traffic_.sent += static_cast<Index>(bytes.size());
+  };
+  const auto taken = [&](std::string bytes) {
+    traffic_.received += static_cast<Index>(bytes.size());
+    return bytes;
+  };
   if (rank_ > 0) {
-    const std::string sent = message(kNumbers, calls_, own.data(), own.size() * sizeof(double));
-    send(0, sent);
-    const std::string found = receive_reply();
-    traffic_.sent += static_cast<Index>(sent.size());
-    traffic_.received += static_cast<Index>(found.size());
-    std::size_t at = kHead;
-    for (Index r = 0; r < size_; ++r) {
-      const std::uint32_t count = word_of(found, at);
-      all.push_back(numbers_of(found, at + 4, count));
-      at += 4 + count * sizeof(double);
-    }
-    return all;
+    pass(0, message(kNumbers, own.data(), own.size() * sizeof(double)));
+    return numbers_of<float>(taken(receive_reply()));
   }
-  all.push_back(own);
-  for (Index from = 1; from < size_; ++from) {
-    const std::string found = receive_from(from, kNumbers);
-    traffic_.received += static_cast<Index>(found.size());
-    all.push_back(numbers_of(found, kHead, (found.size() - kHead) / sizeof(double)));
-  }
-  std::string reply = message(kNumbers, calls_, nullptr, 0);
-  for (const std::vector<double>& numbers : all) {
-    const auto count = static_cast<std::uint32_t>(numbers.size());
-    reply.append(reinterpret_cast<const char*>(&count), sizeof count);
-    reply.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(double));
-  }
-  for (Index to = 1; to < size_; ++to) {
-    send(to, reply);
-    traffic_.sent += static_cast<Index>(reply.size());
-  }
-  return all;
+  std::vector<std::vector<double>> all{own};
+  for (Index from = 1; from < size_; ++from) all.push_back(numbers_of<double>(taken(receive_from(from, kNumbers))));
+  owing_ = true;
+  const std::vector<float> made = make(all);
+  const std::string reply = message(kNumbers, made.data(), made.size() * sizeof(float));
+  for (Index to = 1; to < size_; ++to) pass(to, reply);
+  owing_ = false;
+  return made;
 }
 
 }  // namespace slopewise

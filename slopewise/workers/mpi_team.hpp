@@ -15,12 +15,12 @@ class TeamEnded : public TeamError {
   TeamEnded() : TeamError("rank 0 has ended the run") {}
 };
 
-// Every rank sends what it has to rank 0, which sends all of it to every rank: messages of 8 bytes and 8 a number. Rank
-// 0 waits for the others as long as its patience lasts, and then throws TeamError with their names; the others wait for
-// it.
+// Every rank sends its numbers to rank 0, in messages of 4 bytes and 8 a number, which sends back what it makes of
+// them, in 4 bytes and 4 a number. Rank 0 waits for the others as long as its patience lasts, and then throws RankLost
+// with their names; the others wait for it.
 class MpiTeam final : public Team {
  public:
-  // Ranks that mpirun started this process among; 1 where it did not.
+  // Ranks that mpirun started this process among; 0 where it did not.
   static Index started();
 
   // Joins them. `patience`: seconds. One team a process.
@@ -34,7 +34,7 @@ class MpiTeam final : public Team {
   Index rank() const override { return rank_; }
   Index size() const override { return size_; }
   // Both throw TeamEnded, but on rank 0, once that has ended.
-  std::vector<std::vector<double>> share(const std::vector<double>& own) override;
+  std::vector<float> settle(const std::vector<double>& own, const Make& make) override;
   std::vector<std::string> gather(const std::string& own) override;
   Traffic traffic() const override { return traffic_; }
 
@@ -42,14 +42,16 @@ class MpiTeam final : public Team {
   std::string receive(Index from);
   void send(Index to, const std::string& bytes);
   std::string receive_reply();
-  std::string receive_from(Index from, std::uint32_t word);
+  std::string receive_from(Index from, std::uint32_t kind);
+  std::string message(std::uint32_t kind, const void* bytes, std::size_t size) const;
 
   double patience_;
   Index rank_ = 0, size_ = 1;
   std::vector<std::string> names_;  // "rank 2 (process 1234 on host)"
   Traffic traffic_;
-  std::uint32_t calls_ = 0;  // of share() and gather(), the same on every rank
+  std::uint32_t calls_ = 0;  // of settle() and gather(), the same on every rank
   bool failed_ = false, ended_ = false;
+  bool owing_ = false;  // rank 0: the others wait for its reply
 };
 
 }  // namespace slopewise

@@ -62,9 +62,22 @@ class WorkersTest(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, "nothing happens")
             time.sleep(0.005)
 
-    def started(self, *options, environment=ENVIRONMENT):
-        """Three ranks some steps into a run that is long, and the processes of ranks 1 and 2."""
-        running = subprocess.Popen([SLOPEWISE, *weights("--epochs", 1000000, "--out", "run", "--workers", 3,
+    def ranks_of(self, running):
+        """The processes of ranks, which are children of mpirun, which is a child of this."""
+        ranks = {}
+        try:
+            for mpirun in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split():
+                for child in Path(f"/proc/{mpirun}/task/{mpirun}/children").read_text().split():
+                    for variable in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+                        if variable.startswith(b"OMPI_COMM_WORLD_RANK="):
+                            ranks[int(variable.split(b"=")[1])] = int(child)
+        except (FileNotFoundError, ProcessLookupError):  # one has ended meanwhile
+            return {}
+        return ranks
+
+    def started(self, *options, workers=3, environment=ENVIRONMENT):
+        """Ranks some steps into a run that is long, and their processes."""
+        running = subprocess.Popen([SLOPEWISE, *weights("--epochs", 1000000, "--out", "run", "--workers", workers,
                                                         "--checkpoint-every", 3600, *options)],
                                    cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    env=environment)
@@ -73,16 +86,17 @@ class WorkersTest(unittest.TestCase):
         self.addCleanup(lambda: running.poll() is None and (running.terminate(), running.wait(timeout=60)))
         metrics = self.directory / "run/metrics.jsonl"
         self.wait_until(running, lambda: metrics.exists() and metrics.stat().st_size > 0)
-        children = (Path(f"/proc/{running.pid}/task/{running.pid}/children")).read_text().split()
-        ranks = {}
-        for child in children:
-            for variable in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
-                if variable.startswith(b"OMPI_COMM_WORLD_RANK="):
-                    ranks[int(variable.split(b"=")[1])] = int(child)
+        ranks = self.ranks_of(running)
+        self.assertEqual(sorted(ranks), list(range(workers)))
         return running, ranks
 
     def steps_told(self, run):
         return [json.loads(line)["step"] for line in (self.directory / run / "metrics.jsonl").read_text().splitlines()]
+
+    def done_rows(self, run):
+        """A row of the log for each step."""
+        return subprocess.run([SLOPEWISE, "log", run], cwd=self.directory, capture_output=True, text=True,
+                              check=True).stdout.splitlines()[1:]
 
     def test_any_number_of_ranks_makes_the_same_bits(self):
         for divide in ("examples", "tangents"):
@@ -94,9 +108,11 @@ class WorkersTest(unittest.TestCase):
                     self.assert_same_run(run, f"{divide}1")
                     results = json.loads(self.bytes_of(f"{run}/results.json"))
                     self.assertEqual((results["team"]["ranks"], results["config"]["pieces"]), (ranks, 4))
-                    # 8 bytes a message and 8 a number: a loss and four slopes at most; every hundredth step a checksum.
+                    # 4 bytes a message and 8 a number: a loss and four slopes at most; every hundredth step a checksum.
                     self.assertLessEqual(results["team"]["bytes_received"],
-                                         (ranks - 1) * (60 * (8 + 8 * 5) + 16))
+                                         (ranks - 1) * (60 * (4 + 8 * 5) + 12))
+                    # 4 bytes a message and 4 a number.
+                    self.assertEqual(results["team"]["bytes_sent"], (ranks - 1) * (60 * (4 + 4 * 5) + 4))
         self.done("replay", "tangents4", "--out", "again.safetensors", "--quiet")
         self.assertEqual(self.bytes_of("again.safetensors"), self.bytes_of("tangents1/weights.safetensors"))
 
@@ -120,13 +136,15 @@ class WorkersTest(unittest.TestCase):
         self.done(*weights("--pieces", 4, "--out", "whole", "--epochs", 60))
         running = subprocess.Popen([SLOPEWISE, *weights("--out", "run", "--pieces", 4, "--epochs", 60, "--workers", 2,
                                                         "--checkpoint-every", 3600)],
-                                   cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    env=ENVIRONMENT)
         log = self.directory / "run/slopes.log"
         self.addCleanup(running.kill)
         self.wait_until(running, lambda: log.exists() and log.stat().st_size >= 5000)
-        running.send_signal(signal.SIGTERM)
-        running.wait(timeout=300)
+        running.send_signal(signal.SIGINT)
+        err = running.communicate(timeout=300)[1]
+        self.assertEqual(running.returncode, 130, err)  # as a run by itself, with one message
+        self.assertRegex(err, r"\Aslopewise: interrupted at step \d+ of 360; to go on: slopewise train --resume run\n\Z")
         self.done("train", "--resume", "run", "--workers", 3, "--quiet", "--no-report")
         self.assert_same_run("run", "whole")
 
@@ -139,7 +157,6 @@ class WorkersTest(unittest.TestCase):
             threads[rank] = [int(task.name) for task in Path(f"/proc/{process}/task").iterdir()]
             self.assertEqual(os.sched_getaffinity(process), os.sched_getaffinity(0))
             self.assertNotIn(b"OMP_PROC_BIND", Path(f"/proc/{process}/environ").read_bytes())
-        self.assertEqual(sorted(ranks), [0, 1, 2])
         self.assertEqual(len(threads[1]), len(threads[0]))
         self.assertEqual(len(threads[2]), len(threads[0]))
         running.send_signal(signal.SIGTERM)
@@ -158,14 +175,52 @@ class WorkersTest(unittest.TestCase):
         running, ranks = self.started()
         os.kill(ranks[2], signal.SIGKILL)
         out, err = running.communicate(timeout=300)
-        self.assertNotEqual(running.returncode, 0)
+        self.assertEqual(running.returncode, 1, err)
+        self.assertIn(f"slopewise: rank 2 (process {ranks[2]}) was ended by signal 9; to go on: slopewise train "
+                      "--resume run\n", err)
         told = self.steps_told("run")
-        rows = subprocess.run([SLOPEWISE, "log", "run"], cwd=self.directory, capture_output=True, text=True).stdout
-        self.assertGreaterEqual(len(rows.splitlines()) - 1, max(told))
+        self.assertGreaterEqual(len(self.done_rows("run")), max(told))
         self.assertEqual(self.run_verb("replay", "run").returncode, 0)
 
+    def test_the_others_go_on_without_ranks_that_are_lost(self):
+        running, ranks = self.started("--schedule", "constant", "--pieces", 4, "--elastic", "--rank-timeout", 1,
+                                      workers=4)
+        log = self.directory / "run/slopes.log"
+        for left, (rank, how) in zip((3, 2, 1), ((2, signal.SIGKILL), (1, signal.SIGSTOP), (0, signal.SIGKILL))):
+            before, size = ranks, log.stat().st_size
+            os.kill(ranks[rank], how)
+
+            def goes_on():
+                nonlocal ranks
+                ranks = self.ranks_of(running)
+                return (len(ranks) == left and not set(ranks.values()) & set(before.values())
+                        and log.stat().st_size > size + 1000)
+
+            self.wait_until(running, goes_on)
+        running.send_signal(signal.SIGTERM)
+        err = running.communicate(timeout=300)[1]
+        self.assertEqual(running.returncode, 143, err)
+        self.assertRegex(err, r"slopewise: rank 2 \(process \d+\) was ended by signal 9; the run goes on with 3 ranks\n")
+        self.assertRegex(err, r"slopewise: rank 1 is lost; the run goes on with 2 ranks\n")
+        self.assertRegex(err, r"slopewise: rank 0 \(process \d+\) was ended by signal 9; the run goes on with 1 rank\n")
+        # What one process makes without a break.
+        steps = len(self.done_rows("run"))
+        self.done(*weights("--out", "whole", "--schedule", "constant", "--pieces", 4, "--epochs", 1000000, "--steps",
+                           steps))
+        self.assertEqual(self.bytes_of("run/slopes.log"), self.bytes_of("whole/slopes.log"))
+        self.done("replay", "run", "--out", "again.safetensors", "--quiet")
+        self.assertEqual(self.bytes_of("again.safetensors"), self.bytes_of("whole/weights.safetensors"))
+
+    def test_going_on_without_ranks_needs_ranks_of_its_own(self):
+        for before, found in (([], "a run by itself"),
+                              (["mpirun", "--quiet", "--oversubscribe", "-n", "2"], "ranks that mpirun has started")):
+            done = self.run_verb(*weights("--elastic", "--out", "run"), before=before)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertIn(f"--elastic: expected --workers of at least 2, found {found}", done.stderr)
+            self.assertFalse((self.directory / "run").exists())
+
     def test_a_rank_that_hangs_is_named(self):
-        running, ranks = self.started("--rank-timeout", 2)
+        running, ranks = self.started("--rank-timeout", 1)
         os.kill(ranks[1], signal.SIGSTOP)
         out, err = running.communicate(timeout=300)
         self.assertEqual(running.returncode, 1, err)
@@ -178,14 +233,13 @@ class WorkersTest(unittest.TestCase):
         self.assertGreaterEqual(step, max(told))
 
     def test_weights_that_were_moved_for_losses_are_not_kept(self):
-        running, ranks = self.started("--method", "zeroth-order", "--rank-timeout", 2)
+        running, ranks = self.started("--method", "zeroth-order", "--rank-timeout", 1)
         os.kill(ranks[1], signal.SIGSTOP)
         _, err = running.communicate(timeout=300)
         self.assertEqual(running.returncode, 1, err)
         # They are back within rounding alone; the checkpoint is that of the start, and the log has every step since.
         self.assertIn(b'"step":"0"', self.bytes_of("run/checkpoint.safetensors"))
-        rows = subprocess.run([SLOPEWISE, "log", "run"], cwd=self.directory, capture_output=True, text=True).stdout
-        self.assertGreaterEqual(len(rows.splitlines()) - 1, max(self.steps_told("run")))
+        self.assertGreaterEqual(len(self.done_rows("run")), max(self.steps_told("run")))
 
     def test_ranks_that_would_differ_do_not_begin(self):
         said = [subprocess.run([SLOPEWISE, "--version"], capture_output=True, env=environment).stdout

@@ -1,6 +1,7 @@
 // A step in pieces: what the whole finds, within rounding, and the same bits by any number of ranks.
 #include "slopewise/objective/pieces.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <barrier>
@@ -23,18 +24,31 @@ using testing::ThrowsMessage;
 class Threads {
  public:
   explicit Threads(Index ranks) : barrier_(ranks), numbers_(static_cast<std::size_t>(ranks)) {}
+  // What rank 0 has made, and whether it has.
+  std::vector<float> reply;
+  bool made = false;
   class Rank final : public Team {
    public:
     Rank(Threads& all, Index rank) : all_(all), rank_(rank) {}
     Index rank() const override { return rank_; }
     Index size() const override { return std::ssize(all_.numbers_); }
-    std::vector<std::vector<double>> share(const std::vector<double>& own) override {
+    std::vector<float> settle(const std::vector<double>& own, const Make& make) override {
       all_.numbers_[static_cast<std::size_t>(rank_)] = own;
       sent += own.size();
       all_.barrier_.arrive_and_wait();
-      const std::vector<std::vector<double>> found = all_.numbers_;
-      all_.barrier_.arrive_and_wait();
-      return found;
+      if (rank_ > 0) {
+        all_.barrier_.arrive_and_wait();
+        if (!all_.made) throw TeamError("rank 0 has ended");
+        return all_.reply;
+      }
+      const struct Ends {
+        std::barrier<>& barrier;
+        ~Ends() { barrier.arrive_and_wait(); }
+      } ends{all_.barrier_};
+      all_.made = false;
+      all_.reply = make(all_.numbers_);
+      all_.made = true;
+      return all_.reply;
     }
     std::vector<std::string> gather(const std::string&) override { return {}; }
     Traffic traffic() const override { return {}; }
@@ -185,29 +199,48 @@ TEST_F(PiecesTest, BitsDoNotDependOnWhatTheWholeWasAskedBefore) {
   EXPECT_EQ(numbers_of(pieced.slopes(theta, v)), before);
 }
 
-TEST_F(PiecesTest, ARankThatFindsNaNIsNamedByAll) {
+// Rank 0 tells a run that diverges, where it finds the same, from a rank that errs.
+TEST_F(PiecesTest, ARankThatFindsNaNIsNamed) {
   const Tangents<float> v = tangents("rank-one");
-  images_[36 * 20] = std::nanf("");  // in the third of four pieces
-  Threads all(4);
-  std::vector<std::string> messages(4);
-  std::vector<std::thread> threads;
-  for (Index r = 0; r < 4; ++r) {
-    threads.emplace_back([&, r] {
-      const Parameters<float> theta = initialize<float>(program().layout(), 1);
-      ProgramObjective<float> whole(program(), batch());
-      PiecedObjective<float> pieced(whole, Divide::kExamples, 4, {.tangents = kTangents});
-      Threads::Rank team(all, r);
-      pieced.set_team(&team);
-      pieced.bind(batch());
-      try {
-        pieced.slopes(theta, v);
-      } catch (const NumericError& error) {
-        messages[static_cast<std::size_t>(r)] = error.what();
+  for (const Ask what : {Ask::kSlopes, Ask::kDifferences}) {
+    for (const Divide divide : {Divide::kExamples, Divide::kTangents}) {
+      for (const bool everywhere : {true, false}) {
+        Threads all(4);
+        std::vector<std::string> messages(4);
+        std::vector<float> damaged = images_;
+        damaged[36 * 20] = std::nanf("");  // in the third of four pieces
+        std::vector<std::thread> threads;
+        for (Index r = 0; r < 4; ++r) {
+          threads.emplace_back([&, r] {
+            const ThreadScope alone(1);
+            const Parameters<float> theta = initialize<float>(program().layout(), 1);
+            Batch<float> own = batch();
+            if (everywhere || r == 2) own.inputs[0] = std::span<const float>(damaged);
+            ProgramObjective<float> whole(program(), own);
+            PiecedObjective<float> pieced(whole, divide, 4, {.tangents = kTangents});
+            Threads::Rank team(all, r);
+            pieced.set_team(&team);
+            pieced.bind(own);
+            try {
+              ask(pieced, what, theta, v);
+            } catch (const NumericError& error) {
+              messages[static_cast<std::size_t>(r)] = std::string("diverged: ") + error.what();
+            } catch (const RankLost& lost) {
+              messages[static_cast<std::size_t>(r)] = fmt::format("lost {}: {}", lost.rank(), lost.what());
+            } catch (const TeamError& error) {
+              messages[static_cast<std::size_t>(r)] = error.what();
+            }
+          });
+        }
+        for (std::thread& thread : threads) thread.join();
+        const Index first = everywhere && divide == Divide::kTangents ? 0 : 2;
+        const std::string nan = fmt::format("rank {}: the loss or a slope is NaN or infinite", first);
+        EXPECT_EQ(messages[0],
+                  everywhere ? "diverged: " + nan : "lost 2: " + nan + "; rank 0 finds numbers in its place");
+        for (std::size_t r = 1; r < 4; ++r) EXPECT_EQ(messages[r], "rank 0 has ended");
       }
-    });
+    }
   }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_THAT(messages, testing::Each(HasSubstr("rank 2: the loss or a slope is NaN")));
 }
 
 TEST_F(PiecesTest, WhatDoesNotFitIsRefused) {
