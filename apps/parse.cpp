@@ -90,6 +90,18 @@ std::string unknown(const Verb& verb, std::string word) {
   return fmt::format("{}\nTry: {} --help", message, verb.path);
 }
 
+// CLI11 gives an option the next word, whatever it is, where its value was left out: what is wrong then, or nothing.
+std::string left_out(const Command& command) {
+  for (const auto& [setting, option] : command.options) {
+    if (setting->is_flag() || setting->traits.positional) continue;
+    for (const std::string& word : option->results()) {
+      if (word.starts_with("--") && command.app->get_option_no_throw(word.substr(0, word.find('='))))
+        return fmt::format("{}: expected a value, found the option {}", display_name(*setting), word);
+    }
+  }
+  return "";
+}
+
 void set_options(const Command& command) {
   for (const auto& [setting, option] : command.options) {
     if (option->count() == 0) continue;
@@ -144,12 +156,17 @@ Request parse(Verb& program, std::vector<std::string> words) {
       if (next == command->commands.end()) break;
       command = &*next;
     }
-    throw ArgumentError(unknown(*command->verb, unmarked(command->app->remaining()).front()));
+    wrong = left_out(innermost(root));
+    if (wrong.empty()) throw ArgumentError(unknown(*command->verb, unmarked(command->app->remaining()).front()));
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string_view name = error.what();
+    wrong = fmt::format("{}: expected a value, found none", name.substr(0, name.find(':')));
   } catch (const CLI::ParseError& error) {
     wrong = error.what();
   }
   Command& chosen = innermost(root);
   try {
+    if (wrong.empty()) wrong = left_out(chosen);
     if (!wrong.empty()) throw ArgumentError(wrong);
     set_options(chosen);
   } catch (const ArgumentError& error) {

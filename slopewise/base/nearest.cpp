@@ -28,7 +28,7 @@ std::size_t edit_distance(std::string_view from, std::string_view to) {
 
 std::string suggestion(std::string_view word, std::span<const std::string> names) {
   std::string_view best;
-  std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::size_t least = std::min(std::max<std::size_t>(1, word.size() / 3) + 1, word.size());
   for (const std::string& name : names) {
     const std::size_t distance = edit_distance(word, name);
     if (distance < least) {

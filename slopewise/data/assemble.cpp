@@ -55,13 +55,13 @@ void check_others(const RawSet& raw) {
 // Inputs and their shape, without targets.
 Dataset set_of(const RawSet& raw, const LoadOptions& options, const std::string& name) {
   if (raw.inputs.count() == 0) throw FileError(fmt::format("{}: expected examples, found none", raw.where));
-  const ImageLayout layout = layout_of(raw, options);
-  check_others(raw);
   if (options.like && !raw.column_names.empty() && !options.like->column_names.empty() &&
       raw.column_names != options.like->column_names) {
     throw FileError(fmt::format("{}: the columns are {}, expected {}, as the network was trained on", raw.where,
                                 fmt::join(raw.column_names, ", "), fmt::join(options.like->column_names, ", ")));
   }
+  const ImageLayout layout = layout_of(raw, options);
+  check_others(raw);
   Dataset set{.name = name,
               .image_shape = layout.image_shape,
               .inputs = raw.inputs,

@@ -8,6 +8,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/data/formats.hpp"
+#include "slopewise/data/image_file.hpp"
 
 namespace slopewise {
 namespace detail {
@@ -88,6 +89,10 @@ detail::RawSplit load_file(const std::filesystem::path& path, const LoadOptions&
   if (text.starts_with("PK")) return detail::load_npz(path, options);
   // Eight bytes hold the length of a header in braces, below 2³²; text has no bytes of zero.
   if (text.size() == 9 && text[8] == '{' && text[7] == 0) return detail::load_safetensors(path, options);
+  if (is_image_name(path)) {
+    throw FileError(fmt::format("{}: expected a data set, found a picture; pictures lie in a folder for each class",
+                                path.string()));
+  }
   return detail::load_csv(path, options);
 }
 

@@ -90,6 +90,17 @@ std::size_t label_column(const CsvTable& table, const std::string& label) {
                                : "here neither the first nor the last does"));
 }
 
+// The column that leaves those the network reads, where the names tell.
+std::optional<std::size_t> column_beside(const CsvTable& table, const LoadOptions& options) {
+  if (!options.like || options.like->column_names.size() + 1 != table.header.size()) return std::nullopt;
+  const std::vector<std::string>& read = options.like->column_names;
+  const auto differs = std::ranges::mismatch(read, table.header);
+  const auto place = static_cast<std::size_t>(differs.in1 - read.begin());
+  if (!std::ranges::equal(std::span(read).subspan(place), std::span(table.header).subspan(place + 1)))
+    return std::nullopt;
+  return place;
+}
+
 // The inputs of a table whose label is gone: images where they look like it.
 void set_inputs(RawSet& set, Numbers numbers, Index columns, const LoadOptions& options) {
   numbers.narrow();
@@ -117,6 +128,7 @@ RawSet load_set(const std::filesystem::path& path, const LoadOptions& options, s
   // Without labels there are just the columns that the network reads.
   const Index wanted = options.like ? options.like->image_shape.size() : 0;
   const bool labelled = options.labels_needed || static_cast<Index>(table.columns) != wanted;
+  if (labelled && !label && options.label.empty()) label = column_beside(table, options);
   if (labelled && !label) label = label_column(table, options.label);
   for (const auto& [column, words] : table.words) {
     if (labelled && column == *label) continue;

@@ -1,13 +1,20 @@
 #include "slopewise/data/tensor_file.hpp"
 
+#include <fmt/format.h>
+
+#include "slopewise/base/error.hpp"
+
 namespace slopewise {
 namespace {
 
 std::variant<NpzFile, SafetensorsFile> open_tensors(const std::filesystem::path& path) {
   const InputFile file(path);
-  std::vector<std::uint8_t> start(std::min<std::uint64_t>(file.size(), 2));
+  std::vector<std::uint8_t> start(std::min<std::uint64_t>(file.size(), 8));
   file.read(0, start);
-  if (start == std::vector<std::uint8_t>{'P', 'K'}) return NpzFile(path);
+  if (start.size() >= 2 && start[0] == 'P' && start[1] == 'K') return NpzFile(path);
+  // Eight bytes hold the length of a header, below 2³²; text has no bytes of zero.
+  if (start.size() == 8 && start[7] != 0)
+    throw FileError(fmt::format("{}: expected an .npz or .safetensors file, found neither", path.string()));
   return SafetensorsFile(path);
 }
 

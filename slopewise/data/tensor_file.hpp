@@ -14,7 +14,8 @@ namespace slopewise {
 
 class TensorFile {
  public:
-  // Reads what the file says it holds. Throws FileError as NpzFile or SafetensorsFile does.
+  // Reads what the file says it holds. Throws FileError as NpzFile or SafetensorsFile does, and for what is
+  // neither.
   explicit TensorFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }

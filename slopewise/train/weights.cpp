@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "slopewise/base/error.hpp"
@@ -55,7 +56,13 @@ void read_weights(const TensorFile& file, std::span<const BlockWeights<T>> block
   }
   for (std::size_t b = 0; b < blocks.size(); ++b) {
     for (const Segment& segment : blocks[b].layout->segments) {
-      const std::vector<T> values = file.read<T>(prefix(b) + segment.name, segment.shape);
+      const std::string name = prefix(b) + segment.name;
+      const std::vector<T> values = file.read<T>(name, segment.shape);
+      const auto wrong = std::ranges::find_if_not(values, [](T value) { return std::isfinite(value); });
+      if (wrong != values.end()) {
+        throw FileError(fmt::format("{}: {}, number {}: found {}, expected a finite number", file.path().string(), name,
+                                    wrong - values.begin() + 1, *wrong));
+      }
       std::ranges::copy(values, blocks[b].theta.begin() + segment.offset);
     }
   }

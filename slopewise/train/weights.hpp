@@ -23,7 +23,7 @@ std::string weight_prefix(std::size_t block, std::size_t blocks);
 
 // Fills the blocks' weights from a file, for T in {float, double}. A network of one block takes names that start with
 // "block1." too. What a checkpoint keeps beside weights, under "state/", is passed over. Throws FileError, naming the
-// tensors, where some are missing, left over or of another shape.
+// tensors, where some are missing, left over, of another shape or not finite.
 template <class T>
 void read_weights(const TensorFile& file, std::span<const BlockWeights<T>> blocks);
 

@@ -107,6 +107,9 @@ class EvaluateTest(unittest.TestCase):
             self.assertEqual(row["class"], NAMES[int(np.argmax(shares))])
             self.assertEqual(float(row["probability"]), max(shares))
 
+        # The label is the column that the network does not read.
+        self.assertEqual(json.loads(self.done("evaluate", "run", "--data", "new.csv", "--json")), judged)
+
         # Without labels, with the columns alone, the answers are the same.
         self.write_flowers("bare.csv", 90, seed=2, labelled=False)
         bare = list(csv.DictReader(self.done("predict", "run/weights.safetensors", "--data", "bare.csv").splitlines()))
@@ -232,7 +235,7 @@ class EvaluateTest(unittest.TestCase):
         self.refused(1, "no weights.safetensors", "evaluate", ".")
         self.train(*data, "--test-share", 0.2, "--epochs", 1)
         (self.directory / "narrow.csv").write_text("a,b,Species\n1,2,setosa\n3,4,setosa\n")
-        self.refused(1, "examples are (2), expected (4)", "evaluate", "run", "--data", "narrow.csv", "--label", "species")
+        self.refused(1, "the columns are a, b, expected a, b, c, d", "evaluate", "run", "--data", "narrow.csv", "--label", "species")
         (self.directory / "other.csv").write_text("a,b,c,d,Species\n1,2,3,4,rose\n")
         self.refused(1, "found the class \"rose\"", "evaluate", "run", "--data", "other.csv", "--label", "species")
         self.refused(2, "--out: expected a name that ends in .csv or .npz", "predict", "run", "--out", "answers.txt")

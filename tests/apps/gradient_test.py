@@ -278,9 +278,13 @@ class GradientTest(unittest.TestCase):
         self.refused(1, "of another shape: linear1.weight is (784, 10), expected (10, 784)",
                      *saved(**{"linear1.weight": np.zeros((784, 10))}))
         self.refused(1, "left over: linear2.weight\n", *saved(**{"linear2.weight": np.zeros(3)}))
-        self.refused(1, "parameter 'linear1.bias' holds a NaN", *saved(**{"linear1.bias": np.full(10, np.nan)}))
+        self.refused(1, "weights.npz: linear1.bias, number 1: found nan, expected a finite number",
+                     *saved(**{"linear1.bias": np.full(10, np.nan)}))
+        self.refused(1, "weights.npz: linear1.bias, number 1: found inf, expected a finite number",
+                     *saved(**{"linear1.bias": np.full(10, 1e300)}))
         (self.directory / "weights.npz").write_text("not an archive")
-        self.refused(1, "weights.npz", *small("--parameters", "weights.npz"))
+        self.refused(1, "weights.npz: expected an .npz or .safetensors file, found neither",
+                     *small("--parameters", "weights.npz"))
         self.refused(1, "missing.npz", *small("--parameters", "missing.npz"))
 
     def test_output_that_cannot_be_written_is_told_before_the_work(self):

@@ -103,6 +103,17 @@ class SettingsTest(unittest.TestCase):
             (self.directory / "file.toml").write_text(text)
             self.assertIn(message, self.call("train", "--config", "file.toml", code=2).stderr)
 
+    def test_a_value_that_was_left_out(self):
+        for words, message in ((("--epochs",), "--epochs: expected a value, found none"), (("--rate=",), "--rate: expected"),
+                               (("--epochs", "--seed", 3), "--epochs: expected a value, found the option --seed"),
+                               (("--out", "--quiet"), "--out: expected a value, found the option --quiet"),
+                               (("--out", "--rate=1"), "--out: expected a value, found the option --rate=1"),
+                               (("-o", "--lr", 1), "--out: expected a value, found the option --lr")):
+            result = self.call("train", *words, code=2)
+            self.assertIn(message, result.stderr)
+            self.assertIn("Try: slopewise train --help", result.stderr)
+        self.assertEqual(sorted(path.name for path in self.directory.iterdir()), ["data.npz"])
+
     def test_numbers_are_decimal(self):
         """A leading zero, a plus and an exact power of ten."""
         self.call("train", "--data", "data.npz", "--epochs", "02", "--batch", "+025", "--hidden", "016,1e1", "--tangents",

@@ -66,7 +66,7 @@ class TrainTest(unittest.TestCase):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
         return subprocess.run([SLOPEWISE, "train", *map(str, options)], cwd=self.directory, capture_output=True,
-                              text=True, timeout=120, preexec_fn=bound_files if limit else None)
+                              text=True, timeout=4 * max(KILLS, 30), preexec_fn=bound_files if limit else None)
 
     def trained(self, *options):
         """Trains, and returns what results.json says."""
@@ -252,6 +252,9 @@ class TrainTest(unittest.TestCase):
         self.refused(1, "missing: block1.linear1.weight", *small("--method", "local", "--initial",
                                                                  "first/weights.safetensors"))
         self.refused(1, "nowhere", *small("--initial", "nowhere"))
+        np.savez(self.directory / "broken.npz", **{"linear1.weight": np.full((10, 100), -np.inf), "linear1.bias": np.zeros(10)})
+        self.refused(1, "broken.npz: linear1.weight, number 1: found -inf, expected a finite number",
+                     *small("--method", "exact", "--hidden", "0", "--initial", "broken.npz"))
         self.assertFalse((self.directory / "run").exists())
 
     def test_initial_weights_of_any_format_and_verb(self):

@@ -18,7 +18,8 @@ TEST(Nearest, SuggestsTheNearestName) {
 
 TEST(Nearest, IsSilentWhereNothingIsNear) {
   EXPECT_EQ(suggestion("bernoulli", kLaws), "");
-  EXPECT_EQ(suggestion("fr", kLaws), "");  // two of two letters may not be wrong
+  EXPECT_EQ(suggestion("fr", kLaws), "");        // two of two letters may not be wrong
+  EXPECT_EQ(suggestion("0", {{"a", "b"}}), "");  // nor all of one
   EXPECT_EQ(suggestion("", kLaws), "");
   EXPECT_EQ(suggestion("frame", {}), "");
 }

@@ -93,6 +93,7 @@ TEST_F(LoadTest, SaysWhatItLookedForAndFound) {
   EXPECT_THAT(load_error(directory_ / std::string(300, 'a')), HasSubstr("too long"));
   EXPECT_THAT(load_error("/dev/zero"), HasSubstr("found a device"));
   EXPECT_THAT(load_error(put_text("file", "1")), HasSubstr("0 columns beside the label"));
+  EXPECT_THAT(load_error(put_text("cat.PNG", "1")), HasSubstr("found a picture; pictures lie in a folder"));
   std::filesystem::create_directory(set_);
   EXPECT_THAT(load_error(set_), AllOf(HasSubstr(set_.string()), HasSubstr("IDX (train-images-idx3-ubyte"),
                                       HasSubstr("CIFAR-10 (data_batch_1.bin"), HasSubstr("NumPy (x_train.npy"),
@@ -436,6 +437,33 @@ TEST_F(CsvTest, NumbersToPredict) {
   EXPECT_NEAR(split.test.targets[0] * split.test.target_deviation[0] + split.test.target_mean[0],
               prices.at(stored(split.test)[0]), 1e-4);
   EXPECT_EQ(load_one("a,label\n1,3\n2,4\n3,3\n5,4\n", {.target = TargetKind::kNumber}).train.outputs, 1);
+}
+
+TEST_F(CsvTest, TheLabelIsWhatANetworkDoesNotRead) {
+  const Dataset network{
+      .image_shape = {2}, .outputs = 1, .target_mean = {0}, .target_deviation = {1}, .column_names = {"size", "rooms"}};
+  for (const char* text :
+       {"size,rooms,price\n50,2,100.5\n", "size,price,rooms\n50,100.5,2\n", "price,size,rooms\n100.5,50,2\n"}) {
+    for (const bool needed : {true, false}) {
+      const Dataset set =
+          load_dataset(put_text("one.csv", text), {.like = &network, .judged = true, .labels_needed = needed}).test;
+      EXPECT_THAT(stored(set), ElementsAre(50, 2));
+      EXPECT_THAT(set.targets, ElementsAre(100.5F));
+    }
+  }
+  const auto refused = [&](const std::string& text) {
+    return load_error(put_text("one.csv", text), {.like = &network, .judged = true, .labels_needed = false});
+  };
+  EXPECT_THAT(refused("size,price\n50,100.5\n"), HasSubstr("the columns are size, price, expected size, rooms"));
+  EXPECT_THAT(refused("rooms,size\n2,50\n"), HasSubstr("the columns are rooms, size, expected size, rooms"));
+  EXPECT_THAT(refused("size,label\n50,1\n"), HasSubstr("expected size, rooms"));
+  const Dataset wide{.image_shape = {3},
+                     .outputs = 1,
+                     .target_mean = {0},
+                     .target_deviation = {1},
+                     .column_names = {"size", "rooms", "age"}};
+  EXPECT_THAT(load_error(put_text("one.csv", "size,rooms,label\n50,2,1.5\n"), {.like = &wide, .judged = true}),
+              HasSubstr("the columns are size, rooms, expected size, rooms, age"));
 }
 
 TEST_F(CsvTest, AsksWhatIsNotEvident) {
