@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import unittest
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,29 @@ def weights(*more):
              "--threads": "1", "--method": "weights", "--tangents": "2", "--optimizer": "sgd"}
     given = [str(option) for option in more]
     return [word for option in usual.items() if option[0] not in given for word in option] + ["--estimated-head", *given]
+
+
+def philox(counters, key):
+    """Philox4x32-10 of a table of counters of four words."""
+    low, low_words = np.uint64(32), np.uint64(0xFFFFFFFF)
+    words = counters.astype(np.uint64)
+    keys = [key & 0xFFFFFFFF, key >> 32]
+    for _ in range(10):
+        one, other = words[:, 0] * np.uint64(0xD2511F53), words[:, 2] * np.uint64(0xCD9E8D57)
+        words = np.stack([other >> low ^ words[:, 1] ^ np.uint64(keys[0]), other & low_words,
+                          one >> low ^ words[:, 3] ^ np.uint64(keys[1]), one & low_words], axis=1)
+        keys = [(keys[0] + 0x9E3779B9) & 0xFFFFFFFF, (keys[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return words
+
+
+def rademacher(seed, step, k, size):
+    """Tangent k of a step under the law of that name, as docs/log.md has it."""
+    entry = np.arange(size)
+    group, rest = entry // 2048, entry % 2048
+    block = 16 * group + rest % 16
+    words = philox(np.stack([block, block * 0, block * 0 + step, block * 0 + k], axis=1), seed)
+    bit = words[entry, rest // 512] >> (rest % 512 // 16).astype(np.uint64) & np.uint64(1)
+    return np.where(bit, np.float32(-1), np.float32(1))
 
 
 class LogTest(unittest.TestCase):
@@ -124,6 +148,43 @@ class LogTest(unittest.TestCase):
         self.assertEqual(document["header"]["estimator"]["name"], "forward")
         self.assertEqual([np.float32(x) for x in document["steps"][35]["numbers"]],
                          [np.float32(x) for x in rows[36][3:]])
+
+    def test_another_program_writes_rounds_that_are_applied(self):
+        """A loss that Slopewise knows nothing of, its slopes, and a log of them, from docs/log.md alone."""
+        size, seed, tangents = 4040, 12345678901234567, 3
+        theta = np.linspace(1, 2, size, dtype=np.float32)
+        goal = np.cos(np.arange(size))
+        np.savez(self.directory / "start.npz", **{"map.weight": theta[:4000].reshape(40, 100), "map.bias": theta[4000:]})
+        text = json.dumps({
+            "parameters": [{"name": "map.weight", "shape": [40, 100], "rows": 40,
+                            "initializer": {"kind": "zero", "fan_in": 100, "fan_out": 40, "gain": 1}},
+                           {"name": "map.bias", "shape": [40], "bias_of": 0}],
+            "initial": {"seed": 0, "crc32": zlib.crc32(theta.tobytes())},
+            "estimator": {"name": "forward", "law": "rademacher", "tangents": tangents, "seed": seed, "epsilon": 0.001,
+                          "learning_share": 0, "isotropic_share": 0, "subspace": 1, "clip_slope": None,
+                          "clip_quantile": 1, "auto_rate": False},
+            "optimizer": {"name": "sgd", "momentum": 0, "beta1": 0, "beta2": 0, "epsilon": 1, "weight_decay": 0,
+                          "clip_norm": None},
+            "average": 0, "examples": 1, "strings": {}}).encode()
+        log = b"SLOPELOG" + struct.pack("<III", 1, tangents, len(text)) + text
+        header = zlib.crc32(log)
+        log += struct.pack("<I", header)
+        for step in range(20):
+            away = theta - goal
+            v = [rademacher(seed, step, k, size) for k in range(tangents)]
+            slopes = [np.float32(away @ each / size) for each in v]
+            rate = np.float32(1 / (1 + step))
+            for slope, each in zip(slopes, v):
+                theta = theta + np.float32(-float(rate) * float(slope) / tangents) * each
+            record = struct.pack(f"<ff{tangents}f", away @ away / 2 / size, rate, *slopes)
+            log += record + struct.pack("<I", zlib.crc32(record, zlib.crc32(struct.pack("<Q", step), header)))
+        (self.directory / "rounds.log").write_bytes(log)
+        done = self.done("replay", "rounds.log", "--initial", "start.npz", "--out", "end.safetensors")
+        self.assertEqual(done.stdout, f"The weights after step 20, of the checksum {zlib.crc32(theta.tobytes()):08x}: "
+                         "end.safetensors\n")
+        document = json.loads(self.done("log", "rounds.log", "--json").stdout)
+        self.assertEqual([np.float32(x) for x in document["steps"][-1]["numbers"]], slopes)
+        self.refused(1, "expected the weights its run began with", "replay", "rounds.log")
 
     def test_twenty_bytes_hold_a_step_along_two_tangents(self):
         self.done("train", *weights("--out", "run"))
