@@ -21,11 +21,6 @@ namespace {
 
 constexpr int kMostThreads = 1024;
 
-// The built-in digits are one fixed data set, as MNIST is: no seed of the user's changes them.
-constexpr std::int64_t kDigitsTrain = 10'000;
-constexpr std::int64_t kDigitsTest = 2'000;
-constexpr std::uint64_t kDigitsSeed = 1;
-
 }  // namespace
 
 void add_run_options(Settings& settings, RunOptions& options) {
@@ -135,7 +130,7 @@ DataSplit load_path(const std::string& path, const LoadOptions& load) {
 }  // namespace
 
 DataSplit load_data(const DataOptions& options, std::uint64_t seed) {
-  if (is_digits(options)) return builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
+  if (is_digits(options)) return builtin_digits();
   return load_path(options.path, load_options(options, seed));
 }
 
@@ -144,7 +139,7 @@ namespace {
 // The built-in digits for a model that reads images of their size and has their classes, or, unless `exactly`, reads as
 // many numbers and has more.
 DataSplit digits_like(const Dataset& like, bool exactly) {
-  DataSplit digits = builtin_digits(kDigitsTrain, kDigitsTest, kDigitsSeed);
+  DataSplit digits = builtin_digits();
   const Shape& own = digits.test.image_shape;
   const bool fits = own == like.image_shape || (!exactly && like.image_shape.size() == own.size());
   if (!fits || like.integers || !like.others.empty() || like.label_shape != Shape() ||

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/arguments.hpp"
-#include "apps/bench/machine.hpp"
 #include "apps/config.hpp"
 #include "apps/run_directory.hpp"
 #include "apps/train/task.hpp"
@@ -22,6 +21,7 @@
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/page.hpp"
 #include "slopewise/report/progress.hpp"
+#include "slopewise/tensor/machine.hpp"
 #include "slopewise/train/evaluation.hpp"
 
 namespace slopewise {
@@ -69,26 +69,12 @@ std::string command_of(const Choice& choice, const Settings& given, const Settin
                      task_words(given, train, head), choice.options, choice.rate);
 }
 
-// The network where the last layer alone trains; none where the file has no such part, or where all that trains is it.
+// The network where the last layer alone trains, of a file and from the weights there.
 std::optional<Network> head_of(const TrainOptions& options, const std::optional<OnnxNetwork>& model) {
-  if (!model || options.onnx.train == "head" || !options.initial.empty()) return std::nullopt;
-  OnnxSettings of_head = options.onnx;
-  of_head.train = "head";
-  try {
-    return open_onnx(options.model, of_head).network;
-  } catch (const ArgumentError&) {
-    return std::nullopt;
-  }
-}
-
-// In blocks with losses of their own; none where there is but one.
-std::optional<Network> local_of(TrainSettings settings, const DataSplit& data, const std::optional<OnnxNetwork>& model,
-                                const std::string& initial) {
-  if (model || !initial.empty()) return std::nullopt;
-  settings.network.block_layers = 1;
-  Network network = make_network(settings.network, data.train.image_shape, target_of(data.train));
-  if (network.training.size() < 2) return std::nullopt;
-  return network;
+  if (!model || !options.initial.empty()) return std::nullopt;
+  std::optional<OnnxNetwork> head =
+      onnx_head(*model->model, training_options(options.onnx), onnx_loss_options(options.onnx));
+  return head ? std::optional(std::move(head->network)) : std::nullopt;
 }
 
 int run(AuditSettings& options, Settings& given, Settings& train) {
@@ -106,7 +92,9 @@ int run(AuditSettings& options, Settings& given, Settings& train) {
   data.test = reference_set(data.train, settings.batch, settings.seed);
   const AuditTask task{.data = data,
                        .network = network_of(settings, data, model),
-                       .local = local_of(settings, data, model, options.train.initial),
+                       .local = model || !options.train.initial.empty()
+                                    ? std::nullopt
+                                    : local_network(settings.network, data.train.image_shape, target_of(data.train)),
                        .head = head_of(options.train, model),
                        .batch = settings.batch,
                        .seed = settings.seed,

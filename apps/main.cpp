@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "apps/arguments.hpp"
-#include "apps/bench/machine.hpp"
 #include "apps/help.hpp"
 #include "apps/parse.hpp"
 #include "apps/verb.hpp"
@@ -21,6 +20,7 @@
 #include "slopewise/base/version.hpp"
 #include "slopewise/report/terminal.hpp"
 #include "slopewise/tensor/instruction_set.hpp"
+#include "slopewise/tensor/machine.hpp"
 #include "slopewise/tensor/products/backend.hpp"
 
 namespace slopewise {

@@ -84,37 +84,16 @@ OnnxLossOptions onnx_loss_options(const OnnxSettings& settings) {
   return loss;
 }
 
-OnnxNetwork open_onnx(const std::string& file, const OnnxSettings& settings, double label_smoothing) {
+OnnxOptions training_options(const OnnxSettings& settings) {
   OnnxOptions options = onnx_options(settings);
   options.channels_last = true;
-  OnnxLossOptions loss = onnx_loss_options(settings);
-  loss.label_smoothing = label_smoothing;
-  return onnx_network(file, options, loss);
+  return options;
 }
 
-Dataset data_of(const OnnxModel& model, const OnnxLossOptions& loss) {
-  const OnnxInput& first = model.inputs().front();
-  Dataset data{.name = model.file().stem().string(),
-               .input_name = first.name,
-               .image_shape = first.shape,
-               .integers = first.integer,
-               .ignored = loss.ignored};
-  for (std::size_t i = 1; i < model.inputs().size(); ++i) {
-    const OnnxInput& input = model.inputs()[i];
-    data.others.push_back({.name = input.name, .shape = input.shape, .integers = input.integer});
-  }
-  const Shape& output = model.output().shape();
-  if (loss.kind == OnnxLoss::kCrossEntropy) {
-    std::vector<Index> places = output.extents();
-    data.classes = static_cast<int>(places.back());
-    places.pop_back();
-    data.label_shape = Shape(places);
-  } else if (loss.kind != OnnxLoss::kOutput) {
-    data.outputs = output.size();
-    data.target_mean.assign(static_cast<std::size_t>(data.outputs), 0);
-    data.target_deviation.assign(static_cast<std::size_t>(data.outputs), 1);
-  }
-  return data;
+OnnxNetwork open_onnx(const std::string& file, const OnnxSettings& settings, double label_smoothing) {
+  OnnxLossOptions loss = onnx_loss_options(settings);
+  loss.label_smoothing = label_smoothing;
+  return onnx_network(file, training_options(settings), loss);
 }
 
 }  // namespace slopewise

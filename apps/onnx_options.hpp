@@ -34,11 +34,11 @@ void refuse_onnx_settings(const Settings& given);
 
 // Throw ArgumentError for an extent that is none, and for more than one label to ignore.
 OnnxOptions onnx_options(const OnnxSettings& settings);
+// The same with images that have their channels last, as data sets do.
+OnnxOptions training_options(const OnnxSettings& settings);
 OnnxLossOptions onnx_loss_options(const OnnxSettings& settings);
 
 // The model in a file, images with their channels last. Throws as onnx_network does.
 OnnxNetwork open_onnx(const std::string& file, const OnnxSettings& settings, double label_smoothing = 0);
-// What such a model reads and answers: a set of no examples (LoadOptions::like).
-Dataset data_of(const OnnxModel& model, const OnnxLossOptions& loss);
 
 }  // namespace slopewise

@@ -1,7 +1,6 @@
 // slopewise report: the page of a study, of a comparison, of audits or of training runs, made from what they left.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -39,30 +38,9 @@ std::string run_node(const std::string& program) {
 
 // The page, or the program that draws the one chart that was asked for.
 std::string made(const ReportOptions& options) {
-  const auto comparisons =
-      std::ranges::count_if(options.runs, [](const std::string& directory) { return holds_comparison(directory); });
-  if (comparisons > 0 && options.runs.size() > 1) {
-    throw ArgumentError(fmt::format("report: expected a comparison alone, found {} directories, {} of comparisons",
-                                    options.runs.size(), comparisons));
-  }
-  const auto audits =
-      std::ranges::count_if(options.runs, [](const std::string& directory) { return holds_audit(directory); });
-  if (audits > 0 && audits < std::ssize(options.runs)) {
-    throw ArgumentError(
-        fmt::format("report: expected audits alone, found {} directories, {} of audits", options.runs.size(), audits));
-  }
-  if (audits > 0) {
-    std::vector<AuditFiles> files;
-    for (const std::string& directory : options.runs) files.push_back(read_audit(directory));
-    return options.chart.empty() ? audit_page(files) : picture_of_chart(files, options.chart);
-  }
-  if (comparisons > 0) {
-    const ComparisonFiles comparison = read_comparison(options.runs.front());
-    return options.chart.empty() ? comparison_page(comparison) : picture_of_chart(comparison, options.chart);
-  }
-  std::vector<RunFiles> runs;
-  for (const std::string& directory : options.runs) runs.push_back(read_run(directory));
-  return options.chart.empty() ? report_page(runs) : picture_of_chart(runs, options.chart);
+  std::vector<ReportFiles> files;
+  for (const std::string& directory : options.runs) files.push_back(read_report_files(directory));
+  return options.chart.empty() ? page_of(files) : picture_of(files, options.chart);
 }
 
 int run(const ReportOptions& options) {

@@ -8,13 +8,11 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/arguments.hpp"
-#include "apps/bench/machine.hpp"
 #include "apps/config.hpp"
 #include "apps/run_directory.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
-#include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
@@ -24,6 +22,7 @@
 #include "slopewise/report/table.hpp"
 #include "slopewise/report/terminal.hpp"
 #include "slopewise/study/study.hpp"
+#include "slopewise/tensor/machine.hpp"
 
 namespace slopewise {
 namespace {
@@ -71,18 +70,16 @@ int run(const Options& options, const Settings& settings) {
 
   double total = 0;
   for (const Claim& claim : claims) total += claim.weight;
-  std::vector<ClaimOutcome> outcomes;
-  std::string interruption;
-  try {
+  const auto measured = [&] {
     Progress progress("study", total, {.quiet = options.run.quiet});
-    run_study(context, claims,
-              {.begins = [&](const Claim& claim) { progress.note(claim.name); },
-               .advances = [&](const Claim& claim, double share) { progress.advance(claim.weight * share); },
-               .ends = [&](const ClaimOutcome& outcome) { outcomes.push_back(outcome); }});
-  } catch (const Error& error) {
-    if (!interrupted() || outcomes.empty()) throw;
-    interruption = error.what();  // what was measured before is kept
-  }
+    StudyRun found = run_until_interrupted(
+        context, claims,
+        {.begins = [&](const Claim& claim) { progress.note(claim.name); },
+         .advances = [&](const Claim& claim, double share) { progress.advance(claim.weight * share); }});
+    if (!found.interruption.empty()) progress.stop();
+    return found;
+  };
+  const auto& [outcomes, interruption] = measured();
   nlohmann::ordered_json document = study_document(context, outcomes);
   document["command"] = command_line();
   document["threads"] = thread_count();

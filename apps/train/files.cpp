@@ -8,7 +8,6 @@
 #include <sstream>
 
 #include "apps/arguments.hpp"
-#include "apps/bench/machine.hpp"
 #include "apps/config.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
@@ -18,6 +17,7 @@
 #include "slopewise/base/threads.hpp"
 #include "slopewise/base/version.hpp"
 #include "slopewise/report/format.hpp"
+#include "slopewise/tensor/machine.hpp"
 
 namespace slopewise {
 namespace {

@@ -20,19 +20,23 @@ TypeError for what holds no numbers, OSError for files, and FloatingPointError, 
 One model may be used from several threads: they take turns. After a fork the child works on one thread.
 """
 
+from slopewise._audit import AuditResult, Choice, audit
 from slopewise._estimate import Demand, Estimator, GradientEstimate, Interval, Optimizer, estimate, schedule
 from slopewise._minimize import OptimizeResult, minimize
 from slopewise._model import Function, Input, Model, Parameters, function, load, mlp, network
 from slopewise._names import (
     estimators, laws, losses, networks, optimizers, priors, schedules, set_threads, tangents, threads)
 from slopewise._slopewise import version as __version__
-from slopewise._train import TrainingRun, evaluate, report, train
+from slopewise._report import Result, report
+from slopewise._study import StudyResult, claims, study
+from slopewise._train import TrainingRun, evaluate, train
 
 __all__ = [
-    "Demand", "Estimator", "Function", "GradientEstimate", "Input", "Interval", "Model", "OptimizeResult", "Optimizer",
-    "Parameters", "TrainingRun", "estimate", "estimators", "evaluate", "from_torch", "function", "laws", "load", "losses",
-    "minimize", "mlp", "network", "networks", "optimizers", "priors", "report", "schedule", "schedules", "set_threads",
-    "tangents", "threads", "train"]
+    "AuditResult", "Choice", "Demand", "Estimator", "Function", "GradientEstimate", "Input", "Interval", "Model",
+    "OptimizeResult", "Optimizer", "Parameters", "Result", "StudyResult", "TrainingRun", "audit", "claims", "estimate",
+    "estimators", "evaluate", "from_torch", "function", "laws", "load", "losses", "minimize", "mlp", "network",
+    "networks", "optimizers", "priors", "report", "schedule", "schedules", "set_threads", "study", "tangents",
+    "threads", "train"]
 
 
 def from_torch(module, example_inputs, **options):

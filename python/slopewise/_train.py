@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import itertools
-import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,16 +15,19 @@ from slopewise import _slopewise
 from slopewise._estimate import Estimator, GradientEstimate, Optimizer, schedule as schedule_of
 from slopewise._events import EventWriter
 from slopewise._model import Batch, Model
+from slopewise._progress import Bar
+from slopewise._report import Result, about, table
 
 
-class TrainingRun:
+class TrainingRun(Result):
     """What train did: `metrics`, one dict a logged step (step, epoch, seconds, loss, rate, step_ms, gradient_norm with
     _low and _high); `curve`, one dict an evaluation (step, epoch, seconds, train_loss, test_loss, test_error);
     `results`, what results.json holds; `status`: "finished", "stopped", "interrupted" or "diverged". A notebook shows the
     report."""
 
     def __init__(self, name: str, metrics: list[dict], results: dict[str, Any]) -> None:
-        self.name, self.metrics, self.results = name, metrics, results
+        super().__init__(name, results, metrics)
+        self.metrics = metrics
 
     @property
     def status(self) -> str:
@@ -41,55 +41,14 @@ class TrainingRun:
 
     def to_pandas(self) -> Any:
         """The metrics as a pandas DataFrame with the step as index; ImportError without pandas."""
-        import pandas
-
-        return pandas.DataFrame(self.metrics).set_index("step")
-
-    def save(self, directory: str | os.PathLike) -> None:
-        """Writes results.json and metrics.jsonl to a directory, as `slopewise report` reads them. OSError
-        where that cannot be written; each file is then as it was."""
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        _write(directory / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in self.metrics))
-        _write(directory / "results.json", json.dumps(self.results, indent=2) + "\n")
-
-    def report(self) -> str:
-        """The report's page, HTML."""
-        return report([self])
-
-    def _repr_html_(self) -> str:
-        return f'<iframe style="width: 100%; height: 40em; border: 0" srcdoc="{html.escape(self.report())}"></iframe>'
+        return table(self.metrics, "step")
 
     def __repr__(self) -> str:
         last = self.metrics[-1]["loss"] if self.metrics else math.nan
         return f"TrainingRun({self.name}: {self.status} after {self.results['steps']} steps, loss {last:.4g})"
 
 
-def report(runs: TrainingRun | str | os.PathLike | Iterable[TrainingRun | str | os.PathLike],
-           path: str | os.PathLike | None = None) -> str:
-    """The page of runs over one another, or of one study: HTML that is one file, charts included. A run is what train
-    returned, or a directory of `slopewise train` or `slopewise study`. path: also written there. OSError for a directory
-    that holds no run, ValueError for a mixture that no page shows."""
-    one = isinstance(runs, (TrainingRun, str, os.PathLike))
-    page = _slopewise.report_page([
-        (each.name, json.dumps(each.results), [json.dumps(line) for line in each.metrics])
-        if isinstance(each, TrainingRun) else os.fspath(each) for each in ([runs] if one else runs)])
-    if path is not None:
-        _write(Path(path), page)
-    return page
-
-
-def _write(path: Path, text: str) -> None:
-    """A file whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _named(model: Model, data: Mapping | tuple | list) -> dict[str, np.ndarray]:
+def named(model: Model, data: Mapping | tuple | list) -> dict[str, np.ndarray]:
     """Arrays by the names of the inputs, all of as many examples. ValueError for others, or for more than there are
     inputs."""
     names = [each.name for each in model.inputs]
@@ -115,7 +74,7 @@ class _Epochs:
         if not isinstance(data, (Mapping, tuple)):
             self.per_epoch = len(data) if hasattr(data, "__len__") else None
             return
-        self._arrays = _named(model, data)
+        self._arrays = named(model, data)
         count = len(next(iter(self._arrays.values())))
         self.batch, self.seed = min(batch, count), seed
         self._batches = _slopewise.Batches(count, self.batch, seed)
@@ -197,7 +156,7 @@ def evaluate(model: Model, batch: Batch) -> tuple[float, float | None]:
     The share is None where there are no labels. ValueError where no label counts."""
     if not model.inputs:
         return model.loss(batch), None
-    arrays = _named(model, batch if isinstance(batch, (Mapping, tuple, list)) else (batch,))
+    arrays = named(model, batch if isinstance(batch, (Mapping, tuple, list)) else (batch,))
     count = max((len(array) for array in arrays.values()), default=0)
     total, examples, wrong, judged = 0.0, 0, 0, 0
     for first in range(0, max(count, 1), _ROWS):
@@ -238,7 +197,7 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
     objects made for the model; law, tangents: of an estimator by name. seed: of it and of the order of arrays. test: a
     batch that is judged every `evaluate_every` epochs and at the end. log_every: steps between lines of metrics.
     callback(line): called with each of them; StopIteration ends the run. tensorboard: a directory for an event file of
-    the metrics. progress: a bar, where tqdm is installed. name: what reports call the run.
+    the metrics. progress: a bar, tqdm's where it is installed. name: what reports call the run.
 
     An interruption (Ctrl-C) ends the run: the model is as trained so far, and the status says so. So does a loss that
     is not finite: "diverged", or too large for the event file. ValueError for objects of another model, as Estimator,
@@ -261,7 +220,7 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
                           warm_up=warm_up)
     record = _Record(tensorboard, callback)
     status, message, step = "finished", "", 0
-    bar = _bar(steps) if progress else None
+    bar = Bar("train", steps, "step", shown=progress)
     try:
         for step, given in enumerate(itertools.islice(batches, steps), 1):
             start = time.perf_counter()
@@ -273,8 +232,7 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
                 now = share * source.rate
             stepper.step(found, now)
             record.step(found.loss, time.perf_counter() - start, batches.per_epoch or steps)
-            if bar is not None:
-                bar.update()
+            bar.to(record.steps)
             if record.steps % log_every == 0 or record.steps == steps:
                 record.log(found, now)
             if test is not None and record.epoch >= evaluate_every * (len(record.curve) + 1):
@@ -291,8 +249,7 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
         status, message = "diverged", f"step {step}: {error}"
     finally:
         record.close()
-        if bar is not None:
-            bar.close()
+        bar.close(status == "finished")
     config = {"optimizer": stepper.name, "schedule": schedule, "law": source.law, "tangents": source.tangents}
     if source.rate is None:
         config["rate"] = rate
@@ -300,17 +257,9 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
         config.update(batch=batches.batch, order_seed=batches.seed)
     method = source.name
     results = {"schema": "slopewise.train/1", "version": _slopewise.version, "name": name or method, "method": method,
-               "command": "slopewise.train", "seed": source.seed, "threads": _slopewise.thread_count(),
+               **about("slopewise.train"), "seed": source.seed,
                "config": config, "parameters": model.size, "status": status, "message": message, "epochs": record.epoch,
                "steps": record.steps, "seconds": record.seconds, "curve": record.curve}
     if record.curve:
         results.update({key: record.curve[-1][key] for key in ("train_loss", "test_loss", "test_error")})
     return TrainingRun(name or method, record.metrics, results)
-
-
-def _bar(steps: int) -> Any:
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        return None
-    return tqdm(total=steps, unit="step")

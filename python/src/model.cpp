@@ -34,16 +34,17 @@ struct Source {
   std::shared_ptr<const Program> program;
   ActivitySites sites;
   Index output;
-  std::optional<OnnxModel> onnx;
+  std::shared_ptr<const Origin> origin;
 };
 
 template <class T>
 class ModelOf final : public PythonModel {
  public:
-  ModelOf(Source source, Parameters<T> theta)
+  ModelOf(Source source, std::function<Parameters<T>()> initial)
       : source_(std::move(source)),
         objective_(std::make_unique<ProgramObjective<T>>(*source_->program, Batch<T>{})),
-        theta_(std::move(theta)) {
+        initial_(std::move(initial)),
+        theta_(initial_()) {
     const Program& program = *source_->program;
     for (const Index i : program.inputs()) {
       const GraphNode& node = program.node(i);
@@ -51,10 +52,11 @@ class ModelOf final : public PythonModel {
       if (node.name == "label" || node.name == "target") required_ = inputs_.size() - 1;
     }
     name_pieces();
-    if (!source_->onnx) return;
-    constants_ = source_->onnx->constants();
+    const OnnxModel* const file = source_->origin->file();
+    if (!file) return;
+    constants_ = file->constants();
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
-      const OnnxParameter& parameter = source_->onnx->parameters()[i];
+      const OnnxParameter& parameter = file->parameters()[i];
       if (!parameter.tensor) continue;
       pieces_[i].shape = Shape(parameter.tensor->dims);
       pieces_[i].order = parameter.order;
@@ -143,13 +145,32 @@ class ModelOf final : public PythonModel {
   std::unique_ptr<AnyOptimizer> optimizer(const std::string& name, const OptimizerOptions& options) override;
 
   void save(const std::filesystem::path& path) override {
-    if (!source_ || !source_->onnx) throw py::value_error("save: expected a model that came from an ONNX file");
+    const OnnxModel* const file = source_ ? source_->origin->file() : nullptr;
+    if (!file) throw py::value_error("save: expected a model that came from an ONNX file");
     work([&] {
       if constexpr (std::is_same_v<T, float>) {
-        save_onnx(*source_->onnx, theta_, path);
+        save_onnx(*file, theta_, path);
       } else {
-        save_onnx(*source_->onnx, Parameters<float>({theta_.values().begin(), theta_.values().end()}), path);
+        save_onnx(*file, Parameters<float>({theta_.values().begin(), theta_.values().end()}), path);
       }
+    });
+  }
+
+  Trainable trainable() override {
+    if (!source_) throw py::value_error("expected a network; a function has no examples");
+    return work([&] {
+      const Origin& origin = *source_->origin;
+      Trainable made{.like = origin.data(), .network = origin.network(), .local = {}, .head = {}};
+      const std::span<const T> values = theta_.values();
+      const bool as_made = std::ranges::equal(values, initial_().values());
+      made.network.initial = [theta = std::vector<float>(values.begin(), values.end())](std::size_t, std::uint64_t) {
+        return Parameters<float>(theta);
+      };
+      if (as_made) {
+        made.local = origin.local();
+        made.head = origin.head();
+      }
+      return made;
     });
   }
 
@@ -204,6 +225,7 @@ class ModelOf final : public PythonModel {
 
   std::optional<Source> source_;
   std::unique_ptr<Objective<T>> objective_;
+  std::function<Parameters<T>()> initial_;  // of a network: θ as it was made
   Parameters<T> theta_;
   std::size_t required_ = 0;  // inputs before the label or target
   std::optional<ForwardPass<T>> outputs_;
@@ -291,35 +313,31 @@ std::unique_ptr<AnyOptimizer> ModelOf<T>::optimizer(const std::string& name, con
   return std::make_unique<OptimizerOf<T>>(std::move(self), make_optimizer<T>(name, layout().size, options));
 }
 
+// `theta`: called with a number of the type, makes θ.
 template <class Theta>
 std::shared_ptr<PythonModel> subject(Source source, bool single, Theta theta) {
-  if (single) {
-    Parameters<float> at = theta(float{});
-    return std::make_shared<ModelOf<float>>(std::move(source), std::move(at));
-  }
-  Parameters<double> at = theta(double{});
-  return std::make_shared<ModelOf<double>>(std::move(source), std::move(at));
+  if (single) return std::make_shared<ModelOf<float>>(std::move(source), [theta] { return theta(float{}); });
+  return std::make_shared<ModelOf<double>>(std::move(source), [theta] { return theta(double{}); });
 }
 
 }  // namespace
 
-std::shared_ptr<PythonModel> onnx_subject(OnnxModel model, const OnnxLossOptions& loss, std::uint64_t seed,
-                                          bool single) {
-  OnnxProgram made = onnx_program(model, loss);
-  const OnnxModel& file = model;
-  const auto theta = [&]<class T>(T) { return file.initial<T>(seed); };
+std::shared_ptr<PythonModel> onnx_subject(OnnxModel model, const OnnxOptions& options, const OnnxLossOptions& loss,
+                                          std::uint64_t seed, bool single) {
+  const auto file = std::make_shared<const OnnxModel>(std::move(model));
+  OnnxProgram made = onnx_program(*file, loss);
   const ActivitySites sites = onnx_sites(made);
-  Source source{std::make_shared<const Program>(std::move(made.program)), sites, made.output, model};
-  return subject(std::move(source), single, theta);
+  return subject(
+      {std::make_shared<const Program>(std::move(made.program)), sites, made.output, origin_of(file, options, loss)},
+      single, [file, seed]<class T>(T) { return file->initial<T>(seed); });
 }
 
 std::shared_ptr<PythonModel> network_subject(const NetworkSpec& spec, const Shape& image, NetworkTarget target,
                                              std::uint64_t seed, bool single) {
   auto made = make_model(spec, image, target);
-  auto program = std::make_shared<const Program>(std::move(made.program));
-  const ParameterLayout& layout = program->layout();
-  const auto theta = [&]<class T>(T) { return initialize<T>(layout, seed); };
-  return subject({program, made.sites, made.logits, std::nullopt}, single, theta);
+  const auto program = std::make_shared<const Program>(std::move(made.program));
+  return subject({program, made.sites, made.logits, origin_of(spec, image, target)}, single,
+                 [program, seed]<class T>(T) { return initialize<T>(program->layout(), seed); });
 }
 
 std::shared_ptr<PythonModel> function_subject(py::function function, const py::object& theta, bool vectorised,

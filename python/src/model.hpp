@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "python/src/arrays.hpp"
+#include "python/src/origin.hpp"
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/chain.hpp"
 #include "slopewise/onnx/network.hpp"
@@ -118,6 +119,14 @@ class PythonModel : public std::enable_shared_from_this<PythonModel> {
                              Index hold) = 0;
   virtual std::unique_ptr<AnyEstimator> estimator(const std::string& name, const EstimatorOptions& options) = 0;
   virtual std::unique_ptr<AnyOptimizer> optimizer(const std::string& name, const OptimizerOptions& options) = 0;
+  // The model as a network to train, from θ as it is, in float; without what starts from other weights where θ is not
+  // as the model was made. Throws ValueError for functions.
+  struct Trainable {
+    Dataset like;  // of no examples: what it reads and answers
+    Network network;
+    std::optional<Network> local, head;  // as AuditTask has them
+  };
+  virtual Trainable trainable() = 0;
   // Writes the ONNX file it came from, with θ as it is. Throws ValueError for a model that came from elsewhere.
   virtual void save(const std::filesystem::path& path) = 0;
 
@@ -131,8 +140,8 @@ class PythonModel : public std::enable_shared_from_this<PythonModel> {
 };
 
 // `single`: θ in float, else in double.
-std::shared_ptr<PythonModel> onnx_subject(OnnxModel model, const OnnxLossOptions& loss, std::uint64_t seed,
-                                          bool single);
+std::shared_ptr<PythonModel> onnx_subject(OnnxModel model, const OnnxOptions& options, const OnnxLossOptions& loss,
+                                          std::uint64_t seed, bool single);
 std::shared_ptr<PythonModel> network_subject(const NetworkSpec& spec, const Shape& image, NetworkTarget target,
                                              std::uint64_t seed, bool single);
 // f(θ) by its values alone, in double; slopes are central differences of step `epsilon`. `vectorised`: f takes points

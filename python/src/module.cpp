@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include "python/src/bind.hpp"
 #include "python/src/model.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/json_text.hpp"
@@ -30,8 +31,9 @@ void translate(std::exception_ptr thrown) {
     PyErr_SetString(PyExc_FloatingPointError, error.what());
   } catch (const Interrupted& error) {
     PyErr_SetString(PyExc_KeyboardInterrupt, error.what());
-  } catch (const Error& error) {  // ArgumentError, ShapeError
-    PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const Error& error) {                    // ArgumentError, ShapeError
+    const std::string_view message = error.what();  // which may name an option as the command line has it
+    PyErr_SetString(PyExc_ValueError, message.data() + (message.starts_with("--") ? 2 : 0));
   }
 }
 
@@ -85,11 +87,11 @@ std::shared_ptr<PythonModel> onnx_model(const py::object& source, const std::str
     const std::string_view bytes = py::reinterpret_borrow<py::bytes>(source);
     const py::gil_scoped_release release;
     return onnx_subject(load_onnx({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, name, options),
-                        kind, seed, single);
+                        options, kind, seed, single);
   }
   const auto path = source.cast<std::filesystem::path>();
   const py::gil_scoped_release release;
-  return onnx_subject(load_onnx(path, options), kind, seed, single);
+  return onnx_subject(load_onnx(path, options), options, kind, seed, single);
 }
 
 std::shared_ptr<PythonModel> network(const std::string& family, std::vector<Index> hidden,
@@ -293,11 +295,14 @@ void bind_estimates(py::module_& m) {
       .def_property_readonly("steps", &AnyOptimizer::steps);
 }
 
-// A run's directory, or (name, results.json, lines of metrics.jsonl).
-RunFiles run_of(const py::handle& run) {
-  if (!py::isinstance<py::tuple>(run)) return read_run(run.cast<std::filesystem::path>());
+// What is in a directory, or (name, results.json or audit.json, lines of metrics.jsonl).
+ReportFiles files_of(const py::handle& run) {
+  if (!py::isinstance<py::tuple>(run)) return read_report_files(run.cast<std::filesystem::path>());
   const auto [name, results, metrics] = run.cast<std::tuple<std::string, std::string, std::vector<std::string>>>();
-  RunFiles files{.directory = name, .results = parse_json(results, name), .metrics = {}};
+  nlohmann::ordered_json document = parse_json(results, name);
+  if (document.value("schema", "").starts_with("slopewise.audit/"))
+    return AuditFiles{.directory = name, .document = std::move(document)};
+  RunFiles files{.directory = name, .results = std::move(document), .metrics = {}};
   for (const std::string& line : metrics) files.metrics.push_back(parse_json(line, name));
   return files;
 }
@@ -309,9 +314,9 @@ void bind_training(py::module_& m) {
       .def("indices", [](const Batches& batches, std::int64_t step) { return array_of_vector(batches.indices(step)); });
   m.def("report_page", [](const py::list& runs) {
     if (runs.empty()) throw ArgumentError("report: expected runs, found none");
-    std::vector<RunFiles> files;
-    for (const py::handle run : runs) files.push_back(run_of(run));
-    return report_page(files);
+    std::vector<ReportFiles> files;
+    for (const py::handle run : runs) files.push_back(files_of(run));
+    return page_of(files);
   });
 }
 
@@ -330,6 +335,7 @@ PYBIND11_MODULE(_slopewise, m) {
   bind_model(m);
   bind_estimates(m);
   bind_training(m);
+  bind_studies(m);
   const EstimatorOptions estimates;
   m.attr("estimator_defaults") =
       py::dict("law"_a = estimates.law, "tangents"_a = estimates.tangents, "seed"_a = estimates.seed,

@@ -33,6 +33,25 @@ double first_decrease(const Trial& trial) {
   return share < 1 ? -std::log1p(-share) * start / static_cast<double>(trial.steps()) : start;
 }
 
+// Throws ArgumentError, naming the option.
+void check(const AuditOptions& options, const AuditTask& task, std::span<const AuditMethod> known) {
+  if (!(options.seconds >= kLeastTrialSeconds))
+    throw ArgumentError(fmt::format("seconds: expected {} or more, found {}", kLeastTrialSeconds, options.seconds));
+  if (options.samples < kFewSlopes)
+    throw ArgumentError(fmt::format("samples: expected {} or more, found {}", kFewSlopes, options.samples));
+  for (const std::string& name : options.tried) {
+    if (std::ranges::find(known, name, &AuditMethod::name) != known.end()) continue;
+    std::vector<std::string> names;
+    for (const AuditMethod& method : known) names.push_back(method.name);
+    throw ArgumentError(fmt::format("try: expected methods among '{}', found '{}'", fmt::join(names, "', '"), name));
+  }
+  for (const Index batch : options.batches) {
+    if (batch >= 1 && batch <= task.data.train.count()) continue;
+    throw ArgumentError(fmt::format("--batches: expected 1 to {}, the training examples of {}, found {}",
+                                    task.data.train.count(), task.data.train.name, batch));
+  }
+}
+
 // By how much more than predicted the first trial brought the loss down. The way there is no longer as θ was, for all
 // methods alike, so it stands for those that were not tried as well. 1 where nothing was tried, or it diverged.
 double measured_over_predicted(const AuditResult& result) {
@@ -129,17 +148,7 @@ AuditResult run_audit(const AuditTask& task, const AuditOptions& options, const 
   const auto left = [&] { return options.seconds - std::chrono::duration<double>(Clock::now() - start).count(); };
   const auto advance = [&](double weight) { return [&, weight](double share) { watcher.advances(weight * share); }; };
   const std::vector<AuditMethod> known = audit_methods(task);
-  for (const std::string& name : options.tried) {
-    if (std::ranges::find(known, name, &AuditMethod::name) != known.end()) continue;
-    std::vector<std::string> names;
-    for (const AuditMethod& method : known) names.push_back(method.name);
-    throw ArgumentError(fmt::format("try: expected methods among '{}', found '{}'", fmt::join(names, "', '"), name));
-  }
-  for (const Index batch : options.batches) {
-    if (batch <= task.data.train.count()) continue;
-    throw ArgumentError(fmt::format("--batches: expected 1 to {}, the training examples of {}, found {}",
-                                    task.data.train.count(), task.data.train.name, batch));
-  }
+  check(options, task, known);
   watcher.begins("the loss");
   AuditSubject subject(task);
   AuditResult result{.parameters = subject.size(),

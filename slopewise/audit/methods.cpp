@@ -89,7 +89,7 @@ Index reference_batches(Index examples, Index batch) {
 }
 
 Dataset reference_set(const Dataset& train, Index batch, std::uint64_t seed) {
-  if (batch > train.count()) {
+  if (batch < 1 || batch > train.count()) {
     throw ArgumentError(fmt::format("--batch: expected 1 to {}, the training examples of {}, found {}", train.count(),
                                     train.name, batch));
   }

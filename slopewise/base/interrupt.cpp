@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <csignal>
-
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt_scope.hpp"
 
 namespace slopewise {
 namespace {
@@ -34,6 +33,17 @@ void install_interrupt_handler() {
   action.sa_handler = note_unread;
   sigaction(SIGPIPE, &action, nullptr);
   std::signal(SIGXFSZ, SIG_IGN);
+}
+
+InterruptScope::InterruptScope() : before_{} {
+  struct sigaction action = {};
+  action.sa_handler = request_stop;
+  if (sigaction(SIGINT, nullptr, &before_) == 0 && before_.sa_handler != SIG_IGN) sigaction(SIGINT, &action, nullptr);
+}
+
+InterruptScope::~InterruptScope() {
+  if (before_.sa_handler != SIG_IGN) sigaction(SIGINT, &before_, nullptr);
+  stop_signal = 0;
 }
 
 bool interrupted() {

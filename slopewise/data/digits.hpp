@@ -13,8 +13,9 @@ namespace slopewise {
 // starts with the shorter one, and the number of threads changes nothing. Throws ArgumentError unless both counts are
 // in [1, 10,000,000].
 //
-// With 10,000 images to train on and 2,000 to test (seed 1), multinomial logistic regression reads 90.7 % of the test
+// What is said when nothing is said, 10,000 images to train on and 2,000 to test (seed 1), is one fixed data set, as
+// MNIST is: no seed of the user's changes it. Of that, multinomial logistic regression reads 90.7 % of the test
 // images and a ReLU network 784-128-10 97.6 %: tests/study/digits_difficulty_test.cpp.
-DataSplit builtin_digits(std::int64_t train_count, std::int64_t test_count, std::uint64_t seed);
+DataSplit builtin_digits(std::int64_t train_count = 10'000, std::int64_t test_count = 2'000, std::uint64_t seed = 1);
 
 }  // namespace slopewise

@@ -69,4 +69,10 @@ Network make_network(const NetworkSpec& spec, const Shape& image, NetworkTarget 
   return network;
 }
 
+std::optional<Network> local_network(NetworkSpec spec, const Shape& image, NetworkTarget target) {
+  spec.block_layers = 1;
+  Network network = make_network(spec, image, target);
+  return network.training.size() < 2 ? std::nullopt : std::optional(std::move(network));
+}
+
 }  // namespace slopewise

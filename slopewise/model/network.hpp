@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ std::string identity(const std::string& description);
 
 // A network of a family: make_chain, with He's initialisation. Throws as make_chain does.
 Network make_network(const NetworkSpec& spec, const Shape& image, NetworkTarget target);
+
+// The same in blocks of one layer with losses of their own; none where that is one block.
+std::optional<Network> local_network(NetworkSpec spec, const Shape& image, NetworkTarget target);
 
 // The spec as JSON text, without what is of training alone; and back. Throws ArgumentError for a text that says
 // something else.

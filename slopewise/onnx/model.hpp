@@ -66,6 +66,8 @@ class OnnxModel {
   // can no longer be read or has changed since.
   std::vector<std::uint8_t> bytes() const;
   std::uint32_t checksum() const { return checksum_; }
+  // Whether it was loaded from bytes, so that file() is a name alone.
+  bool in_memory() const { return !bytes_.empty(); }
 
  private:
   friend OnnxModel load_onnx(const std::filesystem::path& file, const OnnxOptions& options);

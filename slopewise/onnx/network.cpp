@@ -79,9 +79,15 @@ ActivitySites onnx_sites(const OnnxProgram& model) {
 }
 
 OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss) {
-  auto model = std::make_shared<const OnnxModel>(
-      load_onnx(file, options.blocks ? with_blocks_named(file, options, loss) : options));
-  if (model->inputs().empty()) throw ArgumentError(fmt::format("{}: the model reads no examples", file.string()));
+  return onnx_network(std::make_shared<const OnnxModel>(
+                          load_onnx(file, options.blocks ? with_blocks_named(file, options, loss) : options)),
+                      options, loss);
+}
+
+OnnxNetwork onnx_network(std::shared_ptr<const OnnxModel> model, const OnnxOptions& options,
+                         const OnnxLossOptions& loss) {
+  if (model->inputs().empty())
+    throw ArgumentError(fmt::format("{}: the model reads no examples", model->file().string()));
   const auto block = [&](const OnnxLossOptions& of) {
     OnnxProgram made = onnx_program(*model, of);
     const ActivitySites sites = onnx_sites(made);
@@ -95,6 +101,43 @@ OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& o
                   .initial = [model](std::size_t, std::uint64_t seed) { return model->initial<float>(seed); },
                   .description = describe(*model, options, loss)};
   return {std::move(model), std::move(network)};
+}
+
+std::optional<OnnxNetwork> onnx_head(const OnnxModel& model, OnnxOptions options, const OnnxLossOptions& loss) {
+  if (options.train == "head") return std::nullopt;
+  options.train = "head";
+  try {
+    if (!model.in_memory()) return onnx_network(model.file(), options, loss);
+    return onnx_network(std::make_shared<const OnnxModel>(load_onnx(model.bytes(), model.file().string(), options)),
+                        options, loss);
+  } catch (const ArgumentError&) {
+    return std::nullopt;
+  }
+}
+
+Dataset data_of(const OnnxModel& model, const OnnxLossOptions& loss) {
+  const OnnxInput& first = model.inputs().front();
+  Dataset data{.name = model.file().stem().string(),
+               .input_name = first.name,
+               .image_shape = first.shape,
+               .integers = first.integer,
+               .ignored = loss.ignored};
+  for (std::size_t i = 1; i < model.inputs().size(); ++i) {
+    const OnnxInput& input = model.inputs()[i];
+    data.others.push_back({.name = input.name, .shape = input.shape, .integers = input.integer});
+  }
+  const Shape& output = model.output().shape();
+  if (loss.kind == OnnxLoss::kCrossEntropy) {
+    std::vector<Index> places = output.extents();
+    data.classes = static_cast<int>(places.back());
+    places.pop_back();
+    data.label_shape = Shape(places);
+  } else if (loss.kind != OnnxLoss::kOutput) {
+    data.outputs = output.size();
+    data.target_mean.assign(static_cast<std::size_t>(data.outputs), 0);
+    data.target_deviation.assign(static_cast<std::size_t>(data.outputs), 1);
+  }
+  return data;
 }
 
 bool describes_onnx(const std::string& description) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
+#include "slopewise/data/dataset.hpp"
 #include "slopewise/model/network.hpp"
 #include "slopewise/onnx/loss.hpp"
 
@@ -21,6 +23,14 @@ ActivitySites onnx_sites(const OnnxProgram& model);
 
 // Throws as load_onnx and onnx_program do.
 OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss);
+
+// The same of a model that was loaded with these options.
+OnnxNetwork onnx_network(std::shared_ptr<const OnnxModel> model, const OnnxOptions& options,
+                         const OnnxLossOptions& loss);
+// The same model where the last layer alone trains; none where it has no such part, or where that is all that trains.
+std::optional<OnnxNetwork> onnx_head(const OnnxModel& model, OnnxOptions options, const OnnxLossOptions& loss);
+// What such a model reads and answers: a set of no examples (LoadOptions::like).
+Dataset data_of(const OnnxModel& model, const OnnxLossOptions& loss);
 
 // Whether a network's description is one of these, and the network again. Throws ArgumentError for a text that says
 // something else, and as onnx_network does.

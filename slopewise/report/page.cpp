@@ -28,7 +28,43 @@ auto choose(std::span<const RunFiles> runs, OfStudy of_study, OfTraining of_trai
   }
 }
 
+template <class Files>
+std::vector<Files> those(std::span<const ReportFiles> files) {
+  std::vector<Files> found;
+  for (const ReportFiles& each : files) {
+    if (const auto* one = std::get_if<Files>(&each)) found.push_back(*one);
+  }
+  return found;
+}
+
+// What is made of files of one kind.
+template <class OfComparison, class OfAudits, class OfRuns>
+auto of_kind(std::span<const ReportFiles> files, OfComparison of_comparison, OfAudits of_audits, OfRuns of_runs) {
+  const auto comparisons = those<ComparisonFiles>(files);
+  if (!comparisons.empty() && files.size() > 1) {
+    throw ArgumentError(fmt::format("report: expected a comparison alone, found {} runs, {} of them comparisons",
+                                    files.size(), comparisons.size()));
+  }
+  if (!comparisons.empty()) return of_comparison(comparisons.front());
+  const auto audits = those<AuditFiles>(files);
+  if (!audits.empty() && audits.size() < files.size()) {
+    throw ArgumentError(
+        fmt::format("report: expected audits alone, found {} runs, {} of them audits", files.size(), audits.size()));
+  }
+  return audits.empty() ? of_runs(those<RunFiles>(files)) : of_audits(audits);
+}
+
 }  // namespace
+
+std::string page_of(std::span<const ReportFiles> files) {
+  return of_kind(files, comparison_page, audit_page,
+                 [](const std::vector<RunFiles>& runs) { return report_page(runs); });
+}
+
+std::string picture_of(std::span<const ReportFiles> files, const std::string& chart) {
+  const auto picture = [&](const auto& of) { return picture_of_chart(of, chart); };
+  return of_kind(files, picture, picture, picture);
+}
 
 std::string report_page(std::span<const RunFiles> runs) {
   return choose(runs, study_page, training_page);

@@ -19,6 +19,10 @@ std::string comparison_page(const ComparisonFiles& comparison);
 // That of audits, beside one another. Throws FileError as above, ArgumentError for none.
 std::string audit_page(std::span<const AuditFiles> audits);
 
+// That of whatever these are: one comparison, audits, one study, or training runs. Throws likewise, ArgumentError for
+// another mixture.
+std::string page_of(std::span<const ReportFiles> files);
+
 // The pages that it chooses from.
 std::string study_page(const RunFiles& run);
 std::string training_page(std::span<const RunFiles> runs);
@@ -28,6 +32,7 @@ std::string training_page(std::span<const RunFiles> runs);
 std::string picture_of_chart(std::span<const RunFiles> runs, const std::string& chart);
 std::string picture_of_chart(const ComparisonFiles& comparison, const std::string& chart);
 std::string picture_of_chart(std::span<const AuditFiles> audits, const std::string& chart);
+std::string picture_of(std::span<const ReportFiles> files, const std::string& chart);
 std::string picture_among(std::span<const Figures::Figure> charts, const std::string& chart);
 
 // The page's charts, without HTML.

@@ -116,7 +116,7 @@ Progress::~Progress() {
   }
   ended_.notify_one();
   watcher_.join();
-  if (told_) tell(now().last_line(std::uncaught_exceptions() <= exceptions_));
+  if (told_) tell(now().last_line(!stopped_ && std::uncaught_exceptions() <= exceptions_));
 }
 
 void Progress::advance(double units) {
@@ -127,6 +127,11 @@ void Progress::advance(double units) {
 void Progress::note(std::string what) {
   const std::lock_guard lock(mutex_);
   state_.note = std::move(what);
+}
+
+void Progress::stop() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
 }
 
 ProgressState Progress::now() const {

@@ -40,7 +40,7 @@ struct ProgressStyle {
 // Tells how far a task is, from construction to destruction. A thread of its own does the telling, so that a long
 // silent stretch still shows the time, and advance() costs only a lock. Any thread may call. The terminal's cursor
 // always rests on the line below, so that whatever ends the process leaves a whole line behind. One last line says how
-// long the task took, or, when an exception unwinds, how far it came.
+// long the task took, or, when it was stopped or an exception unwinds, how far it came.
 class Progress {
  public:
   // `total` is the work to do in units that take about equal time each: steps, or parts of a whole where pieces are of
@@ -54,14 +54,17 @@ class Progress {
   void advance(double units = 1);
   // Names the current item.
   void note(std::string what);
+  // The task ends before its work is done, though no exception says so.
+  void stop();
 
  private:
   ProgressState now() const;
   void tell(const std::string& line);
   void watch();
 
-  ProgressState state_;  // guarded by mutex_, as is stop_
-  bool stop_ = false;
+  ProgressState state_;   // guarded by mutex_, as are stop_ and stopped_
+  bool stop_ = false;     // the watcher is to end
+  bool stopped_ = false;  // so was the task
   std::mutex mutex_;
   std::condition_variable ended_;
 

@@ -119,4 +119,10 @@ ComparisonFiles read_comparison(const std::filesystem::path& directory) {
   return comparison;
 }
 
+ReportFiles read_report_files(const std::filesystem::path& directory) {
+  if (holds_comparison(directory)) return read_comparison(directory);
+  if (holds_audit(directory)) return read_audit(directory);
+  return read_run(directory);
+}
+
 }  // namespace slopewise

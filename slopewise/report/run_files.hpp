@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <variant>
 #include <vector>
 
 namespace slopewise {
@@ -28,6 +29,9 @@ struct AuditFiles {
   nlohmann::ordered_json document;  // audit.json
 };
 
+// One of these, in whatever directory it lies.
+using ReportFiles = std::variant<RunFiles, ComparisonFiles, AuditFiles>;
+
 // Reads them. A last line of metrics.jsonl that was cut off, as by a process that was killed, is left out. Throws
 // FileError where results.json is missing, where either breaks its format, and for a schema that no report is known
 // for.
@@ -42,5 +46,8 @@ ComparisonFiles read_comparison(const std::filesystem::path& directory);
 // The same of an audit.
 bool holds_audit(const std::filesystem::path& directory);
 AuditFiles read_audit(const std::filesystem::path& directory);
+
+// What is in the directory, with the same errors.
+ReportFiles read_report_files(const std::filesystem::path& directory);
 
 }  // namespace slopewise

@@ -21,6 +21,8 @@ namespace {
 // Entries of θ drawn for the pool altogether; the number of samples follows from the network's size.
 constexpr double kPoolEntries = 6e9;
 constexpr Index kTrackedAGroup = 32;
+// Pixels along a side of the images that tiny() sees.
+constexpr Index kTiny = 4;
 
 // Samples of one pass: as many as have about so many entries, so that the loss's own products are made once for all.
 constexpr Index kPassEntries = Index{1} << 20;
@@ -121,6 +123,13 @@ void fill_tangent(const Probe& probe, Index j, std::span<double> out) {
 
 StudyContext::StudyContext(StudyOptions options, Dataset train)
     : options_(std::move(options)), train_(std::move(train)) {
+  const Shape& image = train_.image_shape;
+  if (image.rank() != 3 || std::min(image[0], image[1]) < kTiny || train_.classes < 2) {
+    throw ArgumentError(fmt::format(
+        "study: expected images (height, width, channels) of {0} × {0} pixels or more in 2 classes or more, found "
+        "examples of {1} in {2}",
+        kTiny, image.to_string(), train_.classes));
+  }
   if (options_.batch < 2 || options_.batch > train_.count()) {
     throw ArgumentError(fmt::format("batch: expected 2 to {} examples, found {}", train_.count(), options_.batch));
   }
@@ -158,7 +167,7 @@ Subject StudyContext::small() const {
 
 Subject StudyContext::tiny() const {
   const Node x = Builder().input("image", train_.image_shape);
-  const Node logits = linear(flatten(average_pool2d(x, train_.image_shape[0] / 4)), train_.classes);
+  const Node logits = linear(flatten(average_pool2d(x, train_.image_shape[0] / kTiny)), train_.classes);
   Model model{.program = Program(cross_entropy(logits, Builder(logits).indices("label", {}))),
               .logits = logits.number()};
   return {std::move(model), train_, examples(options_.batch), seed("weights")};

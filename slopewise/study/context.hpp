@@ -80,7 +80,7 @@ double squared_norm(const Draw& draw, const Tangents<float>& written, Index k);
 
 class StudyContext {
  public:
-  // Throws ArgumentError for a batch the data cannot fill.
+  // Throws ArgumentError for a batch the data cannot fill, and for data other than images in classes.
   StudyContext(StudyOptions options, Dataset train);
 
   const StudyOptions& options() const { return options_; }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/version.hpp"
 
 namespace slopewise {
@@ -98,6 +99,7 @@ std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Cla
                                     const StudyObserver& observer) {
   std::vector<ClaimOutcome> outcomes;
   for (const Claim& claim : claims) {
+    check_interrupted("beginning a claim");
     observer.begins(claim);
     const auto start = std::chrono::steady_clock::now();
     outcomes.push_back({claim, measure(context, claim, observer), 0});
@@ -105,6 +107,22 @@ std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Cla
     observer.ends(outcomes.back());
   }
   return outcomes;
+}
+
+StudyRun run_until_interrupted(StudyContext& context, const std::vector<Claim>& claims, const StudyObserver& observer) {
+  StudyRun run;
+  try {
+    run_study(context, claims,
+              {.begins = observer.begins, .advances = observer.advances, .ends = [&](const ClaimOutcome& outcome) {
+                 run.outcomes.push_back(outcome);
+                 observer.ends(outcome);
+               }});
+  } catch (const Error& error) {
+    if (!interrupted()) throw;
+    if (run.outcomes.empty()) throw Interrupted(error.what());
+    run.interruption = error.what();
+  }
+  return run;
 }
 
 nlohmann::ordered_json study_document(StudyContext& context, const std::vector<ClaimOutcome>& outcomes) {

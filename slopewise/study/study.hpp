@@ -23,9 +23,17 @@ struct StudyObserver {
 };
 
 // Measures the claims in order. A claim that meets a NaN is unmeasured, with what was said of
-// it as its condition; whatever else it throws is passed on with the claim's id before its message.
+// it as its condition; whatever else it throws is passed on with the claim's id before its message. Throws Interrupted.
 std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Claim>& claims,
                                     const StudyObserver& observer = {});
+
+// The same, until Ctrl-C: what was measured before is kept. Throws Interrupted where that is nothing.
+struct StudyRun {
+  std::vector<ClaimOutcome> outcomes;
+  std::string interruption = {};  // what was going on; empty: all claims were measured
+};
+StudyRun run_until_interrupted(StudyContext& context, const std::vector<Claim>& claims,
+                               const StudyObserver& observer = {});
 
 // "slopewise.study/2", documented in docs/study.md.
 nlohmann::ordered_json study_document(StudyContext& context, const std::vector<ClaimOutcome>& outcomes);

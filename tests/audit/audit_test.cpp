@@ -42,6 +42,14 @@ TEST(Audit, PlansTheBytesThatTrainingSaysOfItself) {
   EXPECT_LT(bytes("weights K=1"), bytes("backprop"));
 }
 
+TEST(Audit, RefusesOptionsThatCannotBe) {
+  const DataSplit data = audited_digits(16);
+  const AuditTask task = audited(data, {.family = "logistic", .hidden = {}}, 16);
+  for (const AuditOptions& options : {AuditOptions{.seconds = std::nan("")}, AuditOptions{.samples = 0},
+                                      AuditOptions{.batches = {0}}, AuditOptions{.tried = {"magic"}}})
+    EXPECT_THROW(run_audit(task, options, kSilent), ArgumentError);
+}
+
 // Of softmax regression, whose Hessian is known to be positive, K tangents gain what theory says: 1/K of the noise.
 TEST(Audit, PredictsWhatStepsDo) {
   const DataSplit data = audited_digits(128);

@@ -129,7 +129,8 @@ TEST(AuditSubject, RefusesWhatCannotBeAudited) {
     return theta;
   };
   EXPECT_THROW(AuditSubject{task}, NumericError);
-  EXPECT_THROW(reference_set(data.train, data.train.count() + 1, 1), ArgumentError);
+  for (const Index batch : {data.train.count() + 1, Index{0}})
+    EXPECT_THROW(reference_set(data.train, batch, 1), ArgumentError);
 }
 
 }  // namespace

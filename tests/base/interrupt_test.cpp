@@ -9,6 +9,8 @@
 #include <csignal>
 #include <functional>
 
+#include "slopewise/base/interrupt_scope.hpp"
+
 namespace slopewise {
 namespace {
 
@@ -68,6 +70,28 @@ TEST(Interrupt, AnIgnoredSignalStaysIgnored) {
               }),
               0);
   }
+}
+
+TEST(Interrupt, AScopeLeavesTheSignalToWhoHadIt) {
+  EXPECT_EQ(exit_code_of([] {
+              static volatile std::sig_atomic_t theirs = 0;
+              std::signal(SIGINT, [](int) { theirs = theirs + 1; });
+              for (int time = 0; time < 2; ++time) {
+                const InterruptScope scope;
+                if (interrupted()) return 1;
+                ::raise(SIGINT);
+                ::raise(SIGINT);
+                if (!interrupted() || theirs != 0) return 2;
+              }
+              if (interrupted()) return 3;
+              ::raise(SIGINT);
+              if (theirs != 1) return 4;
+              std::signal(SIGINT, SIG_IGN);
+              const InterruptScope scope;
+              ::raise(SIGINT);
+              return interrupted() ? 5 : 0;
+            }),
+            0);
 }
 
 TEST(Interrupt, AFileThatGrowsTooLargeIsAnErrorOfTheWrite) {

@@ -102,6 +102,16 @@ TEST(AuditPage, RefusesWhatIsNoAudit) {
   EXPECT_THROW(picture_of_chart(audits, "audit-pace"), FileError);
 }
 
+TEST(Page, IsThatOfWhateverThereIs) {
+  const AuditFiles one = audit("runs/audit");
+  EXPECT_EQ(page_of(std::vector<ReportFiles>{one, one}), audit_page(std::vector{one, one}));
+  const ComparisonFiles comparison{
+      .directory = "c", .document = {{"schema", "slopewise.compare/1"}, {"rows", Json::array()}}, .runs = {}};
+  EXPECT_THROW(page_of(std::vector<ReportFiles>{one, RunFiles{}}), ArgumentError);
+  EXPECT_THROW(page_of(std::vector<ReportFiles>{one, comparison}), ArgumentError);
+  EXPECT_THROW(page_of({}), ArgumentError);
+}
+
 TEST(AuditText, HoldsTheAnswerAndWhatItRestsOn) {
   const std::string words = audit_text(audit("runs/audit").document);
   for (const char* part :

@@ -101,6 +101,19 @@ TEST(Progress, TerminalRedrawsOneLineAndRestsBelowIt) {
   terminal.read_until("%\x1b[K\r\n\x1b[A\rtrain [");
 }
 
+TEST(Progress, SaysWhereItWasStopped) {
+  Pipe pipe;
+  {
+    Progress progress("study", 4,
+                      {.descriptor = pipe.writing(), .delay = milliseconds(0), .plain_interval = milliseconds(10)});
+    pipe.read_until("\n");
+    progress.advance();
+    progress.stop();
+  }
+  const std::string rest = pipe.read_rest();
+  EXPECT_NE(rest.find("study: stopped at 25 % after "), std::string::npos) << rest;
+}
+
 TEST(Progress, ThreadsAddUp) {
   Pipe pipe;
   {

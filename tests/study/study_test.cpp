@@ -201,6 +201,17 @@ TEST(Study, AClaimThatMeetsANaNIsUnmeasured) {
   EXPECT_EQ(outcomes[1].result.verdict, Verdict::kHolds);
 }
 
+TEST(Study, AsksForImagesInClasses) {
+  const auto refused = [](const auto& change) {
+    Dataset data = digits();
+    change(data);
+    EXPECT_THROW(StudyContext({.batch = 16}, data), ArgumentError);
+  };
+  refused([](Dataset& data) { data.image_shape = {784}; });
+  refused([](Dataset& data) { data.image_shape = {2, 392, 1}; });
+  refused([](Dataset& data) { data.classes = 0; });
+}
+
 TEST(Study, AnyOtherErrorNamesItsClaim) {
   StudyContext context = small_context();
   const Claim broken{.name = "broken", .run = [](StudyContext&) -> ClaimResult { throw FileError("no such file"); }};
