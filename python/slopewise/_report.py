@@ -12,6 +12,16 @@ from typing import Any, Union
 from slopewise import _slopewise
 
 
+class Page(str):
+    """A page of HTML, which a notebook shows."""
+
+    def _repr_html_(self) -> str:
+        return f'<iframe style="width: 100%; height: 40em; border: 0" srcdoc="{html.escape(self)}"></iframe>'
+
+    def __repr__(self) -> str:
+        return f"<a page of {len(self)} characters>"
+
+
 class Result:
     """What was found, as the command line leaves it in files: see report."""
 
@@ -29,25 +39,25 @@ class Result:
             write(directory / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in self._lines))
         write(directory / self._file, json.dumps(self.results, indent=2) + "\n")
 
-    def report(self) -> str:
+    def report(self) -> Page:
         """The report's page, HTML."""
         return report([self])
 
     def _repr_html_(self) -> str:
-        return f'<iframe style="width: 100%; height: 40em; border: 0" srcdoc="{html.escape(self.report())}"></iframe>'
+        return self.report()._repr_html_()
 
 
 Shown = Union[Result, str, os.PathLike]
 
 
-def report(runs: Shown | Iterable[Shown], path: str | os.PathLike | None = None) -> str:
+def report(runs: Shown | Iterable[Shown], path: str | os.PathLike | None = None) -> Page:
     """The page of training runs over one another, of audits beside one another, of one study or one comparison: HTML that is
-    one file, charts included. A run is what train, audit or study returned, or a directory that the command line left. path:
+    one file, charts included, and that a notebook shows. A run is what train, audit or study returned, or a directory that the command line left. path:
     also written there. OSError for a directory that holds no run, ValueError for a mixture that no page shows."""
     one = isinstance(runs, (Result, str, os.PathLike))
-    page = _slopewise.report_page([
+    page = Page(_slopewise.report_page([
         (each.name, json.dumps(each.results), [json.dumps(line) for line in each._lines or ()])
-        if isinstance(each, Result) else os.fspath(each) for each in ([runs] if one else runs)])
+        if isinstance(each, Result) else os.fspath(each) for each in ([runs] if one else runs)]))
     if path is not None:
         write(Path(path), page)
     return page

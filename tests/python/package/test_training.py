@@ -104,6 +104,7 @@ def test_reports(model, tmp_path):
     again = sw.report([tmp_path / "forward", runs[1]])
     assert "2 training runs" in again
     json.loads((tmp_path / "forward" / "results.json").read_text())
+    assert again._repr_html_().startswith("<iframe") and len(repr(again)) < 100
     shown = runs[0]._repr_html_()
     assert shown.startswith("<iframe") and shown.count('srcdoc="') == 1 and "<html" not in shown
     with pytest.raises(OSError, match="nowhere"):

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-sklearn = pytest.importorskip("sklearn", reason="scikit-learn (Debian: python3-sklearn)")
+pytest.importorskip("sklearn", reason="no scikit-learn (Debian: python3-sklearn)")
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
