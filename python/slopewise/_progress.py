@@ -11,7 +11,7 @@ class Bar:
     """A bar of `total` units, shares of a whole where `unit` is ""; nothing at all unless `shown`."""
 
     def __init__(self, task: str, total: float, unit: str = "", *, shown: bool = True) -> None:
-        self._done, self._own, self._tqdm = 0.0, None, None
+        self._total, self._done, self._own, self._tqdm = total, 0, None, None
         if not shown:
             return
         try:
@@ -35,6 +35,8 @@ class Bar:
 
     def close(self, finished: bool = True) -> None:
         """The last line, which says where it stopped unless it is finished."""
+        if finished:
+            self.to(self._total)
         if self._own is not None and not finished:
             self._own.stop()
         self._own = None

@@ -251,11 +251,15 @@ def test_a_forked_process_works_on():
     model = sw.mlp(300, [256, 256], 3)
     batch = batch_of(model, 300)
     sw.set_threads(2)
+    sw.audit(sw.mlp(6, [4], 3), batch_of(sw.mlp(6, [4], 3), 50), batch=20, samples=8, verify=False, seconds=1, progress=True)
     expected = model.loss(batch), model.gradient(batch)
     child = os.fork()
     if child == 0:
         signal.alarm(60)
         same = model.loss(batch) == expected[0] and np.array_equal(model.gradient(batch), expected[1])
+        small, data = sw.mlp(6, [8, 7], 3), batch_of(sw.mlp(6, [8, 7], 3), 100)
+        same = same and sw.audit(small, data, samples=8, verify=False, seconds=1, progress=False).methods
+        same = same and sw.train(small, data, steps=3, progress=False).status == "finished"
         try:
             sw.set_threads(2)
             same = False
@@ -293,6 +297,8 @@ def test_many_calls_leave_nothing_behind():
     calls(200)
     before = held()
     calls(3000)
+    for _ in range(10**5):
+        model.loss(batch)
     after = held()
     assert after[0] == before[0]
     assert all(abs(a - b) < 300 for a, b in zip(after[1], before[1]))
