@@ -91,7 +91,7 @@ class AuditResult(Result):
 
 
 def audit(model: Model, data: Any, *, memory: int | None = None, seconds: float = 150, batch: int = 64, samples: int = 32,
-          batches: Sequence[int] = (), tried: Sequence[str] = (), forward_only: bool = False, verify: bool = True,
+          batches: Sequence[int] = (), tried: str | Sequence[str] = (), forward_only: bool = False, verify: bool = True,
           seed: int = 1, name: str = "", progress: bool = True) -> AuditResult:
     """How to train a model on data with forward gradients or by backprop, how fast and at which rate, within a budget of memory:
     costs, noise and curvature measured at θ as it is, predictions, short trials, and one recommendation. The model is not
@@ -110,7 +110,7 @@ def audit(model: Model, data: Any, *, memory: int | None = None, seconds: float 
     """
     arrays = _together(model, data)
     options = {"memory": memory, "seconds": seconds, "batch": min(batch, len(next(iter(arrays.values())))), "samples": samples,
-               "batches": list(batches), "tried": list(tried), "forward_only": forward_only, "verify": verify, "seed": seed}
+               "batches": list(batches), "tried": [tried] if isinstance(tried, str) else list(tried), "forward_only": forward_only, "verify": verify, "seed": seed}
     if memory is not None and memory < 1:
         raise ValueError(f"memory: expected bytes, or None for any number, found {memory}")
     with Bar("audit", 1, shown=progress) as bar:
@@ -138,6 +138,11 @@ def _together(model: Model, data: Any) -> dict[str, np.ndarray]:
     parts = [named(model, each if isinstance(each, (Mapping, tuple, list)) else (each,)) for each in data]
     if not parts:
         raise ValueError("data: expected batches, found none")
+    names = [each.name for each in model.inputs]
+    for part in parts:
+        if set(part) != set(names):
+            raise ValueError(f"data: expected batches of {', '.join(names)}, found one of {', '.join(part) or 'nothing'}; arrays of "
+                             f"all examples come in a tuple or a dict")
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 

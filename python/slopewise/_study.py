@@ -65,7 +65,7 @@ def claims() -> list[str]:
     return _slopewise.claims()
 
 
-def study(data: Any = None, *, claims: Sequence[str] | None = None, hidden: Sequence[int] = (256, 256), batch: int = 64,
+def study(data: Any = None, *, claims: str | Sequence[str] | None = None, hidden: Sequence[int] = (256, 256), batch: int = 64,
           seed: int = 1, quick: bool = False, progress: bool = True) -> StudyResult:
     """Measures the claims of "Unfavorable SNR in Forward Gradients" (Frye 2022), prediction beside measurement, on a perceptron
     at its first weights. The same as `slopewise study`; docs/study.md says what each claim is and how often a true one fails.
@@ -84,9 +84,11 @@ def study(data: Any = None, *, claims: Sequence[str] | None = None, hidden: Sequ
         data = tuple(np.asarray(each) for each in data)
     elif data is not None:
         data = os.fspath(data)
+    names = _slopewise.claims() if claims is None else [claims] if isinstance(claims, str) else list(claims)
+    if not names:
+        raise ValueError("claims: expected one or more, found none")
     with Bar("study", 1, shown=progress) as bar:
-        found, interruption = _slopewise.study(data, _slopewise.claims() if claims is None else list(claims), list(hidden),
-                                               batch, seed, quick, bar.to)
+        found, interruption = _slopewise.study(data, names, list(hidden), batch, seed, quick, bar.to)
         if interruption:
             bar.close(finished=False)
     results = json.loads(found)

@@ -115,6 +115,7 @@ Dataset set_of(Dataset set, const Batch<float>& batch) {
         },
         input);
   };
+  set.name = "the data";
   auto input = batch.inputs.begin();
   set.inputs = rows_of(*input++, set.image_shape);
   for (OtherInput& other : set.others) other.rows = rows_of(*input++, other.shape);

@@ -15,7 +15,7 @@ QUICK = {"seconds": 1, "samples": 8, "progress": False}
 
 @pytest.fixture(scope="module")
 def found():
-    return sw.audit(sw.mlp(6, [16, 8], 3), (X, Y), batches=[20], tried=["weights K=8"], name="a model < 1",
+    return sw.audit(sw.mlp(6, [16, 8], 3), (X, Y), batches=[20], tried="weights K=8", name="a model < 1",
                     **{**QUICK, "seconds": 4})
 
 
@@ -115,6 +115,9 @@ BAD = {
     "no labels": (ValueError, "label", lambda m: sw.audit(m, (X,))),
     "other rows": (ValueError, "300", lambda m: sw.audit(m, (X, Y[1:]))),
     "none": (ValueError, "", lambda m: sw.audit(m, (X[:0], Y[:0]))),
+    "arrays in a list": (ValueError, "tuple or a dict", lambda m: sw.audit(m, [X, Y])),
+    "an array": (ValueError, "tuple or a dict", lambda m: sw.audit(m, X)),
+    "rows of a dict": (ValueError, "label", lambda m: sw.audit(m, {"image": X})),
     "no batches": (ValueError, "none", lambda m: sw.audit(m, [])),
     "another width": (ValueError, r"\(300, 6\)|\(rows, 6\)", lambda m: sw.audit(m, (X[:, 1:], Y))),
     "words": (TypeError, "image", lambda m: sw.audit(m, (X.astype(str), Y))),

@@ -39,12 +39,13 @@ def test_data_of_every_kind(found, tmp_path):
     same = sw.study([IMAGES[..., np.newaxis].astype(np.float64), LABELS.tolist()], claims=["unbiased"], **QUICK)
     assert same["unbiased"]["measured"] == found["unbiased"]["measured"]
     np.savez(tmp_path / "data.npz", x_train=(255 * IMAGES).astype(np.uint8), y_train=LABELS, x_test=IMAGES, y_test=LABELS)
-    assert sw.study(tmp_path / "data.npz", claims=["memory"], **QUICK)["memory"]["verdict"] == "holds"
+    assert sw.study(tmp_path / "data.npz", claims="memory", **QUICK)["memory"]["verdict"] == "holds"
     assert "digits" in sw.study(claims=["memory"], **QUICK).results["data"]
 
 
 BAD = {
     "a claim": (ValueError, "unbiased", lambda: sw.study(claims=["unbaised"])),
+    "no claim": (ValueError, "claims", lambda: sw.study(claims=[])),
     "no labels": (ValueError, "images, labels", lambda: sw.study((IMAGES,))),
     "other rows": (ValueError, r"\(80,\)", lambda: sw.study((IMAGES, LABELS[1:]))),
     "negative labels": (ValueError, "labels", lambda: sw.study((IMAGES, LABELS - 1))),
