@@ -53,35 +53,30 @@ class _Perceptron(BaseEstimator):
         self.random_state = random_state
 
     def _train(self, x: np.ndarray, y: np.ndarray, outputs: int) -> None:
-        """Fits to y: labels (rows,), or numbers (rows, outputs)."""
+        """Fits to y: labels (rows,), or numbers (rows, outputs). What was fitted before stays where this raises."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._outputs, self._seed = outputs, seed
-        self.mean_, self.scale_ = _scaling(x)
-        model = self._model("float32")
+        mean, scale = _scaling(x)
+        model = self._network(x.shape[1], outputs, seed, "float32")
         source = Estimator(model, self.estimator, law=self.law, tangents=self.tangents, seed=seed)
-        self.run_ = train(model, (self._scaled(x), y), steps=self.steps, batch=self.batch, rate=self.rate,
-                          schedule=self.schedule, optimizer=self.optimizer, estimator=source, seed=seed, progress=False,
-                          name=type(self).__name__)
-        if self.run_.status == "interrupted":
+        run = train(model, ((x - mean) / scale, y), steps=self.steps, batch=self.batch, rate=self.rate, schedule=self.schedule,
+                    optimizer=self.optimizer, estimator=source, seed=seed, progress=False, name=type(self).__name__)
+        if run.status == "interrupted":
             raise KeyboardInterrupt
-        self.theta_ = model.theta
-        if self.run_.status != "finished":
-            warnings.warn(f"{self.run_.status}: {self.run_.results['message']}; the weights are those before",
-                          ConvergenceWarning, stacklevel=3)
+        if run.status != "finished":
+            warnings.warn(f"{run.status}: {run.results['message']}; the weights are those before", ConvergenceWarning,
+                          stacklevel=3)
+        self.run_, self.theta_, self.mean_, self.scale_, self._outputs = run, model.theta, mean, scale, outputs
 
-    def _model(self, dtype: str) -> Model:
-        return mlp(len(self.mean_), list(self.hidden), self._outputs, numbers=self._numbers, seed=self._seed, dtype=dtype)
-
-    def _scaled(self, x: np.ndarray) -> np.ndarray:
-        return (x - self.mean_) / self.scale_
+    def _network(self, inputs: int, outputs: int, seed: int, dtype: str) -> Model:
+        return mlp(inputs, list(self.hidden), outputs, numbers=self._numbers, seed=seed, dtype=dtype)
 
     def _answers(self, x: Any) -> np.ndarray:
         """The network's outputs (rows, outputs), in double: what it says of a row hardly depends on those beside it."""
-        check_is_fitted(self)
-        x = self._scaled(self._validate_data(x, reset=False, dtype=np.float64))
-        model = self._model("float64")
+        check_is_fitted(self, "theta_")
+        x = self._validate_data(x, reset=False, dtype=np.float64)
+        model = self._network(x.shape[1], self._outputs, 1, "float64")
         model.theta = self.theta_
-        return model.outputs((x,))
+        return model.outputs(((x - self.mean_) / self.scale_,))
 
 
 _PARAMETERS = """hidden: the widths of the rectified layers, at least one for "activities". estimator, law, tangents: what makes gradients, one of
@@ -100,26 +95,27 @@ class SlopewiseClassifier(ClassifierMixin, _Perceptron):
 
     _numbers = False
 
-    def fit(self, x: Any, y: Any) -> SlopewiseClassifier:
-        """Trains on x (rows, columns) and labels y (rows,), of any type that sorts. ValueError for what does not fit, a NaN,
+    def fit(self, X: Any, y: Any) -> SlopewiseClassifier:
+        """Trains on X (rows, columns) and labels y (rows,), of any type that sorts. ValueError for what does not fit, a NaN,
         or labels of one class; KeyboardInterrupt for Ctrl-C; a ConvergenceWarning where the loss does not stay finite."""
-        x, y = self._validate_data(x, y, dtype=np.float64)
+        x, y = self._validate_data(X, y, dtype=np.float64)
         check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y: expected labels of 2 classes or more, found one class, {self.classes_[0]!r}")
-        self._train(x, labels, len(self.classes_))
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"y: expected labels of 2 classes or more, found one class, {classes[0]!r}")
+        self._train(x, labels, len(classes))
+        self.classes_ = classes
         return self
 
-    def predict_proba(self, x: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each of `classes_`, (rows, classes)."""
-        logits = self._answers(x)
+        logits = self._answers(X)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         return weights / weights.sum(axis=1, keepdims=True)
 
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """The label of the largest probability for each row, (rows,)."""
-        best = self._answers(x).argmax(axis=1)
+        best = self._answers(X).argmax(axis=1)
         return self.classes_[best]
 
 
@@ -133,21 +129,21 @@ class SlopewiseRegressor(RegressorMixin, _Perceptron):
 
     _numbers = True
 
-    def fit(self, x: Any, y: Any) -> SlopewiseRegressor:
-        """Trains on x (rows, columns) and numbers y (rows,) or (rows, outputs). ValueError for what does not fit or a NaN;
+    def fit(self, X: Any, y: Any) -> SlopewiseRegressor:
+        """Trains on X (rows, columns) and numbers y (rows,) or (rows, outputs). ValueError for what does not fit or a NaN;
         KeyboardInterrupt for Ctrl-C; a ConvergenceWarning where the loss does not stay finite."""
-        x, y = self._validate_data(x, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        x, y = self._validate_data(X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        self._flat = y.ndim == 1
         targets = y.reshape(len(y), -1).astype(np.float64)
-        self.target_mean_, self.target_scale_ = _scaling(targets)
-        self._train(x, (targets - self.target_mean_) / self.target_scale_, targets.shape[1])
+        mean, scale = _scaling(targets)
+        self._train(x, (targets - mean) / scale, targets.shape[1])
+        self.target_mean_, self.target_scale_, self._flat = mean, scale, y.ndim == 1
         return self
 
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """The numbers for each row: (rows,), or (rows, outputs) as they were in fit."""
-        answers = self._answers(x) * self.target_scale_ + self.target_mean_
+        answers = self._answers(X) * self.target_scale_ + self.target_mean_
         return answers.ravel() if self._flat else answers
 
     def _more_tags(self) -> dict[str, bool]:

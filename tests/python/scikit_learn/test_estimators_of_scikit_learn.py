@@ -130,6 +130,18 @@ def test_it_must_be_fitted():
             made.predict(X)
 
 
+def test_a_fit_that_fails_leaves_the_one_before():
+    made = classifier().fit(X, LABELS)
+    before = made.predict_proba(X)
+    with pytest.raises(ValueError):
+        made.set_params(rate=-1).fit(X + 5, LABELS)
+    assert np.array_equal(made.predict_proba(X), before)
+    with pytest.raises(ValueError):
+        (never := classifier(rate=-1)).fit(X, LABELS)
+    with pytest.raises(NotFittedError):
+        never.predict(X)
+
+
 def test_how_a_fit_may_end(monkeypatch):
     with pytest.warns(ConvergenceWarning, match="diverged"):
         regressor(optimizer="sgd", estimator="exact", rate=1e12, schedule="constant").fit(X, 1e3 * NUMBERS)
