@@ -10,7 +10,7 @@ endif()
 cmake_path(GET BUNDLE PARENT_PATH directory)
 file(COPY ${SOURCE}/package.json ${SOURCE}/package-lock.json DESTINATION ${directory})
 execute_process(
-  COMMAND ${NPM} ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  COMMAND ${NPM} ci --prefer-offline --ignore-scripts --no-audit --no-fund --loglevel=error
   WORKING_DIRECTORY ${directory} RESULT_VARIABLE failed OUTPUT_QUIET ERROR_VARIABLE message)
 if(failed)
   message(WARNING "npm could not install Vega-Lite: ${without_charts}. Remove ${BUNDLE} to try again.\n${message}")
