@@ -37,15 +37,6 @@ struct AuditSettings {
   RunDirectoryOptions directory;
 };
 
-// Which of train's options say what is trained, on what and in which batches.
-bool is_of_task(const Setting& setting) {
-  static const std::vector<std::string> kOther{"rotate", "initial", "train", "batch"};
-  static const std::vector<std::string> kNot{"epochs",  "seconds",       "weight-decay", "label-smoothing",
-                                             "average", "input-dropout", "dropout"};
-  return (setting.part == Part::kTask && std::ranges::find(kNot, setting.name) == kNot.end()) ||
-         std::ranges::find(kOther, setting.name) != kOther.end();
-}
-
 // What `slopewise train` is told of the task, as it was given here.
 std::string task_words(const Settings& given, const Settings& train, bool head) {
   std::string words;

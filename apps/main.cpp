@@ -58,9 +58,10 @@ int run(std::vector<std::string> words) {
       .settings = Settings("slopewise"),
       .summary = "Forward gradients with error bars: gradients from directional slopes, without a backward pass.",
       .notes = "Each verb explains itself: slopewise help VERB."};
-  program.verbs = {study_verb(),        audit_verb(),    train_verb(),  compare_verb(),  evaluate_verb(),
-                   predict_verb(),      gradient_verb(), bench_verb(),  data_verb(),     model_verb(),
-                   log_verb(),          replay_verb(),   report_verb(), rerun_verb(run), completion_verb(program),
+  program.verbs = {study_verb(),        audit_verb(),   train_verb(),    compare_verb(),
+                   evaluate_verb(),     predict_verb(), gradient_verb(), bench_verb(),
+                   data_verb(),         model_verb(),   log_verb(),      replay_verb(),
+                   scale_verb(),        report_verb(),  rerun_verb(run), completion_verb(program),
                    manual_verb(program)};
   CommonOptions common;
   add_common_options(program, common);

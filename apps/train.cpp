@@ -76,17 +76,6 @@ void print_table(const TrainOptions& options, const Path& directory, const DataS
 // 13 steps, or more where layers are then perturbed one by one.
 constexpr Index kMeasurements = 20, kLeastApart = 100;
 
-// The pieces of a step that ranks share, unless somebody says how many: a power of two, as the examples' sum is a
-// binary tree; at least four, so that two to four ranks make the same bits; and of at most 64 examples, which go
-// through a network together.
-Index pieces_for(Index ranks, const TrainSettings& settings) {
-  const Index least =
-      std::max({Index{4}, ranks, settings.divide == Divide::kExamples ? (settings.batch + 63) / 64 : 0});
-  Index pieces = 1;
-  while (pieces < least) pieces *= 2;
-  return pieces;
-}
-
 // What was trained of a model from a file, where others read it: adapters alone, and the file with the weights. Returns
 // why that is not written; "" where it is.
 std::string save_model(const OnnxModel& model, const Parameters<float>& theta, const Path& directory) {
@@ -117,7 +106,7 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
   if (!kept && is_onnx(options.model)) held->require_kept(options.model);
   const Path& directory = held->path();
   if (team && options.pieces < 0) {
-    resolved.pieces = pieces_for(team->size(), resolved);
+    resolved.pieces = pieces_for(resolved.divide, team->size(), resolved.batch);
     settings.at("pieces").set(resolved.pieces);
   }
   if (team && resolved.pieces < team->size()) {
@@ -174,7 +163,7 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
     if (logs_slopes(options, trainer)) log = begin_log(directory / kSlopeLogFile, trainer);
   }
   trainer.log_to(log.get());
-  lead(team, config, trainer);
+  lead(team, config, trainer, options.mixed, options.run.quiet);
   launcher.begun(directory);
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());

@@ -43,6 +43,7 @@ Verb replay_verb();
 Verb report_verb();
 // `run_words` runs another command line, given without the program's name.
 Verb rerun_verb(std::function<int(std::vector<std::string>)> run_words);
+Verb scale_verb();
 Verb study_verb();
 Verb train_verb();
 

@@ -1,8 +1,11 @@
 #include "apps/train/follow.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
+#include <iostream>
+#include <set>
 
 #include "apps/arguments.hpp"
 #include "apps/config.hpp"
@@ -25,23 +28,38 @@ void require_same(Team& team, const std::string& own, const char* what) {
   }
 }
 
-// Ranks whose bits would differ do not begin.
-void meet(Team& team, Trainer& trainer) {
-  require_same(
-      team,
-      fmt::format("slopewise {}, {}, {}", version(), instruction_set_name(instruction_set()), describe_products()),
-      "version, instruction set and products");
+// Ranks whose bits would differ do not begin, unless they may be `mixed`; rank 0 is then told how they differ.
+std::string meet(Team& team, Trainer& trainer, bool mixed) {
+  require_same(team, fmt::format("slopewise {}", version()), "version");
+  std::string differ;
+  const auto processor = fmt::format("{}, {}", instruction_set_name(instruction_set()), describe_products());
+  if (mixed) {
+    const std::vector<std::string> all = team.gather(processor);
+    const std::set<std::string> kinds(all.begin(), all.end());
+    if (kinds.size() > 1) differ = fmt::format("{}", fmt::join(kinds, " and "));
+  } else {
+    require_same(team, processor, "instruction set and products");
+  }
   require_same(team, identity(trainer.network().description), "network");
-  require_same(team, fmt::format("step {} and the checksum {:08x}", trainer.step(), trainer.checksum()), "weights");
-  trainer.share_with(&team);
+  require_same(team,
+               mixed ? fmt::format("step {}", trainer.step())
+                     : fmt::format("step {} and the checksum {:08x}", trainer.step(), trainer.checksum()),
+               mixed ? "step" : "weights");
+  trainer.share_with(&team, mixed);
+  return differ;
 }
 
 }  // namespace
 
-void lead(Team* team, const std::string& config, Trainer& trainer) {
+void lead(Team* team, const std::string& config, Trainer& trainer, bool mixed, bool quiet) {
   if (!team) return;
   team->gather(fmt::format("{}\n{}", trainer.replaying(), config));
-  meet(*team, trainer);
+  const std::string differ = meet(*team, trainer, mixed);
+  if (differ.empty() || quiet) return;
+  std::cerr << fmt::format(
+      "slopewise: ranks differ: {}; rank 0's weights are sent to all every hundred steps, and another number of ranks "
+      "would find other bits\n",
+      differ);
 }
 
 int follow(Team& team, const std::string& resumed) {
@@ -76,7 +94,7 @@ int follow(Team& team, const std::string& resumed) {
     } else if (!options.initial.empty()) {
       trainer.load_weights(options.initial);
     }
-    meet(team, trainer);
+    meet(team, trainer, options.mixed);
     met = true;
     while (trainer.step() < trainer.steps()) trainer.advance();
   } catch (const TeamError&) {  // rank 0 has seen the same, or has ended

@@ -186,6 +186,9 @@ Settings train_settings(TrainOptions& options) {
   settings.add("rank-timeout", options.rank_timeout, number(0.1, 1e9),
                "Seconds without an answer after which a rank counts as lost",
                {.rare = true, .resumable = true, .part = Part::kRun});
+  settings.flag("mixed", options.mixed,
+                "Let ranks have other processors, whose bits differ: rank 0's weights are sent every hundred steps",
+                {.rare = true, .resumable = true, .part = Part::kRun});
   settings.flag("elastic", options.elastic, "Go on with the others of --workers where a rank is lost, to the same bits",
                 {.rare = true, .resumable = true, .part = Part::kRun});
 
@@ -231,6 +234,14 @@ void require_what_fits(const TrainOptions& options, const Settings& given) {
 }
 
 }  // namespace
+
+bool is_of_task(const Setting& setting) {
+  static const std::vector<std::string> kOther{"rotate", "initial", "train", "batch"};
+  static const std::vector<std::string> kNot{"epochs",  "seconds",       "weight-decay", "label-smoothing",
+                                             "average", "input-dropout", "dropout"};
+  return (setting.part == Part::kTask && std::ranges::find(kNot, setting.name) == kNot.end()) ||
+         std::ranges::find(kOther, setting.name) != kOther.end();
+}
 
 TrainSettings resolve(const TrainOptions& options, const Settings& given) {
   require_what_fits(options, given);

@@ -51,6 +51,7 @@ struct TrainOptions {
   Index pieces = -1;         // −1: one, or with ranks what divides well
   Index workers = 1;         // ranks to start here
   double rank_timeout = 60;  // seconds
+  bool mixed = false;        // ranks may have other processors
   bool elastic = false;      // go on without a rank that is lost
   std::string preset, resume;
   RunDirectoryOptions directory;
@@ -59,6 +60,8 @@ struct TrainOptions {
 
 // All of them as a table. `options` must live as long as it.
 Settings train_settings(TrainOptions& options);
+// Which of them say what is trained, on what and in which batches.
+bool is_of_task(const Setting& setting);
 // What the options say, once all are given; `given` says which were. Throws ArgumentError for what does not fit
 // together.
 TrainSettings resolve(const TrainOptions& options, const Settings& given);

@@ -69,6 +69,27 @@ Index middle(Index first, Index end) {
 
 }  // namespace
 
+Index pieces_for(Divide divide, Index ranks, Index examples) {
+  const Index least = std::max({Index{4}, ranks, divide == Divide::kExamples ? (examples + 63) / 64 : 0});
+  Index pieces = 1;
+  while (pieces < least) pieces *= 2;
+  return pieces;
+}
+
+Index rank_of_piece(Index piece, Index pieces, Index ranks) {
+  return ((piece + 1) * ranks - 1) / pieces;
+}
+
+void for_branches(Index pieces, Index ranks, const std::function<void(Index, Index, Index)>& visit) {
+  const std::function<void(Index, Index)> go = [&](Index first, Index end) {
+    const Index rank = rank_of_piece(first, pieces, ranks);
+    if (rank == rank_of_piece(end - 1, pieces, ranks)) return visit(first, end, rank);
+    go(first, middle(first, end));
+    go(middle(first, end), end);
+  };
+  go(0, pieces);
+}
+
 template <class T>
 PiecedObjective<T>::PiecedObjective(ProgramObjective<T>& whole, Divide divide, Index pieces, AnswerKinds kinds)
     : whole_(whole), divide_(divide), pieces_(pieces), kinds_(kinds) {
@@ -101,10 +122,9 @@ std::size_t PiecedObjective<T>::Question::size(const AnswerKinds& kinds) const {
   return static_cast<std::size_t>(1 + (tangents ? tangents->count() * each(kinds) : 0));
 }
 
-// Rank r of R has the pieces [P r/R, P (r + 1)/R).
 template <class T>
 Index PiecedObjective<T>::rank_of(Index piece, Index pieces) const {
-  return team_ ? ((piece + 1) * team_->size() - 1) / pieces : 0;
+  return team_ ? rank_of_piece(piece, pieces, team_->size()) : 0;
 }
 
 template <class T>
@@ -194,17 +214,13 @@ std::vector<float> PiecedObjective<T>::by_examples(const Question& question) {
     if (end - first > 1) return sum_of(make(first, middle(first, end)), make(middle(first, end), end));
     return question.moves ? walked.at(first) : ask_piece(first);
   };
-  // Calls visit for the largest branches that each belong to one rank, from the left.
-  const std::function<void(Index, Index, const std::function<void(Index, Index)>&)> branches =
-      [&](Index first, Index end, const auto& visit) {
-        if (whole(first, end)) return visit(first, end);
-        branches(first, middle(first, end), visit);
-        branches(middle(first, end), end, visit);
-      };
+  const auto own_branches = [&](const std::function<void(Index, Index)>& visit) {
+    for_branches(pieces, team_ ? team_->size() : 1, [&](Index first, Index end, Index of) {
+      if (of == rank) visit(first, end);
+    });
+  };
   Numbers own;
-  branches(0, pieces, [&](Index first, Index) {
-    if (rank_of(first, pieces) == rank) own.resize(own.size() + size);
-  });
+  own_branches([&](Index, Index) { own.resize(own.size() + size); });
   const auto make_own = [&] {
     if (question.moves) {
       walk<T>(*question.moves, *question.moved, [&] {
@@ -214,8 +230,7 @@ std::vector<float> PiecedObjective<T>::by_examples(const Question& question) {
       });
     }
     std::size_t at = 0;
-    branches(0, pieces, [&](Index first, Index end) {
-      if (rank_of(first, pieces) != rank) return;
+    own_branches([&](Index first, Index end) {
       std::ranges::copy(make(first, end), own.begin() + static_cast<std::ptrdiff_t>(at));
       at += size;
     });

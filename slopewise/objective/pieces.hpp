@@ -49,7 +49,22 @@ class Team {
   virtual Traffic traffic() const = 0;
 };
 
+// Bytes of each message beside its numbers.
+inline constexpr Index kMessageHead = 4;
+
 enum class Divide { kExamples, kTangents };
+
+// The pieces of a step that ranks share, unless somebody says how many: a power of two, as the examples' sum is a
+// binary tree; at least four, so that two to four ranks make the same bits; and of at most 64 examples, which go
+// through a network together.
+Index pieces_for(Divide divide, Index ranks, Index examples);
+
+// Rank r of R has the pieces [P r/R, P (r + 1)/R).
+Index rank_of_piece(Index piece, Index pieces, Index ranks);
+
+// Calls visit(first, end, rank) for the largest branches [first, end) of the tree of pieces that each belong to one
+// rank, from the left.
+void for_branches(Index pieces, Index ranks, const std::function<void(Index, Index, Index)>& visit);
 
 // Numbers along tangents of a program on a batch, made piece by piece. Examples: the mean over the batch is a sum over
 // a binary tree of pieces. Tangents: each piece evaluates the loss again. There are at most as many pieces as examples,

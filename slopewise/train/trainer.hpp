@@ -101,9 +101,10 @@ class Trainer {
   void log_to(SlopeLog* log) { log_ = log; }
   // Shares the pieces of each step with others that have the same settings, weights and data; null: with none.
   // advance() then throws TeamError where a rank does not answer or, which is looked at every hundred steps, has other
-  // weights. The team must outlive the trainer. Throws ArgumentError where the settings have fewer pieces than the team
-  // ranks, or none.
-  void share_with(Team* team);
+  // weights. `mixed`: ranks whose rounding differs; rank 0's weights are then sent to the others every hundred steps,
+  // in place of that look, and before the first one. The team must outlive the trainer. Throws ArgumentError where the
+  // settings have fewer pieces than the team ranks, or none.
+  void share_with(Team* team, bool mixed = false);
   // CRC-32 of the weights.
   std::uint32_t checksum();
   // The next steps, which were taken before: advance() makes them again from these, without their batches, and adds
@@ -128,6 +129,7 @@ class Trainer {
   void take_step(Block& block, const GradientEstimate& estimate, double scheduled, TrainStep& result);
   void record_answers();
   void compare_weights();
+  void take_weights_of_rank_zero();
   TrainStep replay_step();
   template <class Visit>
   void through_blocks(Index step, Visit visit);
@@ -145,6 +147,7 @@ class Trainer {
   Index step_ = 0;
   SlopeLog* log_ = nullptr;
   Team* team_ = nullptr;
+  bool mixed_ = false, met_ = false;  // ranks that round differently; that they have had the same weights
   struct Replayed {
     std::vector<SlopeRecord> records;  // the next one last
     std::string source;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/train/description.hpp"
@@ -28,11 +29,13 @@ void Trainer::record_answers() {
   block.recording = std::make_unique<RecordingObjective<float>>(*asked, kinds);
 }
 
-void Trainer::share_with(Team* team) {
+void Trainer::share_with(Team* team, bool mixed) {
   PiecedObjective<float>* pieced = blocks_.front()->pieced.get();
   if (!pieced) throw ArgumentError("ranks: expected the pieces of a step to share, found none");
   pieced->set_team(team);
   team_ = team;
+  mixed_ = mixed;
+  met_ = false;
 }
 
 std::uint32_t Trainer::checksum() {
@@ -42,7 +45,9 @@ std::uint32_t Trainer::checksum() {
 
 void Trainer::compare_weights() {
   constexpr Index kStepsApart = 100;
-  if (step_ % kStepsApart != 0) return;
+  if (step_ % kStepsApart != 0 && (!mixed_ || met_)) return;
+  met_ = true;
+  if (mixed_) return take_weights_of_rank_zero();
   team_->settle({static_cast<double>(checksum())}, [&](const std::vector<std::vector<double>>& all) {
     for (std::size_t rank = 1; rank < all.size(); ++rank) {
       if (all[rank] == all[0]) continue;
@@ -52,6 +57,24 @@ void Trainer::compare_weights() {
     }
     return std::vector<float>();
   });
+}
+
+// What optimizers and averages remember stays each rank's own: it follows from the same slopes, and rounding fades
+// there.
+void Trainer::take_weights_of_rank_zero() {
+  Block& block = *blocks_.front();
+  const std::span<const float> own = block.theta.values();
+  block.compacted = false;
+  const bool sends = team_->rank() == 0;
+  const std::string sent =
+      team_->gather(sends ? std::string(reinterpret_cast<const char*>(own.data()), own.size_bytes()) : "").at(0);
+  if (sends) return;
+  const std::span<float> theta = block.theta.edit();
+  if (sent.size() != theta.size_bytes()) {
+    throw TeamError(fmt::format("step {}: expected {} bytes of rank 0's weights, found {}", step_, theta.size_bytes(),
+                                sent.size()));
+  }
+  std::memcpy(theta.data(), sent.data(), sent.size());
 }
 
 TrainStep Trainer::replay_step() {

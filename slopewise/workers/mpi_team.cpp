@@ -23,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 // What a message is, in the last two bits of its first four bytes; in the others how many calls were before.
 enum Message : std::uint32_t { kNumbers, kText, kEnd };
 constexpr std::uint32_t kKinds = 4;
-constexpr std::size_t kHead = 4;
+constexpr std::size_t kHead = kMessageHead;
 // Seconds that a rank is waited for once a signal has asked to end: mpirun, which sends one when a rank dies, gives
 // one.
 constexpr double kLastPatience = 0.3;

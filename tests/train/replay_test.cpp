@@ -37,6 +37,45 @@ TrainSettings logged_settings() {
   return settings;
 }
 
+// The last rank of two, to which rank 0 says what its weights are, and that all slopes are 0.
+class Told final : public Team {
+ public:
+  explicit Told(std::vector<float> weights) : weights_(std::move(weights)) {}
+  Index rank() const override { return 1; }
+  Index size() const override { return 2; }
+  std::vector<float> settle(const std::vector<double>&, const Make&) override { return {1, 0, 0, 0}; }
+  std::vector<std::string> gather(const std::string& own) override {
+    ++asked;
+    return {std::string(reinterpret_cast<const char*>(weights_.data()), weights_.size() * sizeof(float)), own};
+  }
+  Traffic traffic() const override { return {}; }
+  int asked = 0;
+
+ private:
+  std::vector<float> weights_;
+};
+
+TEST(Trainer, TakesTheWeightsOfRankZeroWhereRanksRoundDifferently) {
+  TrainSettings settings = logged_settings();
+  settings.pieces = 4;
+  settings.most_steps = 0;
+  settings.epochs = 21;  // 105 steps
+  Trainer trainer(settings, some_digits());
+  std::vector<float> weights(static_cast<std::size_t>(trainer.parameters()));
+  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = 1 / static_cast<float>(i + 1);
+  Told team(weights);
+  trainer.share_with(&team, true);
+  while (trainer.step() < trainer.steps()) trainer.advance();
+  EXPECT_EQ(team.asked, 2);
+  EXPECT_THAT(trainer.weights(0).values(), testing::ElementsAreArray(weights));
+  // From a step that is no hundredth they begin alike too.
+  Told other(std::vector<float>(3));
+  Trainer late(settings, some_digits());
+  late.advance();
+  late.share_with(&other, true);
+  EXPECT_THAT([&] { late.advance(); }, ThrowsMessage<TeamError>(HasSubstr("step 1: expected ")));
+}
+
 struct LoggedCase {
   std::string name;
   std::function<void(TrainSettings&)> set;

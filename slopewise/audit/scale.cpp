@@ -1,0 +1,159 @@
+#include "slopewise/audit/scale.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "slopewise/base/error.hpp"
+#include "slopewise/statistics/timing.hpp"
+
+namespace slopewise {
+namespace {
+
+// A rate at which a step costs what any other does and θ stays where it is, within rounding.
+constexpr double kStillRate = 1e-30;
+// Steps timed of each share at most; the budget ends it before.
+constexpr Index kRoundsOfShare = 300;
+
+// The last of so many ranks, which has no fewer pieces than any other. The others answer at once, with any numbers.
+class LastRank final : public Team {
+ public:
+  LastRank(Index size, Index numbers) : size_(size), reply_(static_cast<std::size_t>(1 + numbers), 1.0F) {}
+  Index rank() const override { return size_ - 1; }
+  Index size() const override { return size_; }
+  std::vector<float> settle(const std::vector<double>&, const Make&) override { return reply_; }
+  std::vector<std::string> gather(const std::string& own) override {
+    return std::vector<std::string>(static_cast<std::size_t>(size_), own);
+  }
+  Traffic traffic() const override { return {}; }
+
+ private:
+  Index size_;
+  std::vector<float> reply_;
+};
+
+enum class Way { kExamples, kTangents, kBackprop };
+
+// A rank's share of a step, to be run again and again.
+struct Share {
+  std::unique_ptr<LastRank> team;
+  std::unique_ptr<Trainer> trainer;
+};
+
+Share share_of(TrainSettings settings, const DataSplit& data, const Network& network, Way way, Index ranks) {
+  settings.rate = kStillRate;
+  settings.schedule = "constant";
+  settings.warm_up = 0;
+  settings.epochs = Index{1} << 30;
+  settings.most_steps = 0;
+  if (way == Way::kBackprop) {
+    settings.method = {.estimator = "exact"};
+    settings.batch = (settings.batch + ranks - 1) / ranks;
+    settings.pieces = 0;
+    return {.team = nullptr, .trainer = std::make_unique<Trainer>(settings, data, network)};
+  }
+  settings.divide = way == Way::kExamples ? Divide::kExamples : Divide::kTangents;
+  settings.pieces = ranks > 1 ? pieces_for(settings.divide, ranks, settings.batch) : 0;
+  Share share{.team = nullptr, .trainer = std::make_unique<Trainer>(settings, data, network)};
+  if (ranks > 1) {
+    share.team = std::make_unique<LastRank>(ranks, share.trainer->logged_numbers());
+    share.trainer->share_with(share.team.get());
+  }
+  return share;
+}
+
+// Numbers that ranks but 0 send in a step.
+Index numbers_sent(const TrainSettings& settings, Divide divide, Index ranks, Index numbers) {
+  const bool examples = divide == Divide::kExamples;
+  const Index tangents = settings.method.options.tangents;
+  const Index pieces = std::min(pieces_for(divide, ranks, settings.batch), examples ? settings.batch : tangents);
+  Index sent = 0;
+  if (examples) {
+    for_branches(pieces, ranks, [&](Index, Index, Index rank) { sent += rank > 0 ? 1 + numbers : 0; });
+    return sent;
+  }
+  for (Index piece = 0; piece < pieces; ++piece) {
+    const Index own = tangents * (piece + 1) / pieces - tangents * piece / pieces;
+    if (rank_of_piece(piece, pieces, ranks) > 0) sent += numbers * own / tangents + (piece == 0 ? 1 : 0);
+  }
+  return sent;
+}
+
+}  // namespace
+
+RankStep through_rank_zero(Index ranks, Index sent, Index replied, const Wire& wire) {
+  if (ranks == 1) return {};
+  const auto others = static_cast<double>(ranks - 1);
+  const double bytes =
+      others * 2 * kMessageHead + 8 * static_cast<double>(sent) + others * 4 * static_cast<double>(replied);
+  return {.wire = 2 * (wire.latency + others * wire.overhead) + bytes / wire.bandwidth, .bytes = bytes};
+}
+
+RankStep allreduce(Index ranks, Index n, const Wire& wire) {
+  if (ranks == 1) return {};
+  const auto rounds = static_cast<double>(2 * std::bit_width(static_cast<std::uint64_t>(ranks - 1)));
+  const double each = 2 * static_cast<double>(ranks - 1) / static_cast<double>(ranks) * 4 * static_cast<double>(n);
+  return {.wire = rounds * (wire.latency + wire.overhead) + each / wire.bandwidth,
+          .bytes = each * static_cast<double>(ranks)};
+}
+
+std::vector<ScalePoint> predict_scale(const TrainSettings& settings, const DataSplit& data, const Network& network,
+                                      std::span<const Index> ranks, const Wire& wire, double budget,
+                                      const std::function<void(double share)>& told) {
+  const Index tangents = settings.method.options.tangents;
+  const auto working = [&](Way way, Index count) {
+    return std::min(count, way == Way::kTangents ? tangents : settings.batch);
+  };
+  constexpr Way kWays[] = {Way::kExamples, Way::kTangents, Way::kBackprop};
+  std::set<std::pair<Index, Way>> asked;  // by ranks, so that what is compared is timed in turn
+  for (const Index count : ranks) {
+    for (const Way way : kWays) asked.emplace(working(way, count), way);
+  }
+  std::map<std::pair<Index, Way>, double> seconds;
+  Index numbers = 0, n = 0;
+  for (auto next = asked.begin(); next != asked.end();) {
+    const Index count = next->first;
+    std::vector<Share> shares;
+    std::vector<std::function<void()>> steps;
+    std::vector<Way> ways;
+    for (; next != asked.end() && next->first == count; ++next) {
+      shares.push_back(share_of(settings, data, network, next->second, count));
+      ways.push_back(next->second);
+      Trainer* trainer = shares.back().trainer.get();
+      if (next->second != Way::kBackprop) {
+        if (const std::string reason = trainer->not_logged(); !reason.empty())
+          throw ArgumentError(fmt::format("ranks: expected steps along tangents of weights alone, found {}", reason));
+        numbers = trainer->logged_numbers();
+      }
+      n = trainer->parameters();
+      steps.emplace_back([trainer] { trainer->advance(); });
+    }
+    const double part = static_cast<double>(ways.size()) / static_cast<double>(asked.size());
+    const auto times = interleaved_seconds(steps, kRoundsOfShare, budget * part, "timing a rank's share of a step");
+    for (std::size_t i = 0; i < ways.size(); ++i) seconds[{count, ways[i]}] = median(times[i]);
+    told(part);
+  }
+  std::vector<ScalePoint> points;
+  for (const Index count : ranks) {
+    const auto by_slopes = [&](Way way, Divide divide) {
+      RankStep step = count == 1
+                          ? RankStep()
+                          : through_rank_zero(count, numbers_sent(settings, divide, count, numbers), 1 + numbers, wire);
+      step.compute = seconds.at({working(way, count), way});
+      return step;
+    };
+    RankStep backprop = allreduce(count, n, wire);
+    backprop.compute = seconds.at({working(Way::kBackprop, count), Way::kBackprop});
+    points.push_back({.ranks = count,
+                      .examples = by_slopes(Way::kExamples, Divide::kExamples),
+                      .tangents = by_slopes(Way::kTangents, Divide::kTangents),
+                      .backprop = backprop});
+  }
+  return points;
+}
+
+}  // namespace slopewise
