@@ -1,5 +1,6 @@
 # Installs the built tree `build` under `work`, then configures, builds and runs `source` against that install with the
 # same tools, and what needs core alone by CMake (`core`) and by pkg-config. A sanitized library needs a sanitized program.
+# Shared libraries end in `soname` to who is linked with them.
 function(run)
   execute_process(COMMAND ${ARGN} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
@@ -35,4 +36,14 @@ if(pkgconfig)
   endfunction()
   run_with_pkgconfig(slopewise ${source}/main.cpp)
   run_with_pkgconfig(slopewise-core ${source}/core/main.cpp)
+endif()
+
+if(soname)
+  foreach(library slopewise-core slopewise slopewise-onnx)
+    file(GLOB_RECURSE files ${work}/prefix/*/lib${library}${soname})
+    execute_process(COMMAND readelf --dynamic ${files} OUTPUT_VARIABLE dynamic COMMAND_ERROR_IS_FATAL ANY)
+    if(NOT dynamic MATCHES "\\(SONAME\\)[^\n]*\\[lib${library}${soname}\\]")
+      message(FATAL_ERROR "expected the soname lib${library}${soname}, found\n${dynamic}")
+    endif()
+  endforeach()
 endif()

@@ -92,6 +92,10 @@ Slopes slopes_of(const Moves<T>& moves, std::span<const double> losses) {
 template <class T>
 Slopes central_differences(Objective<T>& objective, const Parameters<T>& parameters, const Tangents<T>& tangents,
                            double epsilon) {
+  if (parameters.size() != objective.size()) {
+    throw ShapeError(
+        fmt::format("central differences: expected {} entries, found {}", objective.size(), parameters.size()));
+  }
   if (tangents.layout().size != objective.size()) {
     throw ShapeError(fmt::format("central differences: expected tangents of {} entries, found {}", objective.size(),
                                  tangents.layout().size));

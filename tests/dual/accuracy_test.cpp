@@ -101,6 +101,16 @@ std::vector<Rule<T>> rules() {
       RULE("atan2(x, 3)", atan2(x, 3), atan2q(x, 3), 3 / (9 + x * x), -2 * x * d / (9 + x * x), {}),
       RULE("atan2(3, x)", atan2(3, x), atan2q(3, x), -3 / (9 + x * x), -2 * x * d / (9 + x * x), {}),
       RULE("fma(x, x, 1)", fma(x, x, 1), x * x + 1, 2 * x, 2, {}),
+      // Pieces and steps; where two meet, the slope that the rule says.
+      RULE("abs", abs(x), fabsq(x), Quad((x > 0) - (x < 0)), 0, {}),
+      RULE("fabs", fabs(x), fabsq(x), Quad((x > 0) - (x < 0)), 0, {}),
+      RULE("copysign(x, -2)", copysign(x, -2), -fabsq(x), Quad((x < 0) - (x > 0)), 0, {}),
+      RULE("fmin(x, 2)", fmin(x, 2), fminq(x, 2), Quad(x <= 2), 0, {}),
+      RULE("fmax(x, 2)", fmax(x, 2), fmaxq(x, 2), Quad(x >= 2), 0, {}),
+      RULE("floor", floor(x), floorq(x), 0, 0, {}),
+      RULE("ceil", ceil(x), ceilq(x), 0, 0, {}),
+      RULE("round", round(x), roundq(x), 0, 0, {}),
+      RULE("trunc", trunc(x), truncq(x), 0, 0, {}),
   };
 }
 #undef RULE
@@ -153,8 +163,9 @@ void check_gammas(T most, T most_of_tgamma) {
   using First = Dual<T, 1>;
   Worst lgamma_slope, lgamma_second, tgamma_slope;
   slopewise::RandomStream random(5);
-  for (int trial = 0; trial < 400; ++trial) {
-    const double magnitude = std::exp(random.uniform(std::log(1e-3), std::log(most)));
+  for (int trial = 0; trial < 600; ++trial) {
+    const double least = trial % 3 == 0 ? 2 * std::numeric_limits<T>::min() : 1e-3;
+    const double magnitude = std::exp(random.uniform(std::log(least), std::log(most)));
     const auto x = static_cast<T>(trial % 4 == 0 ? -std::fmod(magnitude, 20.0) : magnitude);
     if (x < 0 && x == std::floor(x)) continue;
     const Dual<First, 1> at(First(x, 1), First(1, 0));
@@ -194,6 +205,34 @@ TEST(Accuracy, OfEveryFunctionOfTwo) {
   using Second = Dual<First, 2>;
   using S = const Second&;
   const PairRule pair_rules[] = {
+      {"x + y", [](S x, S y) { return x + y; },
+       [](Quad x, Quad y) {
+         return ExactPair{x + y, 1, 1, 0, 0};
+       }},
+      {"x - y", [](S x, S y) { return x - y; },
+       [](Quad x, Quad y) {
+         return ExactPair{x - y, 1, -1, 0, 0};
+       }},
+      {"fma(x, y, x)", [](S x, S y) { return fma(x, y, x); },
+       [](Quad x, Quad y) {
+         return ExactPair{x * y + x, y + 1, x, 1, 1};
+       }},
+      {"lerp(x, y, 1/4)", [](S x, S y) { return lerp(x, y, 0.25); },
+       [](Quad x, Quad y) {
+         return ExactPair{x + (y - x) / 4, 0.75, 0.25, 0, 0};
+       }},
+      {"fmin", [](S x, S y) { return fmin(x, y); },
+       [](Quad x, Quad y) {
+         return ExactPair{fminq(x, y), Quad(x <= y), Quad(x > y), 0, 0};
+       }},
+      {"fmax", [](S x, S y) { return fmax(x, y); },
+       [](Quad x, Quad y) {
+         return ExactPair{fmaxq(x, y), Quad(x >= y), Quad(x < y), 0, 0};
+       }},
+      {"copysign(x, -y)", [](S x, S y) { return copysign(x, -y); },
+       [](Quad x, Quad) {
+         return ExactPair{-x, -1, 0, 0, 0};
+       }},
       {"x * y", [](S x, S y) { return x * y; },
        [](Quad x, Quad y) {
          return ExactPair{x * y, y, x, 1, 1};

@@ -117,7 +117,8 @@ TEST(FunctionObjective, WrongSizesAreNamed) {
   EXPECT_THAT([&] { objective.slopes(two, wide); }, names("expected 2 entries, found 4"));
   BlackBoxObjective box([](std::span<const double>) { return 0.0; }, 2);
   EXPECT_THAT([&] { box.loss(three); }, names("expected 2 entries, found 3"));
-  EXPECT_THAT([&] { box.slopes(three, tangents); }, names("expected 2 entries, found 3"));
+  EXPECT_THAT([&] { box.slopes(three, tangents); }, names("central differences: expected 2 entries, found 3"));
+  EXPECT_THAT([&] { box.slopes(Parameters<double>(Index{1}), tangents); }, names("expected 2 entries, found 1"));
   EXPECT_THAT([&] { box.slopes(two, wide); }, names("expected tangents of 2 entries, found 4"));
 }
 
