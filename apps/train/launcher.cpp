@@ -30,6 +30,7 @@ namespace slopewise {
 namespace {
 
 using Words = std::vector<std::string>;
+using Clock = std::chrono::steady_clock;
 
 // In the environment of ranks: the launcher's socket, a name of Linux's that is no file's.
 constexpr const char* kSocket = "SLOPEWISE_LAUNCHER";
@@ -56,6 +57,15 @@ Index number_of(std::string_view text) {
   Index number = -1;
   std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
+}
+
+// By a signal, as SIGSTOP.
+bool is_stopped(pid_t process) {
+  std::ifstream file(fmt::format("/proc/{}/stat", process));
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_ends = text.rfind(')');
+  return name_ends != std::string::npos && name_ends + 2 < text.size() && text[name_ends + 2] == 'T';
 }
 
 // Each rank would pin its threads from the first core on. OpenMP has pinned this process there, which ranks inherit.
@@ -101,7 +111,8 @@ Words resuming(const Settings& settings, const std::string& directory, Index ran
 // The ranks of one start, and how it ended.
 class Ranks {
  public:
-  Ranks();
+  // `patience`: seconds after which rank 0, which looks after the others, counts as lost where it is stopped.
+  explicit Ranks(double patience);
   ~Ranks();
   Ranks(const Ranks&) = delete;
   Ranks& operator=(const Ranks&) = delete;
@@ -120,11 +131,13 @@ class Ranks {
   };
   void start(Index count, const Words& words);
   void pass_on_signals();
+  void watch_rank_zero();
   void listen(int milliseconds);
   void accept_one();
   // False once the rank has ended.
   bool hear(Index number, const Rank& rank);
 
+  double patience_;
   int listener_;
   pid_t mpirun_ = -1;
   bool asked_ = false;  // to end
@@ -132,10 +145,12 @@ class Ranks {
   std::map<Index, Rank, std::greater<>> ranks_;   // rank 0, which ends when others do, last
   std::optional<std::pair<Index, pid_t>> first_;  // to end
   std::optional<Index> told_;                     // to be lost
+  std::optional<Clock::time_point> stopped_;      // rank 0, since then
+  bool hung_ = false;                             // it was so for too long
   std::string directory_;
 };
 
-Ranks::Ranks() : listener_(open_socket()) {
+Ranks::Ranks(double patience) : patience_(patience), listener_(open_socket()) {
   const std::string name = fmt::format("slopewise-{}", ::getpid());
   const auto [address, size] = address_of(name);
   if (listener_ < 0 || ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
@@ -192,6 +207,7 @@ int Ranks::run(Index count, const Words& words) {
   int status = 0;
   while (::waitpid(mpirun_, &status, WNOHANG) == 0) {
     pass_on_signals();
+    watch_rank_zero();
     listen(kLook);
   }
   // What has outlived it would hold the run's directory.
@@ -216,6 +232,15 @@ void Ranks::pass_on_signals() {
   ::kill(mpirun_, SIGTSTP);
   ::raise(SIGSTOP);
   ::kill(mpirun_, SIGCONT);
+}
+
+void Ranks::watch_rank_zero() {
+  const auto zero = ranks_.find(0);
+  if (zero == ranks_.end() || !is_stopped(zero->second.process)) return stopped_.reset();
+  if (!stopped_) stopped_ = Clock::now();
+  if (hung_ || std::chrono::duration<double>(Clock::now() - *stopped_).count() < patience_) return;
+  hung_ = true;
+  ::kill(zero->second.process, SIGKILL);
 }
 
 void Ranks::listen(int milliseconds) {
@@ -263,6 +288,7 @@ bool Ranks::hear(Index number, const Rank& rank) {
 }
 
 std::string Ranks::lost() const {
+  if (hung_) return fmt::format("rank 0 has been stopped for {:.2g} s", patience_);
   // mpirun ends so where a signal has ended a rank; rank 0 may then have missed others too.
   if (code_ > 128 && first_)
     return fmt::format("rank {} (process {}) was ended by signal {}", first_->first, first_->second, code_ - 128);
@@ -284,7 +310,7 @@ int launch_workers(const TrainOptions& options, const Settings& settings) {
   Words words = command();
   std::string directory;  // of the run, once it has begun
   for (Index count = options.workers;; --count) {
-    Ranks ranks;
+    Ranks ranks(options.rank_timeout);
     const int code = ranks.run(count, words);
     if (!ranks.directory().empty()) directory = ranks.directory();
     if (interrupted()) {

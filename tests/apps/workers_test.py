@@ -203,9 +203,11 @@ class WorkersTest(unittest.TestCase):
                         and log.stat().st_size > size + 1000)
 
             self.wait_until(running, goes_on)
-        running.send_signal(signal.SIGTERM)
+        os.kill(ranks[0], signal.SIGSTOP)  # the last of them
         err = running.communicate(timeout=300)[1]
-        self.assertEqual(running.returncode, 143, err)
+        self.assertEqual(running.returncode, 1, err)
+        self.assertTrue(err.endswith("slopewise: rank 0 has been stopped for 1 s; to go on: slopewise train --resume run\n"),
+                        err)
         self.assertRegex(err, r"slopewise: rank 2 \(process \d+\) was ended by signal 9; the run goes on with 3 ranks\n")
         self.assertRegex(err, r"slopewise: rank 1 is lost; the run goes on with 2 ranks\n")
         self.assertRegex(err, r"slopewise: rank 0 \(process \d+\) was ended by signal 9; the run goes on with 1 rank\n")
