@@ -58,7 +58,7 @@ def main():
         metrics = directory / "run/metrics.jsonl"
         environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
         while time.monotonic() < deadline:
-            running = subprocess.Popen(command(*words, "--workers", options.ranks, "--elastic", "--rank-timeout", 5),
+            running = subprocess.Popen(command(*words, "--workers", options.ranks, "--elastic", "--rank-timeout", 10),
                                        stderr=subprocess.PIPE, text=True, env=environment)
             resumed = False
             while running.poll() is None:
@@ -90,6 +90,10 @@ def main():
                 words = ["--resume", directory / "run", "--checkpoint-every", 2]
                 continue
             words = begin
+            if running.returncode == 1 and "before the first step" in err:  # ranks that took long to begin
+                counts["ended before the first step"] += 1
+                shutil.rmtree(directory / "run", ignore_errors=True)
+                continue
             alike = running.returncode == 0 and [(directory / "run" / file).read_bytes() for file in same] == whole
             if not alike:
                 raise SystemExit(f"ended with {running.returncode}, bits alike: {alike}\n{err}\n{dict(counts)}")
