@@ -39,6 +39,7 @@ Command bind(Verb& verb, CLI::App& app) {
   Command command{.verb = &verb, .app = &app};
   app.set_help_flag("-h,--help");
   app.set_help_all_flag("--help-all");
+  app.set_version_flag("-v,-V,--version", "");
   for (Setting& setting : verb.settings.all()) {
     if (ends_parsing(setting.name)) continue;
     const std::string names = names_of(verb.settings, setting);
@@ -136,7 +137,6 @@ Request parse(Verb& program, std::vector<std::string> words) {
   }
   std::ranges::transform(words, words.begin(), marked);
   CLI::App app;
-  app.set_version_flag("-v,-V,--version", "");
   Command root = bind(program, app);
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the end
   std::string wrong;

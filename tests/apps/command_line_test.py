@@ -68,7 +68,8 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(self.call("help").stdout, self.call().stdout)
         self.assertIn("did you mean train?", self.call("help", "tran", code=2).stderr)
         for flag in ("-v", "-V", "--version"):
-            self.assertTrue(self.call(flag).stdout.startswith("slopewise "))
+            for verb in ([], ["train"], ["data", "show"]):
+                self.assertEqual(self.call(*verb, flag).stdout, self.call("--version").stdout)
 
     def test_help_folds_to_the_terminal_and_keeps_rare_options_for_later(self):
         for columns in (50, 80, 200):
