@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs of `slopewise train --workers --elastic` whose ranks are stopped and killed at random, held to the bits of one
-process that nobody disturbs. Usage: soak_workers.py SLOPEWISE [--minutes 10] [--ranks 8] [--steps 3000] [--seed 1]
+process that nobody disturbs. Usage: soak_workers.py SLOPEWISE [--minutes 10] [--ranks 8] [--steps 2000] [--seed 1]
 
 Every tenth time it is the launcher that is killed, and the run is resumed by hand. Ends with 1 at the first outcome that is not as documented.
 """
@@ -36,7 +36,7 @@ def main():
     parser.add_argument("slopewise", type=lambda path: str(Path(path).resolve()))
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--ranks", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     chance = random.Random(options.seed)
@@ -58,11 +58,11 @@ def main():
         metrics = directory / "run/metrics.jsonl"
         environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
         while time.monotonic() < deadline:
-            running = subprocess.Popen(command(*words, "--workers", options.ranks, "--elastic", "--rank-timeout", 10),
+            running = subprocess.Popen(command(*words, "--workers", options.ranks, "--elastic", "--rank-timeout", 15),
                                        stderr=subprocess.PIPE, text=True, env=environment)
             resumed = False
             while running.poll() is None:
-                time.sleep(chance.uniform(0.5, 4))
+                time.sleep(chance.uniform(1, 10))
                 ranks = ranks_of(running.pid)
                 if not ranks or not metrics.exists() or metrics.stat().st_size == 0:
                     continue  # it has not begun
@@ -89,11 +89,12 @@ def main():
                 counts["all ranks lost, resumed"] += 1
                 words = ["--resume", directory / "run", "--checkpoint-every", 2]
                 continue
-            words = begin
             if running.returncode == 1 and "before the first step" in err:  # ranks that took long to begin
                 counts["ended before the first step"] += 1
-                shutil.rmtree(directory / "run", ignore_errors=True)
+                if words is begin:
+                    shutil.rmtree(directory / "run", ignore_errors=True)
                 continue
+            words = begin
             alike = running.returncode == 0 and [(directory / "run" / file).read_bytes() for file in same] == whole
             if not alike:
                 raise SystemExit(f"ended with {running.returncode}, bits alike: {alike}\n{err}\n{dict(counts)}")

@@ -97,7 +97,8 @@ int follow(Team& team, const std::string& resumed) {
     meet(team, trainer, options.mixed);
     met = true;
     while (trainer.step() < trainer.steps()) trainer.advance();
-  } catch (const TeamError&) {  // rank 0 has seen the same, or has ended
+  } catch (const NumericError&) {  // rank 0 has seen the same
+  } catch (const TeamError&) {     // likewise, or it has ended
   } catch (const std::exception& error) {
     if (!met) throw;
     throw RankLost(team.rank(), fmt::format("rank {}: {}", team.rank(), error.what()));

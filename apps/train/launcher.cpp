@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -142,6 +143,7 @@ class Ranks {
   pid_t mpirun_ = -1;
   bool asked_ = false;  // to end
   int code_ = 0;
+  bool killed_ = false;                           // mpirun, by a signal
   std::map<Index, Rank, std::greater<>> ranks_;   // rank 0, which ends when others do, last
   std::optional<std::pair<Index, pid_t>> first_;  // to end
   std::optional<Index> told_;                     // to be lost
@@ -213,7 +215,8 @@ int Ranks::run(Index count, const Words& words) {
   // What has outlived it would hold the run's directory.
   for (const auto& [number, rank] : ranks_) ::kill(rank.process, SIGKILL);
   while (!ranks_.empty()) listen(kLook);
-  code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  killed_ = WIFSIGNALED(status);
+  code_ = killed_ ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return code_;
 }
 
@@ -269,6 +272,9 @@ void Ranks::accept_one() {
   ucred peer = {};
   socklen_t size = sizeof peer;
   Index number = -1;
+  // A rank that is stopped right here keeps nobody waiting.
+  const timeval patience = {.tv_sec = 1, .tv_usec = 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == ::geteuid()) {
     char text[kLongest];
     const ssize_t length = ::recv(socket, text, sizeof text, 0);
@@ -290,9 +296,9 @@ bool Ranks::hear(Index number, const Rank& rank) {
 std::string Ranks::lost() const {
   if (hung_) return fmt::format("rank 0 has been stopped for {:.2g} s", patience_);
   // mpirun ends so where a signal has ended a rank; rank 0 may then have missed others too.
-  if (code_ > 128 && first_)
+  if (code_ > 128 && first_ && !killed_)
     return fmt::format("rank {} (process {}) was ended by signal {}", first_->first, first_->second, code_ - 128);
-  if (code_ > 128) return fmt::format("mpirun was ended by signal {}", code_ - 128);
+  if (code_ > 128) return fmt::format("{} was ended by signal {}", killed_ ? "mpirun" : "a rank", code_ - 128);
   return told_ ? fmt::format("rank {} is lost", *told_) : "";
 }
 
@@ -308,7 +314,7 @@ int launch_workers(const TrainOptions& options, const Settings& settings) {
   action.sa_handler = [](int) { suspended = 1; };
   ::sigaction(SIGTSTP, &action, nullptr);
   Words words = command();
-  std::string directory;  // of the run, once it has begun
+  std::string directory = options.resume;  // of the run, once it has begun
   for (Index count = options.workers;; --count) {
     Ranks ranks(options.rank_timeout);
     const int code = ranks.run(count, words);
