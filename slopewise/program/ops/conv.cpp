@@ -89,12 +89,14 @@ class Conv final : public OpRules<Conv> {
     T* patches = visit.scratch;
     T* moved = patches + gathered();  // the patches of a tangent
     each_strip(0, y.rows, [&](Strip strip) {
+      patches_.clear(strip, patches);
+      if (x.tangent || x.second) patches_.clear(strip, moved);
       for (Index g = 0; g < groups_; ++g) {
         const Index at = strip.first * outputs_ + g * own_;
         const auto of_group = [&](const T* row, Index entries) { return row ? row + g * entries : nullptr; };
         const auto weights_of = [&](const T* row) { return of_group(row, own_ * patches_.size()); };
         const auto bias_of = [&](const T* row) { return of_group(row, own_); };
-        patches_.gather(x.value, strip, g, patches);
+        patches_.gather_inside(x.value, strip, g, patches);
         Sum<T> value{y.value + at};
         multiply(visit, g, visit.precision == Precision::kBfloat16, strip, patches, value);
         add_by_rows<T>({}, T{0}, bias_of(bias.value), strip, patches, value);
@@ -104,11 +106,11 @@ class Conv final : public OpRules<Conv> {
           Sum<T> first{y.tangent_row(k, 0) + at};
           Sum<T> second{y.second ? y.second_row(k, 0) + at : nullptr};
           if (x.second) {
-            patches_.gather(x.second_row(k, 0), strip, g, moved);
+            patches_.gather_inside(x.second_row(k, 0), strip, g, moved);
             multiply(visit, g, false, strip, moved, second);
           }
           if (x.tangent) {
-            patches_.gather(x.tangent_row(k, 0), strip, g, moved);
+            patches_.gather_inside(x.tangent_row(k, 0), strip, g, moved);
             multiply(visit, g, visit.precision != Precision::kFloat32, strip, moved, first);
           }
           if (weight_dot) add_product(weight_dot, T{1}, strip, patches, first);

@@ -30,7 +30,17 @@ class Patches {
   // Writes the patches (strip.count, size()) of one group of the images (…, image()).
   template <class T>
   void gather(const T* images, Strip strip, Index group, T* patches) const {
+    clear(strip, patches);
+    gather_inside(images, strip, group, patches);
+  }
+  // The two halves of it: zeros, for what lies beside the images, which is the same entries of a strip's patches
+  // whatever the images and the group; and what lies in them, over patches that were cleared.
+  template <class T>
+  void clear(Strip strip, T* patches) const {
     if (padded_) std::fill_n(patches, strip.count * size(), T{0});
+  }
+  template <class T>
+  void gather_inside(const T* images, Strip strip, Index group, T* patches) const {
     each_run(strip, group,
              [&](Index patch, Index image, Index length) { std::copy_n(images + image, length, patches + patch); });
   }
