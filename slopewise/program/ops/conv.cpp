@@ -74,10 +74,11 @@ class Conv final : public OpRules<Conv> {
   bool takes_packed(std::size_t input) const override { return input == 1 && groups_ == 1; }
   bool updates_in_place(std::size_t input) const override { return input >= 1; }
   bool finishes_rows() const override { return true; }
-  // Patches of the value and of a tangent, and those in bfloat16; or, for each part, patches and the part's sum.
-  Index scratch(std::span<const InputInfo>, const Shape&, const VisitSize& visit) const override {
+  // Patches of the value and of a tangent, those in bfloat16, and P w for each tangent; or, for each part, patches and
+  // the part's sum.
+  Index scratch(std::span<const InputInfo> in, const Shape&, const VisitSize& visit) const override {
     if (visit.pullback) return kParts * (gathered() + weights());
-    return 2 * gathered() + (visit.precision != Precision::kFloat32 ? gathered() / 2 : 0);
+    return 2 * gathered() + rounded(visit.precision) + (in[1].rank_one ? strip_ * visit.tangents : 0);
   }
 
   template <class T>
@@ -87,7 +88,8 @@ class Conv final : public OpRules<Conv> {
     const Jet<T>& y = visit.out;
     const Jet<T> bias = visit.in.size() > 2 ? visit.in[2] : Jet<T>{};
     T* patches = visit.scratch;
-    T* moved = patches + gathered();  // the patches of a tangent
+    T* moved = patches + gathered();                           // the patches of a tangent
+    T* along = moved + gathered() + rounded(visit.precision);  // P w, (positions, K)
     each_strip(0, y.rows, [&](Strip strip) {
       patches_.clear(strip, patches);
       if (x.tangent || x.second) patches_.clear(strip, moved);
@@ -99,10 +101,12 @@ class Conv final : public OpRules<Conv> {
         patches_.gather_inside(x.value, strip, g, patches);
         Sum<T> value{y.value + at};
         multiply(visit, g, visit.precision == Precision::kBfloat16, strip, patches, value);
-        add_by_rows<T>({}, T{0}, bias_of(bias.value), strip, patches, value);
+        add_by_rows<T>(nullptr, {}, T{0}, bias_of(bias.value), strip, value);
+        if (weight.rank_one.right)
+          project(weight.rank_one.right, visit.tangents, strip, patches, along, visit.tangents);
         for (Index k = 0; k < visit.tangents; ++k) {
           const T* weight_dot = weights_of(weight.tangent ? weight.tangent_row(k, 0) : nullptr);
-          const RankOne<T> outer = factors(weight, g, k);
+          const T* left = weight.rank_one.left ? weight.rank_one.left + k * outputs_ + g * own_ : nullptr;
           Sum<T> first{y.tangent_row(k, 0) + at};
           Sum<T> second{y.second ? y.second_row(k, 0) + at : nullptr};
           if (x.second) {
@@ -114,12 +118,16 @@ class Conv final : public OpRules<Conv> {
             multiply(visit, g, visit.precision != Precision::kFloat32, strip, moved, first);
           }
           if (weight_dot) add_product(weight_dot, T{1}, strip, patches, first);
-          add_by_rows(outer, T{1}, bias_of(bias.tangent ? bias.tangent_row(k, 0) : nullptr), strip, patches, first);
+          add_by_rows(left, {along + k, visit.tangents}, T{1}, bias_of(bias.tangent ? bias.tangent_row(k, 0) : nullptr),
+                      strip, first);
           if (!y.second) continue;
           if (weight_dot && x.tangent) add_product(weight_dot, T{2}, strip, moved, second);
           if (weight.second) add_product(weights_of(weight.second_row(k, 0)), T{1}, strip, patches, second);
-          add_by_rows(x.tangent ? outer : RankOne<T>{}, T{2}, bias_of(bias.second ? bias.second_row(k, 0) : nullptr),
-                      strip, moved, second);
+          const T* bend = x.tangent ? left : nullptr;
+          // Nobody reads P w along this tangent any more.
+          if (bend) project(weight.rank_one.right + k * patches_.size(), 1, strip, moved, along + k, visit.tangents);
+          add_by_rows(bend, {along + k, visit.tangents}, T{2}, bias_of(bias.second ? bias.second_row(k, 0) : nullptr),
+                      strip, second);
         }
       }
       const Index end = (strip.first + strip.count) / patches_.positions();
@@ -138,12 +146,7 @@ class Conv final : public OpRules<Conv> {
   Index gathered() const { return strip_ * patches_.size(); }
   Index weights() const { return outputs_ * patches_.size(); }
 
-  // The factors of tangent k of the weights of group g; null unless it is of rank one.
-  template <class T>
-  RankOne<T> factors(const Jet<T>& weight, Index g, Index k) const {
-    if (!weight.rank_one.left) return {};
-    return {weight.rank_one.left + k * outputs_ + g * own_, weight.rank_one.right + k * patches_.size()};
-  }
+  Index rounded(Precision precision) const { return precision == Precision::kFloat32 ? 0 : gathered() / 2; }
 
   // Calls visit(strip) for the strips of the images [first, last).
   template <class F>
@@ -173,18 +176,29 @@ class Conv final : public OpRules<Conv> {
     const Index patch = patches_.size();
     matmul<T>(strip.count, own_, patch, factor, {patches, patch}, {a, patch, true}, sum.keep(), sum.data, outputs_);
   }
-  // sum += factor (P w) uᵀ + bias, in one visit of each row; without `outer` or `bias` that term is zero.
+  // P w for `count` vectors w, (positions of the strip, count) of row stride `stride`.
   template <class T>
-  void add_by_rows(const RankOne<T>& outer, T factor, const T* bias, Strip strip, const T* patches, Sum<T>& sum) const {
+  void project(const T* vectors, Index count, Strip strip, const T* patches, T* out, Index stride) const {
+    const Index patch = patches_.size();
+    matmul<T>(strip.count, count, patch, T{1}, {patches, patch}, {vectors, patch, true}, T{0}, out, stride);
+  }
+  // sum += factor (P w) uᵀ + bias, in one visit of each row; without u, `left`, or `bias` that term is zero.
+  template <class T>
+  struct Column {
+    const T* data = nullptr;
+    Index stride = 0;
+  };
+  template <class T>
+  void add_by_rows(const T* left, Column<T> along, T factor, const T* bias, Strip strip, Sum<T>& sum) const {
     const T keep = sum.keep();
     for (Index i = 0; i < strip.count; ++i) {
       T* row = sum.data + i * outputs_;
-      const T scale = outer.left ? factor * dot(outer.right, patches + i * patches_.size(), patches_.size()) : T{0};
+      const T scale = left ? factor * along.data[i * along.stride] : T{0};
       if (keep == T{0}) std::fill_n(row, own_, T{0});
-      if (outer.left && bias) {
-        for (Index j = 0; j < own_; ++j) row[j] += scale * outer.left[j] + bias[j];
-      } else if (outer.left) {
-        axpy(scale, outer.left, row, own_);
+      if (left && bias) {
+        for (Index j = 0; j < own_; ++j) row[j] += scale * left[j] + bias[j];
+      } else if (left) {
+        axpy(scale, left, row, own_);
       } else if (bias) {
         axpy(T{1}, bias, row, own_);
       }
