@@ -13,8 +13,8 @@ with x of the shape (rows, 784), float32, and y of (rows,), integers. A function
     print(sw.estimate(f, law="rademacher", tangents=4))
     print(sw.minimize(f, rate=0.1, steps=200).x)
 
-train trains, audit says how to within a budget of memory, study measures what theory says of forward gradients, and report shows
-what they found; slopewise.torch and slopewise.sklearn serve those who stay with PyTorch's and scikit-learn's conventions.
+train trains, audit says how to within a budget of memory, study measures what theory says of forward gradients, and report
+shows what they found; slopewise.torch and slopewise.sklearn serve those who stay with PyTorch's and scikit-learn's conventions.
 
 What does the work is a C++ library; it runs without Python's lock (GIL), and arrays of the right type (the model's, int32
 for integers) and layout (row-major) are read where they are. Errors are ValueError for arguments and shapes that do not fit,

@@ -93,24 +93,26 @@ class AuditResult(Result):
 def audit(model: Model, data: Any, *, memory: int | None = None, seconds: float = 150, batch: int = 64, samples: int = 32,
           batches: Sequence[int] = (), tried: str | Sequence[str] = (), forward_only: bool = False, verify: bool = True,
           seed: int = 1, name: str = "", progress: bool = True) -> AuditResult:
-    """How to train a model on data with forward gradients or by backprop, how fast and at which rate, within a budget of memory:
-    costs, noise and curvature measured at θ as it is, predictions, short trials, and one recommendation. The model is not
-    changed. The same as `slopewise audit`; docs/audit.md says how, and how far to trust it.
+    """How to train a model on data with forward gradients or by backprop, how fast and at which rate, within a budget of
+    memory: costs, noise and curvature measured at θ as it is, predictions, short trials, and one recommendation. The model
+    is not changed. The same as `slopewise audit`; docs/audit.md says how, and how far to trust it.
 
     data: arrays, all examples, as train takes them; or an iterable of batches that ends, whose examples are put together.
     memory: bytes that a run may take with its weights, beside data; None: any number. seconds: how long it may take, about;
     trials take what measuring leaves. batch: examples of a step, at most all. samples: tangents that means are over, 8 or
-    more. batches: other batches whose memory is planned. tried: methods to try beside backprop, as the table names them; none:
-    the best few. forward_only: measure by slopes alone. verify: False tries nothing. seed: of everything random. name: what
-    reports call it. progress: a bar, tqdm's where it is installed.
+    more. batches: other batches whose memory is planned. tried: methods to try beside backprop, as the table names them;
+    none: the best few. forward_only: measure by slopes alone. verify: False tries nothing. seed: of everything random. name:
+    what reports call it. progress: a bar, tqdm's where it is installed.
 
-    Work is in float32, whatever the model's type. The head alone (of models from ONNX files) and local losses (of networks by
-    name) are among the methods while θ is as the model was made. KeyboardInterrupt for Ctrl-C on the main thread; ValueError
-    for a function, and for data and options that do not fit; FloatingPointError for a loss that is not finite.
+    Work is in float32, whatever the model's type. The head alone (of models from ONNX files) and local losses (of networks
+    by name) are among the methods while θ is as the model was made. KeyboardInterrupt for Ctrl-C on the main thread;
+    ValueError for a function, and for data and options that do not fit; FloatingPointError for a loss that is not finite.
     """
     arrays = _together(model, data)
-    options = {"memory": memory, "seconds": seconds, "batch": min(batch, len(next(iter(arrays.values())))), "samples": samples,
-               "batches": list(batches), "tried": [tried] if isinstance(tried, str) else list(tried), "forward_only": forward_only, "verify": verify, "seed": seed}
+    count = len(next(iter(arrays.values())))
+    options = {"memory": memory, "seconds": seconds, "batch": min(batch, count), "samples": samples, "batches": list(batches),
+               "tried": [tried] if isinstance(tried, str) else list(tried), "forward_only": forward_only, "verify": verify,
+               "seed": seed}
     if memory is not None and memory < 1:
         raise ValueError(f"memory: expected bytes, or None for any number, found {memory}")
     with Bar("audit", 1, shown=progress) as bar:
@@ -125,7 +127,8 @@ def audit(model: Model, data: Any, *, memory: int | None = None, seconds: float 
             continue
         choice["command"] = _command(choice, own, options["batch"])
         choices.append(Choice(*(choice[key] for key in ("method", "rate", "pace", "bytes", "command")), own))
-    results.update(model=name, data=_described(arrays), options=options, version=_slopewise.version, **about("slopewise.audit"))
+    results.update(model=name, data=_described(arrays), options=options, version=_slopewise.version,
+                   **about("slopewise.audit"))
     return AuditResult(name, results, *choices)
 
 
@@ -141,8 +144,8 @@ def _together(model: Model, data: Any) -> dict[str, np.ndarray]:
     names = [each.name for each in model.inputs]
     for part in parts:
         if set(part) != set(names):
-            raise ValueError(f"data: expected batches of {', '.join(names)}, found one of {', '.join(part) or 'nothing'}; arrays of "
-                             f"all examples come in a tuple or a dict")
+            raise ValueError(f"data: expected batches of {', '.join(names)}, found one of {', '.join(part) or 'nothing'}; "
+                             f"arrays of all examples come in a tuple or a dict")
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 

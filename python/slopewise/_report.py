@@ -51,9 +51,10 @@ Shown = Union[Result, str, os.PathLike]
 
 
 def report(runs: Shown | Iterable[Shown], path: str | os.PathLike | None = None) -> Page:
-    """The page of training runs over one another, of audits beside one another, of one study or one comparison: HTML that is
-    one file, charts included, and that a notebook shows. A run is what train, audit or study returned, or a directory that the command line left. path:
-    also written there. OSError for a directory that holds no run, ValueError for a mixture that no page shows."""
+    """The page of training runs over one another, of audits beside one another, of one study or one comparison: HTML that
+    is one file, charts included, and that a notebook shows. A run is what train, audit or study returned, or a directory
+    that the command line left. path: also written there. OSError for a directory that holds no run, ValueError for a
+    mixture that no page shows."""
     one = isinstance(runs, (Result, str, os.PathLike))
     page = Page(_slopewise.report_page([
         (each.name, json.dumps(each.results), [json.dumps(line) for line in each._lines or ()])

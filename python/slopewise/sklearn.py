@@ -79,9 +79,10 @@ class _Perceptron(BaseEstimator):
         return model.outputs(((x - self.mean_) / self.scale_,))
 
 
-_PARAMETERS = """hidden: the widths of the rectified layers, at least one for "activities". estimator, law, tangents: what makes gradients, one of
-    estimators(), laws(), and how many tangents K; "exact" is backprop. optimizer, rate, schedule, steps, batch: of train.
-    random_state: of the first weights, the order of examples and the tangents; None: others each time.
+_PARAMETERS = """hidden: the widths of the rectified layers, at least one for "activities". estimator, law, tangents: what
+    makes gradients, one of estimators(), laws(), and how many tangents K; "exact" is backprop. optimizer, rate, schedule,
+    steps, batch: of train. random_state: of the first weights, the order of examples and the tangents; None: others each
+    time.
 
     Columns are scaled by their mean and deviation in the training data. """
 
@@ -90,7 +91,8 @@ class SlopewiseClassifier(ClassifierMixin, _Perceptron):
     __doc__ = f"""A perceptron that tells classes apart, trained by gradient estimates (see train).
 
     {_PARAMETERS}After fit: `classes_`, the labels; `theta_`, the weights, (n,);
-    `run_`, what train said of it; `mean_` and `scale_` of the columns; `n_features_in_` and, from a DataFrame, `feature_names_in_`.
+    `run_`, what train said of it; `mean_` and `scale_` of the columns; `n_features_in_` and, from a DataFrame,
+    `feature_names_in_`.
     """
 
     _numbers = False
