@@ -275,7 +275,7 @@ void bind_estimates(py::module_& m) {
       .def_property_readonly("losses", &AnyEstimator::losses)
       .def("demand", [](AnyEstimator& self, Index rows) {
         const Demand demand = self.demand(rows);
-        return py::make_tuple(demand.bytes, demand.packed, demand.flops);
+        return py::make_tuple(demand.unpacked(), demand.packed, demand.flops);
       });
 
   py::class_<AnyOptimizer>(m, "Optimizer")

@@ -14,7 +14,7 @@ namespace {
 constexpr Index kVectors = 6;
 
 Index bytes_of(const Demand& demand) {
-  return demand.bytes + demand.packed;
+  return demand.unpacked() + demand.packed;
 }
 
 // θ as a run starts from it.
@@ -40,7 +40,7 @@ AuditSubject::AuditSubject(const AuditTask& task)
       memory_(task.memory),
       theta_(start_of(task)),
       least_bytes_(theta_.size() * Index{sizeof(float)} +
-                   ProgramObjective<float>(*block_.program, {.rows = batch_, .inputs = {}}).loss_demand().bytes +
+                   ProgramObjective<float>(*block_.program, {.rows = batch_, .inputs = {}}).loss_demand().unpacked() +
                    ExampleBatch<float>::bytes(task.data.train, batch_)),
       reference_(choose(task)),
       objective_(*block_.program, {.rows = batch_, .inputs = {}},

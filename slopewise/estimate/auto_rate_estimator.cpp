@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "slopewise/base/error.hpp"
 #include "slopewise/estimate/wrappers.hpp"
 #include "slopewise/optimize/auto_rate.hpp"
@@ -61,6 +63,7 @@ class AutoRated final : public Estimator<T> {
     Curved<T> with_curvatures(objective), no_pass(objective, 0);
     const Demand curved = inner_->demand(with_curvatures);
     plain.bytes += curved.bytes - inner_->demand(no_pass).bytes;  // the tangents serve both passes
+    plain.working = std::max(plain.working, curved.working);
     plain.flops += (curved.flops - plain.flops) / static_cast<double>(kEvery);
     return plain;
   }

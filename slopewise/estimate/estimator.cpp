@@ -33,8 +33,9 @@ Demand Estimator<T>::demand(Objective<T>& objective) const {
     demand.bytes += slopes() * objective.size() * static_cast<Index>(sizeof(T));
   }
   if (losses() > 0) {
-    const Demand loss = objective.loss_demand();
-    demand += {.bytes = loss.bytes, .flops = static_cast<double>(losses()) * loss.flops, .packed = loss.packed};
+    Demand loss = objective.loss_demand();
+    loss.flops *= static_cast<double>(losses());
+    demand += loss;
   }
   for (const StatePart& part : state()) demand.bytes += part.bytes();
   return demand;

@@ -1,6 +1,7 @@
 // What an estimator sees: anything that gives a loss, and slopes along tangents, at θ.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <span>
@@ -43,15 +44,19 @@ struct Moves {
 template <class T>
 void walk(const Moves<T>& moves, Parameters<T>& theta, const std::function<void()>& visit);
 
-// What a call needs beside θ and the batch: memory, which is kept for the next call, and multiply-adds, twice.
+// What calls need beside θ and the batch: memory, which is kept for the next ones, and multiply-adds, twice.
 struct Demand {
-  Index bytes = 0;  // all but packed weights
+  Index bytes = 0;    // of each call's own
+  Index working = 0;  // bytes that calls one after the other share: as many as the largest needs
+  Index packed = 0;   // bytes of weights in the layout of the products, which all calls at one θ share
   double flops = 0;
-  Index packed = 0;  // bytes of weights in the layout of the products, which all calls at one θ share
+
+  Index unpacked() const { return bytes + working; }
   Demand& operator+=(const Demand& other) {
     bytes += other.bytes;
+    working = std::max(working, other.working);
+    packed = std::max(packed, other.packed);
     flops += other.flops;
-    packed = packed > other.packed ? packed : other.packed;
     return *this;
   }
 };

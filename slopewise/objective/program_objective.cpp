@@ -12,7 +12,9 @@ namespace slopewise {
 
 template <class T>
 ProgramObjective<T>::ProgramObjective(const Program& program, Batch<T> batch, ObjectiveOptions options)
-    : program_(program), batch_(std::move(batch)), options_(options) {}
+    : program_(program), batch_(std::move(batch)), options_(std::move(options)) {
+  if (!options_.workspace) options_.workspace = std::make_shared<Workspace>();
+}
 
 template <class T>
 std::vector<Index> ProgramObjective<T>::outputs() const {
@@ -49,7 +51,7 @@ template <class Pass, class Options>
 Pass& ProgramObjective<T>::pass(std::vector<Asked<Pass, Options>>& made, Options options) {
   auto found = std::ranges::find(made, options, &Asked<Pass, Options>::options);
   if (found == made.end()) {
-    auto fresh = std::make_unique<Pass>(program_, options);
+    auto fresh = std::make_unique<Pass>(program_, options, options_.workspace);
     found = made.insert(made.end(), {std::move(options), std::move(fresh)});
   }
   last_ = found->pass.get();
@@ -108,7 +110,8 @@ RunResult<T> ProgramObjective<T>::given(const GivenOptions& options, const Param
                                         const Tangents<T>* tangents, const Perturbation<T>& perturbation,
                                         const Giver<T>& giver, std::span<T> out) {
   if (options.once)
-    return GivenPass<T>(program_, given_options(options)).given(parameters, batch_, tangents, perturbation, giver, out);
+    return GivenPass<T>(program_, given_options(options), options_.workspace)
+        .given(parameters, batch_, tangents, perturbation, giver, out);
   return pass(given_, given_options(options)).given(parameters, batch_, tangents, perturbation, giver, out);
 }
 
@@ -164,9 +167,10 @@ namespace {
 template <class T>
 Demand demand_of(const detail::PassOf<T>& pass, Index rows) {
   const MemoryReport memory = pass.memory(rows);
-  return {.bytes = memory.total() - memory.packed - memory.tangents,
-          .flops = pass.cost(rows).flops(),
-          .packed = memory.packed};
+  return {.bytes = memory.gradient + memory.results,
+          .working = memory.working(),
+          .packed = memory.packed,
+          .flops = pass.cost(rows).flops()};
 }
 
 }  // namespace

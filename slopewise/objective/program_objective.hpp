@@ -13,6 +13,9 @@ struct ObjectiveOptions {
   bool checkpointed = false;  // exact gradients keep the activations of about √(ops) ops and make the rest again
   Index micro_batch = 0;      // and have so many examples in flight at a time; 0: as many as run well
   Index output = -1;          // the node that output() has the values of; −1: none
+  // What its passes calculate in, one after the other; null: one of its own. Objectives that share one must not be
+  // asked at the same time.
+  std::shared_ptr<Workspace> workspace = nullptr;
 };
 
 template <class T>
@@ -50,7 +53,7 @@ class ProgramObjective final : public Objective<T> {
     if (last_) last_->compact(parameters);
   }
 
-  // The same for another batch, with passes of its own.
+  // The same for another batch, with passes of its own in the same workspace.
   ProgramObjective for_batch(Batch<T> batch) const { return {program_, std::move(batch), options_}; }
   // Other examples for the same program.
   void bind(Batch<T> batch);

@@ -33,13 +33,12 @@ bool all_finite(const T* values, Index count) {
 }  // namespace
 
 template <class T>
-Execution<T>::Execution(const Program& program, const Workload& workload, int threads)
+Execution<T>::Execution(const Program& program, const Workload& workload, int threads,
+                        std::shared_ptr<Workspace> workspace)
     : program_(program),
       threads_(threads),
       plan_(make_plan(program, workload, threads)),
-      arena_(plan_.arenas * plan_.arena),
-      shared_(plan_.shared_arena),
-      scratch_(plan_.scratches * plan_.scratch),
+      workspace_(std::move(workspace)),
       losses_(workload.batch),
       slopes_(workload.batch * workload.tangents),
       curvatures_(workload.order == 2 ? workload.batch * workload.tangents : 0) {
@@ -53,6 +52,13 @@ template <class T>
 void Execution<T>::bind(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
                         const Perturbation<T>& perturbation) {
   check_run(program_, plan_.workload, parameters, batch, tangents, perturbation);
+  const WorkingMemory working = plan_.working();
+  T* const memory = reinterpret_cast<T*>(workspace_->take(working.total() * Index{sizeof(T)}));
+  arena_ = memory;
+  shared_ = arena_ + working.arenas;
+  scratch_ = shared_ + working.shared;
+  spare_ = scratch_ + working.scratch;
+  held_ = spare_ + working.spare;
   parameters_ = &parameters;
   batch_ = &batch;
   tangents_ = tangents;
@@ -98,12 +104,11 @@ Jet<T> Execution<T>::jet(Index i, Index first, Index rows, T* arena) const {
   const Index tangents = plan_.workload.tangents;
   Jet<T> jet{.rows = what.shared ? 1 : rows, .size = own.size};
   jet.plane = jet.rows * own.size;
-  T* shared = const_cast<T*>(shared_.data());
   if (what.kind == GraphNode::Kind::kParameter || what.kind == GraphNode::Kind::kConstant) {
     const Weights& weights = weights_[static_cast<std::size_t>(i)];
     jet.value = weights.flat;
     jet.packed = weights.packed;
-    if (own.expanded) jet.tangent = shared + own.offset;
+    if (own.expanded) jet.tangent = shared_ + own.offset;
     if (own.rank_one) jet.rank_one = tangents_->rank_one(what.slot);
     if (own.drawn) jet.drawn = tangents_->drawn(what.slot);
     if (own.tangent && !own.expanded && !own.rank_one && !own.drawn)
@@ -119,7 +124,7 @@ Jet<T> Execution<T>::jet(Index i, Index first, Index rows, T* arena) const {
     jet.value = const_cast<T*>(input(i)) + first * own.size;
     return jet;
   }
-  jet.value = (what.shared ? shared : arena) + (replaying ? own.replay_offset : own.offset);
+  jet.value = (what.shared ? shared_ : arena) + (replaying ? own.replay_offset : own.offset);
   if (own.tangent) jet.tangent = jet.value + jet.plane;
   if (own.second) jet.second = jet.value + jet.plane * (1 + tangents);
   return jet;
@@ -161,10 +166,10 @@ void Execution<T>::run_shared() {
     if (plan(i).expanded) {
       for (Index k = 0; k < plan_.workload.tangents; ++k) {
         tangents_->expand(node(i).slot, k,
-                          {shared_.data() + plan(i).offset + k * plan(i).size, static_cast<std::size_t>(plan(i).size)});
+                          {shared_ + plan(i).offset + k * plan(i).size, static_cast<std::size_t>(plan(i).size)});
       }
     }
-    if (node(i).op) push(i, 0, 1, 0, 1, nullptr, scratch_.data());
+    if (node(i).op) push(i, 0, 1, 0, 1, nullptr, scratch_);
   }
 }
 
@@ -175,7 +180,7 @@ Index Execution<T>::thread_index_of_tile() const {
 }
 template <class T>
 T* Execution<T>::scratch() {
-  return scratch_.data() + thread_index() * plan_.scratch;
+  return scratch_ + thread_index() * plan_.scratch;
 }
 
 template <class T>
@@ -193,7 +198,7 @@ void Execution<T>::run_tile(Index tile) {
 template <class T>
 void Execution<T>::make(Index i, Index first, Index rows, T* arena, T* scratch) {
   if (!plan_.one_at_a_time) return push(i, first, rows, 0, rows, arena, scratch);
-  if (node(i).op->cuts_itself()) return push(i, first, rows, 0, rows, arena, scratch_.data());
+  if (node(i).op->cuts_itself()) return push(i, first, rows, 0, rows, arena, scratch_);
   parallel_for((rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
     const Index begin = piece * kRowsAPiece;
     push(i, first, rows, begin, std::min(kRowsAPiece, rows - begin), arena, this->scratch());
@@ -301,8 +306,8 @@ void Execution<T>::diagnose() {
   one_by_one_ = true;
   replaying = false;
   for (Index tile = 0; tile < tiles(); ++tile) {
-    visit_tile(tile, arena_.data(), scratch_.data(), [&](Index i) {
-      if (plan(i).stored) report_if_not_finite(i, tile * plan_.tile, tile_rows(tile), arena_.data());
+    visit_tile(tile, arena_, scratch_, [&](Index i) {
+      if (plan(i).stored) report_if_not_finite(i, tile * plan_.tile, tile_rows(tile), arena_);
     });
   }
   throw NumericError("the mean over the examples is not finite although every example's is");

@@ -4,20 +4,20 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "slopewise/program/plan.hpp"
 #include "slopewise/program/runner.hpp"
-#include "slopewise/tensor/buffer.hpp"
 
 namespace slopewise {
 
 template <class T>
 class Execution {
  public:
-  Execution(const Program& program, const Workload& workload, int threads);
+  Execution(const Program& program, const Workload& workload, int threads, std::shared_ptr<Workspace> workspace);
 
   const Program& program() const { return program_; }
   const Plan& plan() const { return plan_; }
@@ -29,7 +29,8 @@ class Execution {
   Index count() const { return static_cast<Index>(program_.nodes().size()); }
   int threads() const { return threads_; }
 
-  // Takes what a run reads; throws as check_run does. All of it must stay until the run is over.
+  // Takes what a run reads, and the memory for it; throws as check_run does, and std::bad_alloc. All of it must stay
+  // until the run is over.
   void bind(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
             const Perturbation<T>& perturbation);
   Index rows() const { return rows_; }
@@ -65,10 +66,13 @@ class Execution {
 
   // The jet of node i over `rows` rows of a tile that starts at example `first`.
   Jet<T> jet(Index i, Index first, Index rows, T* arena) const;
-  T* arena() { return arena_.data() + thread_index_of_tile() * plan_.arena; }
-  T* shared() { return shared_.data(); }
+  T* arena() { return arena_ + thread_index_of_tile() * plan_.arena; }
+  T* shared() { return shared_; }
   // The calling thread's.
   T* scratch();
+  // Of the size of the cuts in one tile; and a descent's cotangents of parameters that are not added to θ at once.
+  T* spare() { return spare_; }
+  T* held() { return held_; }
 
   // Whether nodes are read where they are made again instead of where they were made first.
   bool replaying = false;
@@ -92,9 +96,12 @@ class Execution {
   const Program& program_;
   int threads_;
   Plan plan_;
-  Buffer<T> arena_, shared_, scratch_;
+  std::shared_ptr<Workspace> workspace_;
   Buffer<T> losses_, slopes_, curvatures_;
   std::vector<Buffer<T>> outputs_;
+
+  // Parts of the workspace during a run.
+  T *arena_ = nullptr, *shared_ = nullptr, *scratch_ = nullptr, *spare_ = nullptr, *held_ = nullptr;
 
   // What the current run reads.
   Index rows_ = 0;

@@ -46,7 +46,7 @@ Runner<T>& PassOf<T>::runner(Index rows) {
   if (!runner_ || workload_.batch < rows) {
     runner_.reset();  // its memory first
     workload_.batch = rows;
-    runner_.emplace(program_, workload_);
+    runner_.emplace(program_, workload_, workspace_);
   }
   return *runner_;
 }
@@ -76,17 +76,17 @@ template class PassOf<double>;
 }  // namespace detail
 
 template <class T>
-ForwardPass<T>::ForwardPass(const Program& program, ForwardOptions options)
-    : detail::PassOf<T>(program, forward_workload(std::move(options))) {}
+ForwardPass<T>::ForwardPass(const Program& program, ForwardOptions options, std::shared_ptr<Workspace> workspace)
+    : detail::PassOf<T>(program, forward_workload(std::move(options)), std::move(workspace)) {}
 template <class T>
-ExactPass<T>::ExactPass(const Program& program, ExactOptions options)
-    : detail::PassOf<T>(program, exact_workload(Workload::Mode::kPullback, std::move(options))) {}
+ExactPass<T>::ExactPass(const Program& program, ExactOptions options, std::shared_ptr<Workspace> workspace)
+    : detail::PassOf<T>(program, exact_workload(Workload::Mode::kPullback, std::move(options)), std::move(workspace)) {}
 template <class T>
-DescentPass<T>::DescentPass(const Program& program, ExactOptions options)
-    : detail::PassOf<T>(program, exact_workload(Workload::Mode::kDescent, std::move(options))) {}
+DescentPass<T>::DescentPass(const Program& program, ExactOptions options, std::shared_ptr<Workspace> workspace)
+    : detail::PassOf<T>(program, exact_workload(Workload::Mode::kDescent, std::move(options)), std::move(workspace)) {}
 template <class T>
-GivenPass<T>::GivenPass(const Program& program, GivenOptions options)
-    : detail::PassOf<T>(program, given_workload(program, std::move(options))) {}
+GivenPass<T>::GivenPass(const Program& program, GivenOptions options, std::shared_ptr<Workspace> workspace)
+    : detail::PassOf<T>(program, given_workload(program, std::move(options)), std::move(workspace)) {}
 
 template class ForwardPass<float>;
 template class ForwardPass<double>;

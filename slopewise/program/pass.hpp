@@ -1,10 +1,12 @@
 // Passes: a program, what is asked of it, and the memory for that, which is taken at the first run and grows with the
-// batch. Outside this room nobody states a workload: what a pass says it needs is what it runs.
+// batch; what they calculate in may be shared by passes that do not run at the same time. Outside this room nobody
+// states a workload: what a pass says it needs is what it runs.
 //
 //   ForwardPass<float> pass(program, {.tangents = 8, .forms = probe->forms()});
 //   const RunResult<float> found = pass.run(theta, batch, &tangents);
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -52,7 +54,8 @@ class PassOf {
 
  protected:
   // The program must outlive the pass. `workload` is checked at the first run.
-  PassOf(const Program& program, Workload workload) : program_(program), workload_(std::move(workload)) {}
+  PassOf(const Program& program, Workload workload, std::shared_ptr<Workspace> workspace)
+      : program_(program), workload_(std::move(workload)), workspace_(std::move(workspace)) {}
   const Workload& workload() const { return workload_; }
   // With memory for so many examples.
   Runner<T>& runner(Index rows);
@@ -60,6 +63,7 @@ class PassOf {
  private:
   const Program& program_;
   Workload workload_;
+  std::shared_ptr<Workspace> workspace_;  // null: the runner's own
   std::optional<Runner<T>> runner_;
 };
 
@@ -69,7 +73,8 @@ class PassOf {
 template <class T>
 class ForwardPass : public detail::PassOf<T> {
  public:
-  explicit ForwardPass(const Program& program, ForwardOptions options = {});
+  explicit ForwardPass(const Program& program, ForwardOptions options = {},
+                       std::shared_ptr<Workspace> workspace = nullptr);
   RunResult<T> run(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents = nullptr,
                    const Perturbation<T>& perturbation = {}) {
     return this->runner(batch.rows).run(parameters, batch, tangents, perturbation);
@@ -79,7 +84,7 @@ class ForwardPass : public detail::PassOf<T> {
 template <class T>
 class ExactPass : public detail::PassOf<T> {
  public:
-  explicit ExactPass(const Program& program, ExactOptions options = {});
+  explicit ExactPass(const Program& program, ExactOptions options = {}, std::shared_ptr<Workspace> workspace = nullptr);
   // Writes ∇ to `out` (n).
   RunResult<T> gradient(const Parameters<T>& parameters, const Batch<T>& batch, std::span<T> out) {
     return this->runner(batch.rows).gradient(parameters, batch, out);
@@ -89,7 +94,8 @@ class ExactPass : public detail::PassOf<T> {
 template <class T>
 class DescentPass : public detail::PassOf<T> {
  public:
-  explicit DescentPass(const Program& program, ExactOptions options = {});
+  explicit DescentPass(const Program& program, ExactOptions options = {},
+                       std::shared_ptr<Workspace> workspace = nullptr);
   // θ −= rate ∇, each parameter's part as soon as it is known.
   RunResult<T> descend(Parameters<T>& parameters, const Batch<T>& batch, double rate) {
     return this->runner(batch.rows).descend(parameters, batch, rate);
@@ -99,7 +105,7 @@ class DescentPass : public detail::PassOf<T> {
 template <class T>
 class GivenPass : public detail::PassOf<T> {
  public:
-  GivenPass(const Program& program, GivenOptions options);
+  GivenPass(const Program& program, GivenOptions options, std::shared_ptr<Workspace> workspace = nullptr);
   RunResult<T> given(const Parameters<T>& parameters, const Batch<T>& batch, const Tangents<T>* tangents,
                      const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out) {
     return this->runner(batch.rows).given(parameters, batch, tangents, perturbation, giver, out);

@@ -23,18 +23,23 @@ constexpr Index kCachedEntries = Index{1} << 18;
 // Dense tangents are read once a tile and outweigh the activations, so there a tile may fill the last-level cache.
 constexpr Index kLargestDenseTile = 512;
 constexpr Index kCachedDenseEntries = Index{1} << 22;
-// A pullback keeps every activation of its rows, so a larger batch goes through in pieces of this many.
+// A pullback keeps every activation of its rows, so a larger batch goes through in pieces of this many, or of so many
+// rows and tangents of rows together that products still run well.
 constexpr Index kPullbackRows = 1024;
+constexpr Index kPullbackPlanes = 2048;
+constexpr Index kFewestPullbackRows = 128;
 
 // Examples or tangents of one run: their product and a few times it fit an Index.
 constexpr Index kLargestSize = Index{1} << 30;
 
+// Whether a matrix has tangents of this form.
+bool has_matrix(const ParameterLayout& layout, const std::vector<TangentForm>& forms, TangentForm form) {
+  return std::ranges::any_of(layout.blocks, [&](const Block& block) {
+    return block.columns > 1 && forms[static_cast<std::size_t>(block.weight)] == form;
+  });
+}
 bool has_dense_matrix(const ParameterLayout& layout, const std::vector<TangentForm>& forms) {
-  for (const Block& block : layout.blocks) {
-    const TangentForm form = forms[static_cast<std::size_t>(block.weight)];
-    if (block.columns > 1 && (form == TangentForm::kDense || form == TangentForm::kDrawn)) return true;
-  }
-  return false;
+  return has_matrix(layout, forms, TangentForm::kDense) || has_matrix(layout, forms, TangentForm::kDrawn);
 }
 
 // Whether most of the work is in ops that threads should share.
@@ -65,6 +70,21 @@ Index forward_tile(const Program& program, const Workload& workload, const std::
   return std::min(workload.batch, round_up((workload.batch + tiles - 1) / tiles, kSmallestTile));
 }
 
+// `count` rows in pieces of at most `most`, of about the same height.
+Index even_piece(Index count, Index most) {
+  const Index pieces = (count + most - 1) / most;
+  return std::min(count, round_up((count + pieces - 1) / pieces, kSmallestTile));
+}
+
+Index pullback_tile(const Program& program, const Workload& workload) {
+  if (workload.micro_batch > 0) return std::min(workload.batch, workload.micro_batch);
+  // Tangents in memory outweigh the activations, and are read once for each piece.
+  if (workload.tangents == 0 || has_matrix(program.layout(), workload.forms, TangentForm::kDense))
+    return std::min(workload.batch, kPullbackRows);
+  const Index most = std::clamp(kPullbackPlanes / (1 + workload.tangents), kFewestPullbackRows, kPullbackRows);
+  return even_piece(workload.batch, most);
+}
+
 class Planner {
  public:
   Planner(const Program& program, const Workload& workload, int threads)
@@ -84,7 +104,7 @@ class Planner {
     plan_.one_at_a_time = pulls() || has_dense_matrix(program.layout(), plan_.workload.forms) ||
                           mostly_wide(program, plan_.nodes, plan_.infos);
     plan_.tile = pulls() && !workload.few_rows
-                     ? std::min(workload.batch, workload.micro_batch > 0 ? workload.micro_batch : kPullbackRows)
+                     ? pullback_tile(program, plan_.workload)
                      : forward_tile(program, plan_.workload, plan_.nodes, plan_.one_at_a_time);
     plan_.tiles = (workload.batch + plan_.tile - 1) / plan_.tile;
     plan_.arenas = plan_.one_at_a_time ? 1 : std::min<Index>(threads, plan_.tiles);
@@ -509,6 +529,15 @@ class Planner {
 };
 
 }  // namespace
+
+WorkingMemory Plan::working() const {
+  const auto whole = [](Index entries) { return round_up(entries, kAlignment); };
+  return {.arenas = whole(arenas * arena),
+          .shared = whole(shared_arena),
+          .scratch = whole(scratches * scratch),
+          .spare = whole(spare),
+          .held = workload.mode == Workload::Mode::kDescent ? whole(gradient) : 0};
+}
 
 Index Plan::looks(Index i) const {
   if (workload.ahead <= 0 || i > workload.error) return 0;

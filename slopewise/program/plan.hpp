@@ -30,6 +30,15 @@ struct NodePlan {
   Index cotangent_offset = 0;  // likewise
 };
 
+// Entries of what a run calculates in, each part on a boundary of 64 bytes.
+struct WorkingMemory {
+  Index arenas = 0, shared = 0, scratch = 0;  // all tiles' in flight; the whole run's; all threads'
+  Index spare = 0;                            // the giver's
+  Index held = 0;                             // a descent's gradient
+
+  Index total() const { return arenas + shared + scratch + spare + held; }
+};
+
 struct Plan {
   Workload workload;
   std::vector<NodePlan> nodes;
@@ -50,6 +59,7 @@ struct Plan {
   Index gradient = 0;          // entries of gradient held; in a descent those that are not added to θ at once
   Index spare = 0;             // entries of the giver's spare memory: those of the cuts in one tile
 
+  WorkingMemory working() const;
   // In a stream: how many stretches before node i's own look ahead to it.
   Index looks(Index i) const;
 };

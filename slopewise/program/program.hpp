@@ -64,7 +64,9 @@ struct MemoryReport {
   Index packed = 0;       // weights in the layout the products read
   Index results = 0;      // per-example losses, slopes, second-order terms and outputs
 
-  Index total() const { return activations + shared + scratch + tangents + gradient + packed + results; }
+  // What may be in a workspace (workspace.hpp) that passes share.
+  Index working() const { return activations + shared + scratch; }
+  Index total() const { return working() + tangents + gradient + packed + results; }
 };
 
 // Work of one run.

@@ -18,11 +18,7 @@ Index piece_rows_of(Index rows) {
 }  // namespace
 
 template <class T>
-Pullback<T>::Pullback(Execution<T>& execution)
-    : execution_(execution),
-      given_at_(execution.plan().workload.error),
-      spare_(execution.plan().spare),
-      held_(execution.plan().workload.mode == Workload::Mode::kDescent ? execution.plan().gradient : 0) {
+Pullback<T>::Pullback(Execution<T>& execution) : execution_(execution), given_at_(execution.plan().workload.error) {
   if (execution.plan().workload.ahead >= 0) {
     given_at_ = -1;
     return;
@@ -55,14 +51,14 @@ RunResult<T> Pullback<T>::gradient(T* gradient, const Giver<T>& giver) {
 // addition.
 template <class T>
 RunResult<T> Pullback<T>::descend(Parameters<T>& parameters, double rate) {
-  gradient_ = held_.data();
+  gradient_ = execution_.held();
   updated_ = &parameters;
   run(static_cast<T>(-rate));
   for (Index i = 0; i < execution_.count(); ++i) {
     const NodePlan& own = execution_.plan(i);
     if (execution_.node(i).kind != GraphNode::Kind::kParameter || !own.differentiated || own.updated) continue;
     const Segment& segment = execution_.program().layout().segments[static_cast<std::size_t>(execution_.node(i).slot)];
-    axpy(T{1}, held_.data() + own.cotangent_offset, parameters.edit(segment.offset, segment.size()).data(),
+    axpy(T{1}, execution_.held() + own.cotangent_offset, parameters.edit(segment.offset, segment.size()).data(),
          segment.size());
   }
   return execution_.finish();
@@ -188,7 +184,7 @@ void Pullback<T>::give(Index first, Index rows) {
   const Workload& workload = run.plan().workload;
   const auto entries = [&](Index i) { return static_cast<std::size_t>(rows * run.plan(i).size); };
   GivenView<T> view{.first = first, .rows = rows, .batch = run.rows()};
-  T* spare = spare_.data();
+  T* spare = execution_.spare();
   for (const Index cut : workload.cuts) {
     view.cuts.push_back({.value = {run.jet(cut, first, rows, run.arena()).value, entries(cut)}});
     if (run.plan(cut).cut) view.cuts.back().cotangent = {cotangent(cut).data, entries(cut)};

@@ -45,8 +45,6 @@ class Pullback {
   Reach reach_;
   Index group_first_ = 0;
   const Giver<T>* giver_ = nullptr;
-  Buffer<T> spare_;
-  Buffer<T> held_;                    // a descent's cotangents of parameters that are not added to θ at once
   T* gradient_ = nullptr;             // where cotangents of parameters are written
   Parameters<T>* updated_ = nullptr;  // what they are added to
   std::vector<bool> written_;         // nodes whose cotangent holds something already

@@ -13,9 +13,11 @@ namespace slopewise {
 
 template <class T>
 struct Runner<T>::State {
-  State(const Program& program, const Workload& workload) : execution(program, workload, thread_count()) {
+  State(const Program& program, const Workload& workload, std::shared_ptr<Workspace> memory)
+      : workspace(std::move(memory)), execution(program, workload, thread_count(), workspace) {
     if (workload.backward()) pullback.emplace(execution);
   }
+  std::shared_ptr<Workspace> workspace;
   Execution<T> execution;
   std::optional<Pullback<T>> pullback;
 
@@ -23,8 +25,9 @@ struct Runner<T>::State {
 };
 
 template <class T>
-Runner<T>::Runner(const Program& program, const Workload& workload)
-    : state_(std::make_unique<State>(program, workload)) {}
+Runner<T>::Runner(const Program& program, const Workload& workload, std::shared_ptr<Workspace> workspace)
+    : state_(std::make_unique<State>(program, workload,
+                                     workspace ? std::move(workspace) : std::make_shared<Workspace>())) {}
 template <class T>
 Runner<T>::~Runner() = default;
 template <class T>
@@ -42,7 +45,8 @@ const Workload& Runner<T>::workload() const {
 
 template <class T>
 typename Runner<T>::State& Runner<T>::state() {
-  if (thread_count() > state_->execution.threads()) state_ = std::make_unique<State>(program(), workload());
+  if (thread_count() > state_->execution.threads())
+    state_ = std::make_unique<State>(program(), workload(), state_->workspace);
   return *state_;
 }
 

@@ -7,16 +7,18 @@
 
 #include "slopewise/program/given.hpp"
 #include "slopewise/program/program.hpp"
+#include "slopewise/program/workspace.hpp"
 #include "slopewise/tensor/parameters.hpp"
 
 namespace slopewise {
 
-// A program bound to a workload; its memory is taken once, when it is made. The program must outlive it. One runner
-// serves one thread of callers.
+// A program bound to a workload. What it calculates in is taken at the first run, from `workspace`, or from one of its
+// own; runners that share one must not run at the same time. The program must outlive it. One runner serves one thread
+// of callers.
 template <class T>
 class Runner {
  public:
-  Runner(const Program& program, const Workload& workload);
+  Runner(const Program& program, const Workload& workload, std::shared_ptr<Workspace> workspace = nullptr);
   ~Runner();
   Runner(Runner&&) noexcept;
   Runner& operator=(Runner&&) noexcept;

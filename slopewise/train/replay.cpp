@@ -53,7 +53,7 @@ Replay::Replay(const std::filesystem::path& path, const std::filesystem::path& i
                                 asked, recipe_.estimator, log_.numbers()));
   }
   // A few bytes a step may ask for tangents of any size.
-  const Index needed = state_.estimator->demand(answers_).bytes, available = available_memory();
+  const Index needed = state_.estimator->demand(answers_).unpacked(), available = available_memory();
   if (available > 0 && needed > available) {
     throw FileError(fmt::format("{}: a step's tangents take {} bytes, of which {} can be had", log_.path().string(),
                                 needed, available));

@@ -60,14 +60,15 @@ void require_fit(const std::vector<ChainBlock>& chain, const Dataset& data) {
 void TrainedNetwork::take(const Network& network) {
   chain_ = network.evaluating;
   require_fit(chain_, data_);
+  const auto workspace = std::make_shared<Workspace>();  // blocks take turns
   for (std::size_t i = 0; i < chain_.size(); ++i) {
     Block block{.theta = network.initial(i, 1)};
     for (std::size_t before = 0; before < i; ++before) {
       if (chain_[before].program == chain_[i].program) block.pass = blocks_[before].pass;
     }
     if (!block.pass) {
-      block.pass =
-          std::make_shared<ForwardPass<float>>(*chain_[i].program, ForwardOptions{.outputs = {chain_[i].output}});
+      block.pass = std::make_shared<ForwardPass<float>>(*chain_[i].program,
+                                                        ForwardOptions{.outputs = {chain_[i].output}}, workspace);
     }
     blocks_.push_back(std::move(block));
   }

@@ -98,6 +98,7 @@ Trainer::Trainer(const TrainSettings& settings, const DataSplit& data, Network n
   std::iota(judged_rows_.begin(), judged_rows_.end(),
             settings.validation > 0 ? training_count(settings, train_) : Index{0});
   const std::vector<ChainBlock>& training = network_.training;
+  const auto workspace = std::make_shared<Workspace>();  // blocks take turns
   for (std::size_t i = 0; i < training.size(); ++i) {
     std::shared_ptr<ProgramObjective<float>> objective;
     for (const auto& block : blocks_) {
@@ -111,15 +112,16 @@ Trainer::Trainer(const TrainSettings& settings, const DataSplit& data, Network n
                                                             ObjectiveOptions{.precision = method.precision,
                                                                              .checkpointed = method.checkpointed,
                                                                              .micro_batch = method.micro_batch,
-                                                                             .output = read ? training[i].output : -1});
+                                                                             .output = read ? training[i].output : -1,
+                                                                             .workspace = workspace});
     }
     auto block = std::make_unique<Block>(settings_, network_, i, std::move(objective));
     for (const auto& before : blocks_) {
       if (before->evaluating.program == block->evaluating.program) block->evaluator = before->evaluator;
     }
     if (!block->evaluator) {
-      block->evaluator = std::make_shared<ForwardPass<float>>(*block->evaluating.program,
-                                                              ForwardOptions{.outputs = {block->evaluating.output}});
+      block->evaluator = std::make_shared<ForwardPass<float>>(
+          *block->evaluating.program, ForwardOptions{.outputs = {block->evaluating.output}}, workspace);
     }
     blocks_.push_back(std::move(block));
   }
@@ -135,7 +137,7 @@ Index Trainer::parameters() const {
 }
 
 Index Trainer::step_bytes() const {
-  Index widest = 0, passes = 0;
+  Index widest = 0, working = 0, passes = 0;
   std::vector<const ProgramObjective<float>*> counted;
   for (const auto& block : blocks_) {
     if (&block != &blocks_.back())
@@ -146,11 +148,12 @@ Index Trainer::step_bytes() const {
     // second copy, and room for the gradient where the optimizer needs it written out.
     const bool first = std::ranges::find(counted, block->objective.get()) == counted.end();
     const Demand demand = block->estimator->demand(*block->objective);
+    working = std::max(working, demand.working);
     passes += (first ? demand.bytes : remembered) + (block->stays_packed() ? 0 : demand.packed);
     if (!block->estimator->dense()) passes += block->optimizer->step_bytes();
     counted.push_back(block->objective.get());
   }
-  return passes + ExampleBatch<float>::bytes(train_, settings_.batch) +
+  return working + passes + ExampleBatch<float>::bytes(train_, settings_.batch) +
          settings_.batch * (widest * Index{sizeof(float)} + Index{sizeof(std::int32_t)});
 }
 

@@ -61,6 +61,39 @@ TEST(Pass, GrowsWithTheBatchAndGivesTheBitsOfARunner) {
   }
 }
 
+// Nothing is left in it from one run to the next, whichever pass that is of, and whatever it holds.
+TEST(Pass, WhatOthersCalculatedInASharedWorkspaceLeavesNoTrace) {
+  const Program other = perceptron(12, 70, 3);
+  const auto workspace = std::make_shared<Workspace>();
+  const auto theta = random_parameters<double>(net());
+  const auto other_theta = random_parameters<double>(other);
+  const Index output = logits();
+  ForwardPass<double> forward(net(), {.outputs = {output}}, workspace), alone(net(), {.outputs = {output}});
+  ExactPass<double> exact(net(), {.checkpointed = true}, workspace), exact_alone(net(), {.checkpointed = true});
+  DescentPass<double> descent(net(), {}, workspace), descent_alone(net());
+  ExactPass<double> larger(other, {}, workspace);
+  const auto fill = [&] {
+    const Index bytes = 8 * exact.memory(9).working();
+    std::fill_n(workspace->take(bytes), bytes, std::byte{0x7F});
+  };
+  for (const Index rows : {Index{9}, Index{3}}) {
+    const Examples<double> examples(net(), rows), others(other, rows);
+    std::vector<double> found(static_cast<std::size_t>(net().size())), expected(found.size());
+    std::vector<double> of_other(static_cast<std::size_t>(other.size()));
+    EXPECT_EQ(forward.run(theta, examples.batch()).loss, alone.run(theta, examples.batch()).loss);
+    fill();
+    exact.gradient(theta, examples.batch(), found);
+    exact_alone.gradient(theta, examples.batch(), expected);
+    EXPECT_EQ(found, expected);
+    larger.gradient(other_theta, others.batch(), of_other);
+    EXPECT_EQ(copied(forward.output(0)), copied(alone.output(0)));  // a pass's own
+    Parameters<double> moved = theta, moved_alone = theta;
+    descent.descend(moved, examples.batch(), 0.5);
+    descent_alone.descend(moved_alone, examples.batch(), 0.5);
+    EXPECT_EQ(copied(std::as_const(moved).values()), copied(std::as_const(moved_alone).values()));
+  }
+}
+
 // Of any batch, before and after it has run, and for the number of threads asked for.
 TEST(Pass, SaysWhatThePlanOfItsWorkloadSays) {
   GivenPass<float> given(net(), {.cuts = {hidden()}, .spare = true});
