@@ -65,7 +65,7 @@ ActivitySites onnx_sites(const OnnxProgram& model) {
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
       const GraphNode& input = program.node(node.inputs[k]);
       const bool weights = input.kind == GraphNode::Kind::kParameter || input.kind == GraphNode::Kind::kConstant;
-      if (weights && input.shape.rank() >= 2 && node.op->takes_packed(k)) return true;
+      if (weights && input.shape.rank() >= 2 && node.op->takes(k).packed) return true;
     }
     return false;
   };

@@ -142,9 +142,9 @@ class Checker {
     Vector by_slope, by_pullback;
     for (Index i = 0; i < program_.size(); i += step) {
       Vector unit(gradient.size(), 0.0);
-      unit[static_cast<std::size_t>(i)] = 1;
+      unit[i] = 1;
       by_slope.push_back(slopes(parameters_, forward, Tangents<double>::dense(program_.layout(), 1, unit)).slopes[0]);
-      by_pullback.push_back(gradient[static_cast<std::size_t>(i)]);
+      by_pullback.push_back(gradient[i]);
     }
     note("entries of the gradient against coordinate slopes", difference(by_pullback, by_slope), options_.value);
   }
@@ -154,8 +154,7 @@ class Checker {
     std::vector<TangentForm> forms;
     for (std::size_t i = 0; i < program_.layout().segments.size(); ++i) {
       const Segment& segment = program_.layout().segments[i];
-      const bool matrix =
-          program_.layout().blocks[static_cast<std::size_t>(segment.block)].weight == static_cast<Index>(i);
+      const bool matrix = program_.layout().blocks[segment.block].weight == static_cast<Index>(i);
       forms.push_back(matrix ? TangentForm::kRankOne : TangentForm::kDense);
     }
     Tangents<double> structured(program_.layout(), kTangents, forms);

@@ -21,12 +21,12 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
       report.packed += WeightProduct::bytes(shape[0], shape.size() / shape[0], plan.nodes[i].bfloat16);
     }
     if (nodes()[i].kind != GraphNode::Kind::kParameter) continue;
-    const Segment& segment = layout().segments[static_cast<std::size_t>(nodes()[i].slot)];
-    const Block& block = layout().blocks[static_cast<std::size_t>(segment.block)];
+    const Segment& segment = layout().segments[nodes()[i].slot];
+    const Block& block = layout().blocks[segment.block];
     if (plan.nodes[i].packed && element_size == sizeof(float)) {
       report.packed += WeightProduct::bytes(block.rows, block.columns, plan.nodes[i].bfloat16);
     }
-    switch (plan.workload.forms[static_cast<std::size_t>(nodes()[i].slot)]) {
+    switch (plan.workload.forms[nodes()[i].slot]) {
       case TangentForm::kNone:
       case TangentForm::kDrawn:
         break;
@@ -63,9 +63,8 @@ CostReport Program::cost(const Workload& workload, Index element_size) const {
     }
     double entries = rows * static_cast<double>(own.size * own.parts);
     for (const Index input : nodes()[i].inputs) {
-      const NodePlan& read = plan.nodes[static_cast<std::size_t>(input)];
-      const double input_rows =
-          nodes()[static_cast<std::size_t>(input)].shared ? 1.0 : static_cast<double>(workload.batch);
+      const NodePlan& read = plan.nodes[input];
+      const double input_rows = nodes()[input].shared ? 1.0 : static_cast<double>(workload.batch);
       const double parts = read.rank_one ? 1.0 : 1.0 + (read.tangent ? tangents : 0.0) + (read.second ? tangents : 0.0);
       entries += input_rows * static_cast<double>(read.size) * parts * (pullback && own.differentiated ? 3.0 : 1.0);
     }

@@ -68,13 +68,13 @@ void Execution<T>::bind(const Parameters<T>& parameters, const Batch<T>& batch, 
   weights_.assign(program_.nodes().size(), {});
   for (Index i = 0; i < count(); ++i) {
     if (!plan(i).used) continue;
-    Weights& weights = weights_[static_cast<std::size_t>(i)];
+    Weights& weights = weights_[i];
     if (node(i).kind == GraphNode::Kind::kConstant) bind_constant(i, weights);
     if (node(i).kind != GraphNode::Kind::kParameter) continue;
-    const Segment& segment = program_.layout().segments[static_cast<std::size_t>(node(i).slot)];
+    const Segment& segment = program_.layout().segments[node(i).slot];
     if constexpr (std::is_same_v<T, float>) {
       if (plan(i).packed) {
-        const Block& block = program_.layout().blocks[static_cast<std::size_t>(segment.block)];
+        const Block& block = program_.layout().blocks[segment.block];
         weights.packed = &parameters.packed(segment.offset, block.rows, block.columns, plan(i).bfloat16);
         continue;
       }
@@ -105,7 +105,7 @@ Jet<T> Execution<T>::jet(Index i, Index first, Index rows, T* arena) const {
   Jet<T> jet{.rows = what.shared ? 1 : rows, .size = own.size};
   jet.plane = jet.rows * own.size;
   if (what.kind == GraphNode::Kind::kParameter || what.kind == GraphNode::Kind::kConstant) {
-    const Weights& weights = weights_[static_cast<std::size_t>(i)];
+    const Weights& weights = weights_[i];
     jet.value = weights.flat;
     jet.packed = weights.packed;
     if (own.expanded) jet.tangent = shared_ + own.offset;
@@ -116,8 +116,7 @@ Jet<T> Execution<T>::jet(Index i, Index first, Index rows, T* arena) const {
     return jet;
   }
   if (what.kind == GraphNode::Kind::kIndices) {
-    jet.index = std::get<std::span<const std::int32_t>>(batch_->inputs[static_cast<std::size_t>(what.slot)]).data() +
-                first * own.size;
+    jet.index = std::get<std::span<const std::int32_t>>(batch_->inputs[what.slot]).data() + first * own.size;
     return jet;
   }
   if (!own.stored) {
@@ -198,7 +197,7 @@ void Execution<T>::run_tile(Index tile) {
 template <class T>
 void Execution<T>::make(Index i, Index first, Index rows, T* arena, T* scratch) {
   if (!plan_.one_at_a_time) return push(i, first, rows, 0, rows, arena, scratch);
-  if (node(i).op->cuts_itself()) return push(i, first, rows, 0, rows, arena, scratch_);
+  if (node(i).op->traits().cuts_itself) return push(i, first, rows, 0, rows, arena, scratch_);
   parallel_for((rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
     const Index begin = piece * kRowsAPiece;
     push(i, first, rows, begin, std::min(kRowsAPiece, rows - begin), arena, this->scratch());

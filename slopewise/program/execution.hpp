@@ -21,10 +21,10 @@ class Execution {
 
   const Program& program() const { return program_; }
   const Plan& plan() const { return plan_; }
-  const NodePlan& plan(Index i) const { return plan_.nodes[static_cast<std::size_t>(i)]; }
+  const NodePlan& plan(Index i) const { return plan_.nodes[i]; }
   // Whether input k gives op i its tangents, and gets a cotangent from it.
-  bool gives_tangents(Index i, std::size_t k) const { return plan_.infos[static_cast<std::size_t>(i)][k].active; }
-  bool gets_cotangent(Index i, std::size_t k) const { return plan_.pulled[static_cast<std::size_t>(i)][k].active; }
+  bool gives_tangents(Index i, std::size_t k) const { return plan_.infos[i][k].active; }
+  bool gets_cotangent(Index i, std::size_t k) const { return plan_.pulled[i][k].active; }
   const GraphNode& node(Index i) const { return program_.node(i); }
   Index count() const { return static_cast<Index>(program_.nodes().size()); }
   int threads() const { return threads_; }
@@ -89,9 +89,7 @@ class Execution {
   void run_tile(Index tile);
   [[noreturn]] void diagnose();
   void report_if_not_finite(Index i, Index first, Index rows, T* arena);
-  const T* input(Index i) const {
-    return std::get<std::span<const T>>(batch_->inputs[static_cast<std::size_t>(node(i).slot)]).data();
-  }
+  const T* input(Index i) const { return std::get<std::span<const T>>(batch_->inputs[node(i).slot]).data(); }
 
   const Program& program_;
   int threads_;

@@ -45,13 +45,13 @@ Node Builder::parameter(std::string name, Shape shape, Initializer initializer, 
 }
 
 Node Builder::bias(std::string name, const Node& weight) {
-  const GraphNode& owner = graph_->nodes[static_cast<std::size_t>(weight.number())];
+  const GraphNode& owner = graph_->nodes[weight.number()];
   if (owner.kind != GraphNode::Kind::kParameter) {
     throw ArgumentError(fmt::format("bias '{}': expected a parameter to belong to, found '{}'", name, owner.name));
   }
   const Index segment = graph_->layout.add_bias(name, owner.slot);
   return add({.kind = GraphNode::Kind::kParameter,
-              .shape = graph_->layout.segments[static_cast<std::size_t>(segment)].shape,
+              .shape = graph_->layout.segments[segment].shape,
               .shared = true,
               .name = std::move(name),
               .slot = segment});
@@ -74,8 +74,8 @@ Node Builder::apply(std::shared_ptr<const Op> op, std::vector<Node> inputs) {
     if (input.graph() != graph_) {
       throw ArgumentError(fmt::format("{}: input '{}' belongs to another program", op->name(), input.name()));
     }
-    const GraphNode& made = graph_->nodes[static_cast<std::size_t>(input.number())];
-    if (made.kind == GraphNode::Kind::kIndices && !op->takes_integer(node.inputs.size())) {
+    const GraphNode& made = graph_->nodes[input.number()];
+    if (made.kind == GraphNode::Kind::kIndices && !op->takes(node.inputs.size()).integer) {
       throw ShapeError(fmt::format("{}: input '{}' holds integers, expected numbers", op->name(), made.name));
     }
     infos.push_back(made.info());

@@ -61,7 +61,7 @@ class Node {
   const std::shared_ptr<Graph>& graph() const { return graph_; }
 
  private:
-  const GraphNode& node() const { return graph_->nodes[static_cast<std::size_t>(number_)]; }
+  const GraphNode& node() const { return graph_->nodes[number_]; }
 
   std::shared_ptr<Graph> graph_;
   Index number_;

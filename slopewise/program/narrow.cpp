@@ -15,12 +15,12 @@ class Narrowing {
   explicit Narrowing(const Node& output)
       : graph_(output.graph()), output_(output.number()), readers_(static_cast<std::size_t>(output_) + 1) {
     std::vector<bool> used(readers_.size());
-    used[static_cast<std::size_t>(output_)] = true;
+    used[output_] = true;
     for (Index i = output_; i >= 0; --i) {
-      if (!used[static_cast<std::size_t>(i)]) continue;
+      if (!used[i]) continue;
       for (const Index input : node(i).inputs) {
-        used[static_cast<std::size_t>(input)] = true;
-        readers_[static_cast<std::size_t>(input)].push_back(i);
+        used[input] = true;
+        readers_[input].push_back(i);
       }
     }
   }
@@ -56,8 +56,8 @@ class Narrowing {
   };
 
   // Nodes that are made move those there are.
-  const GraphNode& node(Index i) const { return graph_->nodes[static_cast<std::size_t>(i)]; }
-  const std::vector<Index>& readers(Index i) const { return readers_[static_cast<std::size_t>(i)]; }
+  const GraphNode& node(Index i) const { return graph_->nodes[i]; }
+  const std::vector<Index>& readers(Index i) const { return readers_[i]; }
 
   // The range that node i is of its input, where it is a slice along one axis.
   std::optional<Range> slice_at(Index i) const { return node(i).op ? slice_range(*node(i).op) : std::nullopt; }

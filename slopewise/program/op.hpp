@@ -155,6 +155,34 @@ struct VisitSize {
 // Inputs one op may have.
 inline constexpr std::size_t kMostInputs = 32;
 
+// How an op may be visited.
+struct OpTraits {
+  // Entry j of the output depends on entry j of its only input alone: it may act row by row, without scratch, and write
+  // where it reads.
+  bool elementwise = false;
+  bool finishes_rows = false;  // it calls finish() for every row
+  // It cuts its visits for several threads itself, forward where they are alone, and back; other ops are visited piece
+  // by piece.
+  bool cuts_itself = false;
+  // So wide that threads should share every visit of it, each with weights of its own, rather than make whole visits
+  // for different rows.
+  bool wide = false;
+};
+
+// How it takes one of its inputs.
+struct InputTraits {
+  // Whether the output varies with it: not with the condition of a choice, nor with what is compared or rounded. Along
+  // such an input there is no slope: its tangents are not read, it is given no cotangent.
+  bool varies = true;
+  bool integer = false;   // it holds integers; numbers and integers are not taken for each other
+  bool rank_one = false;  // it may come with rank-one tangents; elsewhere they are expanded first
+  bool drawn = false;     // its dense tangents may be a function of the entry; elsewhere they are stored
+  bool packed = false;    // it is read as packed weights
+  // The pullback may add the cotangent of this input, a parameter, to the parameter itself: it reads the parameter's
+  // value for no other cotangent of the same visit.
+  bool updated_in_place = false;
+};
+
 // Entries [begin, end) of one axis.
 struct Range {
   Index axis, begin, end;
@@ -176,31 +204,8 @@ class Op {
   virtual Needs needs() const { return {}; }
   // Whether the second-order term is non-zero where the inputs have first-order terms only.
   virtual bool curves(std::span<const InputInfo> in) const = 0;
-  // Whether the output varies with input i: not with the condition of a choice, nor with what is compared or rounded.
-  // Along such an input there is no slope: its tangents are not read, it is given no cotangent.
-  virtual bool varies_with(std::size_t) const { return true; }
-  // Whether input i holds integers; numbers and integers are not taken for each other.
-  virtual bool takes_integer(std::size_t) const { return false; }
-  // Whether input i may come with rank-one tangents; elsewhere they are expanded first.
-  virtual bool takes_rank_one(std::size_t) const { return false; }
-  // Whether input i may come with its dense tangents as a function of the entry; elsewhere they are stored.
-  virtual bool takes_drawn(std::size_t) const { return false; }
-  // Whether input i is read as packed weights.
-  virtual bool takes_packed(std::size_t) const { return false; }
-  // Whether the pullback may add the cotangent of input i, a parameter, to the parameter itself: it reads the
-  // parameter's value for no other cotangent of the same visit.
-  virtual bool updates_in_place(std::size_t) const { return false; }
-  // Whether the op calls finish() for every row.
-  virtual bool finishes_rows() const { return false; }
-  // Whether entry j of the output depends on entry j of its only input alone: then it may act row by row, without
-  // scratch, and write where it reads.
-  virtual bool elementwise() const { return false; }
-  // Whether the op cuts its visits for several threads itself, forward where they are alone, and back; other ops are
-  // visited piece by piece.
-  virtual bool cuts_itself() const { return false; }
-  // Whether it is so wide that threads should share every visit of it, each with weights of its own, rather than make
-  // whole visits for different rows.
-  virtual bool wide() const { return false; }
+  virtual OpTraits traits() const { return {}; }
+  virtual InputTraits takes(std::size_t) const { return {}; }
   // How entries of the output are made without the rest of it; nothing where they are not.
   virtual std::optional<NarrowOp> narrowed(std::span<const InputInfo>, const Shape&, const Range&) const { return {}; }
   // Entries of scratch one visit needs; a pullback's visit of shared inputs covers all rows of a tile.

@@ -7,6 +7,9 @@
 
 namespace slopewise {
 
+// Parts of a run's memory begin at multiples of so many entries: whole cache lines.
+inline constexpr Index kPlanAlignment = 64 / sizeof(float);
+
 struct NodePlan {
   bool used = false;
   bool stored = false;          // in the run's own memory; otherwise in θ or the caller's batch

@@ -12,14 +12,13 @@ Program::Program(const Node& loss)
     throw ShapeError(fmt::format("program: the loss '{}' has shape {}, expected one number an example", loss.name(),
                                  loss.shape().to_string()));
   }
-  if (graph_->nodes[static_cast<std::size_t>(loss_)].kind == GraphNode::Kind::kIndices) {
+  if (graph_->nodes[loss_].kind == GraphNode::Kind::kIndices) {
     throw ShapeError(fmt::format("program: the loss '{}' holds integers, expected a number an example", loss.name()));
   }
-  used_[static_cast<std::size_t>(loss_)] = true;
+  used_[loss_] = true;
   for (Index i = loss_; i >= 0; --i) {
-    if (!used_[static_cast<std::size_t>(i)]) continue;
-    for (const Index input : graph_->nodes[static_cast<std::size_t>(i)].inputs)
-      used_[static_cast<std::size_t>(input)] = true;
+    if (!used_[i]) continue;
+    for (const Index input : graph_->nodes[i].inputs) used_[input] = true;
   }
   for (std::size_t i = 0; i < used_.size(); ++i) {
     if (graph_->nodes[i].kind == GraphNode::Kind::kParameter && !used_[i]) {
@@ -35,7 +34,7 @@ std::string Program::to_string() const {
     const GraphNode& node = graph_->nodes[i];
     text += fmt::format("{:<24} {:<16}", node.name, node.shape.to_string());
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-      text += fmt::format("{}{}", k == 0 ? " " : ", ", graph_->nodes[static_cast<std::size_t>(node.inputs[k])].name);
+      text += fmt::format("{}{}", k == 0 ? " " : ", ", graph_->nodes[node.inputs[k]].name);
     }
     text += '\n';
   }

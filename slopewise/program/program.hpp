@@ -89,12 +89,12 @@ class Program {
   // n, the number of parameters.
   Index size() const { return graph_->layout.size; }
   const std::vector<GraphNode>& nodes() const { return graph_->nodes; }
-  const GraphNode& node(Index number) const { return graph_->nodes[static_cast<std::size_t>(number)]; }
+  const GraphNode& node(Index number) const { return graph_->nodes[number]; }
   // Node numbers of the inputs, in the order declared: the order in which a batch gives them.
   const std::vector<Index>& inputs() const { return graph_->inputs; }
   Index loss() const { return loss_; }
   // Whether the loss, or what it is made of, depends on this node.
-  bool used(Index number) const { return used_[static_cast<std::size_t>(number)]; }
+  bool used(Index number) const { return used_[number]; }
 
   // What a run would need, by the plan it would use; exact but for what libraries and
   // products keep for themselves: their code for each shape, and buffers of one visit for each thread.

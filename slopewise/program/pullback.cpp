@@ -36,7 +36,7 @@ RunResult<T> Pullback<T>::gradient(T* gradient, const Giver<T>& giver) {
   for (Index i = 0; i < execution_.count(); ++i) {
     const GraphNode& node = execution_.node(i);
     if (node.kind != GraphNode::Kind::kParameter || execution_.plan(i).differentiated) continue;
-    const Segment& segment = execution_.program().layout().segments[static_cast<std::size_t>(node.slot)];
+    const Segment& segment = execution_.program().layout().segments[node.slot];
     const Index at = segment.offset - execution_.plan().workload.gradient_first;
     if (at >= 0) std::fill_n(gradient + at, segment.size(), T{0});
   }
@@ -57,7 +57,7 @@ RunResult<T> Pullback<T>::descend(Parameters<T>& parameters, double rate) {
   for (Index i = 0; i < execution_.count(); ++i) {
     const NodePlan& own = execution_.plan(i);
     if (execution_.node(i).kind != GraphNode::Kind::kParameter || !own.differentiated || own.updated) continue;
-    const Segment& segment = execution_.program().layout().segments[static_cast<std::size_t>(execution_.node(i).slot)];
+    const Segment& segment = execution_.program().layout().segments[execution_.node(i).slot];
     axpy(T{1}, execution_.held() + own.cotangent_offset, parameters.edit(segment.offset, segment.size()).data(),
          segment.size());
   }
@@ -157,14 +157,14 @@ void Pullback<T>::pull_group(std::size_t group, Index first, Index rows, const R
     for (std::size_t k = 0; k < run.node(i).inputs.size(); ++k) {
       (run.node(run.node(i).inputs[k]).shared ? through_shared : through_rows) |= takes(i, k);
     }
-    if (through_rows && run.node(i).op->cuts_itself()) {
+    if (through_rows && run.node(i).op->traits().cuts_itself) {
       visit(i, first, rows, 0, rows, false, run.scratch());
     } else if (through_rows) {
       each_piece(rows, [&](Index begin, Index count) { visit(i, first, rows, begin, count, false, run.scratch()); });
     }
     if (through_shared) visit(i, first, rows, 0, rows, true, run.scratch());
     mark_written(i);
-    written_[static_cast<std::size_t>(i)] = false;  // the next tile starts its cotangent anew
+    written_[i] = false;  // the next tile starts its cotangent anew
   }
 }
 
@@ -173,7 +173,7 @@ template <class T>
 void Pullback<T>::mark_written(Index i) {
   const std::vector<Index>& inputs = execution_.node(i).inputs;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
-    if (takes(i, k)) written_[static_cast<std::size_t>(inputs[k])] = true;
+    if (takes(i, k)) written_[inputs[k]] = true;
   }
 }
 
@@ -203,15 +203,15 @@ template <class T>
 Cotangent<T> Pullback<T>::cotangent(Index i) {
   Execution<T>& run = execution_;
   const NodePlan& own = run.plan(i);
-  const bool accumulate = written_[static_cast<std::size_t>(i)];
+  const bool accumulate = written_[i];
   if (run.node(i).kind != GraphNode::Kind::kParameter) {
     return {.data = (run.node(i).shared ? run.shared() : run.arena()) + own.cotangent_offset, .accumulate = accumulate};
   }
   if (!own.updated) return {.data = gradient_ + own.cotangent_offset, .accumulate = accumulate};
-  const Segment& segment = run.program().layout().segments[static_cast<std::size_t>(run.node(i).slot)];
+  const Segment& segment = run.program().layout().segments[run.node(i).slot];
   if constexpr (std::is_same_v<T, float>) {
     if (own.packed) {
-      const Block& block = run.program().layout().blocks[static_cast<std::size_t>(segment.block)];
+      const Block& block = run.program().layout().blocks[segment.block];
       return {.accumulate = true, .packed = updated_->edit_packed(segment.offset, block.rows, block.columns)};
     }
   }

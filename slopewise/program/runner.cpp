@@ -100,8 +100,8 @@ void Runner<T>::compact(Parameters<T>& parameters) const {
     const ParameterLayout& layout = program().layout();
     for (Index i = 0; i < state_->execution.count(); ++i) {
       if (!state_->execution.plan(i).packed || program().node(i).kind != GraphNode::Kind::kParameter) continue;
-      const Segment& segment = layout.segments[static_cast<std::size_t>(program().node(i).slot)];
-      const Block& block = layout.blocks[static_cast<std::size_t>(segment.block)];
+      const Segment& segment = layout.segments[program().node(i).slot];
+      const Block& block = layout.blocks[segment.block];
       parameters.compact(segment.offset, block.rows, block.columns);
     }
   }

@@ -52,7 +52,7 @@ class Finder {
   }
 
  private:
-  bool weighted(Index i) const { return weighted_[static_cast<std::size_t>(i)]; }
+  bool weighted(Index i) const { return weighted_[i]; }
   std::string_view name(Index i) const { return program_.node(i).op->name(); }
   bool moves(Index i) const {
     constexpr std::string_view kMoves[] = {"reshape", "transpose", "slice", "rearrange", "concatenate"};
@@ -63,7 +63,7 @@ class Finder {
       const GraphNode& input = program_.node(node.inputs[k]);
       if (input.kind == GraphNode::Kind::kParameter) return true;
       if (input.kind == GraphNode::Kind::kConstant && input.shape.rank() >= 2 &&
-          (node.op->takes_packed(k) || node.op->name() == "embedding"))
+          (node.op->takes(k).packed || node.op->name() == "embedding"))
         return true;
     }
     return false;
@@ -77,8 +77,8 @@ class Finder {
       if (!node.op || node.shared || !program_.used(i)) continue;
       bool any = reads_weights(node);
       for (std::size_t k = 0; k < node.inputs.size(); ++k)
-        any = any || (node.op->varies_with(k) && weighted(node.inputs[k]));
-      weighted_[static_cast<std::size_t>(i)] = any;
+        any = any || (node.op->takes(k).varies && weighted(node.inputs[k]));
+      weighted_[i] = any;
     }
   }
   // Passages: weighted nodes that nothing weighted goes past.
@@ -86,13 +86,13 @@ class Finder {
     std::vector<Index> furthest(program_.nodes().size(), -1);  // what reads node i last
     for (Index i = 0; i <= logits_; ++i) {
       if (!program_.used(i) || !program_.node(i).op) continue;
-      for (const Index input : program_.node(i).inputs) furthest[static_cast<std::size_t>(input)] = i;
+      for (const Index input : program_.node(i).inputs) furthest[input] = i;
     }
     Index past = -1;
     for (Index i = 0; i <= logits_; ++i) {
       if (!weighted(i)) continue;
       if (past <= i) passages_.push_back(i);
-      past = std::max(past, furthest[static_cast<std::size_t>(i)]);
+      past = std::max(past, furthest[i]);
     }
   }
   Index weighted_inputs(Index i) const {
@@ -120,7 +120,7 @@ class Finder {
   bool has_product(Index i) const {
     const GraphNode& node = program_.node(i);
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-      if (program_.node(node.inputs[k]).shared && node.op->takes_packed(k)) return true;
+      if (program_.node(node.inputs[k]).shared && node.op->takes(k).packed) return true;
     }
     return false;
   }
@@ -161,18 +161,18 @@ ActivitySites sites_below(const Program& program, const ActivitySites& sites, In
         "exact blocks: expected 0 to {}, as many as the model has above the first, found {}", stream.blocks(), blocks));
   }
   ActivitySites below = sites;
-  below.head = stream.cuts[static_cast<std::size_t>(stream.blocks() - blocks)];
+  below.head = stream.cuts[stream.blocks() - blocks];
   const std::vector<bool> made_of = ancestors(program, below.head);
-  std::erase_if(below.nodes, [&](Index site) { return !made_of[static_cast<std::size_t>(site)]; });
+  std::erase_if(below.nodes, [&](Index site) { return !made_of[site]; });
   return below;
 }
 
 std::vector<bool> ancestors(const Program& program, Index node) {
   std::vector<bool> found(program.nodes().size());
-  found[static_cast<std::size_t>(node)] = true;
+  found[node] = true;
   for (Index i = node; i >= 0; --i) {
-    if (!found[static_cast<std::size_t>(i)]) continue;
-    for (const Index input : program.node(i).inputs) found[static_cast<std::size_t>(input)] = true;
+    if (!found[i]) continue;
+    for (const Index input : program.node(i).inputs) found[input] = true;
   }
   return found;
 }

@@ -14,12 +14,12 @@ Timeline::Timeline(const std::vector<Index>& groups, Index ahead)
   Index time = groups.back();
   const auto make_again = [&](std::size_t g) {
     for (Index i = groups[g]; i < groups[g + 1]; ++i) {
-      group[static_cast<std::size_t>(i)] = g;
-      replay[static_cast<std::size_t>(i)] = time++;
+      group[i] = g;
+      replay[i] = time++;
     }
   };
   const auto pull = [&](std::size_t g) {
-    for (Index i = groups[g + 1] - 1; i >= groups[g]; --i) backward[static_cast<std::size_t>(i)] = time++;
+    for (Index i = groups[g + 1] - 1; i >= groups[g]; --i) backward[i] = time++;
   };
   const bool stream = ahead >= 0;
   for (std::size_t g = last_group_ + 1; g-- > 0;) {

@@ -35,6 +35,36 @@ TEST_P(EveryOp, PassesTheChecker) {
   }
 }
 
+// The plan goes by these: an op that acts in place has one input of its own size, and what holds integers has neither
+// factors nor packed weights.
+TEST_P(EveryOp, SaysOfItselfWhatItCanKeep) {
+  const auto& ops = op_registry();
+  const auto entry = std::find_if(ops.begin(), ops.end(), [](const OpEntry& op) { return op.name == GetParam(); });
+  for (const OpExample& example : entry->examples) {
+    Builder build;
+    const Node y = example.build(build.input("x", example.input));
+    const auto& nodes = y.graph()->nodes;
+    for (const GraphNode& node : nodes) {
+      if (!node.op || node.op->name() != GetParam()) continue;
+      std::vector<InputInfo> inputs;
+      for (const Index input : node.inputs) inputs.push_back(nodes[input].info());
+      if (node.op->traits().elementwise) {
+        ASSERT_EQ(inputs.size(), 1u) << example.description;
+        EXPECT_EQ(inputs[0].shape.size(), node.shape.size()) << example.description;
+        EXPECT_EQ(node.op->scratch(inputs, node.shape, {.rows = 4, .tangents = 2}), 0) << example.description;
+      }
+      for (std::size_t k = 0; k < inputs.size(); ++k) {
+        const InputTraits takes = node.op->takes(k);
+        EXPECT_TRUE(takes.integer || !inputs[k].integer) << example.description << ", input " << k;
+        EXPECT_FALSE(takes.integer && (takes.rank_one || takes.drawn || takes.packed || takes.updated_in_place))
+            << example.description << ", input " << k;
+        EXPECT_TRUE(takes.varies || !(takes.rank_one || takes.drawn || takes.updated_in_place))
+            << example.description << ", input " << k;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Registry, EveryOp, testing::ValuesIn([] {
                            std::vector<std::string> names;
                            for (const OpEntry& op : op_registry()) names.push_back(op.name);

@@ -89,7 +89,7 @@ class Attention final : public OpRules<Attention> {
   std::optional<NarrowOp> narrowed(std::span<const InputInfo> in, const Shape&, const Range& at) const override {
     if (at.axis != (heads_second_ ? 0 : 1)) return {};
     std::vector<Index> queries = in[0].shape.extents();
-    queries[static_cast<std::size_t>(at.axis)] = at.end - at.begin;
+    queries[at.axis] = at.end - at.begin;
     NarrowOp narrow{.op = nullptr, .axes = std::vector<Index>(in.size(), -1)};
     narrow.axes[0] = at.axis;
     std::optional<Shape> mask;
@@ -97,7 +97,7 @@ class Attention final : public OpRules<Attention> {
       std::vector<Index> extents = in[3].shape.extents();
       if (mask_row_ > 0) {
         narrow.axes[3] = in[3].shape.rank() - 2;
-        extents[static_cast<std::size_t>(narrow.axes[3])] = at.end - at.begin;
+        extents[narrow.axes[3]] = at.end - at.begin;
       }
       mask.emplace(extents);
     }

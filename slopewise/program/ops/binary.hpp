@@ -42,7 +42,7 @@ class BinaryOp final : public OpRules<BinaryOp<Rule>> {
       const bool repeated = axis < 0 || input.shape[axis] == 1;
       narrow.axes.push_back(repeated ? -1 : axis);
       std::vector<Index> extents = input.shape.extents();
-      if (!repeated) extents[static_cast<std::size_t>(axis)] = at.end - at.begin;
+      if (!repeated) extents[axis] = at.end - at.begin;
       shapes.emplace_back(extents);
     }
     narrow.op = std::make_shared<BinaryOp>(shapes[0], shapes[1]);

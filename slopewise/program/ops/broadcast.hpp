@@ -93,7 +93,7 @@ class Broadcast {
     const Index missing = shape_.rank() - in.rank();
     Index stride = 1;
     for (Index axis = shape_.rank(); axis-- > missing;) {
-      if (axis < outer && in[axis - missing] != 1) strides[static_cast<std::size_t>(axis)] = stride;
+      if (axis < outer && in[axis - missing] != 1) strides[axis] = stride;
       stride *= in[axis - missing];
     }
     Index here = 0;

@@ -19,7 +19,7 @@ class Predicate final : public OpRules<Predicate<Test>> {
   }
   Needs needs() const override { return {.inputs = false, .output = false}; }
   bool curves(std::span<const InputInfo>) const override { return false; }
-  bool varies_with(std::size_t) const override { return false; }
+  InputTraits takes(std::size_t) const override { return {.varies = false}; }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {
@@ -111,7 +111,7 @@ class Where final : public OpRules<Where> {
     return {.value = entries, .tangent = entries, .pullback = entries};
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
-  bool varies_with(std::size_t input) const override { return input != 0; }
+  InputTraits takes(std::size_t input) const override { return {.varies = input != 0}; }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {

@@ -70,10 +70,10 @@ class Conv final : public OpRules<Conv> {
             .pullback = product * (in[0].active + in[1].active)};
   }
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
-  bool takes_rank_one(std::size_t input) const override { return input == 1; }
-  bool takes_packed(std::size_t input) const override { return input == 1 && groups_ == 1; }
-  bool updates_in_place(std::size_t input) const override { return input >= 1; }
-  bool finishes_rows() const override { return true; }
+  OpTraits traits() const override { return {.finishes_rows = true}; }
+  InputTraits takes(std::size_t input) const override {
+    return {.rank_one = input == 1, .packed = input == 1 && groups_ == 1, .updated_in_place = input >= 1};
+  }
   // Patches of the value and of a tangent, those in bfloat16, and P w for each tangent; or, for each part, patches and
   // the part's sum.
   Index scratch(std::span<const InputInfo> in, const Shape&, const VisitSize& visit) const override {

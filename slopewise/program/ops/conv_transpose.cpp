@@ -116,14 +116,14 @@ Node conv_transpose(const Node& x, const Node& weight, const std::optional<Node>
   const Index spatial = x.shape().rank() - 1;
   std::vector<Index> extents;
   for (Index i = 0; i < spatial; ++i) {
-    WindowAxis& axis = axes[static_cast<std::size_t>(3 - spatial + i)];
+    WindowAxis& axis = axes[3 - spatial + i];
     Index added = 0;
     if (!options.output_padding.empty()) {
       if (static_cast<Index>(options.output_padding.size()) != spatial) {
         throw ShapeError(fmt::format("conv_transpose: expected an output padding for each of {} spatial axes, found {}",
                                      spatial, options.output_padding.size()));
       }
-      added = options.output_padding[static_cast<std::size_t>(i)];
+      added = options.output_padding[i];
       if (added < 0 || added >= std::max(axis.stride, axis.dilation)) {
         throw ShapeError(
             fmt::format("conv_transpose: expected output padding from 0 to below the stride {} or the "

@@ -57,8 +57,8 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
   }
   Needs needs() const override { return {.inputs = !HasSlopeAtOutput<Rule>, .output = HasSlopeAtOutput<Rule>}; }
   bool curves(std::span<const InputInfo>) const override { return !kPiecewiseLinear<Rule>; }
-  bool varies_with(std::size_t) const override { return !kFlat<Rule>; }
-  bool elementwise() const override { return true; }
+  InputTraits takes(std::size_t) const override { return {.varies = !kFlat<Rule>}; }
+  OpTraits traits() const override { return {.elementwise = true}; }
   std::optional<NarrowOp> narrowed(std::span<const InputInfo>, const Shape&, const Range& at) const override {
     return NarrowOp{.op = nullptr, .axes = {at.axis}};
   }

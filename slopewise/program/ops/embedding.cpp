@@ -35,9 +35,9 @@ class Embedding final : public OpRules<Embedding> {
     return {.tangent = in[1].rank_one ? entries : 0, .pullback = entries};
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
-  bool varies_with(std::size_t input) const override { return input != 0; }
-  bool takes_integer(std::size_t input) const override { return input == 0; }
-  bool takes_rank_one(std::size_t input) const override { return input == 1; }
+  InputTraits takes(std::size_t input) const override {
+    return {.varies = input != 0, .integer = input == 0, .rank_one = input == 1};
+  }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {

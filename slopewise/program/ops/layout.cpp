@@ -43,7 +43,7 @@ class Reshape final : public Rearrangement<Reshape> {
       if (from[axis] != out[at.axis] || before(from, axis) != before(out, at.axis)) continue;
       const auto cut = [&](const Shape& shape, Index along) {
         std::vector<Index> extents = shape.extents();
-        extents[static_cast<std::size_t>(along)] = at.end - at.begin;
+        extents[along] = at.end - at.begin;
         return Shape(extents);
       };
       return NarrowOp{.op = std::make_shared<Reshape>(cut(from, axis), cut(out, at.axis)), .axes = {axis}};
@@ -51,7 +51,7 @@ class Reshape final : public Rearrangement<Reshape> {
     return {};
   }
   // Entry i is entry i, so it may lie where its input lies; nothing is then copied.
-  bool elementwise() const override { return true; }
+  OpTraits traits() const override { return {.elementwise = true}; }
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
     if (in[0] != out) std::copy_n(in[0], size_, out);
@@ -80,8 +80,7 @@ class Transpose final : public Rearrangement<Transpose> {
     std::vector<Index> at(rank, 0);  // the output's position, counted up
     for (Index& source : source_) {
       source = 0;
-      for (std::size_t axis = 0; axis < rank; ++axis)
-        source += at[axis] * strides[static_cast<std::size_t>(order[axis])];
+      for (std::size_t axis = 0; axis < rank; ++axis) source += at[axis] * strides[order[axis]];
       for (std::size_t axis = rank; axis-- > 0;) {
         if (++at[axis] < shape_[static_cast<Index>(axis)]) break;
         at[axis] = 0;
@@ -89,9 +88,9 @@ class Transpose final : public Rearrangement<Transpose> {
     }
   }
   std::optional<NarrowOp> narrowed(std::span<const InputInfo> in, const Shape&, const Range& at) const override {
-    const Index axis = order_[static_cast<std::size_t>(at.axis)];
+    const Index axis = order_[at.axis];
     std::vector<Index> extents = in[0].shape.extents();
-    extents[static_cast<std::size_t>(axis)] = at.end - at.begin;
+    extents[axis] = at.end - at.begin;
     return NarrowOp{.op = std::make_shared<Transpose>(Shape(extents), order_), .axes = {axis}};
   }
   template <class T>

@@ -67,13 +67,11 @@ class Linear final : public OpRules<Linear> {
             .pullback = product * (in[0].active + in[1].active)};
   }
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
-  bool takes_rank_one(std::size_t input) const override { return input == 1; }
-  bool takes_drawn(std::size_t input) const override { return input == 1; }
-  bool takes_packed(std::size_t input) const override { return input == 1; }
-  bool updates_in_place(std::size_t input) const override { return input >= 1; }
-  bool finishes_rows() const override { return true; }
-  bool cuts_itself() const override { return true; }
-  bool wide() const override { return outputs_ >= kWide; }
+  OpTraits traits() const override { return {.finishes_rows = true, .cuts_itself = true, .wide = outputs_ >= kWide}; }
+  InputTraits takes(std::size_t input) const override {
+    const bool weight = input == 1;
+    return {.rank_one = weight, .drawn = weight, .packed = weight, .updated_in_place = input >= 1};
+  }
   // The rows in bfloat16; for each thread, a piece of V and what its product needs.
   Index scratch(std::span<const InputInfo> in, const Shape& out, const VisitSize& visit) const override {
     if (visit.pullback) return 0;

@@ -51,7 +51,7 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
     return {.value = 10 * entries, .tangent = 2 * entries, .pullback = 3 * entries};
   }
   bool curves(std::span<const InputInfo>) const override { return true; }
-  bool takes_integer(std::size_t input) const override { return input == 1; }
+  InputTraits takes(std::size_t input) const override { return {.integer = input == 1}; }
   // p and d of one position.
   Index scratch(std::span<const InputInfo> in, const Shape&, const VisitSize&) const override {
     return 2 * in[0].shape[-1];
@@ -118,9 +118,7 @@ class CrossEntropy final : public OpRules<CrossEntropy> {
 
  private:
   bool counts(Index label) const { return !options_.ignored || label != *options_.ignored; }
-  double weight(Index c) const {
-    return options_.class_weights.empty() ? 1 : options_.class_weights[static_cast<std::size_t>(c)];
-  }
+  double weight(Index c) const { return options_.class_weights.empty() ? 1 : options_.class_weights[c]; }
   // Σ w over the classes.
   double all_weights(Index n) const { return options_.class_weights.empty() ? static_cast<double>(n) : all_weights_; }
   // W.

@@ -166,8 +166,8 @@ class MatMul final : public OpRules<MatMul> {
       Index rest = place, stride = matrices.size(), start = 0;
       bool first = true;
       for (Index axis = leading; axis-- > 0;) {
-        const Index at = rest % extents[static_cast<std::size_t>(axis)];
-        rest /= extents[static_cast<std::size_t>(axis)];
+        const Index at = rest % extents[axis];
+        rest /= extents[axis];
         const Index own = extent(shape, axis, leading);
         if (own > 1) start += at * stride;
         first = first && (own > 1 || at == 0);

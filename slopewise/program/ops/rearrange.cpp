@@ -78,7 +78,7 @@ class Numbers final : public OpRules<Numbers> {
   OpCost cost(std::span<const InputInfo>, const Shape&) const override { return {}; }
   Needs needs() const override { return {.inputs = false}; }
   bool curves(std::span<const InputInfo>) const override { return false; }
-  bool takes_integer(std::size_t) const override { return true; }
+  InputTraits takes(std::size_t) const override { return {.integer = true}; }
   template <class T>
   void pushforward(const Push<T>& visit) const {
     std::copy_n(visit.in[0].index, visit.out.rows * visit.out.size, visit.out.value);

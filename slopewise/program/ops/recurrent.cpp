@@ -216,10 +216,10 @@ class Recurrent final : public OpRules<Recurrent<Cell>> {
     std::array<T, kGates> x_value, a_value;
     std::array<T, kStates> state_value;
     for (Index g = 0; g < kGates; ++g) {
-      x_value[static_cast<std::size_t>(g)] = unit.x(0, g);
-      a_value[static_cast<std::size_t>(g)] = unit.a(0, g);
+      x_value[g] = unit.x(0, g);
+      a_value[g] = unit.a(0, g);
     }
-    for (Index s = 0; s < kStates; ++s) state_value[static_cast<std::size_t>(s)] = unit.state(0, s);
+    for (Index s = 0; s < kStates; ++s) state_value[s] = unit.state(0, s);
     const auto at = cell_.at(x_value.data(), a_value.data(), state_value.data());
     each_direction(visit, [&](Index dot, Index second) {
       std::array<Number<T>, kGates> x, a;
@@ -230,13 +230,12 @@ class Recurrent final : public OpRules<Recurrent<Cell>> {
         a[i] = Unit<T>::number(dot, second, [&](Index plane) { return unit.a(plane, g); });
       }
       for (Index s = 0; s < kStates; ++s) {
-        state[static_cast<std::size_t>(s)] =
-            Unit<T>::number(dot, second, [&](Index plane) { return unit.state(plane, s); });
+        state[s] = Unit<T>::number(dot, second, [&](Index plane) { return unit.state(plane, s); });
       }
       cell_.next(at, x.data(), a.data(), state.data(), next.data());
       for (Index s = 0; s < kStates; ++s) {
         const Index to = t * states() + s * hidden_ + unit.index;
-        const Number<T>& made = next[static_cast<std::size_t>(s)];
+        const Number<T>& made = next[s];
         if (dot < 0) visit.out.value_row(unit.row)[to] = made.value;
         if (dot >= 0) visit.out.tangent_row(dot - 1, unit.row)[to] = made.dot;
         if (second >= 0) visit.out.second_row(dot - 1, unit.row)[to] = made.second;
@@ -315,23 +314,22 @@ class Recurrent final : public OpRules<Recurrent<Cell>> {
     std::array<T, kGates> x, a, x_back, a_back;
     std::array<T, kStates> state, from, to;
     for (Index g = 0; g < kGates; ++g) {
-      x[static_cast<std::size_t>(g)] = visit.in[0].value_row(r)[(t * kGates + g) * hidden_ + i];
-      a[static_cast<std::size_t>(g)] = step.a[r * gates() + g * hidden_ + i];
+      x[g] = visit.in[0].value_row(r)[(t * kGates + g) * hidden_ + i];
+      a[g] = step.a[r * gates() + g * hidden_ + i];
     }
     const T* before = state_before(visit, 0, r, t);
     for (Index s = 0; s < kStates; ++s) {
       const Index at = s * hidden_ + i;
-      state[static_cast<std::size_t>(s)] = before ? before[at] : T{0};
-      from[static_cast<std::size_t>(s)] =
-          step.carry[r * states() + at] + visit.cotangent[r * visit.out.size + t * states() + at];
+      state[s] = before ? before[at] : T{0};
+      from[s] = step.carry[r * states() + at] + visit.cotangent[r * visit.out.size + t * states() + at];
     }
     cell_.back(cell_.at(x.data(), a.data(), state.data()), a.data(), state.data(), from.data(), x_back.data(),
                a_back.data(), to.data());
     for (Index g = 0; g < kGates; ++g) {
-      step.x_back[r * gates() + g * hidden_ + i] = x_back[static_cast<std::size_t>(g)];
-      step.a_back[r * gates() + g * hidden_ + i] = a_back[static_cast<std::size_t>(g)];
+      step.x_back[r * gates() + g * hidden_ + i] = x_back[g];
+      step.a_back[r * gates() + g * hidden_ + i] = a_back[g];
     }
-    for (Index s = 0; s < kStates; ++s) step.carry[r * states() + s * hidden_ + i] = to[static_cast<std::size_t>(s)];
+    for (Index s = 0; s < kStates; ++s) step.carry[r * states() + s * hidden_ + i] = to[s];
   }
 
   Index steps_, hidden_;

@@ -205,7 +205,7 @@ class ArgExtreme final : public RowReduction<ArgExtreme<Most>> {
     this->require_entries();
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
-  bool varies_with(std::size_t) const override { return false; }
+  InputTraits takes(std::size_t) const override { return {.varies = false}; }
 
   template <class T>
   void begin(const T* x, T*, T& y) const {
@@ -242,7 +242,7 @@ class Hardmax final : public OpRules<Hardmax> {
   }
   Needs needs() const override { return {.inputs = false, .output = false}; }
   bool curves(std::span<const InputInfo>) const override { return false; }
-  bool varies_with(std::size_t) const override { return false; }
+  InputTraits takes(std::size_t) const override { return {.varies = false}; }
   Index scratch(std::span<const InputInfo>, const Shape& out, const VisitSize&) const override {
     return out.size() / out[-1];
   }

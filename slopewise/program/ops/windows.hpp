@@ -72,7 +72,7 @@ inline WindowAxes window_axes(std::string_view op, const Shape& x, const std::ve
       }
       return numbers[at];
     };
-    WindowAxis& axis = axes[static_cast<std::size_t>(3 - rank + i)];
+    WindowAxis& axis = axes[3 - rank + i];
     axis = {.extent = x[i],
             .kernel = given(kernel, "a kernel", 1),
             .stride = given(options.strides, "strides", 1),
@@ -98,7 +98,7 @@ inline void count_windows(std::string_view op, const Shape& x, WindowAxes& axes)
 // The shape (windows…, channels) of as many axes as `like` has.
 inline Shape windows_shape(const WindowAxes& axes, const Shape& like, Index channels) {
   std::vector<Index> extents;
-  for (Index i = 4 - like.rank(); i < 3; ++i) extents.push_back(axes[static_cast<std::size_t>(i)].out);
+  for (Index i = 4 - like.rank(); i < 3; ++i) extents.push_back(axes[i].out);
   extents.push_back(channels);
   return Shape(extents);
 }
