@@ -1,15 +1,14 @@
 #include "apps/data/archive.hpp"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <charconv>
 #include <cstdint>
-#include <numeric>
-#include <optional>
+#include <exception>
+#include <memory>
 #include <set>
-#include <span>
 #include <string_view>
 
 #include "slopewise/base/atomic_file.hpp"
@@ -20,77 +19,92 @@
 namespace slopewise {
 namespace {
 
-constexpr std::size_t kBlock = 512;
-constexpr std::size_t kBufferBytes = 128 * kBlock;
+constexpr std::size_t kPieceBytes = std::size_t{64} << 10;
 
-// A header block (POSIX ustar): a text of up to 100 bytes, numbers in octal digits, a checksum over all bytes with its
-// own field taken for spaces.
-class Header {
+// The archive's bytes, unpacked within their limit, as libarchive asks for them.
+struct Packed {
+  explicit Packed(const std::filesystem::path& path) : bytes(ByteReader::open(path)), piece(kPieceBytes) {}
+
+  static la_ssize_t next(archive*, void* source, const void** piece) {
+    Packed& self = *static_cast<Packed*>(source);
+    try {
+      check_interrupted("unpacking");
+      *piece = self.piece.data();
+      return static_cast<la_ssize_t>(self.bytes.read(self.piece));
+    } catch (...) {  // libarchive is C
+      self.thrown = std::current_exception();
+      return ARCHIVE_FATAL;
+    }
+  }
+
+  ByteReader bytes;
+  std::vector<std::uint8_t> piece;
+  std::exception_ptr thrown;
+};
+
+class TarReader {
  public:
-  explicit Header(std::span<const std::uint8_t> block) : block_(block) {}
+  explicit TarReader(const std::filesystem::path& path) : path_(path), source_(path), archive_(archive_read_new()) {
+    if (!archive_) throw std::bad_alloc();
+    archive_read_support_format_tar(archive_.get());
+    require(archive_read_open(archive_.get(), &source_, nullptr, &Packed::next, nullptr));
+  }
 
-  bool valid() const {
-    constexpr std::size_t kSum = 148, kSumBytes = 8;
-    const auto field = block_.subspan(kSum, kSumBytes);
-    const auto sum = std::accumulate(block_.begin(), block_.end(), std::uint64_t{' '} * kSumBytes) -
-                     std::accumulate(field.begin(), field.end(), std::uint64_t{0});
-    return number(kSum, kSumBytes) == sum && size();
+  // The next entry; null after the last.
+  archive_entry* next() {
+    archive_entry* entry = nullptr;
+    return require(archive_read_next_header(archive_.get(), &entry)) == ARCHIVE_EOF ? nullptr : entry;
   }
-  // After the last slash.
-  std::string_view file_name() const {
-    std::string_view path = text(0, 100);
-    path.remove_prefix(path.rfind('/') + 1);  // 0 where there is none
-    return path;
+  // Calls write(bytes, count) for the pieces of the entry's content.
+  template <class Write>
+  void read(Write write) {
+    const void* piece = nullptr;
+    std::size_t count = 0;
+    la_int64_t offset = 0, position = 0;
+    while (require(archive_read_data_block(archive_.get(), &piece, &count, &offset)) != ARCHIVE_EOF) {
+      // A hole of a sparse file costs an archive nothing and may claim any size.
+      if (offset != position) throw FileError(path_.string() + ": expected files without holes in the tar archive");
+      write(piece, count);
+      position += static_cast<la_int64_t>(count);
+    }
   }
-  std::optional<std::uint64_t> size() const { return number(124, 12); }
-  bool regular_file() const { return block_[156] == '0' || block_[156] == '\0'; }
 
  private:
-  std::string_view text(std::size_t first, std::size_t count) const {
-    const std::string_view field(reinterpret_cast<const char*>(block_.data()) + first, count);
-    return field.substr(0, field.find('\0'));
-  }
-  std::optional<std::uint64_t> number(std::size_t first, std::size_t count) const {
-    std::string_view digits = text(first, count);
-    digits.remove_prefix(std::min(digits.find_first_not_of(' '), digits.size()));
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
-    if (error != std::errc{}) return {};
-    return value;
+  int require(int result) {
+    if (source_.thrown) std::rethrow_exception(source_.thrown);
+    if (result == ARCHIVE_OK || result == ARCHIVE_EOF || result == ARCHIVE_WARN) return result;
+    throw FileError(
+        fmt::format("{}: expected a whole tar archive: {}", path_.string(), archive_error_string(archive_.get())));
   }
 
-  std::span<const std::uint8_t> block_;
+  struct Free {
+    void operator()(archive* reader) const { archive_read_free(reader); }
+  };
+  const std::filesystem::path& path_;
+  Packed source_;
+  std::unique_ptr<archive, Free> archive_;
 };
+
+// After the last slash; empty for what is no regular file.
+std::string file_name(archive_entry* entry) {
+  const char* path = archive_entry_pathname(entry);
+  if (!path || archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) return "";
+  const std::string_view whole(path);
+  return std::string(whole.substr(whole.rfind('/') + 1));  // all of it where there is none
+}
 
 }  // namespace
 
 void unpack(const std::filesystem::path& archive, const std::vector<std::string>& names,
             const std::filesystem::path& directory) {
-  ByteReader bytes = ByteReader::open(archive);
-  std::vector<std::uint8_t> buffer(kBufferBytes);
+  TarReader reader(archive);
   std::set<std::string> missing(names.begin(), names.end());
-  const auto take = [&](std::size_t count) {
-    check_interrupted("unpacking");
-    const std::span<std::uint8_t> piece(buffer.data(), count);
-    if (bytes.read(piece) < count) throw FileError(archive.string() + ": the tar archive ends early");
-    return piece;
-  };
-  while (true) {
-    const auto block = take(kBlock);
-    if (std::ranges::all_of(block, [](std::uint8_t byte) { return byte == 0; })) break;  // the end of the archive
-    const Header header(block);
-    if (!header.valid()) throw FileError(archive.string() + ": expected a header of a tar archive, found other bytes");
-    const std::string name(header.file_name());
-    std::optional<AtomicFile> file;
-    if (header.regular_file() && missing.contains(name)) file.emplace(directory / name);
-    for (std::uint64_t left = *header.size(); left > 0;) {
-      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(left, kBufferBytes));
-      const auto piece = take((count + kBlock - 1) / kBlock * kBlock);
-      if (file) file->write(piece.data(), count);
-      left -= count;
-    }
-    if (!file) continue;
-    file->commit();
+  while (archive_entry* const entry = reader.next()) {
+    const std::string name = file_name(entry);
+    if (!missing.contains(name)) continue;
+    AtomicFile file(directory / name);
+    reader.read([&](const void* bytes, std::size_t count) { file.write(bytes, count); });
+    file.commit();
     missing.erase(name);
   }
   if (!missing.empty()) throw FileError(fmt::format("{}: lacks {}", archive.string(), fmt::join(missing, ", ")));

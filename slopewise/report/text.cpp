@@ -1,8 +1,9 @@
 #include "slopewise/report/text.hpp"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <limits>
 #include <numeric>
 
@@ -18,50 +19,18 @@ struct Character {
   bool well_formed;
 };
 
-// Decodes the first character of non-empty text by table 3-7 of the Unicode standard: no overlong forms, surrogates or
-// codes past U+10FFFF.
+// The first character of non-empty text.
 Character decode(std::string_view text) {
-  constexpr Character kIllFormed{0xFFFD, 1, false};
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return {lead, 1, true};
-  const std::size_t bytes = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-  if (bytes == 0 || text.size() < bytes) return kIllFormed;
-  char32_t code = lead & (0x7Fu >> bytes);
-  for (std::size_t i = 1; i < bytes; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return kIllFormed;
-    code = (code << 6) | (byte(i) & 0x3Fu);
-  }
-  constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-  if (code < kLeast[bytes] || surrogate || code > 0x10FFFF) return kIllFormed;
-  return {code, bytes, true};
+  utf8proc_int32_t code = 0;
+  const utf8proc_ssize_t bytes =
+      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), std::ssize(text), &code);
+  if (bytes < 1) return {0xFFFD, 1, false};
+  return {static_cast<char32_t>(code), static_cast<std::size_t>(bytes), true};
 }
 
-struct Range {
-  char32_t first, last;
-};
-
-template <std::size_t N>
-bool contains(const Range (&ranges)[N], char32_t code) {
-  return std::any_of(std::begin(ranges), std::end(ranges),
-                     [code](Range range) { return range.first <= code && code <= range.last; });
-}
-
-// The blocks of combining marks, joiners and variation selectors that mathematics and European scripts use.
-constexpr Range kNoColumns[] = {{0x0300, 0x036F}, {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF},
-                                {0x200B, 0x200F}, {0x2060, 0x2064}, {0x20D0, 0x20FF},
-                                {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}, {0xFEFF, 0xFEFF}};
-
-// The blocks that Unicode's EastAsianWidth.txt calls wide or fullwidth.
-constexpr Range kTwoColumns[] = {{0x1100, 0x115F},   {0x2E80, 0x303E},  {0x3041, 0x4DBF},   {0x4E00, 0xA4CF},
-                                 {0xA960, 0xA97C},   {0xAC00, 0xD7A3},  {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},
-                                 {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},  {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF},
-                                 {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
-
+// None for what combines, two for East Asian wide characters and emoji.
 int columns(char32_t code) {
-  if (code < 0x300) return 1;
-  return contains(kNoColumns, code) ? 0 : contains(kTwoColumns, code) ? 2 : 1;
+  return utf8proc_charwidth(static_cast<utf8proc_int32_t>(code));
 }
 
 // Bytes of the longest beginning of the text that fits in `width` columns.
