@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 SLOPEWISE = ""
-VERBS = ("study", "train", "compare", "evaluate", "predict", "gradient", "bench", "data show", "data fetch", "model", "report", "rerun",
-         "completion", "manual")
+VERBS = ("study", "train", "compare", "evaluate", "predict", "gradient", "bench", "audit", "scale", "data show", "data fetch",
+         "data split", "model", "report", "replay", "rerun", "completion", "manual")
 # What every option with a number is given, and all that one of each kind is.
 WRONG = ("nan", "inf", "-inf", "1e400", "8x", "", "0x10", "1_000", "+-3", " 5")
 MORE = ("NaN", "-nan", "+inf", "infinity", "-1e400", "0b1", "8 ", " 8", "1_0", "1,,2", "2,", ",2", "--8", "eight", "0.5.",
@@ -66,7 +66,7 @@ class SettingsTest(unittest.TestCase):
 
     def refuses_in_file(self, verb, name, typed):
         (self.directory / "file.toml").write_text(f"# a line\n{name} = {typed}\n")
-        asked = ["run"] if verb in ("evaluate", "predict") else []
+        asked = ["run"] if verb in ("evaluate", "predict", "replay") else []
         message = self.call(verb, *asked, "--config", "file.toml", code=2).stderr
         self.assertTrue(message.startswith(f"slopewise: file.toml, line 2: {name}: expected "), (verb, typed, message))
 

@@ -13,16 +13,24 @@
 namespace slopewise {
 namespace {
 
-class EveryOp : public testing::TestWithParam<std::string> {};
+class EveryOp : public testing::TestWithParam<std::string> {
+ protected:
+  // Calls visit(example, its graph's nodes) for the examples of the op.
+  template <class Visit>
+  static void each_example(Visit visit) {
+    const auto& ops = op_registry();
+    const auto entry = std::find_if(ops.begin(), ops.end(), [](const OpEntry& op) { return op.name == GetParam(); });
+    for (const OpExample& example : entry->examples) {
+      Builder build;
+      const Node y = example.build(build.input("x", example.input));
+      visit(example, y.graph()->nodes);
+    }
+  }
+};
 
 TEST_P(EveryOp, PassesTheChecker) {
-  const auto& ops = op_registry();
-  const auto entry = std::find_if(ops.begin(), ops.end(), [](const OpEntry& op) { return op.name == GetParam(); });
-  for (const OpExample& example : entry->examples) {
+  each_example([](const OpExample& example, const std::vector<GraphNode>& nodes) {
     // The example must contain the op it is listed under, or the registry would prove something else.
-    Builder build;
-    const Node y = example.build(build.input("x", example.input));
-    const auto& nodes = y.graph()->nodes;
     EXPECT_TRUE(std::any_of(nodes.begin(), nodes.end(),
                             [](const GraphNode& node) { return node.op && node.op->name() == GetParam(); }))
         << GetParam() << ": " << example.description;
@@ -32,18 +40,13 @@ TEST_P(EveryOp, PassesTheChecker) {
                                    << report.to_string();
       EXPECT_FALSE(report.lines.empty());
     }
-  }
+  });
 }
 
 // The plan goes by these: an op that acts in place has one input of its own size, and what holds integers has neither
 // factors nor packed weights.
 TEST_P(EveryOp, SaysOfItselfWhatItCanKeep) {
-  const auto& ops = op_registry();
-  const auto entry = std::find_if(ops.begin(), ops.end(), [](const OpEntry& op) { return op.name == GetParam(); });
-  for (const OpExample& example : entry->examples) {
-    Builder build;
-    const Node y = example.build(build.input("x", example.input));
-    const auto& nodes = y.graph()->nodes;
+  each_example([](const OpExample& example, const std::vector<GraphNode>& nodes) {
     for (const GraphNode& node : nodes) {
       if (!node.op || node.op->name() != GetParam()) continue;
       std::vector<InputInfo> inputs;
@@ -62,7 +65,7 @@ TEST_P(EveryOp, SaysOfItselfWhatItCanKeep) {
             << example.description << ", input " << k;
       }
     }
-  }
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, EveryOp, testing::ValuesIn([] {
