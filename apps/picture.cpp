@@ -54,7 +54,7 @@ class Dots {
     std::array<std::int64_t, 3> sum = {};
     for (std::int64_t y = row * size_; y < bottom; ++y) {
       for (std::int64_t x = column * size_; x < right; ++x) {
-        const std::uint8_t* pixel = &pixels_[static_cast<std::size_t>((y * shape_[1] + x) * shape_[2])];
+        const std::uint8_t* pixel = &pixels_[(y * shape_[1] + x) * shape_[2]];
         for (std::int64_t c = 0; c < 3; ++c) sum[c] += pixel[shape_[2] >= 3 ? c : 0];
       }
     }

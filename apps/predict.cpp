@@ -72,8 +72,7 @@ class CsvAnswers {
       const auto best = std::ranges::max_element(shares) - shares.begin();
       std::string line = std::to_string(example);
       if (places_ > 1) line += fmt::format(",{}", place);
-      line +=
-          fmt::format(",{},{:.6g}", csv_field(name(static_cast<int>(best))), shares[static_cast<std::size_t>(best)]);
+      line += fmt::format(",{},{:.6g}", csv_field(name(static_cast<int>(best))), shares[best]);
       for (std::size_t c = 0; all_ && c < shares.size(); ++c) line += fmt::format(",{:.6g}", shares[c]);
       write(line + "\n");
     }
@@ -84,7 +83,7 @@ class CsvAnswers {
 
  private:
   std::string name(int label) const {
-    return like_.class_names.empty() ? std::to_string(label) : like_.class_names[static_cast<std::size_t>(label)];
+    return like_.class_names.empty() ? std::to_string(label) : like_.class_names[label];
   }
   void write(const std::string& text) {
     if (file_) {

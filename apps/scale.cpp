@@ -117,7 +117,7 @@ int run_scale(ScaleOptions& options, const Settings& given, Settings& train) {
     std::cout << scale_document(options, given, settings, points, layout.size, snr)
                      .dump(2, ' ', false, Json::error_handler_t::replace)
               << '\n';
-  } else {
+  } else if (!options.train.run.quiet) {
     std::cout << scale_text(options, settings, points, layout.size, snr);
   }
   return 0;

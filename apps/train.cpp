@@ -226,6 +226,8 @@ int run(TrainOptions& options, Settings& settings) {
       throw ArgumentError(fmt::format("--elastic: expected --workers of at least 2, found {}",
                                       started > 0 ? "ranks that mpirun has started" : "a run by itself"));
     }
+    if (options.mixed && started == 0 && options.workers < 2)
+      throw ArgumentError("--mixed: expected ranks, by --workers of at least 2 or by mpirun, found a run by itself");
     if (options.workers > 1) {
       require_workers();
       if (started > 0) {

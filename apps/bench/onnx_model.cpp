@@ -24,8 +24,7 @@ std::vector<float> channels_first(std::span<const float> values, Index positions
   const Index row = positions * channels;
   for (Index i = 0; i < static_cast<Index>(values.size()); ++i) {
     const Index position = i % row / channels, channel = i % channels;
-    moved[static_cast<std::size_t>(i / row * row + channel * positions + position)] =
-        values[static_cast<std::size_t>(i)];
+    moved[i / row * row + channel * positions + position] = values[i];
   }
   return moved;
 }
@@ -106,9 +105,7 @@ void set(onnx::NodeProto& node, const std::string& name, const std::vector<Index
 // A subject is convolutions, then one 2×2 pooling, or neither; then linear layers; with ReLU between any two layers.
 void write_onnx_model(const std::filesystem::path& file, const BenchSubject& subject, std::span<const float> theta) {
   const ParameterLayout& layout = subject.program().layout();
-  const auto segment = [&](Index number) -> const Segment& {
-    return layout.segments[static_cast<std::size_t>(number)];
-  };
+  const auto segment = [&](Index number) -> const Segment& { return layout.segments[number]; };
   const auto values = [&](const Segment& which) {
     return theta.subspan(static_cast<std::size_t>(which.offset), static_cast<std::size_t>(which.size()));
   };

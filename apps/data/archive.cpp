@@ -73,8 +73,8 @@ class TarReader {
   int require(int result) {
     if (source_.thrown) std::rethrow_exception(source_.thrown);
     if (result == ARCHIVE_OK || result == ARCHIVE_EOF || result == ARCHIVE_WARN) return result;
-    throw FileError(
-        fmt::format("{}: expected a whole tar archive: {}", path_.string(), archive_error_string(archive_.get())));
+    const char* why = archive_error_string(archive_.get());
+    throw FileError(fmt::format("{}: expected a whole tar archive: {}", path_.string(), why ? why : "it is damaged"));
   }
 
   struct Free {

@@ -41,7 +41,7 @@ std::vector<std::int64_t> labels_of(const NpzFile& file, const std::string& path
 std::set<Index> draw(const std::vector<Index>& own, const std::vector<std::int64_t>& labels,
                      const SplitOptions& options) {
   std::map<std::int64_t, std::vector<Index>> of_class;
-  for (const Index i : own) of_class[labels[static_cast<std::size_t>(i)]].push_back(i);
+  for (const Index i : own) of_class[labels[i]].push_back(i);
   RandomStream random(options.seed, kShots);
   std::set<Index> drawn;
   for (auto& [label, examples] : of_class) {
@@ -52,8 +52,8 @@ std::set<Index> draw(const std::vector<Index>& own, const std::vector<std::int64
     }
     for (std::int64_t k = 0; k < options.shots; ++k) {
       const auto rest = static_cast<std::uint32_t>(std::ssize(examples) - k);
-      std::swap(examples[static_cast<std::size_t>(k)], examples[static_cast<std::size_t>(k) + random.below(rest)]);
-      drawn.insert(examples[static_cast<std::size_t>(k)]);
+      std::swap(examples[k], examples[static_cast<std::size_t>(k) + random.below(rest)]);
+      drawn.insert(examples[k]);
     }
   }
   return drawn;
@@ -61,8 +61,7 @@ std::set<Index> draw(const std::vector<Index>& own, const std::vector<std::int64
 
 Parts parts_of(const NpzFile& file, const SplitOptions& options, const std::vector<std::int64_t>& whose) {
   std::vector<Index> own, others;
-  for (Index i = 0; i < std::ssize(whose); ++i)
-    (whose[static_cast<std::size_t>(i)] == options.held_out ? own : others).push_back(i);
+  for (Index i = 0; i < std::ssize(whose); ++i) (whose[i] == options.held_out ? own : others).push_back(i);
   if (own.empty() || others.empty()) {
     const std::set<std::int64_t> all(whose.begin(), whose.end());
     throw ArgumentError(

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <omp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -26,6 +25,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
+#include "slopewise/tensor/machine.hpp"
 
 namespace slopewise {
 namespace {
@@ -73,14 +73,8 @@ bool is_stopped(pid_t process) {
 void unpin() {
   ::unsetenv("OMP_PROC_BIND");
   ::unsetenv("OMP_PLACES");
-  cpu_set_t all;
-  CPU_ZERO(&all);
-  for (int place = 0; place < omp_get_num_places(); ++place) {
-    std::vector<int> processors(static_cast<std::size_t>(omp_get_place_num_procs(place)));
-    omp_get_place_proc_ids(place, processors.data());
-    for (const int processor : processors) CPU_SET(static_cast<std::size_t>(processor), &all);
-  }
-  if (CPU_COUNT(&all) > 0) ::sched_setaffinity(0, sizeof all, &all);
+  const cpu_set_t all = usable_cpus();
+  ::sched_setaffinity(0, sizeof all, &all);
 }
 
 // This process's, without the program's name.
@@ -122,6 +116,8 @@ class Ranks {
   int run(Index count, const Words& words);
   // The rank that was lost, as a sentence; empty: none was. Of ranks that nobody has asked to end.
   std::string lost() const;
+  // Whether rank 0 could not end the run as one ends by itself: another was lost, or it was stopped for too long.
+  bool ended_badly() const { return hung_ || told_; }
   // Where rank 0's run is, once that can go on; empty: it has not begun.
   const std::string& directory() const { return directory_; }
 
@@ -313,6 +309,7 @@ int launch_workers(const TrainOptions& options, const Settings& settings) {
   struct sigaction action = {};
   action.sa_handler = [](int) { suspended = 1; };
   ::sigaction(SIGTSTP, &action, nullptr);
+  std::signal(SIGCHLD, SIG_DFL);  // where a parent had it ignored, nobody would learn how mpirun ended
   Words words = command();
   std::string directory = options.resume;  // of the run, once it has begun
   for (Index count = options.workers;; --count) {
@@ -320,8 +317,11 @@ int launch_workers(const TrainOptions& options, const Settings& settings) {
     const int code = ranks.run(count, words);
     if (!ranks.directory().empty()) directory = ranks.directory();
     if (interrupted()) {
-      // Rank 0 has said it, where there was one.
+      if (code == 0) return code;  // it had come to its end
       if (directory.empty()) throw Interrupted("interrupted before the first step");
+      // Rank 0 has said how, where it was there and has lost nobody.
+      if (ranks.directory().empty() || ranks.ended_badly())
+        throw Interrupted(fmt::format("interrupted; to go on: slopewise train --resume {}", directory));
       return 128 + interrupting_signal();
     }
     const std::string lost = ranks.lost();

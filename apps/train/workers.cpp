@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "apps/train/launcher.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/workers/mpi_team.hpp"
 
@@ -22,7 +23,7 @@ std::unique_ptr<Team> join_team(double patience) {
   if (const char* local = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE"))
     std::from_chars(local, local + std::strlen(local), here);
   set_thread_count(std::max(1, thread_count() / std::max(here, 1)));
-  return std::make_unique<MpiTeam>(patience);
+  return std::make_unique<MpiTeam>(patience, LauncherLink::exists());
 }
 
 }  // namespace slopewise

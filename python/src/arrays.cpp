@@ -79,7 +79,7 @@ Examples<T>::Examples(const std::vector<InputSpec>& inputs, const py::object& ba
         throw py::value_error(fmt::format("batch: no input is called '{}'; expected {}{}", name, fmt::join(names, ", "),
                                           suggestion(name, names)));
       }
-      given[static_cast<std::size_t>(found - names.begin())] = batch[key];
+      given[found - names.begin()] = batch[key];
     }
   } else if (py::isinstance<py::tuple>(batch) || py::isinstance<py::list>(batch)) {
     const auto sequence = py::reinterpret_borrow<py::sequence>(batch);

@@ -155,8 +155,7 @@ double batch_square_before(const AuditSubject& subject, const AuditNoise& noise,
   double sum = 0;
   for (std::size_t b = 0; b < noise.blocks.size(); ++b) {
     const Index segment = subject.layout().blocks[b].weight;
-    if (subject.layout().segments[static_cast<std::size_t>(segment)].offset < end)
-      sum += noise.blocks[b].batch_squared_norm;
+    if (subject.layout().segments[segment].offset < end) sum += noise.blocks[b].batch_squared_norm;
   }
   return sum;
 }

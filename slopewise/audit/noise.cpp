@@ -75,7 +75,7 @@ void measure_exactly(AuditSubject& subject, AuditNoise& noise) {
   const auto make = [&](Index batch) {
     check_interrupted("measuring gradients of mini-batches");
     if (batch < std::ssize(kept)) {
-      gradient.swap(kept[static_cast<std::size_t>(batch)]);
+      gradient.swap(kept[batch]);
     } else {
       subject.objective(batch).gradient(subject.theta(), gradient);
     }
@@ -92,7 +92,7 @@ void measure_exactly(AuditSubject& subject, AuditNoise& noise) {
     for (PairProducts& block : blocks) block.squares.push_back(0), block.with_sum.push_back(0);
     for (const Segment& segment : layout.segments) {
       const auto of = part(segment, gradient);
-      blocks[static_cast<std::size_t>(segment.block)].squares.back() += product_of(of, of);
+      blocks[segment.block].squares.back() += product_of(of, of);
     }
     if (keep) kept.push_back(gradient);
   }
@@ -103,7 +103,7 @@ void measure_exactly(AuditSubject& subject, AuditNoise& noise) {
   whole.sum = product_of(sum, sum);
   for (const Segment& segment : layout.segments) {
     const auto of = part(segment, sum);
-    blocks[static_cast<std::size_t>(segment.block)].sum += product_of(of, of);
+    blocks[segment.block].sum += product_of(of, of);
   }
   noise.squared_norm = jackknifed(whole, [&](std::ptrdiff_t out) { return whole.mean(out); });
   noise.batch_squared_norm = jackknifed(whole, [&](std::ptrdiff_t out) { return whole.mean_square(out); });
@@ -142,7 +142,7 @@ AuditNoise measure_audit_noise(AuditSubject& subject, Index tangents, std::uint6
   AuditNoise noise{.reference = subject.reference()};
   const ParameterLayout& layout = subject.layout();
   for (const Block& block : layout.blocks) {
-    const auto& weight = layout.segments[static_cast<std::size_t>(block.weight)];
+    const auto& weight = layout.segments[block.weight];
     noise.blocks.push_back({.name = weight.name, .parameters = block.rows * block.columns_with_bias()});
   }
   const auto probe = make_probe("gaussian", layout, derive_seed(seed, 1));

@@ -75,7 +75,7 @@ Reference AuditSubject::choose(const AuditTask& task) const {
 }
 
 ProgramObjective<float>& AuditSubject::objective(Index batch) {
-  objective_.bind(batches_[static_cast<std::size_t>(batch)].batch());
+  objective_.bind(batches_[batch].batch());
   return objective_;
 }
 

@@ -49,7 +49,7 @@ class PerThread {
   // The calling thread's object; the arguments are for its constructor, should it have to be made.
   template <class... Arguments>
   T& own(Arguments&&... arguments) {
-    std::unique_ptr<T>& mine = objects_[static_cast<std::size_t>(thread_index())];
+    std::unique_ptr<T>& mine = objects_[thread_index()];
     if (!mine) mine = std::make_unique<T>(std::forward<Arguments>(arguments)...);
     return *mine;
   }

@@ -106,7 +106,7 @@ std::pair<std::vector<Index>, std::vector<Index>> split_rows(Index count, double
   std::iota(order.begin(), order.end(), 0);
   RandomStream random(derive_seed(seed, kSplitPurpose), 0);
   for (Index left = count; left > 1; --left)
-    std::swap(order[static_cast<std::size_t>(left - 1)], order[random.below(static_cast<std::uint32_t>(left))]);
+    std::swap(order[left - 1], order[random.below(static_cast<std::uint32_t>(left))]);
   const auto end = order.begin() + tested;
   std::sort(order.begin(), end);
   std::sort(end, order.end());

@@ -172,7 +172,7 @@ unsigned char separator_of(std::string_view text) {
     if (const auto place = kSeparators.find(c); !quoted && place != std::string_view::npos) ++counts[place];
   }
   const auto most = std::ranges::max_element(counts) - counts.begin();
-  return static_cast<unsigned char>(kSeparators[static_cast<std::size_t>(most)]);
+  return static_cast<unsigned char>(kSeparators[most]);
 }
 
 }  // namespace

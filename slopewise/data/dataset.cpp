@@ -32,8 +32,7 @@ void put_channels_last(const Shape& shape, std::span<T> image, std::vector<T>& s
   scratch.assign(image.begin(), image.end());
   const Index pixels = shape[0] * shape[1], channels = shape[2];
   for (Index pixel = 0; pixel < pixels; ++pixel) {
-    for (Index c = 0; c < channels; ++c)
-      image[static_cast<std::size_t>(pixel * channels + c)] = scratch[static_cast<std::size_t>(c * pixels + pixel)];
+    for (Index c = 0; c < channels; ++c) image[pixel * channels + c] = scratch[c * pixels + pixel];
   }
 }
 
@@ -49,7 +48,7 @@ void gather_rows(const Dataset& dataset, const Rows& rows, const Shape& shape, s
   check_gather("gather", dataset, indices, shape.size(), out.size());
   if (dataset.selection.empty()) return rows.read(indices, out);
   std::vector<Index> selected(indices.begin(), indices.end());
-  for (Index& index : selected) index = dataset.selection[static_cast<std::size_t>(index)];
+  for (Index& index : selected) index = dataset.selection[index];
   rows.read<T>(selected, out);
 }
 

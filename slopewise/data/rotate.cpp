@@ -32,7 +32,7 @@ void rotate_images(Dataset& dataset, double degrees) {
       gather_stored<float>(dataset, {&i, 1}, before);
       const auto at = [&](Index y, Index x, Index c) {
         const bool inside = y >= 0 && y < height && x >= 0 && x < width;
-        return inside ? static_cast<double>(before[static_cast<std::size_t>((y * width + x) * channels + c)]) : 0.0;
+        return inside ? static_cast<double>(before[(y * width + x) * channels + c]) : 0.0;
       };
       for (Index y = 0; y < height; ++y) {
         for (Index x = 0; x < width; ++x) {

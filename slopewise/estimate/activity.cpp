@@ -151,7 +151,7 @@ void ActivityEstimator<T>::draw(const Pass& pass, std::size_t site, Index exampl
   if (!masked(site)) return;
   for (Index k = 0; k < tangents_; ++k) {
     T* u = own.data() + k * size;
-    for (Index i = 0; i < size; ++i) u[i] = value[static_cast<std::size_t>(i)] != T{0} ? u[i] : T{0};
+    for (Index i = 0; i < size; ++i) u[i] = value[i] != T{0} ? u[i] : T{0};
   }
 }
 
@@ -184,8 +184,7 @@ void ActivityEstimator<T>::correct(const Pass& pass, std::size_t site, std::span
     std::fill(residual.begin(), residual.end(), T{0});
     for (Index k = 0; k < pass.planes; ++k) {
       if (enters(k, site, pass.together)) {
-        axpy(residual_slopes[static_cast<std::size_t>(k)] / static_cast<T>(tangents_), u + k * size, residual.data(),
-             size);
+        axpy(residual_slopes[k] / static_cast<T>(tangents_), u + k * size, residual.data(), size);
       }
     }
     axpy(static_cast<T>(pass.alpha[site]), residual.data(), estimate.data(), size);
@@ -209,7 +208,7 @@ typename ActivityEstimator<T>::Sums ActivityEstimator<T>::estimate_rows(const Pa
   };
   for (Index b = begin; b < end; ++b) {
     for (std::size_t k = 0; k < slopes.size(); ++k) {
-      slopes[k] = view.slopes[k][static_cast<std::size_t>(b)];
+      slopes[k] = view.slopes[k][b];
       sums.signal[k] += static_cast<double>(slopes[k]) * static_cast<double>(slopes[k]);
     }
     // s_k − u_k · m, over the sites that share the slope.
@@ -219,8 +218,7 @@ typename ActivityEstimator<T>::Sums ActivityEstimator<T>::estimate_rows(const Pa
       const std::span<const T> value = row(visit.seen.values[site], b, size);
       if (pass.planes > 0) draw(pass, site, view.first + b, value, {at, static_cast<std::size_t>(pass.planes * size)});
       for (Index k = 0; k < pass.planes; ++k) {
-        if (enters(k, site, pass.together))
-          slopes[static_cast<std::size_t>(k)] -= dot(at + k * size, row(visit.out[site], b, size).data(), size);
+        if (enters(k, site, pass.together)) slopes[k] -= dot(at + k * size, row(visit.out[site], b, size).data(), size);
       }
       sums.active[site] += static_cast<double>(
           masked(site) ? std::ranges::count_if(value, [](T h) { return h != T{0}; }) : std::ssize(value));
@@ -274,8 +272,7 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, Tall
   std::vector<Sums> sums(static_cast<std::size_t>(pieces));
   parallel_for(pieces, [&](Index piece) {
     const Index begin = piece * kRowsAPiece;
-    sums[static_cast<std::size_t>(piece)] =
-        estimate_rows(pass, view, visit, begin, std::min(view.rows, begin + kRowsAPiece));
+    sums[piece] = estimate_rows(pass, view, visit, begin, std::min(view.rows, begin + kRowsAPiece));
   });
   for (const Sums& sum : sums) {
     for (std::size_t k = 0; k < sum.signal.size(); ++k) {

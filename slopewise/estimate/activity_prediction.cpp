@@ -148,9 +148,7 @@ std::shared_ptr<const Prediction> ActivityEstimator<T>::prediction(Objective<T>&
   for (std::size_t site = 0; site < layers.size(); ++site) {
     const Index units = sizes_[site], width = static_cast<Index>(read[site].size()) / batch;
     const double gain = site < sites_.nodes.size() ? sites_.gain : 1, alpha = gate_of(site);
-    const auto offset = [&](Index segment) {
-      return program_.layout().segments[static_cast<std::size_t>(segment)].offset;
-    };
+    const auto offset = [&](Index segment) { return program_.layout().segments[segment].offset; };
     for (Index b = 0; b < batch; ++b) {
       double shared = square(site, b);
       if (together_) {
@@ -159,8 +157,8 @@ std::shared_ptr<const Prediction> ActivityEstimator<T>::prediction(Objective<T>&
       }
       const T* x = read[site].data() + b * width;
       for (Index j = 0; j < units; ++j) {
-        if (!active[site][static_cast<std::size_t>(b * units + j)]) continue;
-        const auto d = static_cast<double>(missed[site][static_cast<std::size_t>(b * units + j)]);
+        if (!active[site][b * units + j]) continue;
+        const auto d = static_cast<double>(missed[site][b * units + j]);
         const double off = gain * (1 - alpha) * d / rows;
         const double variance = tangents_ > 0 ? gain * gain * alpha * alpha * (shared + excess * d * d) /
                                                     (static_cast<double>(tangents_) * rows * rows)

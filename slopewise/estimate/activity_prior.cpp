@@ -131,7 +131,7 @@ class LearnedFeedback final : public Feedback<T> {
       const T mean = sum_of(mass_[site].data(), size) / static_cast<T>(size);
       T* b = this->memory_[site].values.data();
       for (Index i = 0; i < size && mean > T{0}; ++i) {
-        const T step = static_cast<T>(paces[site]) / (mass_[site][static_cast<std::size_t>(i)] + mean / 2);
+        const T step = static_cast<T>(paces[site]) / (mass_[site][i] + mean / 2);
         axpy(step, correlation_[site].data() + i * classes, b + i * classes, classes);
       }
     }

@@ -75,7 +75,7 @@ class TangentSource {
         (options.storage == TangentStorage::kAuto && (probe_->quick_to_draw() || !fits_memory(layout.size)));
     if (!draw_again) return;
     for (const Block& block : layout.blocks) {
-      TangentForm& form = forms_[static_cast<std::size_t>(block.weight)];
+      TangentForm& form = forms_[block.weight];
       if (block.columns > 1 && form == TangentForm::kDense) form = TangentForm::kDrawn;
     }
   }
@@ -95,8 +95,8 @@ class TangentSource {
     for (const Block& block : probe_->layout().blocks) {
       for (const Index segment : {block.weight, block.bias}) {
         if (segment < 0) continue;
-        const TangentForm form = forms_[static_cast<std::size_t>(segment)];
-        if (form == TangentForm::kDense) entries += probe_->layout().segments[static_cast<std::size_t>(segment)].size();
+        const TangentForm form = forms_[segment];
+        if (form == TangentForm::kDense) entries += probe_->layout().segments[segment].size();
         if (form == TangentForm::kRankOne) entries += block.rows + block.columns;
       }
     }

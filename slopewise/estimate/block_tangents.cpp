@@ -17,9 +17,9 @@ std::vector<Index> segments_of(const Block& block) {
 // The layout of one block alone; its segments come in the order of segments_of.
 ParameterLayout layout_of(const ParameterLayout& layout, const Block& block) {
   ParameterLayout alone;
-  const Segment& weight = layout.segments[static_cast<std::size_t>(block.weight)];
+  const Segment& weight = layout.segments[block.weight];
   const Index number = alone.add(weight.name, weight.shape, weight.initializer, block.rows);
-  if (block.bias >= 0) alone.add_bias(layout.segments[static_cast<std::size_t>(block.bias)].name, number);
+  if (block.bias >= 0) alone.add_bias(layout.segments[block.bias].name, number);
   return alone;
 }
 
@@ -28,7 +28,7 @@ template <class F>
 void for_segments(const ParameterLayout& layout, const Block& block, F visit) {
   Index inside = 0;
   for (const Index number : segments_of(block)) {
-    const Segment& segment = layout.segments[static_cast<std::size_t>(number)];
+    const Segment& segment = layout.segments[number];
     visit(inside, segment.offset, segment.size());
     inside += segment.size();
   }
@@ -55,7 +55,7 @@ class BlockDraw final : public DrawOfBlocks<BlockDraw> {
   }
   template <class Weight, class T>
   void add(std::span<const double> coefficients, const Block& block, Weight&& weight, T* bias) const {
-    const auto b = static_cast<std::size_t>(layout().segments[static_cast<std::size_t>(block.weight)].block);
+    const auto b = static_cast<std::size_t>(layout().segments[block.weight].block);
     const auto each = static_cast<std::size_t>(draws_.front()->count());
     const Draw& draw = *draws_[b];
     draw.add_block(coefficients.subspan(b * each, each), draw.layout().blocks.front(), weight, bias);
@@ -70,7 +70,7 @@ template <class T>
 void place(const Tangents<T>& alone, const Block& block, Tangents<T>& whole) {
   Index inside = 0;
   for (const Index number : segments_of(block)) {
-    const Segment& segment = alone.layout().segments[static_cast<std::size_t>(inside)];
+    const Segment& segment = alone.layout().segments[inside];
     if (const T* dense = alone.dense(inside)) {
       std::copy_n(dense, alone.count() * segment.size(), whole.dense(number));
     } else {
@@ -102,7 +102,7 @@ BlockTangents<T>::BlockTangents(const ParameterLayout& layout, std::string_view 
 template <class T>
 std::vector<double> BlockTangents<T>::part(Index b, std::span<const double> whole) const {
   std::vector<double> part;
-  for_segments(layout_, layout_.blocks[static_cast<std::size_t>(b)], [&](Index, Index offset, Index size) {
+  for_segments(layout_, layout_.blocks[b], [&](Index, Index offset, Index size) {
     part.insert(part.end(), whole.begin() + offset, whole.begin() + offset + size);
   });
   return part;
@@ -110,7 +110,7 @@ std::vector<double> BlockTangents<T>::part(Index b, std::span<const double> whol
 
 template <class T>
 void BlockTangents<T>::put(Index b, std::span<const double> part, std::span<double> whole) const {
-  for_segments(layout_, layout_.blocks[static_cast<std::size_t>(b)], [&](Index inside, Index offset, Index size) {
+  for_segments(layout_, layout_.blocks[b], [&](Index inside, Index offset, Index size) {
     std::copy_n(part.begin() + inside, size, whole.begin() + offset);
   });
 }
@@ -127,7 +127,7 @@ typename BlockTangents<T>::Step BlockTangents<T>::measure(Objective<T>& objectiv
     draws.back()->write(alone);
     std::vector<TangentForm> forms(layout_.segments.size(), TangentForm::kNone);
     const std::vector<Index> segments = segments_of(layout_.blocks[b]);
-    for (std::size_t i = 0; i < segments.size(); ++i) forms[static_cast<std::size_t>(segments[i])] = alone.forms()[i];
+    for (std::size_t i = 0; i < segments.size(); ++i) forms[segments[i]] = alone.forms()[i];
     Tangents<T> whole(layout_, count_, std::move(forms));
     place(alone, layout_.blocks[b], whole);
     const Slopes slopes = objective.slopes(parameters, whole);
@@ -144,7 +144,7 @@ Demand BlockTangents<T>::demand(Objective<T>& objective) const {
     std::vector<TangentForm> forms(layout_.segments.size(), TangentForm::kNone);
     const std::vector<Index> segments = segments_of(layout_.blocks[b]);
     const std::vector<TangentForm> own = probes_[b]->forms();
-    for (std::size_t i = 0; i < segments.size(); ++i) forms[static_cast<std::size_t>(segments[i])] = own[i];
+    for (std::size_t i = 0; i < segments.size(); ++i) forms[segments[i]] = own[i];
     demand += objective.slopes_demand(forms, count_);
   }
   return demand;

@@ -20,7 +20,7 @@ class BlockTangents {
   Index blocks() const { return static_cast<Index>(layout_.blocks.size()); }
   const ParameterLayout& layout() const { return layout_; }
   // The law over block b, its entries in the order of θ.
-  const Probe& probe(Index b) const { return *probes_[static_cast<std::size_t>(b)]; }
+  const Probe& probe(Index b) const { return *probes_[b]; }
   // The entries of `whole` (n) that block b has, in the order of θ.
   std::vector<double> part(Index b, std::span<const double> whole) const;
   // Writes them back.

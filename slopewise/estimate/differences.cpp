@@ -51,7 +51,7 @@ class Differences : public detail::AlongLaw<T> {
             .along =
                 [draw](Parameters<T>& theta, Index k, double factor) {
                   std::vector<double> coefficients(static_cast<std::size_t>(draw->count()));
-                  coefficients[static_cast<std::size_t>(k)] = factor;
+                  coefficients[k] = factor;
                   draw->add_to(coefficients, theta);
                 },
             .epsilon = epsilon_,

@@ -184,11 +184,11 @@ double GradientEstimate::entry(Index i) const {
   }
   if (const Index in_rest = i - implicit_size(); in_rest >= 0)
     return floats_ ? floats_->entry(in_rest) : doubles_->entry(in_rest);
-  double total = prior_.vector ? prior_.scale * (*prior_.vector)[static_cast<std::size_t>(i)] : 0;
+  double total = prior_.vector ? prior_.scale * (*prior_.vector)[i] : 0;
   for (Index k = 0; k < draw_->count(); ++k) {
     double v = 0;
     draw_->fill(k, i, std::span(&v, 1));
-    total += coefficients_[static_cast<std::size_t>(k)] * v;
+    total += coefficients_[k] * v;
   }
   return total;
 }

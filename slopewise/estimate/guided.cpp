@@ -132,7 +132,7 @@ class Guided final : public Estimator<T> {
   }
 
   void learn(const GradientEstimate& estimate, double) override {
-    std::vector<double>& oldest = past_[static_cast<std::size_t>(steps_ % subspace_)].values;
+    std::vector<double>& oldest = past_[steps_ % subspace_].values;
     estimate.materialize(std::span(oldest));
     ++steps_;
     derive();

@@ -45,12 +45,11 @@ std::vector<SpannedLayer> spanned_layers(const Program& program, const Parameter
     const GraphNode& weight = program.node(node.inputs[1]);
     if (weight.kind != GraphNode::Kind::kParameter || weight.slot >= static_cast<Index>(layout.segments.size()))
       continue;
-    const Segment& segment = layout.segments[static_cast<std::size_t>(weight.slot)];
-    const Block& block = layout.blocks[static_cast<std::size_t>(segment.block)];
+    const Segment& segment = layout.segments[weight.slot];
+    const Block& block = layout.blocks[segment.block];
     const Index inputs = program.node(node.inputs[0]).shape[-1];
-    if (block.weight != weight.slot || block.columns != inputs || found[static_cast<std::size_t>(segment.block)])
-      continue;
-    found[static_cast<std::size_t>(segment.block)] = true;  // of weights that several layers share, the first one's
+    if (block.weight != weight.slot || block.columns != inputs || found[segment.block]) continue;
+    found[segment.block] = true;  // of weights that several layers share, the first one's
     layers.push_back({.block = segment.block, .input = node.inputs[0]});
   }
   return layers;
@@ -120,7 +119,7 @@ class InputSpanPrediction final : public Prediction {
     std::vector<Layer> parts;
     std::vector<bool> spanned(layout.blocks.size());
     for (std::size_t l = 0; l < layers_.size(); ++l) {
-      spanned[static_cast<std::size_t>(layers_[l].block)] = true;
+      spanned[layers_[l].block] = true;
       parts.push_back(own_part(gradient, l, found));
       for (std::size_t b = 0; b < examples; ++b) all[b] += parts.back().slope_squares[b];
     }
@@ -133,9 +132,9 @@ class InputSpanPrediction final : public Prediction {
 
     for (std::size_t l = 0; l < layers_.size(); ++l) add_others(gradient, l, parts[l], all, found);
     for (const Segment& segment : layout.segments) {
-      if (spanned[static_cast<std::size_t>(segment.block)]) continue;
+      if (spanned[segment.block]) continue;
       for (Index i = segment.offset; i < segment.offset + segment.size(); ++i) {
-        found.squares[static_cast<std::size_t>(i)] =
+        found.squares[i] =
             law_->entry_variance(gradient, i, 1) - gradient.squared_norm() + gradient[i] * gradient[i] + mean_square;
       }
     }
@@ -143,15 +142,15 @@ class InputSpanPrediction final : public Prediction {
   }
 
   static Index bias_at(const ParameterLayout& layout, const Block& block) {
-    return block.bias < 0 ? -1 : layout.segments[static_cast<std::size_t>(block.bias)].offset;
+    return block.bias < 0 ? -1 : layout.segments[block.bias].offset;
   }
 
   // Writes G C, and the terms of the layer's own slope to E[g²] of its entries.
   Layer own_part(const GradientView& gradient, std::size_t l, Moments& found) const {
     const ParameterLayout& layout = gradient.layout();
-    const Block& block = layout.blocks[static_cast<std::size_t>(layers_[l].block)];
+    const Block& block = layout.blocks[layers_[l].block];
     const Index rows = block.rows, columns = block.columns, bias = bias_at(layout, block);
-    const Index offset = layout.segments[static_cast<std::size_t>(block.weight)].offset;
+    const Index offset = layout.segments[block.weight].offset;
     const auto places = static_cast<Index>(inputs_[l].size()) / columns;
     const Index each = places / examples_;
     const double share = 1 / static_cast<double>(places);
@@ -169,26 +168,26 @@ class InputSpanPrediction final : public Prediction {
       const std::vector<double> x(scaled.begin(), scaled.end());
       double length = 0;
       for (Index i = 0; i < rows; ++i) {
-        double& entry = product[static_cast<std::size_t>(i)];
+        double& entry = product[i];
         entry = dot(gradient.values().data() + offset + i * columns, x.data(), columns);
         length += entry * entry;
       }
       part.slope_squares[b] += (length + bias_square) / static_cast<double>(each);
       for (Index j = 0; j < columns; ++j)
         part.input_squares[b * static_cast<std::size_t>(columns) + static_cast<std::size_t>(j)] +=
-            x[static_cast<std::size_t>(j)] * x[static_cast<std::size_t>(j)] / static_cast<double>(each);
+            x[j] * x[j] / static_cast<double>(each);
       for (Index i = 0; i < rows; ++i) {
-        const double a = product[static_cast<std::size_t>(i)], beta = bias >= 0 ? gradient[bias + i] : 0;
+        const double a = product[i], beta = bias >= 0 ? gradient[bias + i] : 0;
         // E over the factor w of the bias: w² has the mean 1 and w⁴ the law's kurtosis.
         const double of_weight = length + bias_square + (kurtosis_ - 1) * (a * a + beta * beta);
         for (Index j = 0; j < columns; ++j) {
           const auto at = static_cast<std::size_t>(offset + i * columns + j);
-          const double entry = x[static_cast<std::size_t>(j)];
+          const double entry = x[j];
           found.mean[at] += share * a * entry;
           found.squares[at] += share * of_weight * entry * entry;
         }
         if (bias < 0) continue;
-        found.squares[static_cast<std::size_t>(bias + i)] +=
+        found.squares[bias + i] +=
             share * (length + kurtosis_ * bias_square + (kurtosis_ - 1) * (a * a + kurtosis_ * beta * beta));
       }
     }
@@ -199,8 +198,8 @@ class InputSpanPrediction final : public Prediction {
   void add_others(const GradientView& gradient, std::size_t l, const Layer& part, const std::vector<double>& all,
                   Moments& found) const {
     const ParameterLayout& layout = gradient.layout();
-    const Block& block = layout.blocks[static_cast<std::size_t>(layers_[l].block)];
-    const Index offset = layout.segments[static_cast<std::size_t>(block.weight)].offset, bias = bias_at(layout, block);
+    const Block& block = layout.blocks[layers_[l].block];
+    const Index offset = layout.segments[block.weight].offset, bias = bias_at(layout, block);
     std::vector<double> of_column(static_cast<std::size_t>(block.columns));
     double of_bias = 0;
     for (std::size_t b = 0; b < all.size(); ++b) {
@@ -210,10 +209,8 @@ class InputSpanPrediction final : public Prediction {
         of_column[j] += others * part.input_squares[b * of_column.size() + j];
     }
     for (Index i = 0; i < block.rows; ++i) {
-      for (Index j = 0; j < block.columns; ++j)
-        found.squares[static_cast<std::size_t>(offset + i * block.columns + j)] +=
-            of_column[static_cast<std::size_t>(j)];
-      if (bias >= 0) found.squares[static_cast<std::size_t>(bias + i)] += of_bias;
+      for (Index j = 0; j < block.columns; ++j) found.squares[offset + i * block.columns + j] += of_column[j];
+      if (bias >= 0) found.squares[bias + i] += of_bias;
     }
   }
 
@@ -243,8 +240,7 @@ class InputSpan final : public Estimator<T> {
     if (layers_.empty()) throw ArgumentError("input-span: expected linear layers whose weights train, found none");
     for (const SpannedLayer& layer : layers_) {
       nodes_.push_back(layer.input);
-      places_.push_back(target.program->node(layer.input).shape.size() /
-                        target.layout.blocks[static_cast<std::size_t>(layer.block)].columns);
+      places_.push_back(target.program->node(layer.input).shape.size() / target.layout.blocks[layer.block].columns);
     }
   }
   std::string_view name() const override { return "input-span"; }
@@ -272,7 +268,7 @@ class InputSpan final : public Estimator<T> {
     Tangents<float> factors(layout, source_.count(), source_.probe().forms());
     source_.probe().draw(step, source_.count())->write(factors);
     for (std::size_t l = 0; l < layers_.size(); ++l) {
-      const Block& block = layout.blocks[static_cast<std::size_t>(layers_[l].block)];
+      const Block& block = layout.blocks[layers_[l].block];
       for (Index k = 0; k < source_.count(); ++k) {
         const Index place = k * places_[l] + static_cast<Index>(random.below(static_cast<std::uint32_t>(places_[l])));
         const std::vector<T> x = at_length(

@@ -95,7 +95,7 @@ class Mirror final : public ActivityPrior<T> {
     const GraphNode& weight = program.node(consumer->inputs[1]);
     if (weight.kind != GraphNode::Kind::kParameter)
       throw ArgumentError("prior 'mirror': expected linear layers with parameters for weights");
-    return program.layout().segments[static_cast<std::size_t>(weight.slot)];
+    return program.layout().segments[weight.slot];
   }
 
   // C += (W − W seen)ᵀ. The first W seen is no change: C then knows nothing of it.
@@ -106,9 +106,9 @@ class Mirror final : public ActivityPrior<T> {
       const Index end = std::min(layer.inputs, (piece + 1) * kUnits);
       for (Index o = 0; o < layer.outputs; ++o) {
         for (Index i = piece * kUnits; i < end; ++i) {
-          T& before = seen(l)[static_cast<std::size_t>(o * layer.inputs + i)];
+          T& before = seen(l)[o * layer.inputs + i];
           const T now = weight[o * layer.inputs + i];
-          if (this->steps_ > 0) mirror(l)[static_cast<std::size_t>(i * layer.outputs + o)] += now - before;
+          if (this->steps_ > 0) mirror(l)[i * layer.outputs + o] += now - before;
           before = now;
         }
       }

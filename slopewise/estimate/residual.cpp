@@ -33,7 +33,7 @@ class LearnedResidual final : public ActivityPrior<T> {
       if (program.node(sites.nodes[site]).shape[-1] != width_)
         throw ArgumentError("prior 'residual-learned': expected a stream of one width");
       std::vector<T> map(static_cast<std::size_t>(width_ * width_));
-      for (Index i = 0; i < width_; ++i) map[static_cast<std::size_t>(i * width_ + i)] = T{1};
+      for (Index i = 0; i < width_; ++i) map[i * width_ + i] = T{1};
       this->memory_.push_back({fmt::format("map{}", site + 1), std::move(map)});
       correlation_.emplace_back(static_cast<std::size_t>(width_ * width_));
     }

@@ -32,7 +32,7 @@ class BlockScales final : public Scales {
   }
   void apply(std::span<double> x, int power) const override {
     for (const Segment& segment : layout_.segments) {
-      const double scale = std::pow(scales_[static_cast<std::size_t>(segment.block)], power);
+      const double scale = std::pow(scales_[segment.block], power);
       for (double& entry :
            x.subspan(static_cast<std::size_t>(segment.offset), static_cast<std::size_t>(segment.size())))
         entry *= scale;

@@ -27,7 +27,7 @@ Body body_of(const Program& program, Index cut) {
   for (Index i = 0; i < static_cast<Index>(program.nodes().size()); ++i) {
     if (program.node(i).kind != GraphNode::Kind::kParameter) continue;
     ++body.all;
-    if (!before[static_cast<std::size_t>(i)]) continue;
+    if (!before[i]) continue;
     ++body.parameters;
     body.last_slot = std::max(body.last_slot, program.node(i).slot);
   }

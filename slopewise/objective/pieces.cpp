@@ -20,7 +20,7 @@ Tangents<T> some_tangents(const Tangents<T>& all, Index first, Index count) {
   for (std::size_t i = 0; i < all.forms().size(); ++i) {
     const Index number = static_cast<Index>(i);
     const Segment& segment = all.layout().segments[i];
-    const Block& block = all.layout().blocks[static_cast<std::size_t>(segment.block)];
+    const Block& block = all.layout().blocks[segment.block];
     if (const T* dense = all.dense(number))
       std::copy_n(dense + first * segment.size(), count * segment.size(), some.dense(number));
     if (const RankOne<T> factors = all.rank_one(number); factors.left) {

@@ -29,7 +29,7 @@ Broadcast broadcast(const ImportStep& step, const std::vector<Placed>& values) {
   result.axes = aligned[base].axes;
   for (const Index axis : all_axes(result.dims)) {
     const bool there = std::find(result.axes.begin(), result.axes.end(), axis) != result.axes.end();
-    if (!there && result.dims[static_cast<std::size_t>(axis)].count != 1) {
+    if (!there && result.dims[axis].count != 1) {
       result.axes = all_axes(result.dims);
       break;
     }
@@ -37,7 +37,7 @@ Broadcast broadcast(const ImportStep& step, const std::vector<Placed>& values) {
   for (std::size_t v = 0; v < aligned.size(); ++v) {
     const Placed& value = aligned[v];
     // Leading axes of one entry are left to the program's own broadcasting.
-    const auto extent = [&](Index axis) { return value.dims[static_cast<std::size_t>(axis)].count; };
+    const auto extent = [&](Index axis) { return value.dims[axis].count; };
     const auto first =
         std::find_if(result.axes.begin(), result.axes.end(), [&](Index axis) { return extent(axis) != 1; });
     const bool whole = v == base || value.axes == result.axes;

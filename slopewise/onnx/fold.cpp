@@ -181,7 +181,7 @@ Known reduced(const ImportStep& step, const Known& x, std::string_view op) {
     for (std::size_t i = 0; i < position.size(); ++i) {
       if (goes[i]) position[i] = 0;
     }
-    std::optional<Number>& total = totals[static_cast<std::size_t>(flat(kept, position))];
+    std::optional<Number>& total = totals[flat(kept, position)];
     if (!total) {
       total = number;
     } else {

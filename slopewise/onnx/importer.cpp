@@ -152,13 +152,12 @@ std::string Importer::segment_name(const Weight& weight) const {
 }
 
 Placed Importer::bias(Weight& weight, const Node& matrix) {
-  const GraphNode& owner = matrix.graph()->nodes[static_cast<std::size_t>(matrix.number())];
+  const GraphNode& owner = matrix.graph()->nodes[matrix.number()];
   const bool fits = owner.kind == GraphNode::Kind::kParameter && !weight.placed && would_train(weight, Role::kBias) &&
                     weight.tensor->dims.size() == 1;
   if (fits) {
     const ParameterLayout& layout = matrix.graph()->layout;
-    const Block& block =
-        layout.blocks[static_cast<std::size_t>(layout.segments[static_cast<std::size_t>(owner.slot)].block)];
+    const Block& block = layout.blocks[layout.segments[static_cast<std::size_t>(owner.slot)].block];
     if (block.bias < 0 && block.rows == weight.tensor->dims[0]) {
       const std::string name = segment_name(weight);
       weight.placed = Placed{builder_.bias(name, matrix), {{weight.tensor->dims[0]}}, {0}};
@@ -207,7 +206,7 @@ Placed Importer::placed(const std::string& name) {
                                     graph_.file.string(), name));
   }
   std::vector<Index> extents;
-  for (const Index axis : all_axes(known.dims)) extents.push_back(known.dims[static_cast<std::size_t>(axis)].count);
+  for (const Index axis : all_axes(known.dims)) extents.push_back(known.dims[axis].count);
   const auto found = constants_.find(name);
   if (found != constants_.end()) return found->second;
   Placed made = place(builder_.constant(Shape(extents), known.numbers), known.dims);
@@ -409,7 +408,7 @@ void ImportStep::refuse(const std::string& why) const {
 }
 
 void ImportStep::require_one_example(const Extents& dims, Index axis) const {
-  if (dims[static_cast<std::size_t>(axis)].batch) {
+  if (dims[axis].batch) {
     refuse(fmt::format("it would mix examples: axis {} of {} counts them, and a slope is calculated example by example",
                        axis, to_string(dims)));
   }

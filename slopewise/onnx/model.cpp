@@ -86,7 +86,7 @@ void choose_output(OnnxGraph& graph, const std::string& name) {
       throw ArgumentError(
           fmt::format("{}: no output is called '{}'{}", graph.file.string(), name, suggestion(name, names)));
     }
-    graph.outputs = {graph.outputs[static_cast<std::size_t>(found - names.begin())]};
+    graph.outputs = {graph.outputs[found - names.begin()]};
   }
   graph.outputs.resize(1);
 }

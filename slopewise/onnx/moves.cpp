@@ -13,7 +13,7 @@ namespace {
 
 Shape shape_of(const Extents& dims) {
   std::vector<Index> extents;
-  for (const Index axis : all_axes(dims)) extents.push_back(dims[static_cast<std::size_t>(axis)].count);
+  for (const Index axis : all_axes(dims)) extents.push_back(dims[axis].count);
   return Shape(extents);
 }
 
@@ -65,8 +65,8 @@ OnnxValue moved(ImportStep& step, const OnnxValue& value, const Move& move, doub
   if (const auto* known = std::get_if<Known>(&from)) {
     Known result{known->type, move.dims, {}, {}};
     for (const Index source : move.index) {
-      result.numbers.push_back(source < 0 ? fill : known->numbers[static_cast<std::size_t>(source)]);
-      if (!known->batch.empty()) result.batch.push_back(source >= 0 && known->batch[static_cast<std::size_t>(source)]);
+      result.numbers.push_back(source < 0 ? fill : known->numbers[source]);
+      if (!known->batch.empty()) result.batch.push_back(source >= 0 && known->batch[source]);
     }
     return result;
   }
@@ -102,7 +102,7 @@ OnnxValue sliced(ImportStep& step, const OnnxValue& value, Index axis, Index beg
   Extents dims = dims_of(from);
   step.require_one_example(dims, axis);
   const Extents before = dims;
-  dims[static_cast<std::size_t>(axis)].count = end - begin;
+  dims[axis].count = end - begin;
   const auto* placed = std::get_if<Placed>(&from);
   if (placed && !placed->integer) {
     const auto found = std::find(placed->axes.begin(), placed->axes.end(), axis);
@@ -110,7 +110,7 @@ OnnxValue sliced(ImportStep& step, const OnnxValue& value, Index axis, Index beg
       return Placed{slice(placed->node, found - placed->axes.begin(), begin, end), dims, placed->axes};
   }
   return moved(step, from, make_move(dims, [&](std::vector<Index> at) {
-                 at[static_cast<std::size_t>(axis)] += begin;
+                 at[axis] += begin;
                  return flat(before, at);
                }));
 }
@@ -152,7 +152,7 @@ OnnxValue concatenated(ImportStep& step, const std::vector<OnnxValue>& values, I
         const Known& own = std::get<Known>(part);
         const Index run = own.dims[along].count * below;
         for (Index i = a * run; i < (a + 1) * run; ++i) {
-          result.numbers.push_back(own.numbers[static_cast<std::size_t>(i)]);
+          result.numbers.push_back(own.numbers[i]);
           result.batch.push_back(own.counts_batch(static_cast<std::size_t>(i)));
         }
       }

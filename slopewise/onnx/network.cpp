@@ -43,7 +43,7 @@ OnnxOptions with_blocks_named(const std::filesystem::path& file, const OnnxOptio
   for (std::size_t i = 0; i < below.size(); ++i) {
     const GraphNode& node = made.program.nodes()[i];
     if (node.kind != GraphNode::Kind::kParameter || below[i]) continue;
-    const OnnxParameter& parameter = whole.parameters()[static_cast<std::size_t>(node.slot)];
+    const OnnxParameter& parameter = whole.parameters()[node.slot];
     if (parameter.is_adapter()) {
       throw ArgumentError(fmt::format(
           "{}: low-rank adapters: expected the matrices of the last blocks by their names (lora:RANK:REGEX)",

@@ -54,17 +54,15 @@ Known Known::of(const Extents& extents) {
 Node arrange(const Placed& value, const std::vector<Index>& axes) {
   if (axes == value.axes) return value.node;
   std::vector<Index> extents;
-  for (const Index axis : axes) extents.push_back(value.dims[static_cast<std::size_t>(axis)].count);
+  for (const Index axis : axes) extents.push_back(value.dims[axis].count);
   // Axes of one entry may be anywhere; the order of the others decides whether entries move.
   std::vector<Index> wanted, order(value.axes.size());
   for (const Index axis : axes) {
-    if (value.dims[static_cast<std::size_t>(axis)].count != 1) wanted.push_back(axis);
+    if (value.dims[axis].count != 1) wanted.push_back(axis);
   }
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-    const auto place = [&](Index j) {
-      return std::find(wanted.begin(), wanted.end(), value.axes[static_cast<std::size_t>(j)]) - wanted.begin();
-    };
+    const auto place = [&](Index j) { return std::find(wanted.begin(), wanted.end(), value.axes[j]) - wanted.begin(); };
     return place(a) < place(b);
   });
   std::vector<Index> moved, held;
@@ -118,10 +116,10 @@ std::vector<T> permuted(const std::vector<T>& numbers, const std::vector<Index>&
   moved.reserve(numbers.size());
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     Index source = 0;
-    for (std::size_t j = 0; j < rank; ++j) source += at[j] * strides[static_cast<std::size_t>(order[j])];
-    moved.push_back(numbers[static_cast<std::size_t>(source)]);
+    for (std::size_t j = 0; j < rank; ++j) source += at[j] * strides[order[j]];
+    moved.push_back(numbers[source]);
     for (std::size_t j = rank; j-- > 0;) {
-      if (++at[j] < extents[static_cast<std::size_t>(order[j])]) break;
+      if (++at[j] < extents[order[j]]) break;
       at[j] = 0;
     }
   }

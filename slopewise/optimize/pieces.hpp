@@ -24,7 +24,7 @@ void for_pieces(Index n, Body body) {
 template <class Body>
 double sum_over_pieces(Index n, Body body) {
   std::vector<double> sums(static_cast<std::size_t>((n + kPiece - 1) / kPiece));
-  for_pieces(n, [&](Index first, Index count) { sums[static_cast<std::size_t>(first / kPiece)] = body(first, count); });
+  for_pieces(n, [&](Index first, Index count) { sums[first / kPiece] = body(first, count); });
   double total = 0;
   for (const double sum : sums) total += sum;
   return total;

@@ -38,7 +38,7 @@ class FactorDraw final : public DrawOfBlocks<FactorDraw> {
                        [](float entry) { return static_cast<T>(entry); });
         continue;
       }
-      const Block& block = layout().blocks[static_cast<std::size_t>(segment.block)];
+      const Block& block = layout().blocks[segment.block];
       const float* left = tangents_.rank_one(number).left + k * block.rows;
       const float* right = tangents_.rank_one(number).right + k * block.columns;
       for (Index i = begin - segment.offset; i < last - segment.offset; ++i)
@@ -57,8 +57,7 @@ class FactorDraw final : public DrawOfBlocks<FactorDraw> {
     parallel_for((block.rows + kFactorRows - 1) / kFactorRows, [&](Index piece) {
       for (Index i = piece * kFactorRows; i < std::min(block.rows, (piece + 1) * kFactorRows); ++i) {
         for (Index k = 0; k < count(); ++k) {
-          const T c = static_cast<T>(coefficients[static_cast<std::size_t>(k)]) *
-                      static_cast<T>(factors.left[k * block.rows + i]);
+          const T c = static_cast<T>(coefficients[k]) * static_cast<T>(factors.left[k * block.rows + i]);
           const float* right = factors.right + k * block.columns;
           T* row = weight + i * block.columns;
           for (Index j = 0; j < block.columns; ++j) row[j] += c * static_cast<T>(right[j]);
@@ -78,8 +77,7 @@ class FactorDraw final : public DrawOfBlocks<FactorDraw> {
     std::vector<float> lefts;  // c_k u_k, (K, rows)
     for (Index k = 0; k < count(); ++k) {
       for (Index i = 0; i < block.rows; ++i)
-        lefts.push_back(static_cast<float>(coefficients[static_cast<std::size_t>(k)]) *
-                        factors.left[k * block.rows + i]);
+        lefts.push_back(static_cast<float>(coefficients[k]) * factors.left[k * block.rows + i]);
     }
     weight.add_rank_one(count(), {.left = lefts.data(), .right = factors.right});
   }
@@ -88,10 +86,10 @@ class FactorDraw final : public DrawOfBlocks<FactorDraw> {
   template <class T>
   void add_dense(std::span<const double> coefficients, Index segment, T* values) const {
     if (!values) return;
-    const Index size = layout().segments[static_cast<std::size_t>(segment)].size();
+    const Index size = layout().segments[segment].size();
     const float* dense = tangents_.dense(segment);
     for (Index k = 0; k < count(); ++k) {
-      const T c = static_cast<T>(coefficients[static_cast<std::size_t>(k)]);
+      const T c = static_cast<T>(coefficients[k]);
       for (Index i = 0; i < size; ++i) values[i] += c * static_cast<T>(dense[k * size + i]);
     }
   }
@@ -100,7 +98,7 @@ class FactorDraw final : public DrawOfBlocks<FactorDraw> {
   void write_all(Tangents<T>& out) const {
     for (std::size_t s = 0; s < layout().segments.size(); ++s) {
       const auto number = static_cast<Index>(s);
-      const Block& block = layout().blocks[static_cast<std::size_t>(layout().segments[s].block)];
+      const Block& block = layout().blocks[layout().segments[s].block];
       if (const float* dense = tangents_.dense(number)) {
         std::copy_n(dense, count() * layout().segments[s].size(), out.dense(number));
         continue;

@@ -88,7 +88,7 @@ class SphereDraw final : public DrawOf<SphereDraw> {
   template <class T>
   void entries(Index k, Index first, std::span<T> out) const {
     gaussian_.fill(k, first, out);
-    for (T& entry : out) entry *= static_cast<T>(scales_[static_cast<std::size_t>(k)]);
+    for (T& entry : out) entry *= static_cast<T>(scales_[k]);
   }
 
  private:
@@ -128,9 +128,9 @@ class CoordinateDraw final : public DrawOf<CoordinateDraw> {
   template <class T>
   void entries(Index k, Index first, std::span<T> out) const {
     std::fill(out.begin(), out.end(), T{0});
-    const Index at = chosen_[static_cast<std::size_t>(k)] - first;
+    const Index at = chosen_[k] - first;
     if (at >= 0 && at < static_cast<Index>(out.size())) {
-      out[static_cast<std::size_t>(at)] = static_cast<T>(std::sqrt(static_cast<double>(layout().size)));
+      out[at] = static_cast<T>(std::sqrt(static_cast<double>(layout().size)));
     }
   }
 
@@ -173,8 +173,7 @@ class FrameDraw final : public DrawOf<FrameDraw> {
       std::fill_n(to, size, T{0});
       for (Index j = 0; j <= k; ++j) {
         gaussian_.fill(j, first + static_cast<Index>(done), std::span<T>(tile.data(), size));
-        axpy(static_cast<T>(combination_[static_cast<std::size_t>(k * count() + j)]), tile.data(), to,
-             static_cast<Index>(size));
+        axpy(static_cast<T>(combination_[k * count() + j]), tile.data(), to, static_cast<Index>(size));
       }
     }
   }
@@ -233,7 +232,7 @@ std::vector<double> gram_matrix(const Draw& draw) {
                 std::span(tiles).subspan(static_cast<std::size_t>(k * kTile), static_cast<std::size_t>(size)));
     for (Index a = 0; a < count; ++a) {
       for (Index b = 0; b <= a; ++b)
-        gram[static_cast<std::size_t>(a * count + b)] += dot(tiles.data() + a * kTile, tiles.data() + b * kTile, size);
+        gram[a * count + b] += dot(tiles.data() + a * kTile, tiles.data() + b * kTile, size);
     }
   }
   return gram;

@@ -56,7 +56,7 @@ class LowRankDraw final : public DrawOf<LowRankDraw> {
       if (begin >= last) continue;
       const std::span<T> to =
           out.subspan(static_cast<std::size_t>(begin - first), static_cast<std::size_t>(last - begin));
-      const Block& block = layout().blocks[static_cast<std::size_t>(segment.block)];
+      const Block& block = layout().blocks[segment.block];
       if (has_factors(block) && static_cast<Index>(s) == block.weight) {
         matrix_entries(k, block, begin - segment.offset, to);
       } else {
@@ -74,7 +74,7 @@ class LowRankDraw final : public DrawOf<LowRankDraw> {
     return entries;
   }
   std::size_t number(const Block& block) const {
-    return static_cast<std::size_t>(layout().segments[static_cast<std::size_t>(block.weight)].block);
+    return static_cast<std::size_t>(layout().segments[block.weight].block);
   }
   const std::vector<float>& left(Index k, const Block& block) const {
     return left_[static_cast<std::size_t>(k) * layout().blocks.size() + number(block)];
@@ -92,7 +92,7 @@ class LowRankDraw final : public DrawOf<LowRankDraw> {
       const Index row = (first + done) / block.columns, column = (first + done) % block.columns;
       const Index run = std::min(block.columns - column, static_cast<Index>(out.size()) - done);
       for (Index a = 0; a < rank_; ++a) {
-        const T c = scale * static_cast<T>(u[static_cast<std::size_t>(a * block.rows + row)]);
+        const T c = scale * static_cast<T>(u[a * block.rows + row]);
         const float* from = w.data() + a * block.columns + column;
         T* to = out.data() + done;
         for (Index j = 0; j < run; ++j) to[j] += c * static_cast<T>(from[j]);
@@ -141,12 +141,11 @@ class LowRankProbe final : public Probe {
     const auto& segments = layout().segments;
     const auto segment =
         std::ranges::find_if(segments, [&](const Segment& each) { return i < each.offset + each.size(); });
-    const Block& block = layout().blocks[static_cast<std::size_t>(segment->block)];
+    const Block& block = layout().blocks[segment->block];
     if (has_factors(block) && segment - segments.begin() == block.weight) {
       double row_and_column = gradient.row_and_column(i);  // the row with the bias's entry
       if (block.bias >= 0) {
-        const double bias =
-            gradient[segments[static_cast<std::size_t>(block.bias)].offset + (i - segment->offset) / block.columns];
+        const double bias = gradient[segments[block.bias].offset + (i - segment->offset) / block.columns];
         row_and_column -= bias * bias;
       }
       variance += 2 / rank() * (row_and_column + square);
@@ -178,7 +177,7 @@ class LowRankProbe final : public Probe {
  private:
   double rank() const { return static_cast<double>(options_.rank); }
   double excess(std::size_t segment) const {
-    const Block& block = layout().blocks[static_cast<std::size_t>(layout().segments[segment].block)];
+    const Block& block = layout().blocks[layout().segments[segment].block];
     if (!has_factors(block) || static_cast<Index>(segment) != block.weight) return 1;
     return static_cast<double>(2 * (block.rows + block.columns + 1)) / rank() + 1;
   }

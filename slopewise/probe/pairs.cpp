@@ -22,7 +22,7 @@ class PairSums final : public DrawOf<PairSums> {
   template <class T>
   void entries(Index k, Index first, std::span<T> out) const {
     if (k < draw_->count()) return draw_->fill(k, first, out);
-    const auto [i, j] = pairs_[static_cast<std::size_t>(k - draw_->count())];
+    const auto [i, j] = pairs_[k - draw_->count()];
     draw_->fill(i, first, out);
     std::array<T, 512> tile;
     for (std::size_t done = 0; done < out.size(); done += tile.size()) {

@@ -24,9 +24,9 @@ struct Place {
 
 // Where entry i of θ lies in its block's matrix.
 Place place_in_block(const ParameterLayout& layout, const Segment& segment, Index i) {
-  const Block& block = layout.blocks[static_cast<std::size_t>(segment.block)];
+  const Block& block = layout.blocks[segment.block];
   const Index inside = i - segment.offset;
-  const bool is_bias = block.bias >= 0 && &segment == &layout.segments[static_cast<std::size_t>(block.bias)];
+  const bool is_bias = block.bias >= 0 && &segment == &layout.segments[block.bias];
   return is_bias ? Place{inside, block.columns} : Place{inside / block.columns, inside % block.columns};
 }
 
@@ -63,8 +63,8 @@ GradientView::GradientView(const ParameterLayout& layout, std::span<const double
     for (Index i = segment.offset; i < segment.offset + segment.size(); ++i) {
       const double square = (*this)[i] * (*this)[i];
       const Place place = place_in_block(layout_, segment, i);
-      rows_[block][static_cast<std::size_t>(place.row)] += square;
-      columns_[block][static_cast<std::size_t>(place.column)] += square;
+      rows_[block][place.row] += square;
+      columns_[block][place.column] += square;
     }
   }
   for (std::size_t block = 0; block < rows_.size(); ++block) {
@@ -77,7 +77,7 @@ double GradientView::row_and_column(Index i) const {
   const Segment& segment = segment_of(layout_, i);
   const auto block = static_cast<std::size_t>(segment.block);
   const Place place = place_in_block(layout_, segment, i);
-  return rows_[block][static_cast<std::size_t>(place.row)] + columns_[block][static_cast<std::size_t>(place.column)];
+  return rows_[block][place.row] + columns_[block][place.column];
 }
 
 template <class T>
@@ -112,13 +112,13 @@ void Draw::require_sizes(std::size_t coefficients, std::size_t parameters) const
 
 template <class T>
 void Draw::add_segment(std::span<const double> coefficients, Index number, T* values) const {
-  const Segment& segment = layout_.segments[static_cast<std::size_t>(number)];
+  const Segment& segment = layout_.segments[number];
   for_tiles(segment.size(), [&](Index first, Index size) {
     std::array<T, kTile> tile;
     for (Index k = 0; k < count_; ++k) {
-      if (coefficients[static_cast<std::size_t>(k)] == 0) continue;
+      if (coefficients[k] == 0) continue;
       fill(k, segment.offset + first, std::span<T>(tile.data(), static_cast<std::size_t>(size)));
-      axpy(static_cast<T>(coefficients[static_cast<std::size_t>(k)]), tile.data(), values + first, size);
+      axpy(static_cast<T>(coefficients[k]), tile.data(), values + first, size);
     }
   });
 }
@@ -133,17 +133,16 @@ void Draw::add_block(std::span<const double> coefficients, const Block& block, d
 }
 void Draw::add_block(std::span<const double> coefficients, const Block& block, WeightProduct& weight,
                      float* bias) const {
-  const Index offset = layout_.segments[static_cast<std::size_t>(block.weight)].offset;
+  const Index offset = layout_.segments[block.weight].offset;
   std::vector<float> factors;
   std::vector<Index> drawn;
   for (Index k = 0; k < count_; ++k) {
-    if (coefficients[static_cast<std::size_t>(k)] == 0) continue;
-    factors.push_back(static_cast<float>(coefficients[static_cast<std::size_t>(k)]));
+    if (coefficients[k] == 0) continue;
+    factors.push_back(static_cast<float>(coefficients[k]));
     drawn.push_back(k);
   }
   weight.add(factors, [&](Index i, Index first, Index rows, float* to) {
-    fill(drawn[static_cast<std::size_t>(i)], offset + first * block.columns,
-         {to, static_cast<std::size_t>(rows * block.columns)});
+    fill(drawn[i], offset + first * block.columns, {to, static_cast<std::size_t>(rows * block.columns)});
     return static_cast<const float*>(to);
   });
   if (bias) add_segment(coefficients, block.bias, bias);
@@ -152,9 +151,7 @@ void Draw::add_block(std::span<const double> coefficients, const Block& block, W
 template <class T>
 void Draw::add_flat(std::span<const double> coefficients, std::span<T> theta) const {
   require_sizes(coefficients.size(), theta.size());
-  const auto at = [&](Index segment) {
-    return theta.data() + layout_.segments[static_cast<std::size_t>(segment)].offset;
-  };
+  const auto at = [&](Index segment) { return theta.data() + layout_.segments[segment].offset; };
   for (const Block& block : layout_.blocks) {
     add_block(coefficients, block, at(block.weight), block.bias >= 0 ? at(block.bias) : nullptr);
   }
@@ -171,11 +168,11 @@ void Draw::add_to(std::span<const double> coefficients, Parameters<double>& thet
 void Draw::add_to(std::span<const double> coefficients, Parameters<float>& theta) const {
   require_sizes(coefficients.size(), static_cast<std::size_t>(theta.size()));
   const auto flat = [&](Index number) {
-    const Segment& segment = layout_.segments[static_cast<std::size_t>(number)];
+    const Segment& segment = layout_.segments[number];
     return theta.edit(segment.offset, segment.size()).data();
   };
   for (const Block& block : layout_.blocks) {
-    const Index offset = layout_.segments[static_cast<std::size_t>(block.weight)].offset;
+    const Index offset = layout_.segments[block.weight].offset;
     float* bias = block.bias >= 0 ? flat(block.bias) : nullptr;
     if (WeightProduct* packed = theta.edit_packed(offset, block.rows, block.columns)) {
       add_block(coefficients, block, *packed, bias);
@@ -193,7 +190,7 @@ double Draw::sum_over_tiles(Index k, Term term) const {
     std::array<double, kTile> tile;
     const std::span<double> entries(tile.data(), static_cast<std::size_t>(size));
     fill(k, first, entries);
-    sums[static_cast<std::size_t>(first / kTile)] = term(first, entries);
+    sums[first / kTile] = term(first, entries);
   });
   double total = 0;
   for (const double sum : sums) total += sum;

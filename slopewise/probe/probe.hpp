@@ -25,12 +25,12 @@ class GradientView {
 
   const ParameterLayout& layout() const { return layout_; }
   Index size() const { return layout_.size; }
-  double operator[](Index i) const { return gradient_[static_cast<std::size_t>(i)]; }
+  double operator[](Index i) const { return gradient_[i]; }
   std::span<const double> values() const { return gradient_; }
   double squared_norm() const { return squared_norm_; }
 
   // Of the block's matrix G, its bias as one more column: ‖G‖².
-  double block_squared_norm(Index block) const { return block_norms_[static_cast<std::size_t>(block)]; }
+  double block_squared_norm(Index block) const { return block_norms_[block]; }
   // ‖G_r·‖² + ‖G_·c‖² of the row and the column that entry i of θ lies in.
   double row_and_column(Index i) const;
 

@@ -55,7 +55,7 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
   template <class T>
   void entries(Index k, Index first, std::span<T> out) const {
     for_runs(first, static_cast<Index>(out.size()), [&](std::size_t b, Index row, Index column, Index run, Index at) {
-      const T u = static_cast<T>(left(k, b)[static_cast<std::size_t>(row)]);
+      const T u = static_cast<T>(left(k, b)[row]);
       const float* w = right(k, b).data() + column;
       T* to = out.data() + (at - first);
       for (Index j = 0; j < run; ++j) to[j] = u * static_cast<T>(w[j]);
@@ -85,10 +85,9 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
     parallel_for((block.rows + kRowsAPiece - 1) / kRowsAPiece, [&](Index piece) {
       for (Index i = piece * kRowsAPiece; i < std::min(block.rows, (piece + 1) * kRowsAPiece); ++i) {
         for (Index k = 0; k < count(); ++k) {
-          if (coefficients[static_cast<std::size_t>(k)] == 0) continue;
-          const T c = static_cast<T>(coefficients[static_cast<std::size_t>(k)]) *
-                      static_cast<T>(left(k, b)[static_cast<std::size_t>(i)]);
-          const std::vector<T>& w = rights[static_cast<std::size_t>(k)];
+          if (coefficients[k] == 0) continue;
+          const T c = static_cast<T>(coefficients[k]) * static_cast<T>(left(k, b)[i]);
+          const std::vector<T>& w = rights[k];
           if (weight) axpy(c, w.data(), weight + i * block.columns, block.columns);
           if (bias) bias[i] += c * w.back();
         }
@@ -100,10 +99,9 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
     const std::size_t b = number(block);
     Index used = 0;
     for (Index k = 0; k < count(); ++k) {
-      if (coefficients[static_cast<std::size_t>(k)] == 0) continue;
+      if (coefficients[k] == 0) continue;
       ++used;
-      for (const float entry : left(k, b))
-        lefts.push_back(static_cast<float>(coefficients[static_cast<std::size_t>(k)]) * entry);
+      for (const float entry : left(k, b)) lefts.push_back(static_cast<float>(coefficients[k]) * entry);
       rights.insert(rights.end(), right(k, b).begin(), right(k, b).begin() + block.columns);
     }
     weight.add_rank_one(used, {.left = lefts.data(), .right = rights.data()});
@@ -112,7 +110,7 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
 
  private:
   std::size_t number(const Block& block) const {
-    return static_cast<std::size_t>(layout().segments[static_cast<std::size_t>(block.weight)].block);
+    return static_cast<std::size_t>(layout().segments[block.weight].block);
   }
   static std::vector<float> factor(Entries law, const RandomKey& key, Index first, Index count) {
     std::vector<float> entries(static_cast<std::size_t>(count));
@@ -136,7 +134,7 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
       const Index end = std::min(first + count, segment.offset + segment.size());
       const auto b = static_cast<std::size_t>(segment.block);
       const Block& block = all.blocks[b];
-      const bool is_bias = block.bias >= 0 && &segment == &all.segments[static_cast<std::size_t>(block.bias)];
+      const bool is_bias = block.bias >= 0 && &segment == &all.segments[block.bias];
       const Index width = is_bias ? 1 : block.columns;
       for (Index i = begin; i < end;) {
         const Index row = (i - segment.offset) / width;
@@ -162,7 +160,7 @@ class RankOneDraw final : public DrawOfBlocks<RankOneDraw> {
         if (block.bias < 0) continue;
         const T last = static_cast<T>(right(k, b).back());
         T* bias = out.dense(block.bias) + k * block.rows;
-        for (Index i = 0; i < block.rows; ++i) bias[i] = last * static_cast<T>(left(k, b)[static_cast<std::size_t>(i)]);
+        for (Index i = 0; i < block.rows; ++i) bias[i] = last * static_cast<T>(left(k, b)[i]);
       }
     }
   }
@@ -177,7 +175,7 @@ class RankOneProbe final : public Probe {
   std::vector<TangentForm> forms() const override {
     std::vector<TangentForm> forms = Probe::forms();
     for (const Block& block : layout().blocks) {
-      if (is_matrix(block)) forms[static_cast<std::size_t>(block.weight)] = TangentForm::kRankOne;
+      if (is_matrix(block)) forms[block.weight] = TangentForm::kRankOne;
     }
     return forms;
   }
@@ -239,8 +237,7 @@ class RankOneProbe final : public Probe {
   }
   bool in_matrix(Index i) const {
     for (const Segment& segment : layout().segments) {
-      if (i < segment.offset + segment.size())
-        return is_matrix(layout().blocks[static_cast<std::size_t>(segment.block)]);
+      if (i < segment.offset + segment.size()) return is_matrix(layout().blocks[segment.block]);
     }
     return false;
   }

@@ -36,15 +36,15 @@ class BlockScaledDraw final : public DrawOfBlocks<BlockScaledDraw> {
     for (const Segment& segment : layout().segments) {
       const T scale = static_cast<T>(scale_of(segment));
       const Index last = std::min(end, segment.offset + segment.size());
-      for (Index i = std::max(first, segment.offset); i < last; ++i) out[static_cast<std::size_t>(i - first)] *= scale;
+      for (Index i = std::max(first, segment.offset); i < last; ++i) out[i - first] *= scale;
     }
   }
 
  private:
-  double scale_of(const Segment& segment) const { return scales_[static_cast<std::size_t>(segment.block)]; }
+  double scale_of(const Segment& segment) const { return scales_[segment.block]; }
   std::vector<double> scaled(std::span<const double> coefficients, const Block& block) const {
     std::vector<double> scaled(coefficients.begin(), coefficients.end());
-    for (double& c : scaled) c *= scale_of(layout().segments[static_cast<std::size_t>(block.weight)]);
+    for (double& c : scaled) c *= scale_of(layout().segments[block.weight]);
     return scaled;
   }
 

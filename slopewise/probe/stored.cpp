@@ -45,12 +45,12 @@ class StoredDraw final : public Draw {
     return tangents_->dense(block.weight) && (block.bias < 0 || tangents_->dense(block.bias));
   }
   void add_segment(std::span<const double> coefficients, Index segment, float* values) const {
-    const Index size = layout().segments[static_cast<std::size_t>(segment)].size();
+    const Index size = layout().segments[segment].size();
     parallel_for((size + kPiece - 1) / kPiece, [&](Index piece) {
       const Index first = piece * kPiece;
       for (Index k = 0; k < count(); ++k) {
-        axpy(static_cast<float>(coefficients[static_cast<std::size_t>(k)]),
-             tangents_->dense(segment) + k * size + first, values + first, std::min(kPiece, size - first));
+        axpy(static_cast<float>(coefficients[k]), tangents_->dense(segment) + k * size + first, values + first,
+             std::min(kPiece, size - first));
       }
     });
   }

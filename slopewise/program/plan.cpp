@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include "slopewise/program/placement.hpp"
 #include "slopewise/program/run_check.hpp"
@@ -338,12 +339,18 @@ class Planner {
 }  // namespace
 
 WorkingMemory Plan::working() const {
-  const auto whole = [](Index entries) { return round_up(entries, kPlanAlignment); };
-  return {.arenas = whole(arenas * arena),
-          .shared = whole(shared_arena),
-          .scratch = whole(scratches * scratch),
-          .spare = whole(spare),
-          .held = workload.mode == Workload::Mode::kDescent ? whole(gradient) : 0};
+  // Far beyond any memory, and few enough that bytes of all parts together fit an Index.
+  constexpr Index kMost = Index{1} << 56;
+  const auto whole = [](Index count, Index entries) {
+    Index all = 0;
+    if (__builtin_mul_overflow(count, entries, &all) || all < 0 || all > kMost) throw std::bad_alloc();
+    return round_up(all, kPlanAlignment);
+  };
+  return {.arenas = whole(arenas, arena),
+          .shared = whole(1, shared_arena),
+          .scratch = whole(scratches, scratch),
+          .spare = whole(1, spare),
+          .held = workload.mode == Workload::Mode::kDescent ? whole(1, gradient) : 0};
 }
 
 Index Plan::looks(Index i) const {

@@ -62,6 +62,7 @@ struct Plan {
   Index gradient = 0;          // entries of gradient held; in a descent those that are not added to θ at once
   Index spare = 0;             // entries of the giver's spare memory: those of the cuts in one tile
 
+  // Throws std::bad_alloc for more than any memory holds.
   WorkingMemory working() const;
   // In a stream: how many stretches before node i's own look ahead to it.
   Index looks(Index i) const;

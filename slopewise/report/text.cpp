@@ -109,7 +109,7 @@ std::string sparkline(std::span<const double> values, int width) {
   std::string line;
   for (const double mean : means) {
     const double height = greatest > least ? (mean - least) / (greatest - least) : 0;
-    line += std::isfinite(mean) ? kBlocks[static_cast<std::size_t>(std::lround(7 * height))] : " ";
+    line += std::isfinite(mean) ? kBlocks[std::lround(7 * height)] : " ";
   }
   return line;
 }

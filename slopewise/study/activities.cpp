@@ -12,7 +12,7 @@ namespace {
 // Entries of a vector like θ that belong to the segment.
 template <class U>
 std::span<const U> entries(const ParameterLayout& layout, Index segment, std::span<const U> vector) {
-  const Segment& of = layout.segments[static_cast<std::size_t>(segment)];
+  const Segment& of = layout.segments[segment];
   return vector.subspan(static_cast<std::size_t>(of.offset), static_cast<std::size_t>(of.size()));
 }
 
@@ -76,7 +76,7 @@ std::vector<std::vector<double>> squared_errors(const Subject& subject, const Ma
         worker.estimator->estimate(worker.objective, subject.parameters(), first + static_cast<std::uint32_t>(j));
     const std::span<const float> whole = estimate.held<float>();
     for (std::size_t layer = 0; layer < errors.size(); ++layer) {
-      double& error = errors[layer][static_cast<std::size_t>(j)];
+      double& error = errors[layer][j];
       for (const Index segment : {layout.blocks[layer].weight, layout.blocks[layer].bias}) {
         const auto found = entries(layout, segment, whole);
         const auto exact = entries(layout, segment, subject.gradient().values());

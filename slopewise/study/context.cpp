@@ -105,7 +105,7 @@ Samples draw_samples(const Subject& subject, const Probe& probe, Index count, st
     const Index first = pass * together, size = std::min(together, count - first);
     for (Index k = 0; k < size; ++k) {
       const auto at = static_cast<std::size_t>(first + k);
-      samples.slopes[at] = slopes[static_cast<std::size_t>(k)];
+      samples.slopes[at] = slopes[k];
       samples.squared_norms[at] = squared_norm(*draw, own.tangents, k);
       for (std::size_t t = 0; t < samples.tracked.size(); ++t) {
         draw->fill(k, samples.tracked[t], std::span(&samples.entries[at * samples.tracked.size() + t], 1));

@@ -59,8 +59,7 @@ struct Samples {
   Index count() const { return static_cast<Index>(slopes.size()); }
   // g_i = s v_i of the t-th tracked entry in sample j.
   double gradient_entry(Index j, std::size_t t) const {
-    return slopes[static_cast<std::size_t>(j)] *
-           static_cast<double>(entries[static_cast<std::size_t>(j) * tracked.size() + t]);
+    return slopes[j] * static_cast<double>(entries[static_cast<std::size_t>(j) * tracked.size() + t]);
   }
   // ‖g‖² of every sample.
   std::vector<double> squared_gradient_norms() const;

@@ -32,8 +32,7 @@ constexpr int kPowers = 6;
 std::vector<double> steps_of_runs(const Subject& subject, double rate, double most, Index runs,
                                   const std::function<DescentStep(Index run)>& descent) {
   std::vector<double> each(static_cast<std::size_t>(runs));
-  parallel_for(
-      runs, [&](Index run) { each[static_cast<std::size_t>(run)] = steps_to_half(subject, descent(run), rate, most); });
+  parallel_for(runs, [&](Index run) { each[run] = steps_to_half(subject, descent(run), rate, most); });
   return each;
 }
 

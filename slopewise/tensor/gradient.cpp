@@ -26,7 +26,7 @@ template <class T>
 double DenseGradient<T>::entry(Index i) const {
   if (i < 0 || i >= size())
     throw ArgumentError(fmt::format("dense gradient: entry {}: expected 0 to {}", i, size() - 1));
-  return static_cast<double>(values_[static_cast<std::size_t>(i)]);
+  return static_cast<double>(values_[i]);
 }
 
 template <class T>

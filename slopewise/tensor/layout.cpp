@@ -26,10 +26,10 @@ Index ParameterLayout::add(std::string name, Shape shape, Initializer initialize
 }
 
 Index ParameterLayout::add_bias(std::string name, Index weight) {
-  const Index block = segments[static_cast<std::size_t>(weight)].block;
-  Block& matrix = blocks[static_cast<std::size_t>(block)];
+  const Index block = segments[weight].block;
+  Block& matrix = blocks[block];
   if (matrix.bias >= 0 || matrix.weight != weight) {
-    throw ArgumentError(fmt::format("bias '{}': '{}' {}", name, segments[static_cast<std::size_t>(weight)].name,
+    throw ArgumentError(fmt::format("bias '{}': '{}' {}", name, segments[weight].name,
                                     matrix.weight == weight ? "has one already" : "is a bias itself"));
   }
   const Index number = static_cast<Index>(segments.size());

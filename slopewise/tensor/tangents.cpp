@@ -64,13 +64,13 @@ const T* Tangents<T>::dense(Index number) const {
 template <class T>
 std::span<T> Tangents<T>::left(Index number, Index k) {
   const Index rows = block(number).rows;
-  return {storage_.data() + offsets_[static_cast<std::size_t>(number)] + k * rows, static_cast<std::size_t>(rows)};
+  return {storage_.data() + offsets_[number] + k * rows, static_cast<std::size_t>(rows)};
 }
 
 template <class T>
 std::span<T> Tangents<T>::right(Index number, Index k) {
   const Block& matrix = block(number);
-  return {storage_.data() + offsets_[static_cast<std::size_t>(number)] + count_ * matrix.rows + k * matrix.columns,
+  return {storage_.data() + offsets_[number] + count_ * matrix.rows + k * matrix.columns,
           static_cast<std::size_t>(matrix.columns)};
 }
 
@@ -84,14 +84,14 @@ RankOne<T> Tangents<T>::rank_one(Index number) const {
 
 template <class T>
 Drawn<T> Tangents<T>::drawn(Index number) const {
-  if (forms_[static_cast<std::size_t>(number)] != TangentForm::kDrawn) return {};
+  if (forms_[number] != TangentForm::kDrawn) return {};
   return {.fill = &fill_, .offset = segment(number).offset};
 }
 
 template <class T>
 void Tangents<T>::expand(Index number, Index k, std::span<T> out) const {
   const Segment& part = segment(number);
-  switch (forms_[static_cast<std::size_t>(number)]) {
+  switch (forms_[number]) {
     case TangentForm::kNone:
       std::fill(out.begin(), out.end(), T{0});
       break;
@@ -107,8 +107,7 @@ void Tangents<T>::expand(Index number, Index k, std::span<T> out) const {
       const T* left = factors.left + k * matrix.rows;
       const T* right = factors.right + k * matrix.columns;
       for (Index i = 0; i < matrix.rows; ++i) {
-        for (Index j = 0; j < matrix.columns; ++j)
-          out[static_cast<std::size_t>(i * matrix.columns + j)] = left[i] * right[j];
+        for (Index j = 0; j < matrix.columns; ++j) out[i * matrix.columns + j] = left[i] * right[j];
       }
       break;
     }

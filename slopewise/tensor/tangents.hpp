@@ -66,8 +66,8 @@ class Tangents {
   Index bytes() const { return static_cast<Index>(storage_.size() * sizeof(T)); }
 
  private:
-  const Segment& segment(Index number) const { return layout_.segments[static_cast<std::size_t>(number)]; }
-  const Block& block(Index number) const { return layout_.blocks[static_cast<std::size_t>(segment(number).block)]; }
+  const Segment& segment(Index number) const { return layout_.segments[number]; }
+  const Block& block(Index number) const { return layout_.blocks[segment(number).block]; }
 
   ParameterLayout layout_;
   Index count_;

@@ -20,7 +20,7 @@ std::vector<std::pair<std::string, double>> block_cosines(const Program& program
     const std::vector<bool> below = ancestors(program, stream.cuts[cut]);
     for (std::size_t i = 0; i < below.size(); ++i) {
       const GraphNode& node = program.nodes()[i];
-      if (below[i] && node.kind == GraphNode::Kind::kParameter) part[static_cast<std::size_t>(node.slot)] = cut;
+      if (below[i] && node.kind == GraphNode::Kind::kParameter) part[node.slot] = cut;
     }
   }
   struct Sums {

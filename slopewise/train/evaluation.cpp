@@ -85,7 +85,7 @@ void Judgement::judge(std::span<const float> logits, std::int32_t label) {
   const auto best = std::ranges::max_element(logits) - logits.begin();
   ++count_;
   wrong_ += best != label;
-  if (!confusion_.empty()) ++confusion_[static_cast<std::size_t>(label * set_.classes + best)];
+  if (!confusion_.empty()) ++confusion_[label * set_.classes + best];
 }
 
 Evaluation Judgement::evaluation() const {

@@ -46,7 +46,7 @@ Json to_json(const ParameterLayout& layout) {
   Json parameters = Json::array();
   for (std::size_t i = 0; i < layout.segments.size(); ++i) {
     const Segment& segment = layout.segments[i];
-    const Block& block = layout.blocks[static_cast<std::size_t>(segment.block)];
+    const Block& block = layout.blocks[segment.block];
     Json one{{"name", segment.name}, {"shape", segment.shape.extents()}};
     if (static_cast<Index>(i) == block.bias) {
       one["bias_of"] = block.weight;

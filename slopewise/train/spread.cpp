@@ -30,7 +30,7 @@ Spread measure_spread(const Dataset& data, const Program& program, const Paramet
   parallel_for(static_cast<Index>(examples.size()), [&](Index e) {
     check_interrupted("measuring example gradients");
     const ExampleBatch<float> one(data, examples.subspan(static_cast<std::size_t>(e), 1));
-    squares[static_cast<std::size_t>(e)] = squared_gradient_norm({program, one.batch()}, theta);
+    squares[e] = squared_gradient_norm({program, one.batch()}, theta);
   });
   const double mean = std::accumulate(squares.begin(), squares.end(), 0.0) / static_cast<double>(squares.size());
   return {.squared_mean = squared_mean, .covariance = mean - squared_mean};

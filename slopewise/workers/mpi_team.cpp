@@ -7,9 +7,11 @@
 
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <thread>
 
@@ -24,8 +26,8 @@ using Clock = std::chrono::steady_clock;
 enum Message : std::uint32_t { kNumbers, kText, kEnd };
 constexpr std::uint32_t kKinds = 4;
 constexpr std::size_t kHead = kMessageHead;
-// Seconds that a rank is waited for once a signal has asked to end: mpirun, which sends one when a rank dies, gives
-// one.
+// Seconds that a rank is waited for once a signal has asked to end: mpirun, which sends SIGTERM when a rank dies, gives
+// one. Ctrl-C that a launcher passes on to rank 0 alone is no reason to hurry.
 constexpr double kLastPatience = 0.3;
 // Looks at the mailbox before this process sleeps in between.
 constexpr int kEager = 2000;
@@ -59,7 +61,7 @@ Index MpiTeam::started() {
   return count;
 }
 
-MpiTeam::MpiTeam(double patience) : patience_(patience) {
+MpiTeam::MpiTeam(double patience, bool launched) : patience_(patience), launched_(launched) {
   int provided = 0, rank = 0, size = 1;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -101,7 +103,16 @@ std::string MpiTeam::message(std::uint32_t kind, const void* bytes, std::size_t 
 }
 
 void MpiTeam::send(Index to, const std::string& bytes) {
+  if (bytes.size() > std::numeric_limits<int>::max()) {
+    failed_ = true;
+    throw TeamError(fmt::format("a message of {} bytes: expected at most {}, as MPI counts them", bytes.size(),
+                                std::numeric_limits<int>::max()));
+  }
   MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, static_cast<int>(to), 0, MPI_COMM_WORLD);
+}
+
+bool MpiTeam::hurried() const {
+  return !launched_ || interrupting_signal() != SIGINT;
 }
 
 std::string MpiTeam::receive(Index from) {
@@ -123,10 +134,9 @@ std::string MpiTeam::receive(Index from) {
       waited += std::min(seconds(looked), kLook);
       looked = Clock::now();
       if (!asked && interrupted()) asked = looked;
-      if (waited > patience_ || (asked && seconds(*asked) > kLastPatience)) {
+      if (waited > patience_ || (asked && hurried() && seconds(*asked) > kLastPatience)) {
         failed_ = true;
-        throw RankLost(from,
-                       fmt::format("{} has not answered for {:.2g} s", names_[static_cast<std::size_t>(from)], waited));
+        throw RankLost(from, fmt::format("{} has not answered for {:.2g} s", names_[from], waited));
       }
     }
     if (looks < kEager) {
@@ -152,7 +162,7 @@ std::string MpiTeam::receive_from(Index from, std::uint32_t kind) {
   std::string found = receive(from);
   if (found.size() >= kHead && head_of(found) == head_of(message(kind, nullptr, 0))) return found;
   failed_ = true;
-  throw RankLost(from, fmt::format("{} has ended, or is at another step", names_[static_cast<std::size_t>(from)]));
+  throw RankLost(from, fmt::format("{} has ended, or is at another step", names_[from]));
 }
 
 std::vector<std::string> MpiTeam::gather(const std::string& own) {

@@ -23,8 +23,8 @@ class MpiTeam final : public Team {
   // Ranks that mpirun started this process among; 0 where it did not.
   static Index started();
 
-  // Joins them. `patience`: seconds. One team a process.
-  explicit MpiTeam(double patience);
+  // Joins them. `patience`: seconds. `launched`: by a program that sends SIGINT to rank 0 alone. One team a process.
+  explicit MpiTeam(double patience, bool launched = false);
   // Tells the others, from rank 0, that the run has ended. Where a rank did not answer, or another than rank 0 fails by
   // itself, mpirun ends the others.
   ~MpiTeam() override;
@@ -39,6 +39,8 @@ class MpiTeam final : public Team {
   Traffic traffic() const override { return traffic_; }
 
  private:
+  // Whether what has asked to end gives this process little time.
+  bool hurried() const;
   std::string receive(Index from);
   void send(Index to, const std::string& bytes);
   std::string receive_reply();
@@ -46,6 +48,7 @@ class MpiTeam final : public Team {
   std::string message(std::uint32_t kind, const void* bytes, std::size_t size) const;
 
   double patience_;
+  bool launched_;
   Index rank_ = 0, size_ = 1;
   std::vector<std::string> names_;  // "rank 2 (process 1234 on host)"
   Traffic traffic_;

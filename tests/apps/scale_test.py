@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 SLOPEWISE = ""
-TASK = ["--hidden", "16", "--batch", "32", "--tangents", "4", "--threads", "1", "--time", "0.1", "--quiet"]
+TASK = ["--hidden", "16", "--batch", "32", "--tangents", "4", "--threads", "1", "--time", "0.1"]
 
 
 class ScaleTest(unittest.TestCase):
@@ -17,16 +17,18 @@ class ScaleTest(unittest.TestCase):
                               timeout=300)
 
     def document(self, *options):
-        done = self.scale("--json", *options)
+        done = self.scale("--json", "--quiet", *options)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stderr)
         return json.loads(done.stdout)
 
     def test_a_table(self):
         done = self.scale("--ranks", "1,2")
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.returncode, 0, done.stderr)
         for words in ("12730 parameters on 32 examples along 4 tangents (rank-one)", "50 µs and\n10 Gbit/s between them",
                       "examples divided", "tangents divided", "backprop", "steps for one of backprop"):
             self.assertIn(words, done.stdout)
+        quiet = self.scale("--ranks", "1", "--quiet")
+        self.assertEqual((quiet.returncode, quiet.stdout, quiet.stderr), (0, "", ""))
 
     def test_figures_add_up(self):
         document = self.document("--ranks", "1,4,1000", "--latency", "20ms", "--bandwidth", "8Mb/s", "--overhead", "1ms")

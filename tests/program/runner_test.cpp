@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <new>
 
 #include "slopewise/base/error.hpp"
 #include "tests/program/programs.hpp"
@@ -58,6 +59,20 @@ TEST(Memory, AForwardStepDoesNotGrowWithDepth) {
   EXPECT_GE(memory(64, exact).activations - memory(4, exact).activations, 60 * 256 * 64 * Index{sizeof(float)});
   // Factors, not matrices: at most two vectors a layer and the bias.
   EXPECT_LE(memory(64, rank_one).tangents, 65 * 3 * 64 * Index{sizeof(float)});
+}
+
+// Its bytes do not fit an Index, though each extent is allowed.
+TEST(Memory, WhatNoMemoryHoldsIsRefused) {
+  constexpr Index kWide = Index{1} << 20;
+  Builder build;
+  const Node x = build.input("x", {kWide});
+  const Program program(mean(add(reshape(x, {kWide, 1}), reshape(x, {1, kWide}))));
+  const std::vector<float> values(kWide);
+  for (const Index tangents : {524287, 999999}) {
+    Runner<float> runner(program, {.batch = 1, .tangents = tangents, .perturbed = {x.number()}});
+    const Perturbation<float> none = [](std::size_t, Index, std::span<const float>, std::span<float>) {};
+    EXPECT_THROW(runner.run(Parameters<float>(0), {.rows = 1, .inputs = {values}}, nullptr, none), std::bad_alloc);
+  }
 }
 
 TEST(Memory, ScratchGrowsWithTheThreads) {

@@ -438,7 +438,8 @@ TEST_F(TrainerTest, SettingsThatDoNotFitAreRefused) {
     return "";
   };
   EXPECT_THAT(refused([](TrainSettings& s) { s.epochs = 0; }), HasSubstr("epochs: expected at least 1, found 0"));
-  EXPECT_THAT(refused([](TrainSettings& s) { s.batch = 641; }), HasSubstr("batch: expected 1 to 640, the examples there are, found 641"));
+  EXPECT_THAT(refused([](TrainSettings& s) { s.batch = 641; }),
+              HasSubstr("batch: expected 1 to 640, the examples there are, found 641"));
   EXPECT_THAT(refused([](TrainSettings& s) { s.validation = 640; }), HasSubstr("validation: expected 0 to 639"));
   EXPECT_THAT(refused([](TrainSettings& s) { s.average = 1.5; }), HasSubstr("average: expected a decay in [0, 1]"));
   EXPECT_THAT(refused([](TrainSettings& s) { s.warm_up = 2; }), HasSubstr("warm-up: expected 0 to less than 2 epochs"));

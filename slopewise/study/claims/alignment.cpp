@@ -41,7 +41,7 @@ MiniBatches minibatch_cosines(const StudyContext& context, const Subject& subjec
   for (Index step = 0; step < context.samples(160, 64); ++step) {
     check_interrupted("measuring mini-batch gradients");
     std::vector<Index> indices = batches.indices(step);
-    for (Index& index : indices) index = full[static_cast<std::size_t>(index)];
+    for (Index& index : indices) index = full[index];
     const std::vector<double> part = gradient_of(indices);
     cosines.push_back(dot(part.data(), whole.data(), subject.size()) / norm /
                       std::sqrt(dot(part.data(), part.data(), subject.size())));

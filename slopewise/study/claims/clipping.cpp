@@ -71,8 +71,7 @@ ClaimResult measure_clipping(StudyContext& context) {
     if (c != kEntries) continue;
     for (std::size_t t = 0; t < pool.tracked.size(); ++t) {
       Moments moments;
-      for (Index j = 0; j < pool.count(); ++j)
-        moments.add(factors[static_cast<std::size_t>(j)] * pool.gradient_entry(j, t));
+      for (Index j = 0; j < pool.count(); ++j) moments.add(factors[j] * pool.gradient_entry(j, t));
       largest =
           std::max(largest, std::abs(moments.mean() - law.share * gradient[pool.tracked[t]]) / moments.mean_error());
     }

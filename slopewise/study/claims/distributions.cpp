@@ -38,10 +38,9 @@ Measured total_variance(const Subject& subject, const EstimatorOptions& options,
   parallel_for(count, [&](Index j) {
     check_interrupted("comparing tangent laws");
     Worker& worker = workers.own(subject, options);
-    norms[static_cast<std::size_t>(j)] =
-        worker.estimator->estimate(worker.objective, subject.parameters(), static_cast<std::uint32_t>(j))
-            .squared_norm() -
-        subject.gradient().squared_norm();
+    norms[j] = worker.estimator->estimate(worker.objective, subject.parameters(), static_cast<std::uint32_t>(j))
+                   .squared_norm() -
+               subject.gradient().squared_norm();
   });
   return mean_of(norms);
 }

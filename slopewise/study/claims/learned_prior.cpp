@@ -65,8 +65,7 @@ ClaimResult measure_learned_prior(StudyContext& context) {
   const auto see = [&](std::size_t j, const GradientEstimate& estimate) {
     for (std::size_t layer = 0; layer < layers; ++layer) residuals[layer][j] = estimate.activities()[layer].residual;
     const std::span<const float> found = estimate.held<float>();
-    for (Index i = 0; i < gradient.size(); ++i)
-      along[j] += gradient[i] * double{found[static_cast<std::size_t>(i)]} / gradient.squared_norm();
+    for (Index i = 0; i < gradient.size(); ++i) along[j] += gradient[i] * double{found[i]} / gradient.squared_norm();
   };
   std::vector<std::vector<double>> errors = squared_errors(
       subject, [&] { return make(corrected); }, first, count, see);

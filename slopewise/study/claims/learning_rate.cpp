@@ -60,8 +60,7 @@ class Steps {
     parallel_for(count, [&](Index j) {
       check_interrupted("drawing gradient estimates");
       Worker& own = workers_.own(*this);
-      estimates_[static_cast<std::size_t>(j)] =
-          own.estimator->estimate(*own.objective, parameters_, static_cast<std::uint32_t>(j));
+      estimates_[j] = own.estimator->estimate(*own.objective, parameters_, static_cast<std::uint32_t>(j));
     });
   }
 

@@ -75,7 +75,7 @@ ClaimResult measure_minibatch(StudyContext& context) {
     const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
     draw->write(worker.tangents);
     const double slope = worker.objective.slopes(full.parameters(), worker.tangents).slopes[0];
-    norms[static_cast<std::size_t>(j)] = slope * slope * squared_norm(*draw, worker.tangents, 0);
+    norms[j] = slope * slope * squared_norm(*draw, worker.tangents, 0);
   });
 
   const double full_batch = (n + 1) * square;

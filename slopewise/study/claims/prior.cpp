@@ -42,8 +42,8 @@ ClaimResult measure_prior(StudyContext& context) {
   parallel_for(samples.count(), [&](Index j) {
     std::vector<double> v(static_cast<std::size_t>(gradient.size()));
     fill_tangent(*probe, j, v);
-    along_gradient[static_cast<std::size_t>(j)] = dot(v.data(), gradient.values().data(), gradient.size());
-    along_across[static_cast<std::size_t>(j)] = dot(v.data(), across.data(), gradient.size());
+    along_gradient[j] = dot(v.data(), gradient.values().data(), gradient.size());
+    along_across[j] = dot(v.data(), across.data(), gradient.size());
   });
 
   Series series{.name = "priors",

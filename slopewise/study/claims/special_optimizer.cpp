@@ -59,9 +59,9 @@ std::vector<double> squared_errors(const Subject& subject, double momentum, Inde
       optimizer->step(own.theta, own.estimator->estimate(own.objective, own.theta, number), 0);
     }
     const std::span<const float> velocity = optimizer->state().vectors[0].values;
-    double& error = errors[static_cast<std::size_t>(run)];
+    double& error = errors[run];
     for (Index i = 0; i < gradient.size(); ++i) {
-      const double off = scale * double{velocity[static_cast<std::size_t>(i)]} - gradient[i];
+      const double off = scale * double{velocity[i]} - gradient[i];
       error += off * off;
     }
   });

@@ -46,7 +46,7 @@ ClaimResult measure_uncorrelated_terms(StudyContext& context) {
   // Entries i spread over the layers' weights.
   std::vector<Index> chosen;
   for (const Block& block : layout.blocks) {
-    const Segment& weight = layout.segments[static_cast<std::size_t>(block.weight)];
+    const Segment& weight = layout.segments[block.weight];
     for (Index e = 0; e < kEntriesALayer; ++e) chosen.push_back(weight.offset + weight.size() * e / kEntriesALayer);
   }
   std::vector<std::vector<double>> slopes(layers, std::vector<double>(count));
@@ -63,13 +63,12 @@ ClaimResult measure_uncorrelated_terms(StudyContext& context) {
         float* to = worker.tangents[l].dense(static_cast<Index>(s));
         if (to) draw->fill(0, segment.offset, std::span(to, static_cast<std::size_t>(segment.size())));
       }
-      slopes[l][static_cast<std::size_t>(j)] =
-          worker.objective.slopes(subject.parameters(), worker.tangents[l]).slopes[0];
+      slopes[l][j] = worker.objective.slopes(subject.parameters(), worker.tangents[l]).slopes[0];
     }
     for (const Index i : chosen) {
       double v = 0;
       draw->fill(0, i, std::span(&v, 1));
-      squares[static_cast<std::size_t>(j)] += v * v / static_cast<double>(chosen.size());
+      squares[j] += v * v / static_cast<double>(chosen.size());
     }
   });
 

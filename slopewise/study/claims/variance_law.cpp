@@ -21,8 +21,8 @@ Measured coefficient(const StudyContext& context, const Subject& subject) {
   double squares = 0;
   std::vector<double> share(static_cast<std::size_t>(n));
   for (Index i = 0; i < n; ++i) {
-    share[static_cast<std::size_t>(i)] = gradient[i] * gradient[i] / gradient.squared_norm();
-    squares += share[static_cast<std::size_t>(i)] * share[static_cast<std::size_t>(i)];
+    share[i] = gradient[i] * gradient[i] / gradient.squared_norm();
+    squares += share[i] * share[i];
   }
   const auto probe = make_probe("gaussian", subject.layout(), context.seed("variance-law"));
   const Samples samples = draw_samples(subject, *probe, context.samples(40000));
@@ -32,8 +32,8 @@ Measured coefficient(const StudyContext& context, const Subject& subject) {
     fill_tangent(*probe, j, v);
     double total = 0;
     for (std::size_t i = 0; i < v.size(); ++i) total += share[i] * (v[i] * v[i] - 1);
-    const double slope = samples.slopes[static_cast<std::size_t>(j)];
-    column[static_cast<std::size_t>(j)] = slope * slope / gradient.squared_norm() * total / squares - 1;
+    const double slope = samples.slopes[j];
+    column[j] = slope * slope / gradient.squared_norm() * total / squares - 1;
   });
   return mean_of(column);
 }
@@ -56,8 +56,8 @@ ClaimResult measure_variance_law(StudyContext& context) {
     for (Index j = 0; j < pool.count(); ++j) {
       const double g = pool.gradient_entry(j, t);
       moments.add(g);
-      columns[t / group][static_cast<std::size_t>(j)] += g * g / predicted / static_cast<double>(group);
-      columns.back()[static_cast<std::size_t>(j)] += g * g / predicted / static_cast<double>(pool.tracked.size());
+      columns[t / group][j] += g * g / predicted / static_cast<double>(group);
+      columns.back()[j] += g * g / predicted / static_cast<double>(pool.tracked.size());
     }
     offsets[t / group] += square / predicted / static_cast<double>(group);
     offsets.back() += square / predicted / static_cast<double>(pool.tracked.size());
