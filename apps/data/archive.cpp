@@ -22,11 +22,11 @@ namespace {
 constexpr std::size_t kPieceBytes = std::size_t{64} << 10;
 
 // The archive's bytes, unpacked within their limit, as libarchive asks for them.
-struct Packed {
-  explicit Packed(const std::filesystem::path& path) : bytes(ByteReader::open(path)), piece(kPieceBytes) {}
+struct ArchiveBytes {
+  explicit ArchiveBytes(const std::filesystem::path& path) : bytes(ByteReader::open(path)), piece(kPieceBytes) {}
 
   static la_ssize_t next(archive*, void* source, const void** piece) {
-    Packed& self = *static_cast<Packed*>(source);
+    ArchiveBytes& self = *static_cast<ArchiveBytes*>(source);
     try {
       check_interrupted("unpacking");
       *piece = self.piece.data();
@@ -47,7 +47,7 @@ class TarReader {
   explicit TarReader(const std::filesystem::path& path) : path_(path), source_(path), archive_(archive_read_new()) {
     if (!archive_) throw std::bad_alloc();
     archive_read_support_format_tar(archive_.get());
-    require(archive_read_open(archive_.get(), &source_, nullptr, &Packed::next, nullptr));
+    require(archive_read_open(archive_.get(), &source_, nullptr, &ArchiveBytes::next, nullptr));
   }
 
   // The next entry; null after the last.
@@ -81,7 +81,7 @@ class TarReader {
     void operator()(archive* reader) const { archive_read_free(reader); }
   };
   const std::filesystem::path& path_;
-  Packed source_;
+  ArchiveBytes source_;
   std::unique_ptr<archive, Free> archive_;
 };
 

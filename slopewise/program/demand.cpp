@@ -8,9 +8,10 @@ MemoryReport Program::memory(const Workload& workload, Index element_size, int t
   if (threads == 0) threads = thread_count();
   const Plan plan = make_plan(*this, workload, threads);
   MemoryReport report;
-  report.activations = plan.arenas * plan.arena * element_size;
-  report.shared = plan.shared_arena * element_size;
-  report.scratch = (plan.scratches * plan.scratch + plan.spare) * element_size;
+  const WorkingMemory working = plan.working();
+  report.activations = working.arenas * element_size;
+  report.shared = working.shared * element_size;
+  report.scratch = (working.scratch + working.spare) * element_size;
   report.gradient = plan.gradient * element_size;
   report.results = workload.batch * (1 + workload.tangents * workload.order) * element_size;
   for (const Index output : workload.outputs)

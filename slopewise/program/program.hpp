@@ -98,7 +98,7 @@ class Program {
 
   // What a run would need, by the plan it would use; exact but for what libraries and
   // products keep for themselves: their code for each shape, and buffers of one visit for each thread.
-  // `threads` is how many share the run; 0 is thread_count().
+  // `threads` is how many share the run; 0 is thread_count(). Throws std::bad_alloc for more than any memory holds.
   MemoryReport memory(const Workload& workload, Index element_size = sizeof(float), int threads = 0) const;
   CostReport cost(const Workload& workload, Index element_size = sizeof(float)) const;
   // One line a node: name, shape, inputs, parameters.

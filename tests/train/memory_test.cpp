@@ -140,21 +140,27 @@ TEST_P(StepBytes, AreWhatAStepAllocates) {
   EXPECT_NEAR(found / planned, 1, 0.1) << "planned " << planned << ", found " << found;
 }
 
-// Blocks of three shapes take turns in one memory, whatever their number: 32 layers of 256, batch 256.
-TEST(StepBytesOfBlocks, AreAThirdOfBackpropsAtMost) {
+// 32 layers of 256, batch 256. Blocks of three shapes take turns in one memory, whatever their number, and of examples
+// with eight tangents each not all are in flight.
+TEST(StepBytesOfManyLayers, AreAThirdOfBackpropsAtMost) {
   const ThreadScope one(1);
   const DataSplit digits = builtin_digits(512, 10, 1);
-  const auto bytes = [&](const std::string& estimator, Index block_layers, Index layers) {
+  const auto bytes = [&](const std::string& estimator, Index block_layers, Index layers = 32, Index tangents = 1) {
     TrainSettings settings;
     settings.network.hidden.assign(static_cast<std::size_t>(layers), 256);
     settings.network.block_layers = block_layers;
     settings.batch = 256;
     settings.method.estimator = estimator;
+    settings.method.options = {.law = "rademacher", .tangents = tangents};
+    settings.optimizer = "sgd";
     return Trainer(settings, digits).step_bytes();
   };
-  EXPECT_LE(3 * bytes("activities", 1, 32), bytes("exact", 0, 32));
-  const Index exact_blocks = bytes("exact", 1, 32);
-  EXPECT_LE(3 * exact_blocks, bytes("exact", 0, 32));
+  const Index backprop = bytes("exact", 0), exact_blocks = bytes("exact", 1);
+  EXPECT_LE(3 * exact_blocks, backprop);
+  for (const Index tangents : {1, 8}) {
+    EXPECT_LE(3 * bytes("activities", 1, 32, tangents), backprop) << "local, K = " << tangents;
+    EXPECT_LE(3 * bytes("forward", 0, 32, tangents), backprop) << "weights, K = " << tangents;
+  }
   EXPECT_NEAR(static_cast<double>(bytes("exact", 1, 16)) / static_cast<double>(exact_blocks), 1, 0.01);
 }
 
