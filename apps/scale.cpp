@@ -45,6 +45,7 @@ Json scale_document(const ScaleOptions& options, const Settings& given, const Tr
     all.push_back({{"ranks", point.ranks},
                    {"examples", to_json(point.examples)},
                    {"tangents", to_json(point.tangents)},
+                   {"both", to_json(point.both)},
                    {"backprop", to_json(point.backprop)}});
   }
   return {{"schema", "slopewise.scale/1"},
@@ -67,15 +68,15 @@ Json scale_document(const ScaleOptions& options, const Settings& given, const Tr
 
 std::string scale_text(const ScaleOptions& options, const TrainSettings& settings,
                        const std::vector<ScalePoint>& points, Index parameters, double snr) {
-  Table table({"ranks", "examples divided", "bytes", "tangents divided", "bytes", "backprop", "bytes",
-               "steps for one of backprop"});
+  Table table({"ranks", "examples divided", "bytes", "tangents divided", "bytes", "both divided", "bytes", "backprop",
+               "bytes", "steps for one of backprop"});
   const auto bytes = [](const RankStep& step) { return format_bytes(static_cast<std::int64_t>(step.bytes)); };
   for (const ScalePoint& point : points) {
-    const double least = std::min(point.examples.seconds(), point.tangents.seconds());
+    const double least = std::min({point.examples.seconds(), point.tangents.seconds(), point.both.seconds()});
     table.add_row({std::to_string(point.ranks), format_seconds(point.examples.seconds()), bytes(point.examples),
                    format_seconds(point.tangents.seconds()), bytes(point.tangents),
-                   format_seconds(point.backprop.seconds()), bytes(point.backprop),
-                   format_number(point.backprop.seconds() / least)});
+                   format_seconds(point.both.seconds()), bytes(point.both), format_seconds(point.backprop.seconds()),
+                   bytes(point.backprop), format_number(point.backprop.seconds() / least)});
   }
   // A space before the unit where the number has no prefix of its own.
   std::string bits = format_number(options.bits);
@@ -136,7 +137,8 @@ Verb scale_verb() {
       "ranks send. Nothing is trained.";
   Settings& settings = verb.settings;
   for (const Setting& setting : train->all()) {
-    if (is_of_task(setting) || setting.name == "tangents" || setting.name == "law" || setting.name == "optimizer")
+    if (is_of_task(setting) || setting.name == "tangents" || setting.name == "law" || setting.name == "optimizer" ||
+        setting.name == "tangent-parts")
       settings.add(setting);
   }
   settings.begin("The ranks");

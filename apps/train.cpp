@@ -106,7 +106,7 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
   if (!kept && is_onnx(options.model)) held->require_kept(options.model);
   const Path& directory = held->path();
   if (team && options.pieces < 0) {
-    resolved.pieces = pieces_for(resolved.divide, team->size(), resolved.batch);
+    resolved.pieces = pieces_for(resolved.divide, resolved.tangent_parts, team->size(), resolved.batch);
     settings.at("pieces").set(resolved.pieces);
   }
   if (team && resolved.pieces < team->size()) {
@@ -165,6 +165,13 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
   trainer.log_to(log.get());
   lead(team, config, trainer, options.mixed, options.run.quiet);
   launcher.begun(directory);
+  std::optional<StepTraffic> traffic;
+  if (team) traffic = trainer.traffic(grid_of(resolved.divide, resolved.pieces, resolved.tangent_parts), team->size());
+  if (traffic && !options.run.quiet) {
+    std::cout << fmt::format("{} ranks share the {} pieces of each step. All of them send {} a step, one {} at most.\n",
+                             team->size(), resolved.pieces, format_bytes(traffic->all), format_bytes(traffic->most))
+              << std::flush;
+  }
 
   MetricsFile metrics(directory / "metrics.jsonl", trainer.step());
   TrainOutcome outcome;
@@ -195,8 +202,11 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
     if (finished) trainer.save_weights(directory / "weights.safetensors");
     Json document = train_document(options, settings, trainer, outcome, directory, base_bytes);
     if (team) {
-      document["team"] = {
-          {"ranks", team->size()}, {"bytes_sent", team->traffic().sent}, {"bytes_received", team->traffic().received}};
+      document["team"] = {{"ranks", team->size()},
+                          {"bytes_sent", team->traffic().sent},
+                          {"bytes_received", team->traffic().received},
+                          {"step_bytes", traffic->all},
+                          {"most_step_bytes", traffic->most}};
     }
     if (options.target_accuracy > 0 && outcome.status != "diverged") {
       const Evaluation test = trainer.test();

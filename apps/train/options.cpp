@@ -175,7 +175,10 @@ Settings train_settings(TrainOptions& options) {
   real("average", train.average, 0, 1, "Decay of the weights' average, which is then judged; 0: none", kRareTask);
   count("batch", train.batch, 1, kMost, "Images of a step", {.part = Part::kTask});
 
-  choice("divide", options.divide, {"examples", "tangents"}, "What a step in pieces is cut by, along weights", kRare);
+  choice("divide", options.divide, {"examples", "tangents", "both"},
+         "What a step in pieces is cut by; tangents, of weights alone", kRare);
+  count("tangent-parts", train.tangent_parts, 1, kMost, "Of --divide both: parts that the tangents are cut into",
+        kRare);
   count(
       "pieces", options.pieces, -1, kMost,
       "Pieces of each step, which ranks share and on which, not on the ranks, the bits depend; 0: none; -1: 4 or more "
@@ -305,7 +308,9 @@ TrainSettings resolve(const TrainOptions& options, const Settings& given) {
   settings.optimizer_options.clip_norm = options.clip_norm > 0 ? options.clip_norm : kInfinity;
   settings.seed = options.run.seed;
   settings.pieces = std::max(options.pieces, Index{0});
-  settings.divide = options.divide == "tangents" ? Divide::kTangents : Divide::kExamples;
+  settings.divide = options.divide == "tangents" ? Divide::kTangents
+                    : options.divide == "both"   ? Divide::kBoth
+                                                 : Divide::kExamples;
   estimate.auto_rate = !options.rate;
   settings.rate = options.rate.value_or(1);
   if (estimate.auto_rate && (options.method != "weights" || settings.optimizer != "sgd" ||

@@ -22,10 +22,11 @@ constexpr Index kRoundsOfShare = 300;
 // The last of so many ranks, which has no fewer pieces than any other. The others answer at once, with any numbers.
 class LastRank final : public Team {
  public:
-  LastRank(Index size, Index numbers) : size_(size), reply_(static_cast<std::size_t>(1 + numbers), 1.0F) {}
+  LastRank(Index size, const std::vector<float>& reply)
+      : size_(size), reply_(reinterpret_cast<const char*>(reply.data()), reply.size() * sizeof(float)) {}
   Index rank() const override { return size_ - 1; }
   Index size() const override { return size_; }
-  std::vector<float> settle(const std::vector<double>&, const Make&) override { return reply_; }
+  std::string settle(const std::string&, const Make&) override { return reply_; }
   std::vector<std::string> gather(const std::string& own) override {
     return std::vector<std::string>(static_cast<std::size_t>(size_), own);
   }
@@ -33,10 +34,15 @@ class LastRank final : public Team {
 
  private:
   Index size_;
-  std::vector<float> reply_;
+  std::string reply_;
 };
 
-enum class Way { kExamples, kTangents, kBackprop };
+enum class Way { kExamples, kTangents, kBoth, kBackprop };
+
+Divide divide_of(Way way) {
+  if (way == Way::kBoth) return Divide::kBoth;
+  return way == Way::kTangents ? Divide::kTangents : Divide::kExamples;
+}
 
 // A rank's share of a step, to be run again and again.
 struct Share {
@@ -56,41 +62,29 @@ Share share_of(TrainSettings settings, const DataSplit& data, const Network& net
     settings.pieces = 0;
     return {.team = nullptr, .trainer = std::make_unique<Trainer>(settings, data, network)};
   }
-  settings.divide = way == Way::kExamples ? Divide::kExamples : Divide::kTangents;
-  settings.pieces = ranks > 1 ? pieces_for(settings.divide, ranks, settings.batch) : 0;
+  settings.divide = divide_of(way);
+  settings.pieces = ranks > 1 ? pieces_for(settings.divide, settings.tangent_parts, ranks, settings.batch) : 0;
   Share share{.team = nullptr, .trainer = std::make_unique<Trainer>(settings, data, network)};
   if (ranks > 1) {
-    share.team = std::make_unique<LastRank>(ranks, share.trainer->logged_numbers());
+    share.team = std::make_unique<LastRank>(
+        ranks, std::vector<float>(static_cast<std::size_t>(1 + share.trainer->logged_numbers()), 1.0F));
     share.trainer->share_with(share.team.get());
   }
   return share;
 }
 
-// Numbers that ranks but 0 send in a step.
-Index numbers_sent(const TrainSettings& settings, Divide divide, Index ranks, Index numbers) {
-  const bool examples = divide == Divide::kExamples;
-  const Index tangents = settings.method.options.tangents;
-  const Index pieces = std::min(pieces_for(divide, ranks, settings.batch), examples ? settings.batch : tangents);
-  Index sent = 0;
-  if (examples) {
-    for_branches(pieces, ranks, [&](Index, Index, Index rank) { sent += rank > 0 ? 1 + numbers : 0; });
-    return sent;
-  }
-  for (Index piece = 0; piece < pieces; ++piece) {
-    const Index own = tangents * (piece + 1) / pieces - tangents * piece / pieces;
-    if (rank_of_piece(piece, pieces, ranks) > 0) sent += numbers * own / tangents + (piece == 0 ? 1 : 0);
-  }
-  return sent;
-}
-
 }  // namespace
 
-RankStep through_rank_zero(Index ranks, Index sent, Index replied, const Wire& wire) {
+RankStep through_rank_zero(Index ranks, const StepTraffic& traffic, const Wire& wire) {
   if (ranks == 1) return {};
-  const auto others = static_cast<double>(ranks - 1);
-  const double bytes =
-      others * 2 * kMessageHead + 8 * static_cast<double>(sent) + others * 4 * static_cast<double>(replied);
-  return {.wire = 2 * (wire.latency + others * wire.overhead) + bytes / wire.bandwidth, .bytes = bytes};
+  const auto reply = static_cast<double>(traffic.reply);
+  double seconds =
+      wire.latency + static_cast<double>(ranks - 1) * wire.overhead + static_cast<double>(traffic.up) / wire.bandwidth;
+  for (Index rank = ranks - 1; rank > 0; rank = parent_of(rank)) {
+    const Index below = children_of(parent_of(rank), ranks).count();
+    seconds += wire.latency + static_cast<double>(below) * (wire.overhead + reply / wire.bandwidth);
+  }
+  return {.wire = seconds, .bytes = static_cast<double>(traffic.all)};
 }
 
 RankStep allreduce(Index ranks, Index n, const Wire& wire) {
@@ -106,15 +100,17 @@ std::vector<ScalePoint> predict_scale(const TrainSettings& settings, const DataS
                                       const std::function<void(double share)>& told) {
   const Index tangents = settings.method.options.tangents;
   const auto working = [&](Way way, Index count) {
+    if (way == Way::kBoth) return std::min(count, settings.batch * std::min(tangents, settings.tangent_parts));
     return std::min(count, way == Way::kTangents ? tangents : settings.batch);
   };
-  constexpr Way kWays[] = {Way::kExamples, Way::kTangents, Way::kBackprop};
+  constexpr Way kWays[] = {Way::kExamples, Way::kTangents, Way::kBoth, Way::kBackprop};
   std::set<std::pair<Index, Way>> asked;  // by ranks, so that what is compared is timed in turn
   for (const Index count : ranks) {
     for (const Way way : kWays) asked.emplace(working(way, count), way);
   }
   std::map<std::pair<Index, Way>, double> seconds;
-  Index numbers = 0, n = 0;
+  Index n = 0;
+  std::map<std::pair<Index, Way>, StepTraffic> traffic;  // by all ranks
   for (auto next = asked.begin(); next != asked.end();) {
     const Index count = next->first;
     std::vector<Share> shares;
@@ -127,7 +123,12 @@ std::vector<ScalePoint> predict_scale(const TrainSettings& settings, const DataS
       if (next->second != Way::kBackprop) {
         if (const std::string reason = trainer->not_logged(); !reason.empty())
           throw ArgumentError(fmt::format("ranks: expected steps along tangents of weights alone, found {}", reason));
-        numbers = trainer->logged_numbers();
+        const Divide divide = divide_of(next->second);
+        for (const Index all : ranks) {
+          if (working(next->second, all) != count) continue;
+          const Index pieces = pieces_for(divide, settings.tangent_parts, all, settings.batch);
+          traffic[{all, next->second}] = trainer->traffic(grid_of(divide, pieces, settings.tangent_parts), all);
+        }
       }
       n = trainer->parameters();
       steps.emplace_back([trainer] { trainer->advance(); });
@@ -139,18 +140,17 @@ std::vector<ScalePoint> predict_scale(const TrainSettings& settings, const DataS
   }
   std::vector<ScalePoint> points;
   for (const Index count : ranks) {
-    const auto by_slopes = [&](Way way, Divide divide) {
-      RankStep step = count == 1
-                          ? RankStep()
-                          : through_rank_zero(count, numbers_sent(settings, divide, count, numbers), 1 + numbers, wire);
+    const auto by_slopes = [&](Way way) {
+      RankStep step = through_rank_zero(count, traffic[{count, way}], wire);
       step.compute = seconds.at({working(way, count), way});
       return step;
     };
     RankStep backprop = allreduce(count, n, wire);
     backprop.compute = seconds.at({working(Way::kBackprop, count), Way::kBackprop});
     points.push_back({.ranks = count,
-                      .examples = by_slopes(Way::kExamples, Divide::kExamples),
-                      .tangents = by_slopes(Way::kTangents, Divide::kTangents),
+                      .examples = by_slopes(Way::kExamples),
+                      .tangents = by_slopes(Way::kTangents),
+                      .both = by_slopes(Way::kBoth),
                       .backprop = backprop});
   }
   return points;

@@ -13,7 +13,7 @@ namespace slopewise {
 struct Wire {
   double latency = 50e-6;     // seconds from one rank to another
   double bandwidth = 1.25e9;  // bytes a second, into and out of a rank
-  double overhead = 1e-6;     // seconds that a message takes rank 0's processor
+  double overhead = 1e-6;     // seconds that a message takes a processor
 };
 
 struct RankStep {
@@ -25,13 +25,14 @@ struct RankStep {
 // A step by so many ranks.
 struct ScalePoint {
   Index ranks = 1;
-  RankStep examples, tangents;  // divided, along K tangents of weights
-  RankStep backprop;            // examples divided, and an allreduce of the gradient
+  RankStep examples, tangents, both;  // divided, along K tangents of weights
+  RankStep backprop;                  // examples divided, and an allreduce of the gradient
 };
 
-// K scalars through rank 0, as MpiTeam sends them: all ranks but 0 send `sent` numbers together, and get `replied`
-// each. One latency there and one back; rank 0 takes each message by itself, and its own line carries all of them.
-RankStep through_rank_zero(Index ranks, Index sent, Index replied, const Wire& wire);
+// What ranks find goes to rank 0, and what that makes of it down a tree (children_of), as MpiTeam has it: one latency
+// up, one for each level down. Rank 0 takes each message by itself, and its own line carries all of them; every rank
+// sends the same to each below it, one after the other.
+RankStep through_rank_zero(Index ranks, const StepTraffic& traffic, const Wire& wire);
 
 // An allreduce of n float32 numbers by recursive halving and doubling (Thakur, Rabenseifner, Gropp 2005), which has the
 // least latencies and bytes of the usual ones: 2 ⌈log₂ R⌉ messages and 2 (R − 1)/R · 4 n bytes a rank.

@@ -109,6 +109,11 @@ Demand ActivityEstimator<T>::demand(Objective<T>& objective) const {
   Demand demand = objective.given_demand(given_options(together_));
   for (const StatePart& part : state()) demand.bytes += part.bytes();
   demand.bytes += prior_->scratch_bytes();
+  if (in_stream()) return demand;  // which calls no giver
+  Tally tally = blank_tally(together_);
+  const GivenSums<T> sums = sums_of(make_pass(together_, 0, prior_->learns()), tally);
+  for (const auto& some : sums.doubles) demand.answers.dense += std::ssize(some);
+  for (const auto& some : sums.numbers) demand.answers.dense += std::ssize(some);
   return demand;
 }
 
@@ -277,12 +282,10 @@ void ActivityEstimator<T>::give(const Pass& pass, const GivenView<T>& view, Tall
   for (const Sums& sum : sums) {
     for (std::size_t k = 0; k < sum.signal.size(); ++k) {
       const std::size_t group = pass.together ? 0 : k / static_cast<std::size_t>(tangents_);
-      const double each = static_cast<double>(view.batch) * static_cast<double>(tangents_);
-      tally.noise[group].signal += sum.signal[k] / each;
-      tally.noise[group].residual += sum.residual[k] / each;
+      tally.noise[group].signal += sum.signal[k];
+      tally.noise[group].residual += sum.residual[k];
     }
-    for (std::size_t site = 0; site < sizes_.size(); ++site)
-      tally.active[site] += sum.active[site] / static_cast<double>(view.batch);
+    for (std::size_t site = 0; site < sizes_.size(); ++site) tally.active[site] += sum.active[site];
   }
   for (std::size_t site = 0; pass.watching && site < view.cuts.size(); ++site)
     prior_->watch(visit.seen, site, view.cuts[site].spare);
@@ -306,12 +309,34 @@ std::vector<double> ActivityEstimator<T>::paces(double pace) const {
 }
 
 template <class T>
+typename ActivityEstimator<T>::Tally ActivityEstimator<T>::blank_tally(bool together) const {
+  Tally tally;
+  tally.noise.resize(together ? 1 : sizes_.size());
+  tally.active.resize(sizes_.size());
+  return tally;
+}
+
+template <class T>
+std::vector<std::span<double>> ActivityEstimator<T>::Tally::sums() {
+  std::vector<std::span<double>> all{active, {&squared_errors, 1}, {&fourth_errors, 1}};
+  for (ActivityNoise& of_group : noise) {
+    all.emplace_back(&of_group.signal, 1);
+    all.emplace_back(&of_group.residual, 1);
+  }
+  return all;
+}
+
+// What the giver of a pass adds to.
+template <class T>
+GivenSums<T> ActivityEstimator<T>::sums_of(const Pass& pass, Tally& tally) const {
+  return {.doubles = tally.sums(), .numbers = pass.watching ? prior_->watched() : std::vector<std::span<T>>()};
+}
+
+template <class T>
 typename ActivityEstimator<T>::Tally ActivityEstimator<T>::run(Objective<T>& objective, const GivenOptions& options,
                                                                const Pass& pass, const Parameters<T>& parameters,
                                                                std::span<T> out) {
-  Tally tally;
-  tally.noise.resize(pass.together ? 1 : sizes_.size());
-  tally.active.resize(sizes_.size());
+  Tally tally = blank_tally(pass.together);
   if (options.ahead >= 0) {
     tally.loss = objective.given(options, parameters, nullptr, {}, {}, out).loss;
     return tally;
@@ -323,7 +348,14 @@ typename ActivityEstimator<T>::Tally ActivityEstimator<T>::run(Objective<T>& obj
     };
   }
   const auto giver = [&](const GivenView<T>& view) { give(pass, view, tally); };
-  tally.loss = objective.given(options, parameters, nullptr, perturbation, giver, out).loss;
+  tally.loss = objective.given(options, parameters, nullptr, perturbation, giver, out, sums_of(pass, tally)).loss;
+  const auto examples = static_cast<double>(objective.examples());
+  for (ActivityNoise& noise : tally.noise) {
+    if (tangents_ == 0) break;
+    noise.signal /= examples * static_cast<double>(tangents_);
+    noise.residual /= examples * static_cast<double>(tangents_);
+  }
+  for (double& active : tally.active) active /= examples;
   return tally;
 }
 

@@ -66,12 +66,13 @@ class ActivityEstimator final : public Estimator<T> {
     ActivityRows<T> seen;
     std::vector<std::span<T>> out;
   };
-  // What a pass has seen.
+  // What a pass has seen: sums over examples while it runs, then means where it says so.
   struct Tally {
     double loss = 0;
-    std::vector<ActivityNoise> noise;              // one for all sites where tangents enter together, else one a site
-    std::vector<double> active;                    // units of an example, one a site
+    std::vector<ActivityNoise> noise;  // means; one for all sites where tangents enter together, else a site
+    std::vector<double> active;        // units of an example, one a site
     double squared_errors = 0, fourth_errors = 0;  // Σ|e|² and Σ|e|⁴ of the examples' output errors
+    std::vector<std::span<double>> sums();
   };
   // Σ over rows: s² and (s − u · m)² of each plane, active units of each site.
   struct Sums {
@@ -79,6 +80,8 @@ class ActivityEstimator final : public Estimator<T> {
   };
   bool in_stream() const;
   GivenOptions given_options(bool together) const;
+  Tally blank_tally(bool together) const;
+  GivenSums<T> sums_of(const Pass& pass, Tally& tally) const;
   Index planes(bool together) const;
   Pass make_pass(bool together, std::uint32_t step, bool watching) const;
   bool enters(Index plane, std::size_t site, bool together) const;

@@ -125,6 +125,12 @@ class LearnedFeedback final : public Feedback<T> {
     });
   }
 
+  std::vector<std::span<T>> watched() override {
+    std::vector<std::span<T>> sums;
+    for (auto* of_sites : {&correlation_, &mass_}) sums.insert(sums.end(), of_sites->begin(), of_sites->end());
+    return sums;
+  }
+
   void learn(std::span<const double> paces, std::uint32_t) override {
     for (std::size_t site = 0; site < this->sizes_.size(); ++site) {
       const Index size = this->sizes_[site], classes = this->classes_;

@@ -37,6 +37,8 @@ class ActivityPrior {
   virtual bool learns() const { return false; }
   // Takes in what a visit found at site number `site`: r (rows, size), an unbiased estimate of ∂loss/∂h − m.
   virtual void watch(const ActivityRows<T>&, std::size_t /*site*/, std::span<const T> /*residual*/) {}
+  // The sums that watch() adds to.
+  virtual std::vector<std::span<T>> watched() { return {}; }
   // Changes m by what was watched since begin(); `paces` are the γ of each site, `step` that of the pass.
   virtual void learn(std::span<const double> /*paces*/, std::uint32_t /*step*/) {}
   // Bytes held beside what state() shows.

@@ -65,6 +65,7 @@ class AutoRated final : public Estimator<T> {
     plain.bytes += curved.bytes - inner_->demand(no_pass).bytes;  // the tangents serve both passes
     plain.working = std::max(plain.working, curved.working);
     plain.flops += (curved.flops - plain.flops) / static_cast<double>(kEvery);
+    plain.answers.numbers = asks().numbers();  // of a step with curvatures
     return plain;
   }
 

@@ -32,6 +32,7 @@ class Differences : public detail::AlongLaw<T> {
   Demand demand(Objective<T>& objective) const override {
     Demand demand = Estimator<T>::demand(objective);
     demand.bytes += this->count() * this->probe()->draw_bytes();
+    demand.answers += {.tangents = this->count(), .numbers = this->count()};
     if (objective.is_read()) demand.flops += objective.loss_demand().flops;
     return demand;
   }

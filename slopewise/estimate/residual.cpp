@@ -62,6 +62,11 @@ class LearnedResidual final : public ActivityPrior<T> {
               correlation_[site].data(), width_);
     if (site == 0) power_ += dot(seen.error.data(), seen.error.data(), static_cast<Index>(seen.error.size()));
   }
+  std::vector<std::span<T>> watched() override {
+    std::vector<std::span<T>> sums(correlation_.begin(), correlation_.end());
+    sums.push_back({&power_, 1});
+    return sums;
+  }
   void learn(std::span<const double> paces, std::uint32_t) override {
     for (std::size_t site = 0; site < correlation_.size() && power_ > T{0}; ++site) {
       axpy(static_cast<T>(paces[site]) / power_, correlation_[site].data(), this->memory_[site].values.data(),

@@ -23,7 +23,7 @@ Slopes Objective<T>::differences(Parameters<T>& parameters, const Moves<T>& move
 
 template <class T>
 RunResult<T> Objective<T>::given(const GivenOptions&, const Parameters<T>&, const Tangents<T>*, const Perturbation<T>&,
-                                 const Giver<T>&, std::span<T>) {
+                                 const Giver<T>&, std::span<T>, const GivenSums<T>&) {
   throw ArgumentError("given: expected an objective with activities: a program's");
 }
 

@@ -44,12 +44,29 @@ struct Moves {
 template <class T>
 void walk(const Moves<T>& moves, Parameters<T>& theta, const std::function<void()>& visit);
 
+// Numbers that calls answer with: what ranks that share them send each other.
+struct AnswerSize {
+  Index calls = 0;     // each with a loss
+  Index tangents = 0;  // that were asked along
+  Index numbers = 0;   // found along them
+  Index dense = 0;     // entries of gradients, and sums that go with them
+
+  AnswerSize& operator+=(const AnswerSize& other) {
+    calls += other.calls;
+    tangents += other.tangents;
+    numbers += other.numbers;
+    dense += other.dense;
+    return *this;
+  }
+};
+
 // What calls need beside θ and the batch: memory, which is kept for the next ones, and multiply-adds, twice.
 struct Demand {
   Index bytes = 0;    // of each call's own
   Index working = 0;  // bytes that calls one after the other share: as many as the largest needs
   Index packed = 0;   // bytes of weights in the layout of the products, which all calls at one θ share
   double flops = 0;
+  AnswerSize answers = {};
 
   Index unpacked() const { return bytes + working; }
   Demand& operator+=(const Demand& other) {
@@ -57,8 +74,17 @@ struct Demand {
     working = std::max(working, other.working);
     packed = std::max(packed, other.packed);
     flops += other.flops;
+    answers += other.answers;
     return *this;
   }
+};
+
+// Sums over examples that a giver adds to, from 0 on: where a batch is shared out they are those of all of it once
+// Objective::given has returned.
+template <class T>
+struct GivenSums {
+  std::vector<std::span<double>> doubles;
+  std::vector<std::span<T>> numbers;
 };
 
 template <class T>
@@ -82,9 +108,10 @@ class Objective {
   virtual double gradient(const Parameters<T>& parameters, std::span<T> out) = 0;
   virtual bool has_gradient() const { return true; }
   // Loss, slopes and the gradient that follows from cotangents given at activities, as Runner::given has it
-  // (runner.hpp). Throws ArgumentError for what is no program.
+  // (runner.hpp). `sums`: what the giver adds to. Throws ArgumentError for what is no program.
   virtual RunResult<T> given(const GivenOptions& options, const Parameters<T>& parameters, const Tangents<T>* tangents,
-                             const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out);
+                             const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out,
+                             const GivenSums<T>& sums = {});
   // Of the batch; 0 for what is no program on examples.
   virtual Index examples() const { return 0; }
   // Values of nodes of the program at θ, of these of its examples: one (rows.size(), size) a node. Throws ArgumentError

@@ -3,104 +3,61 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <optional>
 #include <utility>
-#include <variant>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/objective/parts.hpp"
 
 namespace slopewise {
 namespace {
 
-// Tangents [first, first + count) as a copy; drawn ones by the same function.
-template <class T>
-Tangents<T> some_tangents(const Tangents<T>& all, Index first, Index count) {
-  Tangents<T> some(all.layout(), count, all.forms());
-  for (std::size_t i = 0; i < all.forms().size(); ++i) {
-    const Index number = static_cast<Index>(i);
-    const Segment& segment = all.layout().segments[i];
-    const Block& block = all.layout().blocks[segment.block];
-    if (const T* dense = all.dense(number))
-      std::copy_n(dense + first * segment.size(), count * segment.size(), some.dense(number));
-    if (const RankOne<T> factors = all.rank_one(number); factors.left) {
-      std::copy_n(factors.left + first * block.rows, count * block.rows, some.left(number, 0).data());
-      std::copy_n(factors.right + first * block.columns, count * block.columns, some.right(number, 0).data());
-    }
-    if (const Drawn<T> drawn = all.drawn(number); drawn.fill) {
-      some.set_fill(
-          [fill = drawn.fill, first](Index k, Index from, std::span<T> out) { (*fill)(first + k, from, out); });
-    }
-  }
-  return some;
+template <class Number>
+std::string text_of(const std::vector<Number>& numbers) {
+  return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(Number)};
 }
-
-template <class T>
-Batch<T> some_rows(const Batch<T>& all, Index first, Index rows) {
-  Batch<T> some{.rows = rows, .inputs = {}};
-  for (const auto& input : all.inputs) {
-    std::visit(
-        [&](auto values) {
-          const std::size_t each = values.size() / static_cast<std::size_t>(all.rows);
-          some.inputs.emplace_back(
-              values.subspan(static_cast<std::size_t>(first) * each, static_cast<std::size_t>(rows) * each));
-        },
-        input);
-  }
-  return some;
+template <class Number>
+std::vector<Number> numbers_of(const std::string& text) {
+  std::vector<Number> numbers(text.size() / sizeof(Number));
+  if (!numbers.empty()) std::memcpy(numbers.data(), text.data(), numbers.size() * sizeof(Number));
+  return numbers;
 }
 
 // The next `count` of a rank's numbers. Throws TeamError where it has sent fewer.
-std::vector<double>::const_iterator next_of(const std::vector<std::vector<double>>& all, std::size_t rank,
-                                            std::vector<std::size_t>& taken, std::size_t count) {
-  if (taken[rank] + count > all[rank].size()) {
-    throw TeamError(fmt::format("rank {}: expected at least {} numbers of its pieces, found {}", rank,
-                                taken[rank] + count, all[rank].size()));
+template <class Number>
+std::span<const Number> next_of(const std::vector<std::vector<Number>>& all, std::vector<std::size_t>& taken,
+                                Index rank, Index count) {
+  const auto of = static_cast<std::size_t>(rank), size = static_cast<std::size_t>(count);
+  if (taken[of] + size > all[of].size()) {
+    throw TeamError(fmt::format("rank {}: expected at least {} numbers of its pieces, found {}", rank, taken[of] + size,
+                                all[of].size()));
   }
-  const auto from = all[rank].begin() + static_cast<std::ptrdiff_t>(taken[rank]);
-  taken[rank] += count;
-  return from;
+  return std::span(all[of]).subspan(std::exchange(taken[of], taken[of] + size), size);
 }
 
-// Where the branch [first, end) parts in two.
-Index middle(Index first, Index end) {
-  return first + (end - first) / 2;
+std::vector<float> sum_of(std::vector<float> left, const std::vector<float>& right) {
+  for (std::size_t i = 0; i < left.size(); ++i) left[i] += right[i];
+  return left;
 }
 
 }  // namespace
 
-Index pieces_for(Divide divide, Index ranks, Index examples) {
-  const Index least = std::max({Index{4}, ranks, divide == Divide::kExamples ? (examples + 63) / 64 : 0});
-  Index pieces = 1;
-  while (pieces < least) pieces *= 2;
-  return pieces;
-}
-
-Index rank_of_piece(Index piece, Index pieces, Index ranks) {
-  return ((piece + 1) * ranks - 1) / pieces;
-}
-
-void for_branches(Index pieces, Index ranks, const std::function<void(Index, Index, Index)>& visit) {
-  const std::function<void(Index, Index)> go = [&](Index first, Index end) {
-    const Index rank = rank_of_piece(first, pieces, ranks);
-    if (rank == rank_of_piece(end - 1, pieces, ranks)) return visit(first, end, rank);
-    go(first, middle(first, end));
-    go(middle(first, end), end);
-  };
-  go(0, pieces);
-}
-
 template <class T>
-PiecedObjective<T>::PiecedObjective(ProgramObjective<T>& whole, Divide divide, Index pieces, AnswerKinds kinds)
-    : whole_(whole), divide_(divide), pieces_(pieces), kinds_(kinds) {
-  if (pieces < 1) throw ArgumentError(fmt::format("pieces: expected at least 1, found {}", pieces));
+PiecedObjective<T>::PiecedObjective(ProgramObjective<T>& whole, PieceGrid grid, AnswerKinds kinds)
+    : whole_(whole), grid_(grid), kinds_(kinds) {
+  if (grid.examples < 1 || grid.tangents < 1)
+    throw ArgumentError(fmt::format("pieces: expected at least 1, found {}", grid.pieces()));
 }
 
 template <class T>
 void PiecedObjective<T>::set_team(Team* team) {
-  if (team && team->size() > pieces_) {
+  if (team && team->size() > grid_.pieces()) {
     throw ArgumentError(
-        fmt::format("pieces: expected at least one for each of {} ranks, found {}", team->size(), pieces_));
+        fmt::format("pieces: expected at least one for each of {} ranks, found {}", team->size(), grid_.pieces()));
   }
   team_ = team;
 }
@@ -111,72 +68,219 @@ void PiecedObjective<T>::compact(Parameters<T>& parameters) {
 }
 
 template <class T>
+Index PiecedObjective<T>::sums_bytes(const AnswerSize& answers) const {
+  const Index numbers = answers.calls + answers.numbers + answers.dense;
+  const auto depth = std::bit_width(static_cast<std::uint64_t>(grid_.examples - 1));
+  return (2 + static_cast<Index>(depth)) * numbers * Index{sizeof(float)};
+}
+
+template <class T>
+Index PiecedObjective<T>::Question::count() const {
+  if (moves) return moves->count;
+  if (tangents) return tangents->count();
+  return options ? options->tangents : 0;
+}
+
+template <class T>
 Index PiecedObjective<T>::Question::each(const AnswerKinds& kinds) const {
-  if (kind == Kind::kLoss) return 0;
+  if (kind != Kind::kSlopes && kind != Kind::kCurvatures) return 1;
   return 1 + (kind == Kind::kCurvatures ? 1 : 0) + (kinds.examples ? 1 : 0);
 }
 
 template <class T>
-std::size_t PiecedObjective<T>::Question::size(const AnswerKinds& kinds) const {
-  if (moves) return static_cast<std::size_t>(moves->points());
-  return static_cast<std::size_t>(1 + (tangents ? tangents->count() * each(kinds) : 0));
+Index PiecedObjective<T>::Question::dense() const {
+  Index size = std::ssize(out);
+  if (!sums) return size;
+  for (const auto& some : sums->doubles) size += std::ssize(some);
+  for (const auto& some : sums->numbers) size += std::ssize(some);
+  return size;
 }
 
+// How a question's work is cut, and what each part of the tangents answers: a loss and what is dense of the first.
 template <class T>
-Index PiecedObjective<T>::rank_of(Index piece, Index pieces) const {
-  return team_ ? rank_of_piece(piece, pieces, team_->size()) : 0;
-}
+struct PiecedObjective<T>::Share {
+  const Question& question;
+  PieceGrid grid;
+  Index examples, ranks, rank, each;
 
+  Index first_tangent(Index part) const { return question.count() * part / grid.tangents; }
+  Index tangents(Index part) const { return first_tangent(part + 1) - first_tangent(part); }
+  Index size(Index part) const { return (part == 0 ? 1 + question.dense() : 0) + each * tangents(part); }
+  Index rank_of(Index piece) const { return rank_of_piece(piece, grid.pieces(), ranks); }
+  Index part(Index piece) const { return piece / grid.examples; }
+  Rows rows(Index piece) const {
+    const Index of = piece % grid.examples;
+    return {.first = examples * of / grid.examples, .end = examples * (of + 1) / grid.examples};
+  }
+  double weight(Index piece) const { return static_cast<double>(rows(piece).count()) / static_cast<double>(examples); }
+  // Calls visit(part, first, end) for the branches of pieces that this rank sends.
+  void visit_own(const std::function<void(Index, Index, Index)>& visit) const {
+    for (Index part = 0; part < grid.tangents; ++part) {
+      for_branches(part * grid.examples, (part + 1) * grid.examples, grid.pieces(), ranks,
+                   [&](Index first, Index end, Index of) {
+                     if (of == rank) visit(part, first, end);
+                   });
+    }
+  }
+};
+
+// The loss, slopes, gradient and sums of a pass whose cotangents are given, each piece for itself: its rows are the
+// batch that the giver sees, but for their numbers.
 template <class T>
-std::vector<double> PiecedObjective<T>::ask(ProgramObjective<T>& objective, const Question& question,
-                                            const Tangents<T>* tangents) {
-  if (question.kind == Kind::kLoss) return {objective.loss(question.theta)};
-  const Slopes found = question.kind == Kind::kSlopes ? objective.slopes(question.theta, *tangents)
-                                                      : objective.curvatures(question.theta, *tangents);
+std::vector<double> PiecedObjective<T>::ask_given(ProgramObjective<T>& objective, const Question& question,
+                                                  const Tangents<T>* tangents, Index first) {
+  GivenOptions options = *question.options;
+  if (tangents) options.tangents = tangents->count();
+  Perturbation<T> perturbation;
+  if (*question.perturbation) {
+    perturbation = [&](std::size_t i, Index example, std::span<const T> value, std::span<T> out) {
+      (*question.perturbation)(i, first + example, value, out);
+    };
+  }
+  Giver<T> giver;
+  if (*question.giver) {
+    giver = [&](const GivenView<T>& view) {
+      GivenView<T> moved = view;
+      moved.first += first;
+      (*question.giver)(moved);
+    };
+  }
+  for (const auto& some : question.sums->doubles) std::ranges::fill(some, 0.0);
+  for (const auto& some : question.sums->numbers) std::ranges::fill(some, T{0});
+  const RunResult<T> found = objective.given(options, question.theta, tangents, perturbation, giver, question.out);
   std::vector<double> numbers{found.loss};
   numbers.insert(numbers.end(), found.slopes.begin(), found.slopes.end());
-  numbers.insert(numbers.end(), found.curvatures.begin(), found.curvatures.end());
-  if (kinds_.examples) numbers.insert(numbers.end(), found.example_squares.begin(), found.example_squares.end());
   return numbers;
+}
+
+// The objective of a piece's rows, which are [first, end) of the batch.
+template <class T>
+ProgramObjective<T>& PiecedObjective<T>::objective_of(const Rows& rows) {
+  ProgramObjective<T>& objective = by_rows_.try_emplace(rows.count(), whole_.for_batch({})).first->second;
+  objective.bind(some_rows(batch_, rows.first, rows.count()));
+  return objective;
+}
+
+template <class T>
+void PiecedObjective<T>::keep_output(const ProgramObjective<T>& objective, const Rows& rows) {
+  if (!is_read()) return;
+  const std::span<const T> read = objective.output();
+  const Index each = std::ssize(read) / rows.count();
+  output_.resize(static_cast<std::size_t>(each * batch_.rows));
+  std::ranges::copy(read, output_.begin() + each * rows.first);
+}
+
+// What one piece adds to an answer.
+template <class T>
+typename PiecedObjective<T>::Numbers PiecedObjective<T>::ask(const Share& share, Index piece,
+                                                             const Tangents<T>* tangents) {
+  const Question& question = share.question;
+  const Rows rows = share.rows(piece);
+  ProgramObjective<T>& objective = objective_of(rows);
+  std::vector<double> found;
+  switch (question.kind) {
+    case Kind::kLoss:
+      found = {objective.loss(question.theta)};
+      break;
+    case Kind::kSlopes:
+    case Kind::kCurvatures: {
+      const Slopes along = question.kind == Kind::kSlopes ? objective.slopes(question.theta, *tangents)
+                                                          : objective.curvatures(question.theta, *tangents);
+      found = {along.loss};
+      for (const auto* some : {&along.slopes, &along.curvatures}) found.insert(found.end(), some->begin(), some->end());
+      if (kinds_.examples) found.insert(found.end(), along.example_squares.begin(), along.example_squares.end());
+      break;
+    }
+    case Kind::kGradient:
+      found = {objective.gradient(question.theta, question.out)};
+      break;
+    case Kind::kGiven:
+      found = ask_given(objective, question, tangents, rows.first);
+      break;
+  }
+  keep_output(objective, rows);
+  const double weight = share.weight(piece);
+  const bool first = share.part(piece) == 0;
+  Numbers numbers;
+  numbers.reserve(static_cast<std::size_t>(share.size(share.part(piece))));
+  for (auto number = found.begin() + (first ? 0 : 1); number != found.end(); ++number)
+    numbers.push_back(static_cast<float>(weight * *number));
+  if (!first) return numbers;
+  for (const T entry : question.out) numbers.push_back(static_cast<float>(weight * static_cast<double>(entry)));
+  if (!question.sums) return numbers;
+  for (const auto& some : question.sums->doubles) {
+    for (const double sum : some) numbers.push_back(static_cast<float>(sum));
+  }
+  for (const auto& some : question.sums->numbers) {
+    for (const T sum : some) numbers.push_back(static_cast<float>(sum));
+  }
+  return numbers;
+}
+
+// The same of this rank's pieces in a walk, by piece.
+template <class T>
+std::map<Index, typename PiecedObjective<T>::Numbers> PiecedObjective<T>::walk_pieces(const Share& share) {
+  const Question& question = share.question;
+  std::map<Index, std::vector<double>> losses;
+  const auto visit = [&](const auto& use) {
+    for (Index piece = 0; piece < share.grid.pieces(); ++piece) {
+      if (share.rank_of(piece) != share.rank) continue;
+      ProgramObjective<T>& objective = objective_of(share.rows(piece));
+      use(piece, objective, share.weight(piece) * objective.loss(question.theta));
+    }
+  };
+  walk<T>(*question.moves, *question.moved,
+          [&] { visit([&](Index piece, const auto&, double loss) { losses[piece].push_back(loss); }); });
+  if (is_read()) {  // at θ
+    visit(
+        [&](Index piece, const ProgramObjective<T>& objective, double) { keep_output(objective, share.rows(piece)); });
+  }
+  std::map<Index, Numbers> found;
+  for (const auto& [piece, own] : losses) {
+    const Slopes slopes = slopes_of(*question.moves, std::span<const double>(own));
+    found[piece] = {static_cast<float>(slopes.loss)};
+    found[piece].insert(found[piece].end(), slopes.slopes.begin(), slopes.slopes.end());
+  }
+  return found;
 }
 
 // A rank whose numbers are not finite sends NaNs, as the others wait for it.
 template <class T>
-std::vector<float> PiecedObjective<T>::settle(const Question& question, Numbers& own, const std::function<void()>& make,
-                                              const Whole& whole) {
-  const auto made = [&](const std::vector<Numbers>& all) {
-    if (team_) require_finite(question, all);
-    Numbers numbers = whole(all);
-    if (question.moves) {
-      const Slopes found = slopes_of(*question.moves, numbers);
-      numbers.assign(1, found.loss);
-      numbers.insert(numbers.end(), found.slopes.begin(), found.slopes.end());
-    }
-    return std::vector<float>(numbers.begin(), numbers.end());
-  };
+template <class Number>
+typename PiecedObjective<T>::Numbers PiecedObjective<T>::settle(
+    const Question& question, std::vector<Number> own, const std::function<void(std::vector<Number>&)>& make,
+    const std::function<Numbers(const std::vector<std::vector<Number>>& all)>& whole) {
+  std::vector<std::vector<Number>> all(1);
   if (!team_) {
-    make();
-    return made({own});
+    make(own);
+    all[0] = std::move(own);
+    return whole(all);
   }
   try {
-    make();
+    make(own);
   } catch (const NumericError&) {
-    std::ranges::fill(own, std::numeric_limits<double>::quiet_NaN());
+    std::ranges::fill(own, std::numeric_limits<Number>::quiet_NaN());
   }
-  return team_->settle(own, made);
+  return numbers_of<float>(team_->settle(text_of(own), [&](const std::vector<std::string>& found) {
+    all.clear();
+    for (const std::string& text : found) all.push_back(numbers_of<Number>(text));
+    require_finite(question, all);
+    return text_of(whole(all));
+  }));
 }
 
 // On rank 0, which makes the pieces itself where another's numbers are not finite: so it knows a run that diverges from
 // a rank that errs.
 template <class T>
-void PiecedObjective<T>::require_finite(const Question& question, const std::vector<Numbers>& all) {
+template <class Number>
+void PiecedObjective<T>::require_finite(const Question& question, const std::vector<std::vector<Number>>& all) {
   const auto finite = [](const auto& numbers) {
-    return std::ranges::all_of(numbers, [](double x) { return std::isfinite(x); });
+    return std::ranges::all_of(numbers, [](auto x) { return std::isfinite(x); });
   };
   const auto found = std::ranges::find_if_not(all, finite);
   if (found == all.end()) return;
   const Index rank = found - all.begin();
-  const std::string what = fmt::format("rank {}: the loss or a slope is NaN or infinite", rank);
+  const std::string what = fmt::format("rank {}: the loss, a slope or the gradient is NaN or infinite", rank);
   if (rank > 0) {
     Team* team = std::exchange(team_, nullptr);
     bool errs = false;
@@ -191,102 +295,60 @@ void PiecedObjective<T>::require_finite(const Question& question, const std::vec
 }
 
 template <class T>
-std::vector<float> PiecedObjective<T>::by_examples(const Question& question) {
-  const Index pieces = std::min(pieces_, batch_.rows), rank = team_ ? team_->rank() : 0;
-  const std::size_t size = question.size(kinds_);
-  const auto first_row = [&](Index piece) { return batch_.rows * piece / pieces; };
-  const auto whole = [&](Index first, Index end) { return rank_of(first, pieces) == rank_of(end - 1, pieces); };
-  const auto sum_of = [](Numbers left, const Numbers& right) {
-    for (std::size_t i = 0; i < left.size(); ++i) left[i] += right[i];
-    return left;
-  };
-  const auto ask_piece = [&](Index piece) {
-    const Index row = first_row(piece), rows = first_row(piece + 1) - row;
-    const auto objective = by_rows_.try_emplace(rows, whole_.for_batch({})).first;
-    objective->second.bind(some_rows(batch_, row, rows));
-    Numbers numbers = ask(objective->second, question, question.tangents);
-    for (double& number : numbers) number *= static_cast<double>(rows) / static_cast<double>(batch_.rows);
-    return numbers;
-  };
-  std::map<Index, Numbers> walked;  // by own piece: its losses on a walk
-  // The sum over a branch whose pieces are all made here.
-  const std::function<Numbers(Index, Index)> make = [&](Index first, Index end) -> Numbers {
-    if (end - first > 1) return sum_of(make(first, middle(first, end)), make(middle(first, end), end));
-    return question.moves ? walked.at(first) : ask_piece(first);
-  };
-  const auto own_branches = [&](const std::function<void(Index, Index)>& visit) {
-    for_branches(pieces, team_ ? team_->size() : 1, [&](Index first, Index end, Index of) {
-      if (of == rank) visit(first, end);
-    });
-  };
+typename PiecedObjective<T>::Numbers PiecedObjective<T>::by_grid(const Question& question) {
+  const Index count = question.count();
+  const Share share{.question = question,
+                    .grid = {.examples = std::min(grid_.examples, batch_.rows),
+                             .tangents = question.tangents ? std::clamp(count, Index{1}, grid_.tangents) : Index{1}},
+                    .examples = batch_.rows,
+                    .ranks = ranks(),
+                    .rank = rank(),
+                    .each = question.each(kinds_)};
   Numbers own;
-  own_branches([&](Index, Index) { own.resize(own.size() + size); });
-  const auto make_own = [&] {
-    if (question.moves) {
-      walk<T>(*question.moves, *question.moved, [&] {
-        for (Index piece = 0; piece < pieces; ++piece) {
-          if (rank_of(piece, pieces) == rank) walked[piece].push_back(ask_piece(piece)[0]);
-        }
-      });
-    }
-    std::size_t at = 0;
-    own_branches([&](Index first, Index end) {
-      std::ranges::copy(make(first, end), own.begin() + static_cast<std::ptrdiff_t>(at));
-      at += size;
-    });
-  };
-  return settle(question, own, make_own, [&](const std::vector<Numbers>& all) {
-    std::vector<std::size_t> taken(all.size());
-    const std::function<Numbers(Index, Index)> sum = [&](Index first, Index end) -> Numbers {
-      if (!whole(first, end)) {
-        Numbers left = sum(first, middle(first, end));
-        return sum_of(std::move(left), sum(middle(first, end), end));
+  share.visit_own(
+      [&](Index part, Index, Index) { own.resize(own.size() + static_cast<std::size_t>(share.size(part))); });
+  const auto make_own = [&](Numbers& numbers) {
+    std::map<Index, Numbers> walked;
+    if (question.moves) walked = walk_pieces(share);
+    std::optional<Tangents<T>> some;  // of a part
+    // The sum over a branch whose pieces are all made here.
+    const std::function<Numbers(Index, Index)> make = [&](Index first, Index end) -> Numbers {
+      if (end - first > 1) {
+        Numbers left = make(first, middle(first, end));
+        return sum_of(std::move(left), make(middle(first, end), end));
       }
-      const auto of = static_cast<std::size_t>(rank_of(first, pieces));
-      const auto from = next_of(all, of, taken, size);
-      return {from, from + static_cast<std::ptrdiff_t>(size)};
+      if (question.moves) return std::move(walked.at(first));
+      return ask(share, first, some ? &*some : question.tangents);
     };
-    return sum(0, pieces);
-  });
-}
-
-template <class T>
-std::vector<float> PiecedObjective<T>::by_tangents(const Question& question) {
-  whole_.bind(batch_);
-  if (!question.tangents) return {static_cast<float>(ask(whole_, question, nullptr)[0])};
-  const Index tangents = question.tangents->count(), pieces = std::min(pieces_, tangents);
-  const auto each = static_cast<std::size_t>(question.each(kinds_));
-  const auto first_of = [&](Index piece) { return tangents * piece / pieces; };
-  const auto room = [&](Index piece) {
-    return (piece == 0 ? 1 : 0) + each * static_cast<std::size_t>(first_of(piece + 1) - first_of(piece));
+    auto to = numbers.begin();
+    Index of = -1;
+    share.visit_own([&](Index part, Index first, Index end) {
+      if (share.grid.tangents > 1 && std::exchange(of, part) != part)
+        some.emplace(some_tangents(*question.tangents, share.first_tangent(part), share.tangents(part)));
+      to = std::ranges::copy(make(first, end), to).out;
+    });
   };
-  const Index rank = team_ ? team_->rank() : 0;
-  Numbers own;
-  for (Index piece = 0; piece < pieces; ++piece) {
-    if (rank_of(piece, pieces) == rank) own.resize(own.size() + room(piece));
-  }
-  const auto make_own = [&] {
-    auto to = own.begin();
-    for (Index piece = 0; piece < pieces; ++piece) {
-      if (rank_of(piece, pieces) != rank) continue;
-      const Tangents<T> some =
-          some_tangents(*question.tangents, first_of(piece), first_of(piece + 1) - first_of(piece));
-      const std::vector<double> found = ask(whole_, question, &some);
-      to = std::copy(found.begin() + (piece == 0 ? 0 : 1), found.end(), to);  // the loss is the first piece's
-    }
-  };
-  // From kinds within pieces to kinds of all tangents.
-  return settle(question, own, make_own, [&](const std::vector<Numbers>& all) {
-    Numbers numbers(1 + each * static_cast<std::size_t>(tangents));
+  return settle<float>(question, std::move(own), make_own, [&](const std::vector<Numbers>& all) {
     std::vector<std::size_t> taken(all.size());
-    for (Index piece = 0; piece < pieces; ++piece) {
-      const auto of = static_cast<std::size_t>(rank_of(piece, pieces));
-      if (piece == 0) numbers[0] = *next_of(all, of, taken, 1);
-      const Index count = first_of(piece + 1) - first_of(piece);
-      for (std::size_t kind = 0; kind < each; ++kind) {
-        std::copy_n(next_of(all, of, taken, static_cast<std::size_t>(count)), count,
-                    numbers.begin() + 1 + static_cast<Index>(kind) * tangents + first_of(piece));
+    Numbers numbers(static_cast<std::size_t>(1 + share.each * count + question.dense()));
+    for (Index part = 0; part < share.grid.tangents; ++part) {
+      const std::function<Numbers(Index, Index)> sum = [&](Index first, Index end) -> Numbers {
+        if (share.rank_of(first) != share.rank_of(end - 1)) {
+          Numbers left = sum(first, middle(first, end));
+          return sum_of(std::move(left), sum(middle(first, end), end));
+        }
+        const auto found = next_of(all, taken, share.rank_of(first), share.size(part));
+        return {found.begin(), found.end()};
+      };
+      const Numbers found = sum(part * share.grid.examples, (part + 1) * share.grid.examples);
+      // From kinds within parts to kinds of all tangents.
+      auto from = found.begin();
+      if (part == 0) numbers[0] = *from++;
+      for (Index kind = 0; kind < share.each; ++kind) {
+        std::copy_n(from, share.tangents(part), numbers.begin() + 1 + kind * count + share.first_tangent(part));
+        from += share.tangents(part);
       }
+      if (part == 0) std::copy(from, found.end(), numbers.begin() + 1 + share.each * count);
     }
     return numbers;
   });
@@ -294,54 +356,59 @@ std::vector<float> PiecedObjective<T>::by_tangents(const Question& question) {
 
 // Pieces are points of the walk that follow each other.
 template <class T>
-std::vector<float> PiecedObjective<T>::by_points(const Question& question) {
-  whole_.bind(batch_);
-  const Index points = question.moves->points(), pieces = std::min(pieces_, points);
-  const Index rank = team_ ? team_->rank() : 0;
-  const auto rank_at = [&](Index point) { return rank_of(((point + 1) * pieces - 1) / points, pieces); };
-  Numbers own;
+typename PiecedObjective<T>::Numbers PiecedObjective<T>::by_points(const Question& question) {
+  ProgramObjective<T>& objective = objective_of({.first = 0, .end = batch_.rows});
+  const Index points = question.moves->points(), pieces = std::min(grid_.tangents, points);
+  const auto rank_at = [&](Index point) { return rank_of_piece(((point + 1) * pieces - 1) / points, pieces, ranks()); };
+  std::vector<double> own;
   for (Index point = 0; point < points; ++point) {
-    if (rank_at(point) == rank) own.push_back(0);
+    if (rank_at(point) == rank()) own.push_back(0);
   }
-  const auto make_own = [&] {
+  const auto make_own = [&](std::vector<double>& losses) {
     Index point = 0;
-    auto to = own.begin();
+    auto to = losses.begin();
     walk<T>(*question.moves, *question.moved, [&] {
-      if (rank_at(point++) == rank) *to++ = whole_.loss(question.theta);
+      if (rank_at(point++) == rank()) *to++ = objective.loss(question.theta);
     });
   };
-  return settle(question, own, make_own, [&](const std::vector<Numbers>& all) {
-    Numbers losses;
+  return settle<double>(question, std::move(own), make_own, [&](const std::vector<std::vector<double>>& all) {
     std::vector<std::size_t> taken(all.size());
-    for (Index point = 0; point < points; ++point)
-      losses.push_back(*next_of(all, static_cast<std::size_t>(rank_at(point)), taken, 1));
-    return losses;
+    std::vector<double> losses;
+    for (Index point = 0; point < points; ++point) losses.push_back(next_of(all, taken, rank_at(point), 1)[0]);
+    const Slopes found = slopes_of(*question.moves, std::span<const double>(losses));
+    Numbers numbers{static_cast<float>(found.loss)};
+    numbers.insert(numbers.end(), found.slopes.begin(), found.slopes.end());
+    return numbers;
   });
 }
 
 template <class T>
-std::vector<float> PiecedObjective<T>::ask_all(const Question& question) {
-  if (divide_ == Divide::kExamples) return by_examples(question);
-  return question.moves ? by_points(question) : by_tangents(question);
+typename PiecedObjective<T>::Numbers PiecedObjective<T>::ask_all(const Question& question) {
+  return question.moves && grid_.tangents > 1 ? by_points(question) : by_grid(question);
 }
 
 template <class T>
 Slopes PiecedObjective<T>::answer(const Question& question) {
-  const std::vector<float> numbers = ask_all(question);
+  const Numbers numbers = ask_all(question);
   Slopes found{.loss = numbers[0], .slopes = {}};
-  if (!question.tangents && !question.moves) return found;
-  const Index tangents = question.moves ? question.moves->count : question.tangents->count();
   auto next = numbers.begin() + 1;
   const auto take = [&] {
-    const auto from = std::exchange(next, next + tangents);
+    const auto from = std::exchange(next, next + question.count());
     return std::vector<double>(from, next);
   };
   found.slopes = take();
   if (question.kind == Kind::kCurvatures) found.curvatures = take();
-  if (next != numbers.end()) {
+  if (question.each(kinds_) > 1 && kinds_.examples) {
     found.example_squares = take();
     found.examples = batch_.rows;
   }
+  const auto copy = [&](auto some) {
+    for (auto& entry : some) entry = *next++;
+  };
+  copy(question.out);
+  if (!question.sums) return found;
+  for (const auto& some : question.sums->doubles) copy(some);
+  for (const auto& some : question.sums->numbers) copy(some);
   return found;
 }
 
@@ -359,11 +426,38 @@ Slopes PiecedObjective<T>::curvatures(const Parameters<T>& parameters, const Tan
 }
 template <class T>
 Slopes PiecedObjective<T>::differences(Parameters<T>& parameters, const Moves<T>& moves) {
+  if (grid_.examples > 1 && grid_.tangents > 1) {
+    throw ArgumentError(
+        "pieces: expected slopes where both examples and tangents are divided, found differences of losses");
+  }
   return answer({.kind = Kind::kLoss, .theta = parameters, .moves = &moves, .moved = &parameters});
 }
 template <class T>
-double PiecedObjective<T>::gradient(const Parameters<T>&, std::span<T>) {
-  throw ArgumentError("pieces: expected slopes to be asked for, found a gradient");
+double PiecedObjective<T>::gradient(const Parameters<T>& parameters, std::span<T> out) {
+  return answer({.kind = Kind::kGradient, .theta = parameters, .out = out}).loss;
+}
+template <class T>
+RunResult<T> PiecedObjective<T>::given(const GivenOptions& options, const Parameters<T>& parameters,
+                                       const Tangents<T>* tangents, const Perturbation<T>& perturbation,
+                                       const Giver<T>& giver, std::span<T> out, const GivenSums<T>& sums) {
+  Slopes found = answer({.kind = Kind::kGiven,
+                         .theta = parameters,
+                         .tangents = tangents,
+                         .out = out,
+                         .options = &options,
+                         .perturbation = &perturbation,
+                         .giver = &giver,
+                         .sums = &sums});
+  RunResult<T> result;
+  result.loss = found.loss;
+  result.slopes = std::move(found.slopes);
+  return result;
+}
+template <class T>
+std::vector<std::vector<T>> PiecedObjective<T>::values(const Parameters<T>& parameters, std::span<const Index> nodes,
+                                                       std::span<const Index> rows) {
+  whole_.bind(batch_);
+  return whole_.values(parameters, nodes, rows);
 }
 
 template class PiecedObjective<float>;

@@ -108,7 +108,7 @@ double ProgramObjective<T>::descend(Parameters<T>& parameters, double rate) {
 template <class T>
 RunResult<T> ProgramObjective<T>::given(const GivenOptions& options, const Parameters<T>& parameters,
                                         const Tangents<T>* tangents, const Perturbation<T>& perturbation,
-                                        const Giver<T>& giver, std::span<T> out) {
+                                        const Giver<T>& giver, std::span<T> out, const GivenSums<T>&) {
   if (options.once)
     return GivenPass<T>(program_, given_options(options), options_.workspace)
         .given(parameters, batch_, tangents, perturbation, giver, out);
@@ -164,40 +164,47 @@ std::span<const T> ProgramObjective<T>::output() const {
 
 namespace {
 
+// Of one call, with so many numbers along tangents and entries of a gradient.
 template <class T>
-Demand demand_of(const detail::PassOf<T>& pass, Index rows) {
+Demand demand_of(const detail::PassOf<T>& pass, Index rows, const AnswerSize& answers) {
   const MemoryReport memory = pass.memory(rows);
   return {.bytes = memory.gradient + memory.results,
           .working = memory.working(),
           .packed = memory.packed,
-          .flops = pass.cost(rows).flops()};
+          .flops = pass.cost(rows).flops(),
+          .answers = answers};
 }
 
 }  // namespace
 
 template <class T>
 Demand ProgramObjective<T>::loss_demand() const {
-  return demand_of<T>(ForwardPass<T>(program_, forward_options({}, 0, 1)), batch_.rows);
+  return demand_of<T>(ForwardPass<T>(program_, forward_options({}, 0, 1)), batch_.rows, {.calls = 1});
 }
 
 template <class T>
 Demand ProgramObjective<T>::slopes_demand(std::span<const TangentForm> forms, Index tangents, int order) const {
-  return demand_of<T>(ForwardPass<T>(program_, forward_options(forms, tangents, order)), batch_.rows);
+  return demand_of<T>(ForwardPass<T>(program_, forward_options(forms, tangents, order)), batch_.rows,
+                      {.calls = 1, .tangents = tangents, .numbers = tangents * order});
 }
 
 template <class T>
 Demand ProgramObjective<T>::gradient_demand() const {
-  return demand_of<T>(ExactPass<T>(program_, exact_options()), batch_.rows);
+  return demand_of<T>(ExactPass<T>(program_, exact_options()), batch_.rows, {.calls = 1, .dense = program_.size()});
 }
 
 template <class T>
 Demand ProgramObjective<T>::given_demand(const GivenOptions& options) const {
-  return demand_of<T>(GivenPass<T>(program_, given_options(options)), batch_.rows);
+  return demand_of<T>(GivenPass<T>(program_, given_options(options)), batch_.rows,
+                      {.calls = 1,
+                       .tangents = options.tangents,
+                       .numbers = options.tangents,
+                       .dense = program_.size() - options.gradient_first});
 }
 
 template <class T>
 Demand ProgramObjective<T>::values_demand(std::span<const Index> nodes, Index rows) const {
-  return demand_of<T>(ForwardPass<T>(program_, values_options(nodes)), rows);
+  return demand_of<T>(ForwardPass<T>(program_, values_options(nodes)), rows, {});
 }
 
 template class ProgramObjective<float>;

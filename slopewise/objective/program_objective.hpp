@@ -31,7 +31,8 @@ class ProgramObjective final : public Objective<T> {
   double gradient(const Parameters<T>& parameters, std::span<T> out) override;
   // The output node and the precision are the objective's.
   RunResult<T> given(const GivenOptions& options, const Parameters<T>& parameters, const Tangents<T>* tangents,
-                     const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out) override;
+                     const Perturbation<T>& perturbation, const Giver<T>& giver, std::span<T> out,
+                     const GivenSums<T>& sums = {}) override;
   Index examples() const override { return batch_.rows; }
   std::vector<std::vector<T>> values(const Parameters<T>& parameters, std::span<const Index> nodes,
                                      std::span<const Index> rows) override;

@@ -162,8 +162,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
     } catch (const NumericError& error) {
       return diverged(trainer.step() + 1, error);
     } catch (const TeamError&) {
-      // θ that was moved for losses is back within rounding alone: the last checkpoint and the log are whole.
-      if (!takes_losses_alone(trainer.settings().method.estimator)) keep();
+      if (trainer.whole()) keep();  // else the last checkpoint is, and the log where there is one
       throw;
     }
     const double taken = since(start);

@@ -41,10 +41,11 @@ struct TrainSettings {
   Index epochs = 15;
   Index most_steps = 0;  // end after so many steps at the latest; 0: with the last epoch
   Index validation = 0;  // the last so many training images are held out and take the test set's place
-  // A step along tangents of weights alone is made in so many pieces of its examples or tangents
-  // (objective/pieces.hpp), which ranks may share; 0: as a whole. Bits depend on the pieces, and not on the ranks.
+  // A step is made in so many pieces of its examples, tangents or both (objective/pieces.hpp), which ranks may share;
+  // 0: as a whole. Bits depend on the pieces, and not on the ranks.
   Index pieces = 0;
   Divide divide = Divide::kExamples;
+  Index tangent_parts = 2;  // of both: what the tangents are cut into
   std::uint64_t seed = 1;
 };
 

@@ -151,6 +151,7 @@ Index Trainer::step_bytes() const {
     working = std::max(working, demand.working);
     passes += (first ? demand.bytes : remembered) + (block->stays_packed() ? 0 : demand.packed);
     if (!block->estimator->dense()) passes += block->optimizer->step_bytes();
+    if (block->pieced) working = std::max(working, demand.working + block->pieced->sums_bytes(demand.answers));
     counted.push_back(block->objective.get());
   }
   return working + passes + ExampleBatch<float>::bytes(train_, settings_.batch) +
@@ -235,14 +236,14 @@ void Trainer::through_blocks(Index step, Visit visit) {
 TrainStep Trainer::advance() {
   if (!replayed_.records.empty()) return replay_step();
   if (team_) compare_weights();
+  whole_ = blocks_.size() == 1 && !takes_losses_alone(settings_.method.estimator);
   const double scheduled = schedule_.rate(step_);
   TrainStep result;
   SlopeRecord record;
   through_blocks(step_, [&](Block& block, const Batch<float>& batch) {
     block.objective->bind(batch);
     if (block.pieced) block.pieced->bind(batch);
-    Objective<float>& asked = block.recording ? *block.recording : static_cast<Objective<float>&>(*block.objective);
-    const GradientEstimate estimate = block.estimate(asked, step_, scheduled / settings_.rate);
+    const GradientEstimate estimate = block.estimate(block.asked(), step_, scheduled / settings_.rate);
     if (block.recording) record.answers = block.recording->take();
     take_step(block, estimate, scheduled, result);
     if (!block.compacted && block.stays_packed()) {
@@ -250,13 +251,14 @@ TrainStep Trainer::advance() {
       if (block.pieced) block.pieced->compact(block.theta);
     }
     block.compacted = true;
-    return block.objective->output();
+    return block.asked().output();
   });
   if (log_) {
     record.rate = static_cast<float>(result.rate);
     log_->add(record);
   }
   ++step_;
+  whole_ = true;
   return result;
 }
 

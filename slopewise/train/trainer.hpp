@@ -99,6 +99,12 @@ class Trainer {
   Index logged_numbers() const;
   // Has every step that is taken from now on added to a log, which must outlive the trainer; null: to none.
   void log_to(SlopeLog* log) { log_ = log; }
+  // Whether the weights are those after step(); not where advance() threw with some blocks moved, or with weights that
+  // were moved for losses and are back within rounding alone.
+  bool whole() const { return whole_; }
+  // What ranks send each other in a step that they share, cut this way, but for every hundredth step's checksums. Of
+  // steps that are not alike those that send most.
+  StepTraffic traffic(const PieceGrid& grid, Index ranks) const;
   // Shares the pieces of each step with others that have the same settings, weights and data; null: with none.
   // advance() then throws TeamError where a rank does not answer or, which is looked at every hundred steps, has other
   // weights. `mixed`: ranks whose rounding differs; rank 0's weights are then sent to the others every hundred steps,
@@ -128,6 +134,7 @@ class Trainer {
   void draw_noise(Index step, std::size_t block);
   void take_step(Block& block, const GradientEstimate& estimate, double scheduled, TrainStep& result);
   void record_answers();
+  void require_pieces() const;
   void compare_weights();
   void take_weights_of_rank_zero();
   TrainStep replay_step();
@@ -147,6 +154,7 @@ class Trainer {
   Index step_ = 0;
   SlopeLog* log_ = nullptr;
   Team* team_ = nullptr;
+  bool whole_ = true;
   bool mixed_ = false, met_ = false;  // ranks that round differently; that they have had the same weights
   struct Replayed {
     std::vector<SlopeRecord> records;  // the next one last

@@ -51,8 +51,13 @@ struct Trainer::Block : BlockState {
   std::shared_ptr<ProgramObjective<float>> objective;
   std::unique_ptr<PiecedObjective<float>> pieced;        // of the same; null where steps are made as a whole
   std::unique_ptr<RecordingObjective<float>> recording;  // of the same; null where its answers do not make a step
-  std::shared_ptr<ForwardPass<float>> evaluator;         // of the block's program, which blocks of that program share
-  bool compacted = false;                                // θ is in memory once
+  // What steps ask.
+  Objective<float>& asked() {
+    if (recording) return *recording;
+    return pieced ? *pieced : static_cast<Objective<float>&>(*objective);
+  }
+  std::shared_ptr<ForwardPass<float>> evaluator;  // of the block's program, which blocks of that program share
+  bool compacted = false;                         // θ is in memory once
 
   // Whether nothing in a step asks for θ as a flat vector.
   bool stays_packed() const { return !average && !optimizer->flattens(); }

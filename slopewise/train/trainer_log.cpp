@@ -1,5 +1,6 @@
-// Steps that follow from numbers along tangents: made in pieces, by several ranks, and again from a log of slopes.
+// Steps made in pieces, by several ranks, and steps that follow from numbers along tangents, made again from a log.
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <cstring>
@@ -10,37 +11,69 @@
 
 namespace slopewise {
 
-// Sees the objective through what cuts it in pieces and what keeps its answers, where these make the step.
+// Sees the objectives through what cuts them in pieces, and through what keeps the answers where these make the step.
 void Trainer::record_answers() {
-  const std::string reason = not_logged();
-  if (!reason.empty()) {
-    if (settings_.pieces == 0) return;
-    throw ArgumentError(
-        fmt::format("pieces of a step: expected steps along tangents of weights alone, found {}", reason));
-  }
-  Block& block = *blocks_.front();
-  const AnswerKinds kinds = block.estimator->asks();
-  Objective<float>* asked = block.objective.get();
+  const bool logged = not_logged().empty();
   if (settings_.pieces > 0) {
-    block.pieced =
-        std::make_unique<PiecedObjective<float>>(*block.objective, settings_.divide, settings_.pieces, kinds);
-    asked = block.pieced.get();
+    require_pieces();
+    const PieceGrid grid = grid_of(settings_.divide, settings_.pieces, settings_.tangent_parts);
+    for (const auto& block : blocks_) {
+      block->pieced = std::make_unique<PiecedObjective<float>>(*block->objective, grid, block->estimator->asks());
+    }
   }
-  block.recording = std::make_unique<RecordingObjective<float>>(*asked, kinds);
+  if (!logged) return;
+  Block& block = *blocks_.front();
+  block.recording = std::make_unique<RecordingObjective<float>>(block.asked(), block.estimator->asks());
+}
+
+// Examples can always be divided; tangents where they are those of all weights.
+void Trainer::require_pieces() const {
+  if (settings_.divide == Divide::kExamples) return;
+  const auto refuse = [](const char* why) {
+    throw ArgumentError(fmt::format("divide: expected --divide examples, {}", why));
+  };
+  const std::string& estimator = settings_.method.estimator;
+  if (blocks_.size() > 1) refuse("as blocks with losses of their own have tangents of their own");
+  if (estimator == "exact") refuse("as an exact gradient is along no tangents");
+  if (estimator == "activities") refuse("as each example has tangents of its own at activities");
+  if (settings_.divide == Divide::kBoth && takes_losses_alone(estimator))
+    refuse("or tangents, as differences of losses are divided one way");
+}
+
+StepTraffic Trainer::traffic(const PieceGrid& grid, Index ranks) const {
+  StepTraffic all;
+  for (const auto& block : blocks_) {
+    const Index points = takes_losses_alone(settings_.method.estimator) ? block->estimator->losses() : 0;
+    const StepTraffic own =
+        traffic_of(grid, ranks, settings_.batch, block->estimator->demand(*block->objective).answers, points);
+    all.up += own.up;
+    all.reply += own.reply;
+    all.all += own.all;
+    all.most += own.most;
+  }
+  return all;
 }
 
 void Trainer::share_with(Team* team, bool mixed) {
-  PiecedObjective<float>* pieced = blocks_.front()->pieced.get();
-  if (!pieced) throw ArgumentError("ranks: expected the pieces of a step to share, found none");
-  pieced->set_team(team);
+  for (const auto& block : blocks_) {
+    if (!block->pieced) throw ArgumentError("ranks: expected the pieces of a step to share, found none");
+    block->pieced->set_team(team);
+  }
   team_ = team;
   mixed_ = mixed;
   met_ = false;
 }
 
 std::uint32_t Trainer::checksum() {
-  blocks_.front()->compacted = false;
-  return checksum_of(blocks_.front()->theta);
+  std::uint32_t all = 0;
+  for (const auto& block : blocks_) {
+    block->compacted = false;
+    const std::uint32_t own = checksum_of(block->theta);
+    all = block == blocks_.front()
+              ? own
+              : static_cast<std::uint32_t>(crc32_combine(all, own, block->theta.size() * Index{sizeof(float)}));
+  }
+  return all;
 }
 
 void Trainer::compare_weights() {
@@ -48,33 +81,34 @@ void Trainer::compare_weights() {
   if (step_ % kStepsApart != 0 && (!mixed_ || met_)) return;
   met_ = true;
   if (mixed_) return take_weights_of_rank_zero();
-  team_->settle({static_cast<double>(checksum())}, [&](const std::vector<std::vector<double>>& all) {
+  const auto text_of = [](std::uint32_t sum) { return fmt::format("{:08x}", sum); };
+  team_->settle(text_of(checksum()), [&](const std::vector<std::string>& all) {
     for (std::size_t rank = 1; rank < all.size(); ++rank) {
       if (all[rank] == all[0]) continue;
-      throw TeamError(fmt::format("step {}: ranks 0 and {} have other weights, of the checksums {:08x} and {:08x}",
-                                  step_, rank, static_cast<std::uint32_t>(all[0].at(0)),
-                                  static_cast<std::uint32_t>(all[rank].at(0))));
+      throw TeamError(fmt::format("step {}: ranks 0 and {} have other weights, of the checksums {} and {}", step_, rank,
+                                  all[0], all[rank]));
     }
-    return std::vector<float>();
+    return std::string();
   });
 }
 
-// What optimizers and averages remember stays each rank's own: it follows from the same slopes, and rounding fades
-// there.
+// What estimators, optimizers and averages remember stays each rank's own: it follows from the same answers, and
+// rounding fades there.
 void Trainer::take_weights_of_rank_zero() {
-  Block& block = *blocks_.front();
-  const std::span<const float> own = block.theta.values();
-  block.compacted = false;
   const bool sends = team_->rank() == 0;
-  const std::string sent =
-      team_->gather(sends ? std::string(reinterpret_cast<const char*>(own.data()), own.size_bytes()) : "").at(0);
-  if (sends) return;
-  const std::span<float> theta = block.theta.edit();
-  if (sent.size() != theta.size_bytes()) {
-    throw TeamError(fmt::format("step {}: expected {} bytes of rank 0's weights, found {}", step_, theta.size_bytes(),
-                                sent.size()));
+  for (const auto& block : blocks_) {
+    const std::span<const float> own = block->theta.values();
+    block->compacted = false;
+    const std::string sent =
+        team_->gather(sends ? std::string(reinterpret_cast<const char*>(own.data()), own.size_bytes()) : "").at(0);
+    if (sends) continue;
+    const std::span<float> theta = block->theta.edit();
+    if (sent.size() != theta.size_bytes()) {
+      throw TeamError(fmt::format("step {}: expected {} bytes of rank 0's weights, found {}", step_, theta.size_bytes(),
+                                  sent.size()));
+    }
+    std::memcpy(theta.data(), sent.data(), sent.size());
   }
-  std::memcpy(theta.data(), sent.data(), sent.size());
 }
 
 TrainStep Trainer::replay_step() {

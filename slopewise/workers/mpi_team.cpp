@@ -14,6 +14,7 @@
 #include <limits>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "slopewise/base/interrupt.hpp"
 
@@ -23,7 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // What a message is, in the last two bits of its first four bytes; in the others how many calls were before.
-enum Message : std::uint32_t { kNumbers, kText, kEnd };
+enum Message : std::uint32_t { kFound, kText, kEnd };
 constexpr std::uint32_t kKinds = 4;
 constexpr std::size_t kHead = kMessageHead;
 // Seconds that a rank is waited for once a signal has asked to end: mpirun, which sends SIGTERM when a rank dies, gives
@@ -44,15 +45,12 @@ std::uint32_t head_of(const std::string& bytes) {
   return head;
 }
 
-// What follows a message's head.
-template <class T>
-std::vector<T> numbers_of(const std::string& bytes) {
-  std::vector<T> numbers((bytes.size() - kHead) / sizeof(T));
-  if (!numbers.empty()) std::memcpy(numbers.data(), bytes.data() + kHead, numbers.size() * sizeof(T));
-  return numbers;
-}
-
 }  // namespace
+
+struct MpiTeam::Sent {
+  std::shared_ptr<const std::string> bytes;
+  MPI_Request request;
+};
 
 Index MpiTeam::started() {
   const char* size = std::getenv("OMPI_COMM_WORLD_SIZE");
@@ -82,11 +80,11 @@ MpiTeam::~MpiTeam() {
     const std::string end = message(kEnd, nullptr, 0);
     if (rank_ == 0 && !failed_) {
       for (Index from = 1; from < size_ && !owing_; ++from) receive(from);
-      for (Index to = 1; to < size_; ++to) send(to, end);
+      pass_on(end);
     } else if (rank_ > 0 && !ended_) {
-      send(0, end);
+      send(0, std::make_shared<const std::string>(end));
       failed_ = std::uncaught_exceptions() > 0;
-      if (!failed_) receive(0);
+      if (!failed_) pass_on(receive(parent_of(rank_)));
     }
   } catch (const TeamError&) {  // failed_
   }
@@ -102,43 +100,46 @@ std::string MpiTeam::message(std::uint32_t kind, const void* bytes, std::size_t 
   return text;
 }
 
-void MpiTeam::send(Index to, const std::string& bytes) {
-  if (bytes.size() > std::numeric_limits<int>::max()) {
+void MpiTeam::send(Index to, std::shared_ptr<const std::string> bytes) {
+  if (bytes->size() > std::numeric_limits<int>::max()) {
     failed_ = true;
-    throw TeamError(fmt::format("a message of {} bytes: expected at most {}, as MPI counts them", bytes.size(),
+    throw TeamError(fmt::format("a message of {} bytes: expected at most {}, as MPI counts them", bytes->size(),
                                 std::numeric_limits<int>::max()));
   }
-  MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, static_cast<int>(to), 0, MPI_COMM_WORLD);
+  // A long one is not gone before the other takes it. Whoever does not take it is not waited for long here: where rank
+  // 0 waits for an answer to it, it is named.
+  Sent& sent = sent_.emplace_back(Sent{.bytes = std::move(bytes), .request = {}});
+  MPI_Isend(sent.bytes->data(), static_cast<int>(sent.bytes->size()), MPI_BYTE, static_cast<int>(to), 0, MPI_COMM_WORLD,
+            &sent.request);
+}
+
+void MpiTeam::let_go() {
+  const auto gone = [](Sent& sent) {
+    int done = 0;
+    MPI_Test(&sent.request, &done, MPI_STATUS_IGNORE);
+    return done != 0;
+  };
+  look_until(
+      [&] {
+        sent_.remove_if(gone);
+        return sent_.empty();
+      },
+      [&](double waited) { return waited > patience_ / 2; });
 }
 
 bool MpiTeam::hurried() const {
   return !launched_ || interrupting_signal() != SIGINT;
 }
 
-std::string MpiTeam::receive(Index from) {
+// Looks at the mailbox until `there` says so, or until `enough` does of the seconds waited.
+template <class There, class Enough>
+void MpiTeam::look_until(const There& there, const Enough& enough) {
   Clock::time_point looked = Clock::now();
-  std::optional<Clock::time_point> asked;
   double waited = 0;
-  for (int looks = 0;; ++looks) {
-    int there = 0;
-    MPI_Status status;
-    MPI_Iprobe(static_cast<int>(from), 0, MPI_COMM_WORLD, &there, &status);
-    if (there) {
-      int size = 0;
-      MPI_Get_count(&status, MPI_BYTE, &size);
-      std::string bytes(static_cast<std::size_t>(size), '\0');
-      MPI_Recv(bytes.data(), size, MPI_BYTE, static_cast<int>(from), 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-      return bytes;
-    }
-    if (rank_ == 0) {
-      waited += std::min(seconds(looked), kLook);
-      looked = Clock::now();
-      if (!asked && interrupted()) asked = looked;
-      if (waited > patience_ || (asked && hurried() && seconds(*asked) > kLastPatience)) {
-        failed_ = true;
-        throw RankLost(from, fmt::format("{} has not answered for {:.2g} s", names_[from], waited));
-      }
-    }
+  for (int looks = 0; !there(); ++looks) {
+    waited += std::min(seconds(looked), kLook);
+    looked = Clock::now();
+    if (enough(waited)) return;
     if (looks < kEager) {
       ::sched_yield();
     } else {
@@ -147,13 +148,55 @@ std::string MpiTeam::receive(Index from) {
   }
 }
 
+std::string MpiTeam::receive(Index from) {
+  std::optional<Clock::time_point> asked;
+  const auto enough = [&](double waited) {
+    if (rank_ > 0) return false;
+    if (!asked && interrupted()) asked = Clock::now();
+    if (waited <= patience_ && !(asked && hurried() && seconds(*asked) > kLastPatience)) return false;
+    failed_ = true;
+    throw RankLost(from, fmt::format("{} has not answered for {:.2g} s", names_[from], waited));
+  };
+  MPI_Status status;
+  look_until(
+      [&] {
+        int there = 0;
+        MPI_Iprobe(static_cast<int>(from), 0, MPI_COMM_WORLD, &there, &status);
+        return there != 0;
+      },
+      enough);
+  int size = 0;
+  MPI_Get_count(&status, MPI_BYTE, &size);
+  coming_.assign(static_cast<std::size_t>(size), '\0');
+  MPI_Request request;
+  MPI_Irecv(coming_.data(), size, MPI_BYTE, static_cast<int>(from), 0, MPI_COMM_WORLD, &request);
+  look_until(
+      [&] {
+        int done = 0;
+        MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+        return done != 0;
+      },
+      enough);
+  return std::move(coming_);
+}
+
+Index MpiTeam::pass_on(std::string bytes) {
+  const RankRange below = children_of(rank_, size_);
+  const auto shared = std::make_shared<const std::string>(std::move(bytes));
+  for (Index to = below.first; to < below.end; ++to) send(to, shared);
+  let_go();
+  return below.count() * static_cast<Index>(shared->size());
+}
+
 // Of rank 0, on the others.
 std::string MpiTeam::receive_reply() {
-  std::string found = receive(0);
+  std::string found = receive(parent_of(rank_));
+  const Index passed = pass_on(found);
   if (head_of(found) % kKinds == kEnd) {
     ended_ = true;
     throw TeamEnded();
   }
+  if (head_of(found) % kKinds == kFound) traffic_.sent += passed;
   return found;
 }
 
@@ -169,38 +212,33 @@ std::vector<std::string> MpiTeam::gather(const std::string& own) {
   ++calls_;
   std::vector<std::string> all;
   if (rank_ > 0) {
-    send(0, message(kText, own.data(), own.size()));
+    send(0, std::make_shared<const std::string>(message(kText, own.data(), own.size())));
     for (Index r = 0; r < size_; ++r) all.push_back(receive_reply().substr(kHead));
     return all;
   }
   all.push_back(own);
   for (Index from = 1; from < size_; ++from) all.push_back(receive_from(from, kText).substr(kHead));
-  for (Index to = 1; to < size_; ++to) {
-    for (const std::string& text : all) send(to, message(kText, text.data(), text.size()));
-  }
+  for (const std::string& text : all) pass_on(message(kText, text.data(), text.size()));
   return all;
 }
 
-std::vector<float> MpiTeam::settle(const std::vector<double>& own, const Make& make) {
+std::string MpiTeam::settle(const std::string& own, const Make& make) {
   ++calls_;
-  const auto pass = [&](Index to, const std::string& bytes) {
-    send(to, bytes);
-    traffic_.sent += static_cast<Index>(bytes.size());
-  };
-  const auto taken = [&](std::string bytes) {
+  const auto taken = [&](const std::string& bytes) {
     traffic_.received += static_cast<Index>(bytes.size());
-    return bytes;
+    return bytes.substr(kHead);
   };
   if (rank_ > 0) {
-    pass(0, message(kNumbers, own.data(), own.size() * sizeof(double)));
-    return numbers_of<float>(taken(receive_reply()));
+    const auto found = std::make_shared<const std::string>(message(kFound, own.data(), own.size()));
+    traffic_.sent += static_cast<Index>(found->size());
+    send(0, found);
+    return taken(receive_reply());
   }
-  std::vector<std::vector<double>> all{own};
-  for (Index from = 1; from < size_; ++from) all.push_back(numbers_of<double>(taken(receive_from(from, kNumbers))));
+  std::vector<std::string> all{own};
+  for (Index from = 1; from < size_; ++from) all.push_back(taken(receive_from(from, kFound)));
   owing_ = true;
-  const std::vector<float> made = make(all);
-  const std::string reply = message(kNumbers, made.data(), made.size() * sizeof(float));
-  for (Index to = 1; to < size_; ++to) pass(to, reply);
+  const std::string made = make(all);
+  traffic_.sent += pass_on(message(kFound, made.data(), made.size()));
   owing_ = false;
   return made;
 }

@@ -43,7 +43,7 @@ class ScaleTest(unittest.TestCase):
                 self.assertEqual(step["wire"] > 0, point["ranks"] > 1)
         four = document["ranks"][1]
         # A rank but 0 sends a loss and four slopes, of which each gets back what rank 0 makes.
-        self.assertEqual(four["examples"]["bytes"], 3 * (4 + 8 * 5) + 3 * (4 + 4 * 5))
+        self.assertEqual(four["examples"]["bytes"], 2 * 3 * (4 + 4 * 5))
         self.assertAlmostEqual(four["examples"]["wire"], 2 * (0.02 + 3 * 0.001) + four["examples"]["bytes"] / 1e6)
         self.assertAlmostEqual(four["backprop"]["wire"], 4 * 0.021 + 2 * 3 / 4 * 4 * 12730 / 1e6)
         self.assertGreater(document["snr"], 4 / 4 / 12730)  # at least that of one of K / n

@@ -75,16 +75,17 @@ class WorkersTest(unittest.TestCase):
             return {}
         return ranks
 
-    def started(self, *options, workers=3, environment=ENVIRONMENT):
+    def started(self, *options, workers=3, out="run", environment=ENVIRONMENT):
         """Ranks some steps into a run that is long, and their processes."""
-        running = subprocess.Popen([SLOPEWISE, *weights("--epochs", 1000000, "--out", "run", "--workers", workers,
-                                                        "--checkpoint-every", 3600, *options)],
+        usual = {"--epochs": 1000000, "--checkpoint-every": 3600}
+        given = [*(word for option in usual.items() if option[0] not in options for word in option), *options]
+        running = subprocess.Popen([SLOPEWISE, *weights("--out", out, "--workers", workers, *given)],
                                    cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    env=environment)
         self.addCleanup(running.stdout.close)
         self.addCleanup(running.stderr.close)
         self.addCleanup(lambda: running.poll() is None and (running.terminate(), running.wait(timeout=60)))
-        metrics = self.directory / "run/metrics.jsonl"
+        metrics = self.directory / out / "metrics.jsonl"
         self.wait_until(running, lambda: metrics.exists() and metrics.stat().st_size > 0)
         ranks = self.ranks_of(running)
         self.assertEqual(sorted(ranks), list(range(workers)))
@@ -102,7 +103,7 @@ class WorkersTest(unittest.TestCase):
         told = self.run_verb("scale", "--data", "data.npz", "--hidden", "16,16", "--batch", 50, "--tangents", 4,
                              "--ranks", "2,3,4", "--time", 0.1, "--json", "--quiet")
         predicted = {point["ranks"]: point for point in json.loads(told.stdout)["ranks"]}
-        for divide in ("examples", "tangents"):
+        for divide in ("examples", "tangents", "both"):
             self.done(*weights("--divide", divide, "--pieces", 4, "--out", f"{divide}1"))
             for ranks in (2, 3, 4):
                 with self.subTest(divide=divide, ranks=ranks):
@@ -111,14 +112,15 @@ class WorkersTest(unittest.TestCase):
                     self.assert_same_run(run, f"{divide}1")
                     results = json.loads(self.bytes_of(f"{run}/results.json"))
                     self.assertEqual((results["team"]["ranks"], results["config"]["pieces"]), (ranks, 4))
-                    # 4 bytes a message and 8 a number: a loss and four slopes at most; every hundredth step a checksum.
-                    self.assertLessEqual(results["team"]["bytes_received"],
-                                         (ranks - 1) * (60 * (4 + 8 * 5) + 12))
-                    # 4 bytes a message and 4 a number.
-                    self.assertEqual(results["team"]["bytes_sent"], (ranks - 1) * (60 * (4 + 4 * 5) + 4))
-                    # All of it, but for the checksums, is what `slopewise scale` says.
-                    self.assertEqual(results["team"]["bytes_sent"] + results["team"]["bytes_received"]
-                                     - (ranks - 1) * (4 + 8 + 4), 60 * predicted[ranks][divide]["bytes"])
+                    team = results["team"]
+                    # 4 bytes a message and 4 a number: a loss and four slopes at most; every hundredth step a checksum.
+                    self.assertLessEqual(team["bytes_received"], (ranks - 1) * (60 * (4 + 4 * 5) + 12))
+                    self.assertEqual(team["bytes_sent"], (ranks - 1) * (60 * (4 + 4 * 5) + 4))
+                    # All of it, but for the checksums, is what the run and `slopewise scale` say.
+                    self.assertEqual(team["bytes_sent"] + team["bytes_received"] - (ranks - 1) * (4 + 8 + 4),
+                                     60 * team["step_bytes"])
+                    self.assertEqual(team["step_bytes"], predicted[ranks][divide]["bytes"])
+                    self.assertLessEqual(team["most_step_bytes"], 64 + 8 * 4)
         self.done("replay", "tangents4", "--out", "again.safetensors", "--quiet")
         self.assertEqual(self.bytes_of("again.safetensors"), self.bytes_of("tangents1/weights.safetensors"))
 
@@ -130,6 +132,59 @@ class WorkersTest(unittest.TestCase):
                 self.done(*weights(*options, "--pieces", 4, "--out", f"one{number}"))
                 self.done(*weights(*options, "--workers", 3, "--out", f"three{number}"))
                 self.assert_same_run(f"one{number}", f"three{number}")
+
+    def test_gradients_are_shared_to_the_same_bits(self):
+        """Methods whose gradients are as long as the weights, which have no log."""
+        told = {}
+        for name, options in (("exact", ["--method", "exact"]),
+                              ("activities", ["--method", "activities", "--prior", "feedback", "--correction", "gated"]),
+                              ("local", ["--method", "local", "--prior", "feedback", "--dropout", 0.2]),
+                              ("head", ["--method", "weights"]),
+                              ("head-both", ["--method", "weights", "--divide", "both"]),
+                              ("head-tangents", ["--method", "weights", "--divide", "tangents"]),
+                              ("blocks", ["--method", "weights", "--exact-blocks", 1])):
+            run = ["train", "--data", "data.npz", "--hidden", "16,16", "--batch", 50, "--epochs", 2, "--threads", 1,
+                   "--tangents", 4, "--no-report", "--quiet", *options]
+            self.done(*run, "--pieces", 4, "--out", f"{name}1")
+            for ranks in (2, 3, 4):
+                with self.subTest(method=name, ranks=ranks):
+                    self.done(*run, "--workers", ranks, "--out", f"{name}{ranks}")
+                    self.assertEqual(self.bytes_of(f"{name}{ranks}/weights.safetensors"),
+                                     self.bytes_of(f"{name}1/weights.safetensors"))
+                    self.assertFalse((self.directory / f"{name}{ranks}/slopes.log").exists())
+                    team = json.loads(self.bytes_of(f"{name}{ranks}/results.json"))["team"]
+                    self.assertEqual(team["bytes_sent"] + team["bytes_received"] - (ranks - 1) * (4 + 8 + 4),
+                                     12 * team["step_bytes"])
+            told[name] = team["step_bytes"]
+        parameters = 100 * 16 + 16 + 16 * 16 + 16 + 16 * 10 + 10
+        self.assertEqual(told["exact"], 3 * 2 * (4 + 4 * (1 + parameters)))
+        self.assertEqual(told["head"], 3 * 2 * (4 + 4 * (1 + 4 + 170)))
+        # What a step sends is said before the first.
+        done = self.run_verb("train", "--data", "data.npz", "--hidden", "16,16", "--batch", 50, "--epochs", 1,
+                             "--method", "exact", "--no-report", "--out", "said", "--workers", 2)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("2 ranks share the 4 pieces of each step. All of them send 16.09 KiB a step, one 8.047 KiB at most.",
+                      done.stdout)
+
+    def test_a_run_without_a_log_goes_on_from_its_checkpoint(self):
+        for method, how in (("local", signal.SIGINT), ("local", signal.SIGKILL), ("exact", signal.SIGKILL),
+                            ("activities", signal.SIGSTOP)):
+            with self.subTest(method=method, how=how):
+                run, whole = f"{method}{how}", f"{method}-whole"
+                options = ["--method", method, "--epochs", 300, "--checkpoint-every", 0.05]
+                if not (self.directory / whole).exists():
+                    self.done(*weights(*options, "--pieces", 4, "--out", whole))
+                running, ranks = self.started(*options, "--rank-timeout", 1, out=run)
+                os.kill(running.pid if how == signal.SIGINT else ranks[1], how)
+                err = running.communicate(timeout=300)[1]
+                self.assertEqual(running.returncode, 130 if how == signal.SIGINT else 1, err)
+                self.assertIn(f"to go on: slopewise train --resume {run}\n", err)
+                done = self.run_verb("replay", run)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn(f"slopewise: {run}/slopes.log: ", done.stderr)
+                self.done("train", "--resume", run, "--workers", 2, "--quiet", "--no-report")
+                self.assertEqual(self.bytes_of(f"{run}/weights.safetensors"),
+                                 self.bytes_of(f"{whole}/weights.safetensors"))
 
     def test_mpirun_and_initial_weights(self):
         self.done(*weights("--out", "first"))
@@ -271,9 +326,16 @@ class WorkersTest(unittest.TestCase):
         self.assertEqual(self.bytes_of("again.safetensors"), self.bytes_of("mixed/weights.safetensors"))
 
     def test_what_cannot_be_shared_is_refused(self):
-        for options, message in ((["--method", "exact"], "the estimator 'exact'"),
-                                 (["--method", "activities"], "the estimator 'activities'"),
-                                 (["--method", "local"], "blocks with losses of their own"),
+        for options, message in ((["--method", "exact", "--divide", "tangents"],
+                                  "divide: expected --divide examples, as an exact gradient is along no tangents"),
+                                 (["--method", "activities", "--divide", "both"],
+                                  "--divide examples, as each example has tangents of its own at activities"),
+                                 (["--method", "local", "--divide", "tangents"],
+                                  "--divide examples, as blocks with losses of their own have tangents of their own"),
+                                 (["--method", "zeroth-order", "--divide", "both"],
+                                  "--divide examples, or tangents, as differences of losses are divided one way"),
+                                 (["--divide", "both", "--pieces", 5],
+                                  "pieces: expected a multiple of the 2 parts of the tangents, found 5"),
                                  (["--pieces", 2], "--pieces: expected at least one for each of 3 ranks, found 2"),
                                  (["--pieces", 0], "--pieces: expected at least one for each of 3 ranks, found 0")):
             with self.subTest(options=options):

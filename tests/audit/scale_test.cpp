@@ -13,11 +13,15 @@ using testing::ThrowsMessage;
 
 constexpr Wire kWire{.latency = 1e-3, .bandwidth = 1e6, .overhead = 1e-5};
 
-TEST(Scale, ScalarsThroughRankZeroTakeItsLine) {
-  const RankStep four = through_rank_zero(4, 27, 9, kWire);  // three ranks of a loss and eight slopes
-  EXPECT_DOUBLE_EQ(four.bytes, 3 * (4 + 72) + 3 * (4 + 36));
-  EXPECT_DOUBLE_EQ(four.wire, 2 * (1e-3 + 3 * 1e-5) + 348e-6);
-  EXPECT_EQ(through_rank_zero(1, 0, 9, kWire).seconds(), 0);
+TEST(Scale, AnswersThroughRankZeroTakeItsLineAndATree) {
+  // Three ranks of a loss and eight slopes.
+  const RankStep four = through_rank_zero(4, {.up = 3 * 40, .reply = 40, .all = 6 * 40, .most = 120}, kWire);
+  EXPECT_DOUBLE_EQ(four.bytes, 240);
+  EXPECT_DOUBLE_EQ(four.wire, 2 * (1e-3 + 3 * 1e-5) + 120e-6 + 3 * 40e-6);
+  // Ranks 4 to 7 are a level further down, two by two.
+  const RankStep eight = through_rank_zero(8, {.up = 7 * 40, .reply = 40, .all = 14 * 40, .most = 120}, kWire);
+  EXPECT_DOUBLE_EQ(eight.wire, 3e-3 + (7 + 3 + 2) * 1e-5 + 280e-6 + 5 * 40e-6);
+  EXPECT_EQ(through_rank_zero(1, {}, kWire).seconds(), 0);
 }
 
 TEST(Scale, AnAllreduceSendsEachEntryTwice) {
@@ -47,7 +51,7 @@ class ScaleTest : public testing::Test {
 // Branches of the tree of pieces, or tangents, that are not rank 0's; a reply to each of its others.
 TEST_F(ScaleTest, CountsWhatRanksSend) {
   const std::vector<ScalePoint> points = predict({1, 2, 3, 4, 100});
-  const auto sent = [](double ranks, double numbers) { return (ranks - 1) * (4 + 4 + 4 * 9) + 8 * numbers; };
+  const auto sent = [](double ranks, double numbers) { return (ranks - 1) * (4 + 4 + 4 * 9) + 4 * numbers; };
   EXPECT_EQ(points[0].examples.bytes, 0);
   EXPECT_EQ(points[1].examples.bytes, sent(2, 9));
   EXPECT_EQ(points[2].examples.bytes, sent(3, 18));
@@ -57,8 +61,12 @@ TEST_F(ScaleTest, CountsWhatRanksSend) {
   EXPECT_EQ(points[2].tangents.bytes, sent(3, 6));
   EXPECT_EQ(points[3].tangents.bytes, sent(4, 6));
   EXPECT_EQ(points[4].tangents.bytes, sent(100, 9));
+  EXPECT_EQ(points[1].both.bytes, sent(2, 4));
+  EXPECT_EQ(points[3].both.bytes, sent(4, 5 + 4 + 4));
+  EXPECT_EQ(points[4].both.bytes, sent(100, 32 * (5 + 4)));
   for (const ScalePoint& point : points) {
-    for (const RankStep* step : {&point.examples, &point.tangents, &point.backprop}) EXPECT_GT(step->compute, 0);
+    for (const RankStep* step : {&point.examples, &point.tangents, &point.both, &point.backprop})
+      EXPECT_GT(step->compute, 0);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <functional>
 
 #include "slopewise/base/error.hpp"
@@ -43,7 +44,10 @@ class Told final : public Team {
   explicit Told(std::vector<float> weights) : weights_(std::move(weights)) {}
   Index rank() const override { return 1; }
   Index size() const override { return 2; }
-  std::vector<float> settle(const std::vector<double>&, const Make&) override { return {1, 0, 0, 0}; }
+  std::string settle(const std::string&, const Make&) override {
+    const std::array<float, 4> reply{1, 0, 0, 0};
+    return {reinterpret_cast<const char*>(reply.data()), sizeof reply};
+  }
   std::vector<std::string> gather(const std::string& own) override {
     ++asked;
     return {std::string(reinterpret_cast<const char*>(weights_.data()), weights_.size() * sizeof(float)), own};
