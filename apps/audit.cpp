@@ -11,6 +11,7 @@
 #include "apps/run_directory.hpp"
 #include "apps/train/task.hpp"
 #include "apps/verb.hpp"
+#include "apps/wire_options.hpp"
 #include "slopewise/audit/audit.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
@@ -152,6 +153,9 @@ Verb audit_verb() {
                {.otherwise = "none"});
   settings.add("try", options->audit.tried, text("METHOD"), "Methods to try beside backprop, as the table names them",
                {.otherwise = "the best few"});
+  settings.add("ranks", options->audit.ranks, whole(1, 1'000'000), "Ranks by which a step of weights is looked at",
+               {.otherwise = "none"});
+  add_wire_options(settings, options->audit.wire);
   settings.flag("forward-only", options->forward_only, "Measure by slopes alone, without any backward pass");
   settings.flag("no-verify", options->no_verify, "Try nothing: the answer rests on predictions");
   settings.begin("");

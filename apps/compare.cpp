@@ -12,6 +12,7 @@
 #include "apps/config.hpp"
 #include "apps/run_directory.hpp"
 #include "apps/train/task.hpp"
+#include "apps/train/workers.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/input_file.hpp"
@@ -85,6 +86,12 @@ int run(CompareOptions& options, Settings& settings) {
       if (setting.given && !settings.given(setting.name)) settings.at(setting.name).set(setting.read());
     }
   }
+  if (options.shared.workers > 1 || started_ranks() > 1) {
+    throw ArgumentError(fmt::format(
+        "{}: expected one process, as rows are compared by what one takes, found {}; ranks make the same steps as one "
+        "(slopewise train --workers N), so that rows at equal work (--forwards) hold for them too",
+        options.shared.workers > 1 ? "--workers" : "mpirun", std::max(options.shared.workers, started_ranks())));
+  }
   if (options.shared.forwards > 0 && options.shared.seconds > 0)
     throw ArgumentError("--forwards: expected one budget, found --seconds beside it");
   apply(options.shared.run);
@@ -156,6 +163,10 @@ Verb compare_verb() {
   forwards.help = "As many steps as fit in this work, in forward passes on a batch, for each row; not with --epochs";
   forwards.traits = {.excludes = "epochs"};
   settings.add(forwards);
+  Setting workers = train.at("workers");
+  workers.help = "Processes of a row: 1";
+  workers.traits = {.rare = true};
+  settings.add(workers);
   settings.add("step-bytes", options->step_bytes, bytes(),
                "Leave out rows whose step needs more memory, beside parameters, optimizer and data; 0: none",
                {.rare = true});

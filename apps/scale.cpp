@@ -10,6 +10,7 @@
 #include "apps/config.hpp"
 #include "apps/train/task.hpp"
 #include "apps/verb.hpp"
+#include "apps/wire_options.hpp"
 #include "slopewise/audit/scale.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
@@ -29,14 +30,9 @@ struct ScaleOptions {
   TrainOptions train;  // the task's, and its tangents
   std::vector<Index> ranks{1, 2, 4, 8, 16, 100, 1000, 10000};
   Wire wire;
-  double bits = 8 * Wire().bandwidth;  // a second
   double seconds = 10;
   bool json = false;
 };
-
-Json to_json(const RankStep& step) {
-  return {{"seconds", step.seconds()}, {"compute", step.compute}, {"wire", step.wire}, {"bytes", step.bytes}};
-}
 
 Json scale_document(const ScaleOptions& options, const Settings& given, const TrainSettings& settings,
                     const std::vector<ScalePoint>& points, Index parameters, double snr) {
@@ -79,7 +75,7 @@ std::string scale_text(const ScaleOptions& options, const TrainSettings& setting
                    bytes(point.backprop), format_number(point.backprop.seconds() / least)});
   }
   // A space before the unit where the number has no prefix of its own.
-  std::string bits = format_number(options.bits);
+  std::string bits = format_number(8 * options.wire.bandwidth);
   if (bits.find(' ') == std::string::npos) bits += ' ';
   return fmt::format(
       "A step of {} parameters on {} examples along {} tangents ({}), each rank a machine like this with {}, {} and\n"
@@ -100,7 +96,6 @@ int run_scale(ScaleOptions& options, const Settings& given, Settings& train) {
   }
   options.train.method = "weights";
   options.train.estimated_head = true;
-  options.wire.bandwidth = options.bits / 8;
   const TrainSettings settings = resolve(options.train, train);
   const std::optional<OnnxNetwork> model = open_model(options.train);
   const DataSplit data = load_data(options.train, model);
@@ -111,7 +106,7 @@ int run_scale(ScaleOptions& options, const Settings& given, Settings& train) {
   std::vector<ScalePoint> points;
   {
     Progress progress("scale", 1, {.quiet = options.train.run.quiet});
-    points = predict_scale(settings, data, network, options.ranks, options.wire, options.seconds,
+    points = predict_scale(settings, data, network, options.ranks, options.wire, true, options.seconds,
                            [&](double share) { progress.advance(share); });
   }
   if (options.json) {
@@ -143,13 +138,7 @@ Verb scale_verb() {
   }
   settings.begin("The ranks");
   settings.add("ranks", options->ranks, whole(1, 1'000'000), "How many of them");
-  settings.add("latency", options->wire.latency, with_unit("SECONDS", {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1}}, 0, 1e3),
-               "From one rank to another");
-  settings.add("bandwidth", options->bits,
-               with_unit("BITS", {{"kb/s", 1e3}, {"Mb/s", 1e6}, {"Gb/s", 1e9}, {"b/s", 1}}, 1, 1e18),
-               "Of each rank's line, in bits a second");
-  settings.add("overhead", options->wire.overhead, with_unit("SECONDS", {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1}}, 0, 1e3),
-               "What a message takes a processor");
+  add_wire_options(settings, options->wire);
   settings.add("time", options->seconds, with_unit("SECONDS", {{"s", 1}, {"min", 60}, {"h", 3600}}, 0.1, 1e6),
                "How long to measure, about; each share runs 31 times at least");
   settings.begin("");

@@ -15,7 +15,9 @@ namespace {
 
 // The least time that is worth a trial.
 constexpr double kLeastTrialSeconds = 1;
-// The most of all the time that timing steps takes.
+// Tangents of a step that ranks divide.
+constexpr Index kRankTangents = 8;
+// The most of all the time that timing steps takes, and again that timing ranks' shares of one does.
 constexpr double kShareOfCosts = 0.12;
 // How many times as many slopes say what exact gradients else do.
 constexpr Index kMoreSlopes = 4;
@@ -24,7 +26,7 @@ constexpr Index kFewSlopes = 8;
 // How many methods are tried beside backprop.
 constexpr std::size_t kTried = 3;
 // Shares of the progress bar.
-constexpr double kCostsWeight = 0.25, kNoiseWeight = 0.1, kOutlookWeight = 0.35, kTrialWeight = 0.3;
+constexpr double kRanksWeight = 0.05, kCostsWeight = 0.2, kNoiseWeight = 0.1, kOutlookWeight = 0.35, kTrialWeight = 0.3;
 
 // Decrease of the first step that would have led where the trial is, falling in proportion to the loss.
 double first_decrease(const Trial& trial) {
@@ -45,11 +47,39 @@ void check(const AuditOptions& options, const AuditTask& task, std::span<const A
     for (const AuditMethod& method : known) names.push_back(method.name);
     throw ArgumentError(fmt::format("try: expected methods among '{}', found '{}'", fmt::join(names, "', '"), name));
   }
+  for (const Index count : options.ranks) {
+    if (count < 1) throw ArgumentError(fmt::format("ranks: expected 1 or more, found {}", count));
+  }
   for (const Index batch : options.batches) {
     if (batch >= 1 && batch <= task.data.train.count()) continue;
     throw ArgumentError(fmt::format("--batches: expected 1 to {}, the training examples of {}, found {}",
                                     task.data.train.count(), task.data.train.name, batch));
   }
+}
+
+// A step of K rank-one tangents by many ranks, where one has room for it; backprop beside it likewise.
+std::vector<AuditRanks> steps_by_ranks(const AuditTask& task, const AuditOptions& options, const AuditResult& result,
+                                       double budget, const std::function<void(double)>& told) {
+  const AuditMethod method{
+      .name = {},
+      .options = {},
+      .settings = {
+          .estimator = "forward", .options = {.law = "rank-one", .tangents = kRankTangents}, .exact_head = false}};
+  const auto fits = [&](const char* name) {
+    const MethodCost* const cost = result.cost(name, task.batch);
+    return cost && (task.memory == 0 || cost->bytes() <= task.memory);
+  };
+  if (!fits("weights K=8")) return {};
+  const bool exact = !task.forward_only && fits("backprop");
+  const TrainSettings settings = settings_of(task, method, 1e-3);
+  const auto probe = make_probe("rank-one", task.network.training.front().program->layout(), task.seed);
+  std::vector<AuditRanks> found;
+  for (const ScalePoint& point :
+       predict_scale(settings, task.data, task.network, options.ranks, options.wire, exact, budget, told)) {
+    found.push_back(
+        {.step = point, .snr = probe->snr(kRankTangents).low, .snr_each = probe->snr(point.ranks * kRankTangents).low});
+  }
+  return found;
 }
 
 // By how much more than predicted the first trial brought the loss down. The way there is no longer as θ was, for all
@@ -165,6 +195,15 @@ AuditResult run_audit(const AuditTask& task, const AuditOptions& options, const 
   std::ranges::sort(batches);
   result.costs = measure_costs(task, result.methods, batches,
                                std::min(options.step_seconds, kShareOfCosts * options.seconds), advance(kCostsWeight));
+
+  if (options.ranks.empty()) {
+    watcher.advances(kRanksWeight);
+  } else {
+    watcher.begins("ranks");
+    result.rank_tangents = kRankTangents;
+    result.ranks = steps_by_ranks(
+        task, options, result, std::min(options.step_seconds, kShareOfCosts * options.seconds), advance(kRanksWeight));
+  }
 
   watcher.begins("noise");
   // Slopes alone say less of ∇, and cost less.

@@ -10,6 +10,7 @@
 #include "slopewise/audit/curvature.hpp"
 #include "slopewise/audit/noise.hpp"
 #include "slopewise/audit/recommendation.hpp"
+#include "slopewise/audit/scale.hpp"
 #include "slopewise/audit/trial.hpp"
 
 namespace slopewise {
@@ -21,7 +22,16 @@ struct AuditOptions {
   Index samples = 32;                   // tangents that means are over
   std::vector<Index> batches = {};      // whose memory is planned beside the task's own
   std::vector<std::string> tried = {};  // in place of the best few, beside backprop
-  double fall = 0.5;                    // trials end where the loss has fallen by this share
+  std::vector<Index> ranks = {};        // by which a step of weights is looked at, on this network
+  Wire wire = {};
+  double fall = 0.5;  // trials end where the loss has fallen by this share
+};
+
+// A step along tangents of weights by many ranks.
+struct AuditRanks {
+  ScalePoint step;      // K tangents in all
+  double snr = 0;       // of these, without mini-batches' noise
+  double snr_each = 0;  // of K tangents of each rank's own
 };
 
 struct AuditResult {
@@ -31,6 +41,8 @@ struct AuditResult {
   Index least_bytes = 0;  // AuditSubject::least_bytes
   std::vector<AuditMethod> methods;
   std::vector<MethodCost> costs;
+  Index rank_tangents = 0;  // K
+  std::vector<AuditRanks> ranks;
   AuditNoise noise;
   AuditOutlook outlook;
   std::vector<Trial> trials;  // backprop's first, where it fits

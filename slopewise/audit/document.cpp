@@ -109,6 +109,24 @@ Json methods_json(const AuditTask& task, const AuditResult& result) {
   return methods;
 }
 
+Json ranks_json(const AuditOptions& options, const AuditResult& result) {
+  if (result.ranks.empty()) return nullptr;
+  Json steps = Json::array();
+  for (const AuditRanks& ranks : result.ranks) {
+    const bool exact = ranks.step.backprop.memory > 0;
+    steps.push_back({{"ranks", ranks.step.ranks},
+                     {"examples", to_json(ranks.step.examples)},
+                     {"tangents", to_json(ranks.step.tangents)},
+                     {"both", to_json(ranks.step.both)},
+                     {"backprop", exact ? to_json(ranks.step.backprop) : Json(nullptr)},
+                     {"snr", ranks.snr},
+                     {"snr_each", ranks.snr_each}});
+  }
+  return {{"tangents", result.rank_tangents},  {"law", "rank-one"},
+          {"latency", options.wire.latency},   {"bandwidth", options.wire.bandwidth},
+          {"overhead", options.wire.overhead}, {"steps", std::move(steps)}};
+}
+
 Json to_json(const std::optional<Choice>& choice) {
   if (!choice) return nullptr;
   return {{"method", choice->method},
@@ -135,6 +153,7 @@ Json audit_document(const AuditTask& task, const AuditOptions& options, const Au
           {"noise", to_json(result.noise)},
           {"curvature", to_json(result.outlook.curvature)},
           {"methods", methods_json(task, result)},
+          {"ranks", ranks_json(options, result)},
           {"recommendation",
            {{"sentence", result.recommendation.sentence},
             {"best", to_json(result.recommendation.best)},

@@ -5,6 +5,7 @@
 #include <bit>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -75,6 +76,14 @@ Share share_of(TrainSettings settings, const DataSplit& data, const Network& net
 
 }  // namespace
 
+nlohmann::ordered_json to_json(const RankStep& step) {
+  return {{"seconds", step.seconds()},
+          {"compute", step.compute},
+          {"wire", step.wire},
+          {"bytes", step.bytes},
+          {"memory", step.memory}};
+}
+
 RankStep through_rank_zero(Index ranks, const StepTraffic& traffic, const Wire& wire) {
   if (ranks == 1) return {};
   const auto reply = static_cast<double>(traffic.reply);
@@ -96,7 +105,7 @@ RankStep allreduce(Index ranks, Index n, const Wire& wire) {
 }
 
 std::vector<ScalePoint> predict_scale(const TrainSettings& settings, const DataSplit& data, const Network& network,
-                                      std::span<const Index> ranks, const Wire& wire, double budget,
+                                      std::span<const Index> ranks, const Wire& wire, bool backprop, double budget,
                                       const std::function<void(double share)>& told) {
   const Index tangents = settings.method.options.tangents;
   const auto working = [&](Way way, Index count) {
@@ -106,9 +115,11 @@ std::vector<ScalePoint> predict_scale(const TrainSettings& settings, const DataS
   constexpr Way kWays[] = {Way::kExamples, Way::kTangents, Way::kBoth, Way::kBackprop};
   std::set<std::pair<Index, Way>> asked;  // by ranks, so that what is compared is timed in turn
   for (const Index count : ranks) {
-    for (const Way way : kWays) asked.emplace(working(way, count), way);
+    for (const Way way : kWays) {
+      if (way != Way::kBackprop || backprop) asked.emplace(working(way, count), way);
+    }
   }
-  std::map<std::pair<Index, Way>, double> seconds;
+  std::map<std::pair<Index, Way>, RankStep> shares_of;  // compute and memory
   Index n = 0;
   std::map<std::pair<Index, Way>, StepTraffic> traffic;  // by all ranks
   for (auto next = asked.begin(); next != asked.end();) {
@@ -135,23 +146,29 @@ std::vector<ScalePoint> predict_scale(const TrainSettings& settings, const DataS
     }
     const double part = static_cast<double>(ways.size()) / static_cast<double>(asked.size());
     const auto times = interleaved_seconds(steps, kRoundsOfShare, budget * part, "timing a rank's share of a step");
-    for (std::size_t i = 0; i < ways.size(); ++i) seconds[{count, ways[i]}] = median(times[i]);
+    for (std::size_t i = 0; i < ways.size(); ++i) {
+      const Trainer& trainer = *shares[i].trainer;
+      shares_of[{count, ways[i]}] = {.compute = median(times[i]),
+                                     .memory = trainer.step_bytes() + trainer.state_bytes()};
+    }
     told(part);
   }
   std::vector<ScalePoint> points;
   for (const Index count : ranks) {
-    const auto by_slopes = [&](Way way) {
-      RankStep step = through_rank_zero(count, traffic[{count, way}], wire);
-      step.compute = seconds.at({working(way, count), way});
-      return step;
+    const auto step_of = [&](Way way, RankStep sent) {
+      const RankStep& share = shares_of.at({working(way, count), way});
+      sent.compute = share.compute;
+      sent.memory = share.memory;
+      return sent;
     };
-    RankStep backprop = allreduce(count, n, wire);
-    backprop.compute = seconds.at({working(Way::kBackprop, count), Way::kBackprop});
+    const auto by_slopes = [&](Way way) {
+      return step_of(way, through_rank_zero(count, traffic.at({count, way}), wire));
+    };
     points.push_back({.ranks = count,
                       .examples = by_slopes(Way::kExamples),
                       .tangents = by_slopes(Way::kTangents),
                       .both = by_slopes(Way::kBoth),
-                      .backprop = backprop});
+                      .backprop = backprop ? step_of(Way::kBackprop, allreduce(count, n, wire)) : RankStep()});
   }
   return points;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct Wire {
 struct RankStep {
   double compute = 0, wire = 0;  // seconds
   double bytes = 0;              // that all ranks send
+  Index memory = 0;              // of a rank, beside data: its step and what lasts, as planned
   double seconds() const { return compute + wire; }
 };
 
@@ -26,8 +28,11 @@ struct RankStep {
 struct ScalePoint {
   Index ranks = 1;
   RankStep examples, tangents, both;  // divided, along K tangents of weights
-  RankStep backprop;                  // examples divided, and an allreduce of the gradient
+  RankStep backprop;                  // examples divided, and an allreduce of the gradient; all 0 where it is left out
 };
+
+// As scale's and audit's documents have it.
+nlohmann::ordered_json to_json(const RankStep& step);
 
 // What ranks find goes to rank 0, and what that makes of it down a tree (children_of), as MpiTeam has it: one latency
 // up, one for each level down. Rank 0 takes each message by itself, and its own line carries all of them; every rank
@@ -40,10 +45,10 @@ RankStep allreduce(Index ranks, Index n, const Wire& wire);
 
 // For each number of ranks. A rank's share is timed by running it: that of the rank with the most pieces, with all that
 // it draws and updates; ranks beyond the examples or tangents have none, and wait. `budget`: seconds of measuring, all
-// in all, or what the least number of rounds takes. `told`: the share of it that is done. Throws ArgumentError unless
-// steps are along tangents of weights alone.
+// in all, or what the least number of rounds takes. `told`: the share of it that is done. `backprop`: whether it is
+// timed too. Throws ArgumentError unless steps are along tangents of weights alone.
 std::vector<ScalePoint> predict_scale(const TrainSettings& settings, const DataSplit& data, const Network& network,
-                                      std::span<const Index> ranks, const Wire& wire, double budget,
+                                      std::span<const Index> ranks, const Wire& wire, bool backprop, double budget,
                                       const std::function<void(double share)>& told);
 
 }  // namespace slopewise

@@ -68,6 +68,12 @@ void PiecedObjective<T>::compact(Parameters<T>& parameters) {
 }
 
 template <class T>
+Index PiecedObjective<T>::rows() const {
+  const Index parts = std::min(grid_.examples, batch_.rows);
+  return (batch_.rows + parts - 1) / parts;
+}
+
+template <class T>
 Index PiecedObjective<T>::sums_bytes(const AnswerSize& answers) const {
   const Index numbers = answers.calls + answers.numbers + answers.dense;
   const auto depth = std::bit_width(static_cast<std::uint64_t>(grid_.examples - 1));

@@ -54,6 +54,8 @@ class PiecedObjective final : public Objective<T> {
   // Of a rank's own pieces of examples; 0 elsewhere.
   std::span<const T> output() const override { return output_; }
   bool is_read() const override { return whole_.is_read(); }
+  // Examples of the largest piece.
+  Index rows() const;
   // Bytes of the sums that an answer of so many numbers is put together from.
   Index sums_bytes(const AnswerSize& answers) const;
 

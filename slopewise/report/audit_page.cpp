@@ -132,6 +132,14 @@ std::string audited_methods(const Json& document) {
                     rows);
 }
 
+std::string audited_ranks(const Json& document) {
+  std::vector<std::vector<std::string>> rows = audit_ranks(document);
+  if (rows.empty()) return {};
+  const std::vector<std::string> header = std::move(rows.front());
+  rows.erase(rows.begin());
+  return html_table("What a step takes by many ranks", "cards runs", header, rows);
+}
+
 std::string answer_section(const Json& document) {
   const Json& recommendation = document.at("recommendation");
   std::string html;
@@ -200,8 +208,9 @@ std::string page(std::span<const AuditFiles> audits) {
       answers, definition_html(), figures.html(first));
   for (std::size_t a = 0; a < audits.size(); ++a) {
     const Json& document = audits[a].document;
-    body += fmt::format("<section>\n<h2>{}</h2>\n{}{}{}</section>\n", escape_html(called[a]), answer_section(document),
-                        audited_methods(document), html_facts(audit_facts(document)));
+    body +=
+        fmt::format("<section>\n<h2>{}</h2>\n{}{}{}{}</section>\n", escape_html(called[a]), answer_section(document),
+                    audited_methods(document), audited_ranks(document), html_facts(audit_facts(document)));
   }
   body += chart_notes_html();
   const std::string drawn = figures.html(charts);

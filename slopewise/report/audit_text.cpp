@@ -113,7 +113,41 @@ std::string batches_text(const Json& document) {
   return "\n" + table_text(table);
 }
 
+// A step along tangents of weights by many ranks, where that was asked.
+std::string ranks_text(const Json& document) {
+  const std::vector<std::vector<std::string>> rows = audit_ranks(document);
+  if (rows.empty()) return {};
+  Table table(rows.front());
+  for (std::size_t i = 1; i < rows.size(); ++i) table.add_row(rows[i]);
+  return "\n" + table_text(table);
+}
+
 }  // namespace
+
+std::vector<std::vector<std::string>> audit_ranks(const Json& document) {
+  const Json& ranks = document.value("ranks", Json(nullptr));
+  if (ranks.is_null()) return {};
+  const std::string tangents = text(ranks, "tangents");
+  std::vector<std::vector<std::string>> rows{{"ranks", "a step of weights", "divided", "bytes of all", "memory of each",
+                                              "SNR, K = " + tangents, "with K each", "a step of backprop",
+                                              "bytes of all", "memory of each"}};
+  const auto bytes = [](const Json& step, const char* name) {
+    return format_bytes(static_cast<std::int64_t>(number(step, name)));
+  };
+  for (const Json& one : ranks.at("steps")) {
+    std::string way = "examples";
+    for (const char* other : {"tangents", "both"}) {
+      if (number(one.at(other), "seconds") < number(one.at(way), "seconds")) way = other;
+    }
+    const Json &step = one.at(way), &backprop = one.at("backprop");
+    const bool exact = backprop.is_object();
+    rows.push_back({text(one, "ranks"), format_seconds(number(step, "seconds")), text(one, "ranks") == "1" ? "" : way,
+                    bytes(step, "bytes"), bytes(step, "memory"), cell(number(one, "snr")),
+                    cell(number(one, "snr_each")), exact ? format_seconds(number(backprop, "seconds")) : "",
+                    exact ? bytes(backprop, "bytes") : "", exact ? bytes(backprop, "memory") : ""});
+  }
+  return rows;
+}
 
 std::vector<std::pair<std::string, std::string>> audit_facts(const Json& document) {
   const Json &noise = document.at("noise"), &curvature = document.at("curvature");
@@ -130,9 +164,9 @@ std::vector<std::pair<std::string, std::string>> audit_facts(const Json& documen
 }
 
 std::string audit_text(const Json& document) {
-  return fmt::format("{}, {}, batch {}\n\n{}\n{}\n{}\n{}{}", text(document, "model"), text(document, "data"),
+  return fmt::format("{}, {}, batch {}\n\n{}\n{}\n{}\n{}{}{}", text(document, "model"), text(document, "data"),
                      text(document, "batch"), answer_text(document.at("recommendation")), model_text(document),
-                     blocks_text(document), methods_text(document), batches_text(document));
+                     blocks_text(document), methods_text(document), batches_text(document), ranks_text(document));
 }
 
 }  // namespace slopewise

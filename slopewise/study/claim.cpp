@@ -55,12 +55,12 @@ namespace {
 const NamedTable<Claim>& claims() {
   static const NamedTable<Claim> table(
       "claim", {
-                   unbiased_claim(),     variance_law_claim(),  mean_variance_claim(), uncorrelated_terms_claim(),
-                   snr_scaling_claim(),  alignment_claim(),     minibatch_claim(),     slowdown_claim(),
-                   heavy_tails_claim(),  norm_skew_claim(),     learning_rate_claim(), backward_cost_claim(),
-                   crossover_claim(),    memory_claim(),        distributions_claim(), prior_claim(),
-                   activity_claim(),     learned_prior_claim(), clipping_claim(),      special_optimizer_claim(),
-                   second_order_claim(),
+                   unbiased_claim(),    variance_law_claim(),  mean_variance_claim(), uncorrelated_terms_claim(),
+                   snr_scaling_claim(), alignment_claim(),     minibatch_claim(),     slowdown_claim(),
+                   heavy_tails_claim(), norm_skew_claim(),     learning_rate_claim(), backward_cost_claim(),
+                   crossover_claim(),   memory_claim(),        distributions_claim(), prior_claim(),
+                   activity_claim(),    learned_prior_claim(), clipping_claim(),      special_optimizer_claim(),
+                   ranks_claim(),       second_order_claim(),
                });
   return table;
 }

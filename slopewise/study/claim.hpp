@@ -21,7 +21,7 @@ enum class Verdict {
 std::string to_string(Verdict verdict);
 
 // Two-sided coverage of a claim's interval: a true prediction misses it once in a million runs, so that all of theory's
-// claims together raise a false alarm in one of some 60,000 studies.
+// claims together raise a false alarm in one of some 55,000 studies.
 inline constexpr double kClaimConfidence = 1 - 1e-6;
 // The same where no theory is at stake, and steps or seconds of a few runs are all there is.
 inline constexpr double kObservedConfidence = 0.999;

@@ -147,7 +147,7 @@ Index Trainer::step_bytes() const {
     // What blocks of one program share is counted once; for each what it remembers, its packed weights where they are a
     // second copy, and room for the gradient where the optimizer needs it written out.
     const bool first = std::ranges::find(counted, block->objective.get()) == counted.end();
-    const Demand demand = block->estimator->demand(*block->objective);
+    const Demand demand = block->demand();
     working = std::max(working, demand.working);
     passes += (first ? demand.bytes : remembered) + (block->stays_packed() ? 0 : demand.packed);
     if (!block->estimator->dense()) passes += block->optimizer->step_bytes();

@@ -51,6 +51,12 @@ struct Trainer::Block : BlockState {
   std::shared_ptr<ProgramObjective<float>> objective;
   std::unique_ptr<PiecedObjective<float>> pieced;        // of the same; null where steps are made as a whole
   std::unique_ptr<RecordingObjective<float>> recording;  // of the same; null where its answers do not make a step
+  // Of a step, or of its largest piece.
+  Demand demand() const {
+    if (!pieced) return estimator->demand(*objective);
+    ProgramObjective<float> piece = objective->for_batch({.rows = pieced->rows(), .inputs = {}});
+    return estimator->demand(piece);
+  }
   // What steps ask.
   Objective<float>& asked() {
     if (recording) return *recording;

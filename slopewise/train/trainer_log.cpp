@@ -19,6 +19,7 @@ void Trainer::record_answers() {
     const PieceGrid grid = grid_of(settings_.divide, settings_.pieces, settings_.tangent_parts);
     for (const auto& block : blocks_) {
       block->pieced = std::make_unique<PiecedObjective<float>>(*block->objective, grid, block->estimator->asks());
+      block->pieced->bind({.rows = settings_.batch, .inputs = {}});
     }
   }
   if (!logged) return;

@@ -41,7 +41,7 @@ class AuditTest(unittest.TestCase):
         self.assertEqual([path for path in self.directory.rglob("*") if path.is_file() and "data" not in path.name], [])
 
     def test_the_document_is_as_documented(self):
-        document = self.document("--out", "here", "--batches", "8")
+        document = self.document("--out", "here", "--batches", "8", "--ranks", "1,4", "--bandwidth", "8Mb/s")
         self.assertEqual(document, json.loads((self.directory / "here/audit.json").read_text()))
         self.assertEqual(document["schema"], "slopewise.audit/1")
         self.assertEqual((document["parameters"], document["batch"], document["memory"]), (13002, 32, None))
@@ -56,8 +56,15 @@ class AuditTest(unittest.TestCase):
                 slowdown = method["predicted"]["slowdown"]
                 self.assertLessEqual(slowdown["low"], slowdown["value"])
         self.assertEqual(sum(block["parameters"] for block in document["noise"]["blocks"]), 13002)
+        self.assertEqual((document["ranks"]["tangents"], document["ranks"]["bandwidth"]), (8, 1e6))
+        one, four = document["ranks"]["steps"]
+        self.assertEqual((one["ranks"], four["ranks"]), (1, 4))
+        self.assertEqual((four["examples"]["bytes"], four["backprop"]["bytes"]), (6 * 40, 6 * 4 * 13002))
+        self.assertLess(four["backprop"]["memory"], one["backprop"]["memory"])
+        self.assertAlmostEqual(four["snr_each"] / one["snr"], 4)
         page = (self.directory / "here/report.html").read_text()
         self.assertIn(document["recommendation"]["best"]["method"], page)
+        self.assertIn("What a step takes by many ranks", page)
 
     def test_the_command_it_recommends_runs(self):
         best = self.document("--no-verify")["recommendation"]["best"]

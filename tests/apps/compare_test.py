@@ -278,6 +278,7 @@ class CompareTest(unittest.TestCase):
         self.refused(2, "--epochs", "--seconds", "1", "--epochs", "1")
         self.refused(2, "--method", "--method", "exact")
         self.refused(2, "--seeds", "--seeds", "0")
+        self.refused(2, "--workers: expected one process, as rows are compared by what one takes, found 2", "--workers", "2")
         self.refused(2, "at most 9500, which leaves one batch", *TASK, "--validation", "9501")
         self.refused(2, "--preset", "--preset", "mnist")
         self.refused(1, "config.toml", "--resume", "nowhere")

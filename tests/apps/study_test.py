@@ -54,7 +54,7 @@ class StudyTest(unittest.TestCase):
         done = self.study(*QUICK, "--json", "--quiet")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         document = json.loads(done.stdout)
-        self.assertEqual(len(document["claims"]), 21)
+        self.assertEqual(len(document["claims"]), 22)
         self.assertEqual(document, json.loads((self.directory / "runs/study/results.json").read_text()))
         for claim in document["claims"]:
             with self.subTest(claim=claim["id"]):

@@ -106,6 +106,28 @@ TEST(Audit, RecommendsWhatFits) {
   EXPECT_TRUE(std::isnan(tight.cost("backprop", task.batch)->seconds));
 }
 
+TEST(Audit, SaysWhatAStepTakesByRanks) {
+  const DataSplit data = audited_digits(64);
+  AuditTask task = audited(data, perceptron({16}), 64);
+  const AuditOptions options{.verify = false, .step_seconds = 0.1, .samples = 16, .ranks = {1, 4}};
+  const AuditResult found = run_audit(task, options, kSilent);
+  ASSERT_EQ(found.ranks.size(), 2u);
+  const AuditRanks &one = found.ranks[0], &four = found.ranks[1];
+  EXPECT_EQ(one.step.examples.bytes, 0);
+  EXPECT_EQ(four.step.examples.bytes, 6 * 40);
+  EXPECT_EQ(four.step.backprop.bytes, 6 * 4 * found.parameters);
+  EXPECT_LT(four.step.examples.memory, one.step.examples.memory);
+  EXPECT_EQ(one.snr, one.snr_each);
+  EXPECT_NEAR(four.snr_each / four.snr, 4, 1e-9);
+  const nlohmann::ordered_json document = audit_document(task, options, found);
+  EXPECT_EQ(document["ranks"]["steps"][1]["examples"]["bytes"], 240);
+  // A backward pass is not asked of whoever has no room for one, nor of who wants none.
+  task.forward_only = true;
+  EXPECT_EQ(run_audit(task, options, kSilent).ranks.at(1).step.backprop.memory, 0);
+  EXPECT_TRUE(run_audit(task, {.verify = false, .step_seconds = 0.1, .samples = 16}, kSilent).ranks.empty());
+  EXPECT_THROW(run_audit(task, {.verify = false, .samples = 16, .ranks = {0}}, kSilent), ArgumentError);
+}
+
 TEST(Audit, TriesTheBestAndSaysHowFarTheyCame) {
   const DataSplit data = audited_digits(64);
   const AuditTask task = audited(data, perceptron({16}), 64);

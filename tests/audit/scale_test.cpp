@@ -42,7 +42,7 @@ class ScaleTest : public testing::Test {
   }
   std::vector<ScalePoint> predict(std::vector<Index> ranks) const {
     return predict_scale(settings_, data_, make_network(settings_.network, data_.train.image_shape, NetworkTarget(10)),
-                         ranks, kWire, 0.05, [](double) {});
+                         ranks, kWire, true, 0.05, [](double) {});
   }
   DataSplit data_;
   TrainSettings settings_;
@@ -65,6 +65,8 @@ TEST_F(ScaleTest, CountsWhatRanksSend) {
   EXPECT_EQ(points[3].both.bytes, sent(4, 5 + 4 + 4));
   EXPECT_EQ(points[4].both.bytes, sent(100, 32 * (5 + 4)));
   for (const ScalePoint& point : points) {
+    // A piece takes no more than the whole.
+    EXPECT_LE(point.examples.memory, points[0].examples.memory);
     for (const RankStep* step : {&point.examples, &point.tangents, &point.both, &point.backprop})
       EXPECT_GT(step->compute, 0);
   }

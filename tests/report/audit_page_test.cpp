@@ -94,6 +94,34 @@ TEST(AuditPage, LeavesOutWhatNobodyMeasured) {
   EXPECT_THAT(page, Not(HasSubstr(">nan<")));
 }
 
+// Of the fastest way to divide a step; backprop may have had no room.
+TEST(AuditPage, SaysWhatAStepTakesByRanks) {
+  std::vector<AuditFiles> audits{audit("runs/audit")};
+  Json& document = audits.front().document;
+  EXPECT_THAT(audit_text(document), Not(HasSubstr("a step of weights")));
+  EXPECT_THAT(audit_page(audits), Not(HasSubstr("by many ranks")));
+  const auto step = [](double seconds, double bytes) {
+    return Json{{"seconds", seconds}, {"bytes", bytes}, {"memory", 2048}};
+  };
+  document["ranks"] = {{"tangents", 8},
+                       {"steps",
+                        {{{"ranks", 4},
+                          {"examples", step(3, 240)},
+                          {"tangents", step(2, 156)},
+                          {"both", step(2.5, 184)},
+                          {"backprop", step(7, 4096)},
+                          {"snr", 1e-3},
+                          {"snr_each", 4e-3}}}}};
+  EXPECT_THAT(audit_ranks(document).at(1), testing::ElementsAre("4", "2 s", "tangents", "156 B", "2 KiB", "0.001",
+                                                                "0.004", "7 s", "4 KiB", "2 KiB"));
+  EXPECT_THAT(audit_text(document), HasSubstr("a step of weights"));
+  EXPECT_THAT(audit_page(audits), HasSubstr("by many ranks"));
+  document["ranks"]["steps"][0]["backprop"] = nullptr;
+  EXPECT_EQ(audit_ranks(document).at(1).back(), "");
+  document["ranks"] = nullptr;
+  EXPECT_TRUE(audit_ranks(document).empty());
+}
+
 TEST(AuditPage, RefusesWhatIsNoAudit) {
   EXPECT_THROW(audit_page({}), ArgumentError);
   std::vector<AuditFiles> audits{audit("runs/audit")};

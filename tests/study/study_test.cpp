@@ -28,12 +28,12 @@ StudyContext small_context(std::uint64_t seed = 1) {
 std::vector<Claim> predicted_claims() {
   return select_claims({"unbiased", "variance-law", "mean-variance", "uncorrelated-terms", "snr-scaling", "alignment",
                         "minibatch", "heavy-tails", "norm-skew", "memory", "distributions", "prior", "activity",
-                        "learned-prior", "clipping", "special-optimizer", "second-order"});
+                        "learned-prior", "clipping", "special-optimizer", "ranks", "second-order"});
 }
 
-TEST(Claims, AreTwentyOneThatSayWhatTheyState) {
+TEST(Claims, AreTwentyTwoThatSayWhatTheyState) {
   const std::vector<Claim> claims = select_claims(claim_names());
-  EXPECT_EQ(claims.size(), 21u);
+  EXPECT_EQ(claims.size(), 22u);
   for (const Claim& claim : claims) {
     EXPECT_FALSE(claim.statement.empty()) << claim.name;
     EXPECT_GT(claim.weight, 0) << claim.name;
@@ -108,7 +108,8 @@ TEST(Study, AWrongPredictionWouldFail) {
       {"snr-scaling", 1.15}, {"alignment", 1.15},        {"minibatch", 1.5},
       {"heavy-tails", 1.5},  {"norm-skew", 1.5},         {"distributions", 1.4},
       {"prior", 1.6},        {"activity", 1.6},          {"learned-prior", 1.15},
-      {"clipping", 1.25},    {"special-optimizer", 1.6}, {"second-order", 1.15}};
+      {"clipping", 1.25},    {"special-optimizer", 1.6}, {"ranks", 1.6},
+      {"second-order", 1.15}};
   std::vector<std::string> ids;
   for (const auto& [id, factor] : factors) ids.push_back(id);
   StudyContext context = small_context();
@@ -155,7 +156,7 @@ TEST(Study, SameFileAtAnyThreadCount) {
   // Every way claims spread work over threads; the others reduce the same samples.
   const std::vector<Claim> claims =
       select_claims({"unbiased", "variance-law", "uncorrelated-terms", "alignment", "minibatch", "memory", "prior",
-                     "activity", "learned-prior", "slowdown", "special-optimizer", "second-order"});
+                     "activity", "learned-prior", "slowdown", "special-optimizer", "ranks", "second-order"});
   const auto document = [&](int threads) {
     const int before = thread_count();
     set_thread_count(threads);

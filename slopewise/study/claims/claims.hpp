@@ -25,6 +25,7 @@ Claim activity_claim();
 Claim learned_prior_claim();
 Claim clipping_claim();
 Claim special_optimizer_claim();
+Claim ranks_claim();
 Claim second_order_claim();
 
 }  // namespace slopewise
