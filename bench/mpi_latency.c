@@ -20,7 +20,7 @@ int MPI_Iprobe(int source, int tag, MPI_Comm comm, int* flag, MPI_Status* status
   return PMPI_Iprobe(source, tag, comm, flag, status);
 }
 
-int MPI_Recv(void* buffer, int count, MPI_Datatype type, int source, int tag, MPI_Comm comm, MPI_Status* status) {
+int MPI_Irecv(void* buffer, int count, MPI_Datatype type, int source, int tag, MPI_Comm comm, MPI_Request* request) {
   came[source] = 0;
-  return PMPI_Recv(buffer, count, type, source, tag, comm, status);
+  return PMPI_Irecv(buffer, count, type, source, tag, comm, request);
 }

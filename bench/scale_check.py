@@ -33,7 +33,7 @@ def main():
                                    f"{milliseconds}ms", "--json", "--quiet"], check=True, capture_output=True)
             for point in json.loads(told.stdout)["ranks"]:
                 ranks = point["ranks"]
-                for divide in ("examples", "tangents") if ranks > 1 else ("examples",):
+                for divide in ("examples", "tangents", "both") if ranks > 1 else ("examples",):
                     step = point[divide]
                     predicted = step["wire"] + step["compute"] * max(1, ranks / processors)
                     run = Path(directory) / f"{divide}-{ranks}-{milliseconds}"
