@@ -167,16 +167,22 @@ class WorkersTest(unittest.TestCase):
                       done.stdout)
 
     def test_a_run_without_a_log_goes_on_from_its_checkpoint(self):
-        for method, how in (("local", signal.SIGINT), ("local", signal.SIGKILL), ("exact", signal.SIGKILL),
-                            ("activities", signal.SIGSTOP)):
+        for method, how, more in (("local", signal.SIGINT, []), ("local", signal.SIGKILL, ["--elastic"]),
+                                  ("exact", signal.SIGKILL, []), ("activities", signal.SIGSTOP, [])):
             with self.subTest(method=method, how=how):
                 run, whole = f"{method}{how}", f"{method}-whole"
                 options = ["--method", method, "--epochs", 300, "--checkpoint-every", 0.05]
                 if not (self.directory / whole).exists():
                     self.done(*weights(*options, "--pieces", 4, "--out", whole))
-                running, ranks = self.started(*options, "--rank-timeout", 1, out=run)
+                running, ranks = self.started(*options, "--rank-timeout", 1, *more, out=run)
                 os.kill(running.pid if how == signal.SIGINT else ranks[1], how)
                 err = running.communicate(timeout=300)[1]
+                if more:  # the others go on by themselves
+                    self.assertEqual(running.returncode, 0, err)
+                    self.assertIn("the run goes on with 2 ranks\n", err)
+                    self.assertEqual(self.bytes_of(f"{run}/weights.safetensors"),
+                                     self.bytes_of(f"{whole}/weights.safetensors"))
+                    continue
                 self.assertEqual(running.returncode, 130 if how == signal.SIGINT else 1, err)
                 self.assertIn(f"to go on: slopewise train --resume {run}\n", err)
                 done = self.run_verb("replay", run)
