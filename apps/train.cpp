@@ -137,6 +137,11 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
         std::max<Index>(1, static_cast<Index>(options.forwards / Trainer(resolved, data, network).forwards()));
     settings.at("steps").set(resolved.most_steps);
   }
+  if (resolved.most_steps > 0 && !settings.given("epochs") && !kept) {  // steps alone say how long
+    const Index an_epoch = Trainer(resolved, data, network).steps_per_epoch();
+    resolved.epochs = std::max(resolved.epochs, (resolved.most_steps + an_epoch - 1) / an_epoch);
+    settings.at("epochs").set(resolved.epochs);
+  }
   const std::optional<std::int64_t> base_bytes = start_of_memory();
   Trainer trainer(resolved, data, network);
   if (options.log_slopes == "on" && !trainer.not_logged().empty()) {

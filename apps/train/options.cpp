@@ -197,7 +197,8 @@ Settings train_settings(TrainOptions& options) {
 
   settings.begin("How long", Part::kTask);
   count("epochs", train.epochs, 1, kMost, "Epochs");
-  count("steps", train.most_steps, 0, kMost, "Steps at most, though the epochs are not over; 0: no limit", kSingle);
+  count("steps", train.most_steps, 0, kMost,
+        "Steps at most, though the epochs are not over; where no epochs are given, all of them; 0: no limit", kSingle);
   real("forwards", options.forwards, 0, 1e15,
        "Work at most, in forward passes on a batch: what fits is the run; 0: no limit", kSingle);
   real("seconds", options.seconds, 0, 1e9, "As many epochs as fit in this time, and at most --epochs; 0: no limit");

@@ -238,6 +238,12 @@ class TrainTest(unittest.TestCase):
         self.assertLess(results["epochs"], 100000)
         self.assertNotEqual(results["config"]["epochs"], 100000)
 
+    def test_steps_alone_say_how_long(self):
+        # Three steps an epoch, and more of them than the default's epochs have.
+        options = ["--data", "data.npz", "--hidden", 4, "--batch", 100, "--method", "exact", "--steps", 60]
+        self.assertEqual(self.trained(*options)["steps"], 60)
+        self.assertEqual(self.trained(*options, "--epochs", 2)["steps"], 6)
+
     def test_initial_weights(self):
         first = self.trained(*small("--method", "exact", "--rate", 0.01))
         (self.directory / "run").rename(self.directory / "first")

@@ -110,6 +110,37 @@ TEST_P(Convolutions, AreTheSameBitForBitOnTwoThreads) {
   EXPECT_EQ(results(1), results(2));
 }
 
+// Along rank-one tangents and a tangent of the input at once; matrices of few outputs lie row by row, others packed.
+TEST_P(Convolutions, HaveTheSlopesOfDoublesAlongRankOneTangents) {
+  const auto slopes = [&]<class T>(T) {
+    const ParameterLayout& layout = conv_.program.layout();
+    Tangents<T> tangents(layout, 3, {TangentForm::kRankOne, TangentForm::kDense});
+    auto draw = [seed = std::uint64_t{20}](std::span<T> to) mutable {
+      const std::vector<float> drawn = random_vector<float>(static_cast<Index>(to.size()), ++seed);
+      std::copy(drawn.begin(), drawn.end(), to.begin());
+    };
+    for (Index k = 0; k < tangents.count(); ++k) {
+      draw(tangents.left(0, k));
+      draw(tangents.right(0, k));
+    }
+    draw({tangents.dense(1), static_cast<std::size_t>(tangents.count() * layout.segments[1].size())});
+    const Perturbation<T> moves = [](std::size_t, Index example, std::span<const T>, std::span<T> out) {
+      const std::vector<float> drawn = random_vector<float>(static_cast<Index>(out.size()), 10 + example);
+      std::copy(drawn.begin(), drawn.end(), out.begin());
+    };
+    const std::vector<T> images(images_.begin(), images_.end());
+    Runner<T> runner(conv_.program, {.batch = kRows,
+                                     .tangents = tangents.count(),
+                                     .forms = tangents.forms(),
+                                     .perturbed = {conv_.program.inputs()[0]}});
+    return runner
+        .run(Parameters<T>(std::vector<T>(theta_.begin(), theta_.end())), batch_of(images, kRows), &tangents, moves)
+        .slopes;
+  };
+  const std::vector<double> found = slopes(float{}), expected = slopes(double{});
+  for (std::size_t k = 0; k < found.size(); ++k) EXPECT_NEAR(found[k], expected[k], 1e-4 * (1 + std::abs(expected[k])));
+}
+
 TEST_P(Convolutions, DescendAlongTheGradient) {
   const std::vector<float> images(images_.begin(), images_.end());
   Parameters<float> theta(std::vector<float>(theta_.begin(), theta_.end()));

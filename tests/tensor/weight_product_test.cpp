@@ -12,6 +12,7 @@
 #include "slopewise/base/philox.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/tensor/matmul.hpp"
+#include "slopewise/tensor/products/convolution.hpp"
 #include "slopewise/tensor/vector.hpp"
 #include "tests/support.hpp"
 
@@ -440,6 +441,24 @@ TEST(WeightProduct, SameBitsFromSeveralThreadsAtOnce) {
   const auto one = run(1);
   EXPECT_EQ(one, run(2));
   EXPECT_EQ(one, run(3));
+}
+
+TEST(WeightProduct, FiltersAreItsRowsInBlocks) {
+  for (const Size size : {Size{17, 27}, Size{64, 144}, Size{130, 48}, Size{200, 9}, kLarge}) {
+    const auto count = static_cast<std::size_t>(size.rows * size.columns);
+    const auto matrix = packed(size, random_vector<float>(static_cast<Index>(count), 1));
+    matrix->let_changes_wait();  // which the largest does
+    const Numbers left = random_vector<float>(size.rows, 2), right = random_vector<float>(size.columns, 3);
+    matrix->add_rank_one(1, {.left = left.data(), .right = right.data()});
+    const Numbers now = unpacked(*matrix);
+    for (const Index block : {16, 32, 48, 64}) {
+      const auto entries = static_cast<std::size_t>(filter_entries(size.rows, size.columns, block));
+      Numbers expected(entries, kNaN), scratch(entries, kNaN);
+      arrange_filters(now.data(), size.rows, size.columns, block, expected.data());
+      const float* const found = matrix->filters(block, scratch.data());
+      expect_near(Numbers(found, found + entries), expected, 2);
+    }
+  }
 }
 
 TEST(WeightProduct, BytesCountPadding) {

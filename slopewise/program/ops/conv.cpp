@@ -4,7 +4,7 @@
 //   W̄ = Σ ȳᵀ P,  b̄ = Σ ȳ,  x̄: the patches of ȳ W, added back where they came from.
 // The positions of all examples form one sequence, worked through in strips whose patches stay in the second-level
 // cache from where they are gathered to where they are last read. Convolutions of one channel each have rules of their
-// own (depthwise.cpp).
+// own (depthwise.cpp); where a library reads images as they lie, nothing need be gathered (direct_conv.cpp).
 #include <fmt/format.h>
 
 #include <type_traits>
@@ -15,6 +15,7 @@
 #include "slopewise/program/ops.hpp"
 #include "slopewise/program/ops/bilinear.hpp"
 #include "slopewise/program/ops/depthwise.hpp"
+#include "slopewise/program/ops/direct_conv.hpp"
 #include "slopewise/program/ops/examples.hpp"
 #include "slopewise/program/ops/patches.hpp"
 #include "slopewise/tensor/matmul.hpp"
@@ -53,6 +54,8 @@ class Conv final : public OpRules<Conv> {
         own_(weight[0] / groups) {
     const Index cached = kStripEntries / std::max<Index>(patches_.size(), 1) / kFewestPositions * kFewestPositions;
     strip_ = std::clamp(cached, kFewestPositions, kMostPositions);
+    if (groups == 1 && x[-1] > 0 && outputs_ > 0)
+      direct_ = DirectConv({.axes = axes, .channels = x[-1], .outputs = outputs_});
   }
 
   Shape shape(std::span<const InputInfo> in) const override {
@@ -74,15 +77,22 @@ class Conv final : public OpRules<Conv> {
   InputTraits takes(std::size_t input) const override {
     return {.rank_one = input == 1, .packed = input == 1 && groups_ == 1, .updated_in_place = input >= 1};
   }
-  // Patches of the value and of a tangent, those in bfloat16, and P w for each tangent; or, for each part, patches and
-  // the part's sum.
+  // Patches of the value and of a tangent, those in bfloat16, and P w for each tangent; or, for each part, its sum and
+  // patches. Or what is needed without patches.
   Index scratch(std::span<const InputInfo> in, const Shape&, const VisitSize& visit) const override {
-    if (visit.pullback) return kParts * (gathered() + weights());
-    return 2 * gathered() + rounded(visit.precision) + (in[1].rank_one ? strip_ * visit.tangents : 0);
+    if (visit.pullback) {
+      const Index of_part = std::max(gathered(), direct_.weight_scratch());
+      return std::max(kParts * (of_part + weights()), direct_.pulls_input() ? direct_.input_scratch() : 0);
+    }
+    return std::max(2 * gathered() + rounded(visit.precision) + (in[1].rank_one ? strip_ * visit.tangents : 0),
+                    direct_.scratch(visit.tangents, in[1].rank_one));
   }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (direct_.makes(visit)) return direct_.pushforward(visit);
+    }
     const Jet<T>& x = visit.in[0];
     const Jet<T>& weight = visit.in[1];
     const Jet<T>& y = visit.out;
@@ -208,6 +218,9 @@ class Conv final : public OpRules<Conv> {
   // x̄ = the scattered P̄. Strips are cut from this visit's images alone, which no other thread writes.
   template <class T>
   void pull_input(const Pull<T>& visit, const Cotangent<T>& target) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (direct_.pulls_input()) return direct_.pull_input(visit, target);
+    }
     if (!target.accumulate) std::fill_n(target.data, visit.out.rows * patches_.image(), T{0});
     each_strip(0, visit.out.rows, [&](Strip strip) {
       for (Index g = 0; g < groups_; ++g) {
@@ -235,11 +248,16 @@ class Conv final : public OpRules<Conv> {
     const Index rows = visit.out.rows;
     const Index patch = patches_.size();
     const Index parts = std::min(kParts, rows);
+    const Index of_part = weights() + std::max(gathered(), direct_.weight_scratch());
     parallel_for(parts, [&](Index part) {
-      T* patches = visit.scratch + part * (gathered() + weights());
-      T* total = patches + gathered();
+      const Index first = rows * part / parts, last = rows * (part + 1) / parts;
+      T* total = visit.scratch + part * of_part;
+      T* patches = total + weights();
+      if constexpr (std::is_same_v<T, float>) {
+        if (direct_.pulls_weight()) return direct_.pull_weight(visit, first, last, total, patches);
+      }
       std::fill_n(total, weights(), T{0});
-      each_strip(rows * part / parts, rows * (part + 1) / parts, [&](Strip strip) {
+      each_strip(first, last, [&](Strip strip) {
         for (Index g = 0; g < groups_; ++g) {
           patches_.gather(visit.in[0].value, strip, g, patches);
           matmul<T>(own_, patch, strip.count, T{1},
@@ -250,7 +268,7 @@ class Conv final : public OpRules<Conv> {
     });
     if (!target.accumulate) std::fill_n(target.data, weights(), T{0});
     for (Index part = 0; part < parts; ++part) {
-      add_to(target, visit.scratch + part * (gathered() + weights()) + gathered());
+      add_to(target, visit.scratch + part * of_part);
     }
   }
   // Adds one part's sum (outputs, patch) to the weight's cotangent.
@@ -267,6 +285,7 @@ class Conv final : public OpRules<Conv> {
   }
 
   Patches patches_;
+  DirectConv direct_;
   Shape out_;
   Index outputs_, groups_;
   Index own_;        // outputs of a group

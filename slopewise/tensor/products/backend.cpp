@@ -57,6 +57,19 @@ bool WeightProduct::suits(Index rows, Index columns) {
 Index WeightProduct::bytes(Index rows, Index columns, bool bfloat16) {
   return of_weights().bytes(rows, columns, bfloat16);
 }
+Index filter_block(const Convolution& of) {
+  return of_weights().filter_block(of);
+}
+void convolve(const Convolution& of, const float* filters, const float* x, bool accumulate, float* y) {
+  of_weights().convolve(of, filters, x, accumulate, y);
+}
+Index filter_gradient_scratch(const Convolution& of) {
+  return of_weights().filter_gradient_scratch(of);
+}
+void filter_gradient(const Convolution& of, Index images, const float* x, const float* cotangent, float* gradient,
+                     float* scratch) {
+  of_weights().filter_gradient(of, images, x, cotangent, gradient, scratch);
+}
 bool has_bfloat16() {
   return of_weights().has_bfloat16();
 }

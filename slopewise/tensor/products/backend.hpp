@@ -8,6 +8,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/tensor/matmul.hpp"
+#include "slopewise/tensor/products/convolution.hpp"
 #include "slopewise/tensor/products/weight_product.hpp"
 
 namespace slopewise {
@@ -39,6 +40,16 @@ class ProductBackend {
   // On the calling thread.
   virtual void multiply(const PlainProduct<float>& product) const = 0;
   virtual void multiply(const PlainProduct<double>&) const { throw Error(name() + " multiplies no doubles"); }
+
+  // As the functions of convolution.hpp; it is asked for nothing whose block or scratch is 0.
+  virtual Index filter_block(const Convolution&) const { return 0; }
+  virtual void convolve(const Convolution&, const float*, const float*, bool, float*) const {
+    throw Error(name() + " makes no convolutions");
+  }
+  virtual Index filter_gradient_scratch(const Convolution&) const { return 0; }
+  virtual void filter_gradient(const Convolution&, Index, const float*, const float*, float*, float*) const {
+    throw Error(name() + " makes no gradients of filters");
+  }
 
   // Of matrices that are kept for many products.
   virtual bool has_bfloat16() const = 0;

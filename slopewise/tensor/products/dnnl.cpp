@@ -1,22 +1,19 @@
-// oneDNN's matmul primitive, for AVX-512 and AMX: products with weights in panels, in float and bfloat16, and plain
-// products of floats. Its sgemm, which it falls back to elsewhere, is not for us: a signal that arrives while it runs
-// corrupts memory.
+// oneDNN for AVX-512 and AMX: its matmul primitive for products with weights in panels, in float and bfloat16, and
+// plain products of floats; its convolutions (dnnl_convolution.hpp). Its sgemm, which it falls back to elsewhere, is
+// not for us: a signal that arrives while it runs corrupts memory.
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <array>
 #include <compare>
-#include <cstddef>
-#include <list>
-#include <map>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/tensor/buffer.hpp"
+#include "slopewise/tensor/products/dnnl_convolution.hpp"
+#include "slopewise/tensor/products/dnnl_primitive.hpp"
 #include "slopewise/tensor/products/panels.hpp"
 #include "slopewise/tensor/vector.hpp"
 
@@ -32,30 +29,6 @@ constexpr Index kPanel = PanelBackend::kPanel;
 // the result's shorter side up to which OpenBLAS is quicker.
 constexpr Index kFewestMultiplyAdds = Index{1} << 18;
 constexpr Index kNarrow = 16;
-// Products that a thread keeps ready; the one that was not used for longest makes room.
-constexpr std::size_t kMostMade = 512;
-
-// oneDNN decides how to cut a product when it is made; made for one thread, it gives the same bits on any number.
-class OneThread {
- public:
-  OneThread() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(threads_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int threads_;
-};
-
-const dnnl::engine& engine() {
-  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
-
-dnnl::stream& stream() {
-  thread_local dnnl::stream own(engine());
-  return own;
-}
 
 // C (+)= A B with A (m, k), B (k, n), C (m, n), all contiguous.
 struct Extents {
@@ -79,7 +52,7 @@ dnnl::matmul::primitive_desc describe(const Extents& of, const Desc& b) {
   }
   const Desc a({of.m, of.k}, of.type, of.a_transposed ? Tag::ba : Tag::ab);
   const Desc c({of.m, of.n}, Type::f32, Tag::ab);
-  return {dnnl::matmul::desc(a, b, c), attributes, engine()};
+  return {dnnl::matmul::desc(a, b, c), attributes, dnnl_engine()};
 }
 // What oneDNN would choose for W and a typical number of rows of x; every product then takes it as given.
 dnnl::matmul::primitive_desc describe_typical(Index rows, Index columns, Type type) {
@@ -102,82 +75,26 @@ bool in_panels(const dnnl_memory_desc_t& has, Index columns, Type type) {
   return blocks.strides[0] == group * kPanel && blocks.strides[1] == round_up(columns, group) * kPanel;
 }
 
-// A product made ready for one thread, with the objects that say where its operands are: making those anew would cost
-// four times as much as the rest of a call.
-class Made {
- public:
-  explicit Made(const dnnl::matmul::primitive_desc& desc)
-      : product_(desc),
-        memories_{
-            dnnl::memory(desc.src_desc(), engine(), nullptr), dnnl::memory(desc.weights_desc(), engine(), nullptr),
-            dnnl::memory(desc.dst_desc(), engine(), nullptr), dnnl::memory(desc.scratchpad_desc(), engine(), nullptr)},
-        scratch_bytes_(static_cast<Index>(desc.scratchpad_desc().get_size())) {
-    constexpr int kRoles[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD};
-    for (std::size_t i = 0; i < memories_.size(); ++i) arguments_[i] = {kRoles[i], memories_[i].get()};
-  }
-
-  void run(const void* a, const void* b, float* c) {
-    thread_local Buffer<std::byte> scratch;
-    if (scratch.size() < scratch_bytes_) scratch = Buffer<std::byte>(scratch_bytes_);
-    memories_[0].set_data_handle(const_cast<void*>(a));
-    memories_[1].set_data_handle(const_cast<void*>(b));
-    memories_[2].set_data_handle(c);
-    memories_[3].set_data_handle(scratch.data());
-    const OneThread one_thread;
-    dnnl::error::wrap_c_api(
-        dnnl_primitive_execute(product_.get(), stream().get(), static_cast<int>(arguments_.size()), arguments_.data()),
-        "cannot multiply");
-    stream().wait();
-  }
-
- private:
-  dnnl::matmul product_;
-  std::array<dnnl::memory, 4> memories_;
-  std::array<dnnl_exec_arg_t, 4> arguments_;
-  Index scratch_bytes_;
-};
-
 // Nothing where oneDNN would read weights of these extents in another layout than panels.
-std::optional<Made> make(const Extents& of) {
+std::optional<ReadyPrimitive> make(const Extents& of) {
   Desc b({of.k, of.n}, of.type, of.b_transposed ? Tag::ba : Tag::ab);
   if (of.b_in_panels) {
     b = describe_typical(of.n, of.k, of.type).weights_desc();
     if (!in_panels(b.data, of.k, of.type)) return std::nullopt;
   }
   const OneThread one_thread;
-  return Made(describe(of, b));
+  const dnnl::matmul::primitive_desc desc = describe(of, b);
+  return ReadyPrimitive(
+      dnnl::matmul(desc),
+      {{DNNL_ARG_SRC, desc.src_desc()}, {DNNL_ARG_WEIGHTS, desc.weights_desc()}, {DNNL_ARG_DST, desc.dst_desc()}},
+      desc.scratchpad_desc());
 }
-
-// The products that a thread has made, bounded: shapes change with batches and models for as long as a process lives.
-// What it makes costs little where another thread has made the like, as oneDNN keeps the code of some hundred of them.
-class MadeProducts {
- public:
-  std::optional<Made>& get(const Extents& of) {
-    const auto found = places_.find(of);
-    if (found != places_.end()) {
-      made_.splice(made_.begin(), made_, found->second);
-      return found->second->second;
-    }
-    made_.emplace_front(of, make(of));
-    places_.emplace(of, made_.begin());
-    if (made_.size() > kMostMade) {
-      places_.erase(made_.back().first);
-      made_.pop_back();
-    }
-    return made_.front().second;
-  }
-
- private:
-  using Entry = std::pair<Extents, std::optional<Made>>;
-  std::list<Entry> made_;  // the one used last first
-  std::map<Extents, std::list<Entry>::iterator> places_;
-};
 
 // False, and nothing done, where oneDNN has no such product.
 bool run(const Extents& of, const void* a, const void* b, float* c) {
-  thread_local MadeProducts products;
-  std::optional<Made>& made = products.get(of);
-  if (made) made->run(a, b, c);
+  thread_local ReadyPrimitives<Extents, std::optional<ReadyPrimitive>> products;
+  std::optional<ReadyPrimitive>& made = products.get(of, make);
+  if (made) made->run({a, b, c});
   return made.has_value();
 }
 
@@ -223,6 +140,16 @@ class DnnlProducts final : public PanelBackend {
       for (Index i = 0; i < p.n; ++i)  // what is there may be anything where beta is 0
         row[i] = (p.beta == 0 ? 0.0f : p.beta * row[i]) + p.alpha * result[r * p.n + i];
     }
+  }
+
+  Index filter_block(const Convolution& of) const override { return dnnl_filter_block(of); }
+  void convolve(const Convolution& of, const float* filters, const float* x, bool accumulate, float* y) const override {
+    dnnl_convolve(of, filters, x, accumulate, y);
+  }
+  Index filter_gradient_scratch(const Convolution& of) const override { return dnnl_filter_gradient_scratch(of); }
+  void filter_gradient(const Convolution& of, Index images, const float* x, const float* cotangent, float* gradient,
+                       float* scratch) const override {
+    dnnl_filter_gradient(of, images, x, cotangent, gradient, scratch);
   }
 
   bool has_bfloat16() const override { return !bfloat16_kernels_.empty(); }

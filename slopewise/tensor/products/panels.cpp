@@ -23,6 +23,9 @@ constexpr Index kFewestColumnsBack = 256;
 // Columns changed before their copy in bfloat16 is made, while they are in the first-level cache; even.
 constexpr Index kFreshColumns = 32;
 
+// Rows of filters that are copied together; blocks of filters and panels are whole numbers of them.
+constexpr Index kFilterRows = 16;
+
 // Rank-one changes of a matrix that outgrows the second-level cache wait as factors, up to this many, and go through
 // the matrix together: reading and writing it costs more than a few more terms in each product.
 constexpr Index kMostWaiting = 8;
@@ -135,6 +138,26 @@ class PanelWeights final : public WeightProduct {
           axpy(left_[k * rows() + i], right_.data() + k * columns(), weights + i * columns(), columns());
       }
     });
+  }
+
+  const float* filters(Index block, float* scratch) const override {
+    if (block == kPanel && waiting_ == 0 && (panels_ == 1 || panel_ == columns() * kPanel)) return values_.data();
+    for (Index first = 0; first < rows(); first += block) {
+      float* const to = scratch + first * columns();
+      for (Index i = 0; i < block; i += kFilterRows) {
+        const Index row = first + i;
+        const float* from = row < panels_ * kPanel ? at(row / kPanel) + row % kPanel : nullptr;
+        for (Index column = 0; column < columns(); ++column) {
+          for (Index j = 0; j < kFilterRows; ++j) to[column * block + i + j] = from ? from[column * kPanel + j] : 0.0f;
+        }
+      }
+      for (Index k = 0; k < waiting_; ++k) {
+        for (Index column = 0; column < columns(); ++column)
+          axpy(right_[k * columns() + column], left_.data() + k * rows() + first, to + column * block,
+               std::min(block, rows() - first));
+      }
+    }
+    return scratch;
   }
 
   void keep_bfloat16() override {
