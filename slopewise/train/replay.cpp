@@ -36,7 +36,14 @@ BlockState begin_for(const Recipe& recipe, const std::filesystem::path& log, con
 
 std::filesystem::path slope_log_of(const std::filesystem::path& path) {
   std::error_code ignored;
-  return std::filesystem::is_directory(path, ignored) ? path / kSlopeLogFile : path;
+  if (!std::filesystem::is_directory(path, ignored)) return path;
+  if (!std::filesystem::exists(path / kSlopeLogFile, ignored)) {
+    throw FileError(
+        fmt::format("{}: no {} there; runs have one whose steps are numbers along tangents of weights alone, unless "
+                    "--log-slopes off was given",
+                    path.string(), kSlopeLogFile));
+  }
+  return path / kSlopeLogFile;
 }
 
 Parameters<float> drawn_start(const Recipe& recipe) {

@@ -44,7 +44,7 @@ class Replay {
 
 // The log in a run's directory.
 inline constexpr const char* kSlopeLogFile = "slopes.log";
-// `path`, or that file in it where it is a directory.
+// `path`, or that file in it where it is a directory. Throws FileError for a directory without one.
 std::filesystem::path slope_log_of(const std::filesystem::path& path);
 
 }  // namespace slopewise

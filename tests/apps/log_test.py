@@ -196,6 +196,9 @@ class LogTest(unittest.TestCase):
         for options in (["--method", "exact"], ["--method", "activities"], ["--method", "local"]):
             self.done("train", *weights("--out", "none", *options))
             self.assertFalse((self.directory / "none/slopes.log").exists())
+            for verb in ("replay", "log"):
+                self.refused(1, "none: no slopes.log there; runs have one whose steps are numbers along tangents of weights "
+                                "alone", verb, "none")
             shutil.rmtree(self.directory / "none")
             self.refused(2, "--log-slopes on: expected steps along tangents of weights alone", "train",
                          *weights("--out", "none", *options, "--log-slopes", "on"))

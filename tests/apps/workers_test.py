@@ -187,7 +187,7 @@ class WorkersTest(unittest.TestCase):
                 self.assertIn(f"to go on: slopewise train --resume {run}\n", err)
                 done = self.run_verb("replay", run)
                 self.assertEqual(done.returncode, 1, done.stderr)
-                self.assertIn(f"slopewise: {run}/slopes.log: ", done.stderr)
+                self.assertIn(f"slopewise: {run}: no slopes.log there; runs have one whose steps are numbers", done.stderr)
                 self.done("train", "--resume", run, "--workers", 2, "--quiet", "--no-report")
                 self.assertEqual(self.bytes_of(f"{run}/weights.safetensors"),
                                  self.bytes_of(f"{whole}/weights.safetensors"))
