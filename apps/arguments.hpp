@@ -49,7 +49,8 @@ void add_data_options(Settings& settings, DataOptions& options, SettingTraits tr
 // with the command that fetches it.
 DataSplit load_data(const DataOptions& options, std::uint64_t seed);
 // The same for a network that reads sets like `like`, which has no examples: to train a model from a file, or to judge
-// and predict, with a network that was trained or with a model from a file.
+// (as to look at gradients) and predict, with a network that was trained or with a model from a file; where there is
+// one set, a model from a file is judged on it and finds it as its training set, too.
 enum class DataUse { kTrainFile, kJudgeFile, kJudgeTrained, kJudgeAgain };  // the last: on the data it was trained on
 DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Dataset& like, DataUse use,
                     bool labels_needed = true);

@@ -199,7 +199,7 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   std::optional<OnnxNetwork> file;
   if (is_onnx(options.model)) file = open_onnx(options.model, options.onnx);
   const DataSplit data = file ? load_data(options.data, options.run.seed,
-                                          data_of(*file->model, onnx_loss_options(options.onnx)), DataUse::kTrainFile)
+                                          data_of(*file->model, onnx_loss_options(options.onnx)), DataUse::kJudgeFile)
                               : load_data(options.data, options.run.seed);
   if (options.batch > data.train.count()) {
     throw ArgumentError(fmt::format("--batch: expected 1 to {}, the training images of {}, found {}",

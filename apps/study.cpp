@@ -9,11 +9,13 @@
 
 #include "apps/arguments.hpp"
 #include "apps/config.hpp"
+#include "apps/onnx_options.hpp"
 #include "apps/run_directory.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/threads.hpp"
+#include "slopewise/model/models.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/json.hpp"
 #include "slopewise/report/notation.hpp"
@@ -30,9 +32,11 @@ namespace {
 struct Options {
   RunOptions run;
   DataOptions data;
+  std::string model = "mlp";
+  OnnxSettings onnx;
+  std::vector<Index> hidden;  // empty: the model's own
   std::vector<std::string> claims;
-  std::vector<Index> hidden = StudyOptions{}.hidden;
-  Index batch = StudyOptions{}.batch;
+  Index batch = StudyOptions{}.batch;  // 0: as many as StudyOptions says
   bool quick = false;
   bool json = false;
   bool no_report = false;
@@ -55,32 +59,57 @@ std::string table(const std::vector<ClaimOutcome>& outcomes) {
   return table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1));
 }
 
+// The network of the options on its data.
+StudyContext make_context(const Options& options) {
+  const StudyOptions how{.batch = options.batch, .seed = options.run.seed, .quick = options.quick};
+  if (is_onnx(options.model)) {
+    OnnxNetwork file = open_onnx(options.model, options.onnx);
+    DataSplit data = load_data(options.data, options.run.seed, data_of(*file.model, onnx_loss_options(options.onnx)),
+                               DataUse::kJudgeFile);
+    std::string name = options.model;
+    if (options.onnx.train != "all") name += fmt::format(", training {}", options.onnx.train);
+    return {how, std::move(data.train), {.name = std::move(name), .network = std::move(file.network)}};
+  }
+  NetworkSpec spec = named_network(options.model);
+  if (!options.hidden.empty()) spec.hidden = options.hidden;
+  DataSplit data = load_data(options.data, options.run.seed);
+  StudyNetwork network = study_network(spec, options.model, data.train);
+  return {how, std::move(data.train), std::move(network)};
+}
+
+void require_what_fits(const Options& options, const Settings& settings) {
+  const bool file = is_onnx(options.model);
+  require_unused_unless(!file && !named_network(options.model).hidden.empty(), settings.at("hidden"),
+                        "a model with hidden layers");
+  if (!file) refuse_onnx_settings(settings);
+  select_claims(options.claims);
+}
+
 int run(const Options& options, const Settings& settings) {
   apply(options.run);
   // What the user asked for wrongly, and a place that cannot be written to, are known before anything is measured.
-  const std::vector<Claim> claims = select_claims(options.claims.empty() ? claim_names() : options.claims);
+  require_what_fits(options, settings);
   const RunDirectory held(options.directory, kStudyDirectory);
   const std::filesystem::path& directory = held.path();
-  DataSplit data = load_data(options.data, options.run.seed);
-  StudyContext context(
-      {.hidden = options.hidden, .batch = options.batch, .seed = options.run.seed, .quick = options.quick},
-      std::move(data.train));
+  if (is_onnx(options.model)) held.require_kept(options.model);
+  StudyContext context = make_context(options);
+  const auto [claims, left_out] = choose_questions(context, options.claims);
   held.clear();
   write_config(directory, settings);
 
   double total = 0;
   for (const Claim& claim : claims) total += claim.weight;
-  const auto measured = [&] {
+  const auto measured = [&, &asked = claims] {
     Progress progress("study", total, {.quiet = options.run.quiet});
     StudyRun found = run_until_interrupted(
-        context, claims,
+        context, asked,
         {.begins = [&](const Claim& claim) { progress.note(claim.name); },
          .advances = [&](const Claim& claim, double share) { progress.advance(claim.weight * share); }});
     if (!found.interruption.empty()) progress.stop();
     return found;
   };
   const auto& [outcomes, interruption] = measured();
-  nlohmann::ordered_json document = study_document(context, outcomes);
+  nlohmann::ordered_json document = study_document(context, outcomes, left_out);
   document["command"] = command_line();
   document["threads"] = thread_count();
   document["machine"] = describe_machine();
@@ -98,12 +127,14 @@ int run(const Options& options, const Settings& settings) {
   }
   if (options.run.quiet) return 0;
   std::cout << fmt::format("{}, {} parameters, {}, batch {}, seed {}\n\n", context.model_name(),
-                           context.subject().size(), context.train().name, options.batch, options.run.seed)
+                           context.subject().size(), context.train().name, context.options().batch, options.run.seed)
             << table(outcomes) << '\n';
   for (const ClaimOutcome& outcome : outcomes) {
     if (!outcome.result.condition.empty())
       std::cout << fmt::format("{}: {}\n", outcome.claim.name, notation(outcome.result.condition));
   }
+  if (!left_out.empty()) std::cout << fmt::format("\nNot asked of {}:\n", context.model_name());
+  for (const LeftOut& each : left_out) std::cout << fmt::format("  {}: {}\n", each.claim.name, notation(each.reason));
   std::vector<std::string> observed;
   for (const ClaimOutcome& outcome : outcomes) {
     if (outcome.result.confidence == kObservedConfidence) observed.push_back(outcome.claim.name);
@@ -124,17 +155,27 @@ Verb study_verb() {
                 "Measure the claims of \"Unfavorable SNR in Forward Gradients\" (Frye 2022), prediction beside "
                 "measurement"};
   Settings& settings = verb.settings;
+  settings.begin("What is looked at");
   add_data_options(settings, options->data);
-  settings.add("claims", options->claims, one_of(claim_names()), "Claims to measure", {.otherwise = "all"});
-  settings.add("hidden", options->hidden, whole(1, 1 << 20),
-               "Widths of the hidden layers of the network that most claims look at");
-  settings.add("batch", options->batch, whole(2, 1 << 20), "Examples of its loss");
-  settings.flag("quick", options->quick, "A tenth of the samples and smaller networks: under 20 s");
+  settings.add("model", options->model, text_like("NAME", network_names()),
+               "Network that claims look at, or the ONNX file of one");
+  settings.add("hidden", options->hidden, whole(1, 1 << 20), "Widths of its hidden layers",
+               {.otherwise = "the model's own"});
+  settings.add("batch", options->batch, whole(2, 1 << 20), "Examples of its loss",
+               {.otherwise = "64, or 16 in a quick study of another network than a perceptron"});
+  add_onnx_settings(settings, options->onnx, &options->data);
+  settings.begin("What is asked");
+  settings.add("claims", options->claims, one_of(claim_names()), "Claims to measure",
+               {.otherwise = "all that the model can be asked"});
+  settings.flag("quick", options->quick,
+                "A tenth of the samples and smaller networks: under 20 s with the default one");
+  settings.begin("");
   add_run_directory_options(settings, options->directory, kStudyDirectory);
   settings.flag("json", options->json, "Print results.json instead of the table");
   settings.flag("no-report", options->no_report, "Write no report.html");
   add_run_options(settings, options->run);
-  verb.examples = {"slopewise study", "slopewise study --claims unbiased,variance-law --quick --out runs/first-look"};
+  verb.examples = {"slopewise study", "slopewise study --claims unbiased,variance-law --quick --out runs/first-look",
+                   "slopewise study --model model.onnx --data data.npz --train norms --quick"};
   verb.run = [options](Settings& given) { return run(*options, given); };
   return verb;
 }

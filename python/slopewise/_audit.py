@@ -108,7 +108,7 @@ def audit(model: Model, data: Any, *, memory: int | None = None, seconds: float 
     by name) are among the methods while θ is as the model was made. KeyboardInterrupt for Ctrl-C on the main thread;
     ValueError for a function, and for data and options that do not fit; FloatingPointError for a loss that is not finite.
     """
-    arrays = _together(model, data)
+    arrays = together(model, data)
     count = len(next(iter(arrays.values())))
     options = {"memory": memory, "seconds": seconds, "batch": min(batch, count), "samples": samples, "batches": list(batches),
                "tried": [tried] if isinstance(tried, str) else list(tried), "forward_only": forward_only, "verify": verify,
@@ -132,10 +132,10 @@ def audit(model: Model, data: Any, *, memory: int | None = None, seconds: float 
     return AuditResult(name, results, *choices)
 
 
-def _together(model: Model, data: Any) -> dict[str, np.ndarray]:
+def together(model: Model, data: Any) -> dict[str, np.ndarray]:
     """All examples by the names of the inputs."""
     if not model.inputs:
-        raise ValueError("audit: expected a network, found a function, which has no examples")
+        raise ValueError("model: expected a network, found a function, which has no examples")
     if isinstance(data, (Mapping, tuple)):
         return named(model, data)
     parts = [named(model, each if isinstance(each, (Mapping, tuple, list)) else (each,)) for each in data]

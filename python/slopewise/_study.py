@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from slopewise import _slopewise
+from slopewise._audit import together
+from slopewise._model import Model
 from slopewise._progress import Bar
 from slopewise._report import Result, about, table
 
@@ -22,6 +24,11 @@ class StudyResult(Result):
     def __init__(self, results: dict[str, Any], status: str) -> None:
         super().__init__("study", results)
         self.status = status
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Why each of the other claims cannot be put to the model, by name, where all were asked for."""
+        return {each["id"]: each["reason"] for each in self.results["left_out"]}
 
     @property
     def claims(self) -> dict[str, dict[str, Any]]:
@@ -65,30 +72,48 @@ def claims() -> list[str]:
     return _slopewise.claims()
 
 
-def study(data: Any = None, *, claims: str | Sequence[str] | None = None, hidden: Sequence[int] = (256, 256), batch: int = 64,
-          seed: int = 1, quick: bool = False, progress: bool = True) -> StudyResult:
-    """Measures the claims of "Unfavorable SNR in Forward Gradients" (Frye 2022), prediction beside measurement, on a perceptron
-    at its first weights. The same as `slopewise study`; docs/study.md says what each claim is and how often a true one fails.
+def study(data: Any = None, *, model: Model | str = "mlp", claims: str | Sequence[str] | None = None,
+          hidden: Sequence[int] | None = None, batch: int | None = None, seed: int = 1, quick: bool = False, name: str = "",
+          progress: bool = True) -> StudyResult:
+    """Measures the claims of "Unfavorable SNR in Forward Gradients" (Frye 2022), prediction beside measurement, on a network
+    at its first weights or on a model at θ as it is, which is not changed. The same as `slopewise study`; docs/study.md says
+    what each claim is, how often a true one fails, and which are measured on perceptrons alone.
 
-    data: None, the built-in digits; the path of a data set, as --data takes it; or (images, labels), arrays (rows, height,
-    width) or (rows, height, width, channels) of numbers as the network reads them, and integers from 0 on. claims: some of
-    claims(); None: all. hidden: widths of the network. batch: examples of its loss, which is the note's full batch. seed: of
-    everything random. quick: a tenth of the samples. progress: a bar, tqdm's where it is installed.
+    model: a Model, or the name of a network (networks()), at its first weights. data: of a Model arrays, as train takes them;
+    of a network None, the built-in digits; the path of a data set, as --data takes it; or (images, labels), arrays (rows,
+    height, width) or (rows, height, width, channels) of numbers as the network reads them, and integers from 0 on. claims:
+    some of claims(); None: all that the model can be asked. hidden: widths of a network's hidden layers; None: its own. batch:
+    examples of the loss, which is the note's full batch; None: 64, or 16 in a quick study of another network than a perceptron,
+    and at most all. seed: of everything random. quick: a tenth of the samples. name: what
+    reports call a Model. progress: a bar, tqdm's where it is installed.
 
     Interrupted (Ctrl-C on the main thread), it returns the claims that were measured before, with the status "interrupted";
     KeyboardInterrupt where none was. ValueError for what does not fit, OSError for files.
     """
-    if isinstance(data, (tuple, list)):
+    if hidden is not None and len(hidden) == 0:
+        raise ValueError('hidden: expected one width or more, found none; the model "logistic" has no hidden layers')
+    if batch is not None and batch < 2:
+        raise ValueError(f"batch: expected 2 examples or more, found {batch}")
+    core, own = None, str(model)
+    if isinstance(model, Model):
+        if data is None:
+            raise ValueError("data: expected the arrays that the model reads, found none")
+        if hidden is not None:
+            raise ValueError("hidden: expected only with the name of a network, found a model")
+        core, own, data = model._core, name or "the model", together(model, data)
+    elif name:
+        raise ValueError("name: expected only with a model, found the name of a network")
+    elif isinstance(data, (tuple, list)):
         if len(data) != 2:
             raise ValueError(f"data: expected (images, labels), found {len(data)} arrays")
         data = tuple(np.asarray(each) for each in data)
     elif data is not None:
         data = os.fspath(data)
-    names = _slopewise.claims() if claims is None else [claims] if isinstance(claims, str) else list(claims)
-    if not names:
+    names = [] if claims is None else [claims] if isinstance(claims, str) else list(claims)
+    if claims is not None and not names:
         raise ValueError("claims: expected one or more, found none")
     with Bar("study", 1, shown=progress) as bar:
-        found, interruption = _slopewise.study(data, names, list(hidden), batch, seed, quick, bar.to)
+        found, interruption = _slopewise.study(core, own, data, names, list(hidden or ()), batch or 0, seed, quick, bar.to)
         if interruption:
             bar.close(finished=False)
     results = json.loads(found)

@@ -18,6 +18,7 @@
 #include "slopewise/base/interrupt_scope.hpp"
 #include "slopewise/data/digits.hpp"
 #include "slopewise/data/load.hpp"
+#include "slopewise/model/models.hpp"
 #include "slopewise/report/audit_text.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/study/study.hpp"
@@ -216,22 +217,37 @@ Dataset study_set(const py::object& data, std::uint64_t seed) {
   return path ? load_dataset(*path, {.seed = seed}).train : builtin_digits().train;
 }
 
+// Of a model, of which `data` is the arrays and `name` what it is called; or of the network of that name.
 // (results.json, what was going on when it was interrupted)
-py::tuple study(const py::object& data, const std::vector<std::string>& names, std::vector<Index> hidden, Index batch,
+py::tuple study(const std::shared_ptr<PythonModel>& model, const std::string& name, const py::object& data,
+                const std::vector<std::string>& names, const std::vector<Index>& hidden, Index batch,
                 std::uint64_t seed, bool quick, const py::object& told) {
-  const std::vector<Claim> claims = select_claims(names);
-  StudyContext context({.hidden = std::move(hidden), .batch = batch, .seed = seed, .quick = quick},
-                       study_set(data, seed));
-  double total = 0;
-  for (const Claim& claim : claims) total += claim.weight;
+  select_claims(names);  // refuses what there is not before data are read
+  Dataset set;
+  StudyNetwork network;
+  if (model) {
+    PythonModel::Trainable trainable = model->trainable();
+    const Examples<float> given(model->inputs(), data, model->inputs().size());
+    set = set_of(std::move(trainable.like), given.batch());
+    network = {.name = name, .network = std::move(trainable.network)};
+  } else {
+    NetworkSpec spec = named_network(name);
+    if (!hidden.empty()) spec.hidden = hidden;
+    set = study_set(data, seed);
+    network = study_network(spec, name, set);
+  }
   Teller teller(told);
   const auto [document, interruption] = interruptible([&] {
+    StudyContext context({.batch = batch, .seed = seed, .quick = quick}, std::move(set), std::move(network));
+    const Questions asked = choose_questions(context, names);
+    double total = 0;
+    for (const Claim& claim : asked.claims) total += claim.weight;
     StudyRun run = run_until_interrupted(
-        context, claims,
+        context, asked.claims,
         {.begins = [&](const Claim& claim) { teller.begins(claim.name); },
          .advances = [&](const Claim& claim, double share) { teller.advances(claim.weight * share / total); }});
     if (run.interruption.empty() && interrupted()) run.interruption = "interrupted at the end";
-    return std::pair(text_of(study_document(context, run.outcomes)), run.interruption);
+    return std::pair(text_of(study_document(context, run.outcomes, asked.left_out)), run.interruption);
   });
   teller.rethrow();
   return py::make_tuple(document, interruption);

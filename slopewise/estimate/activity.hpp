@@ -32,7 +32,8 @@ class ActivityEstimator final : public Estimator<T> {
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override;
   bool dense() const override { return true; }
   Demand demand(Objective<T>& objective) const override;
-  // Where sites are rectified outputs of linear layers that read vectors; NaN elsewhere.
+  // Where sites are outputs, rectified or not, of linear layers that read vectors, and nothing else trains below the
+  // last one; NaN elsewhere.
   std::shared_ptr<const Prediction> prediction(Objective<T>& objective, const Parameters<T>& parameters) override;
   // The variance depends on the gradients of examples, which ∇ does not tell: prediction() looks at them.
   std::vector<double> entry_variances(const GradientView& gradient) const override;

@@ -5,31 +5,51 @@
 #include <numeric>
 
 #include "slopewise/estimate/activity.hpp"
+#include "slopewise/program/stream.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
 namespace {
 
-// The linear layer whose rectified outputs are a site, or whose outputs are the logits.
+// The linear layer whose outputs, rectified or as they are, are a site, or the logits.
 struct SiteLayer {
   Index input = -1;  // the node that the layer reads; −1: another kind of layer, of which nothing is predicted
   Index weight = -1, bias = -1;  // segments
 };
 
-SiteLayer layer_of(const Program& program, Index node) {
-  while (program.node(node).op && program.node(node).op->name() != "linear") {
+SiteLayer layer_of(const Program& program, Index node, bool rectified) {
+  while (rectified && program.node(node).op && program.node(node).op->name() != "linear") {
     const std::string_view name = program.node(node).op->name();
     if (name != "relu" && name != "dropout") return {};
     node = program.node(node).inputs[0];
   }
   const GraphNode& layer = program.node(node);
-  if (!layer.op || program.node(layer.inputs[0]).shape.rank() != 1) return {};
+  if (!layer.op || layer.op->name() != "linear" || program.node(layer.inputs[0]).shape.rank() != 1) return {};
   for (std::size_t i = 1; i < layer.inputs.size(); ++i) {
     if (program.node(layer.inputs[i]).kind != GraphNode::Kind::kParameter) return {};
   }
   return {.input = layer.inputs[0],
           .weight = program.node(layer.inputs[1]).slot,
           .bias = layer.inputs.size() > 2 ? program.node(layer.inputs[2]).slot : -1};
+}
+
+// Whether all that trains up to the node `top` is weights and biases of these layers, each read by one alone.
+bool are_all(const std::vector<SiteLayer>& layers, const Program& program, Index top) {
+  std::vector<Index> own, read;
+  for (const SiteLayer& layer : layers) {
+    own.push_back(layer.weight);
+    if (layer.bias >= 0) own.push_back(layer.bias);
+  }
+  const std::vector<bool> below = ancestors(program, top);
+  for (std::size_t i = 0; i < below.size(); ++i) {
+    if (!below[i]) continue;
+    for (const Index input : program.nodes()[i].inputs) {
+      if (program.node(input).kind == GraphNode::Kind::kParameter) read.push_back(program.node(input).slot);
+    }
+  }
+  std::ranges::sort(own);
+  std::ranges::sort(read);
+  return own == read;
 }
 
 class ActivityPrediction final : public Prediction {
@@ -111,10 +131,13 @@ std::shared_ptr<const Prediction> ActivityEstimator<T>::prediction(Objective<T>&
   std::vector<SiteLayer> layers;
   std::vector<Index> inputs;
   for (std::size_t site = 0; site < sizes_.size(); ++site) {
-    layers.push_back(layer_of(program_, site < sites_.nodes.size() ? sites_.nodes[site] : sites_.logits));
-    if (layers.back().input < 0 || !sites_.rectified) return Estimator<T>::prediction(objective, parameters);
+    const bool hidden = site < sites_.nodes.size();
+    layers.push_back(layer_of(program_, hidden ? sites_.nodes[site] : sites_.logits, hidden && sites_.rectified));
+    if (layers.back().input < 0) return Estimator<T>::prediction(objective, parameters);
     inputs.push_back(layers.back().input);
   }
+  if (!are_all(layers, program_, sizes_.size() > sites_.nodes.size() ? sites_.logits : sites_.nodes.back()))
+    return Estimator<T>::prediction(objective, parameters);
   const std::vector<std::vector<T>> missed = this->missed(objective, parameters);
   std::vector<std::vector<T>> read(layers.size());  // what each layer reads: (B, inputs)
   std::vector<std::vector<bool>> active(layers.size());

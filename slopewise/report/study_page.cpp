@@ -97,6 +97,18 @@ std::optional<ChartData> find_data(const Json& claims, const std::string& name) 
   return std::nullopt;
 }
 
+// What the network could not be asked, and why. Older files do not say.
+std::string left_out_list(const Json& results) {
+  const Json left_out = results.value("left_out", Json::array());
+  if (left_out.empty()) return "";
+  std::string html = fmt::format("<p>Not asked of {}:</p>\n<ul>\n", escape_html(text(results.at("model"))));
+  for (const Json& each : left_out) {
+    html += fmt::format("<li>{}: {}.</li>\n", escape_html(notation(text(each.at("statement")))),
+                        escape_html(notation(text(each.at("reason")))));
+  }
+  return html + "</ul>\n";
+}
+
 std::string verdict_mark(const std::string& verdict) {
   const char* sign = verdict == "holds"       ? "✓"
                      : verdict == "fails"     ? "✗"
@@ -193,7 +205,7 @@ std::string study_page(const RunFiles& run) {
   std::string body = fmt::format(
       "<header id=\"answer\">\n<p class=\"run\">{}, {} parameters, {}, batch {}{}</p>\n"
       "<h1>Are forward gradients too noisy to train with?</h1>\n<p class=\"answer\">{}</p>\n{}{}</header>\n<main>\n"
-      "<section id=\"claims\">\n<h2>What the note says, measured</h2>\n<p>{}.</p>\n{}"
+      "<section id=\"claims\">\n<h2>What the note says, measured</h2>\n<p>{}.</p>\n{}{}"
       "<p class=\"source\">The claims of “Unfavorable SNR in Forward Gradients” (Frye 2022) and what follows from "
       "it.</p>\n"
       "</section>\n",
@@ -201,7 +213,7 @@ std::string study_page(const RunFiles& run) {
       escape_html(text(results.at("data"))), text(results.at("batch")),
       results.at("quick") == true ? ", a quick run with a tenth of the samples" : "",
       escape_html(study_answer(results)), definition_html(), figures.html(first), count_of_verdicts(claims),
-      claims_table(claims));
+      claims_table(claims), left_out_list(results));
   body += chart_notes_html();
   for (const Json& claim : claims) body += section(claim, first.empty() ? "" : first.front().name, figures);
   body += glossary_html() + reproduction_html({{"", facts_of(results)}}) + "</main>\n" + figures.data_html();

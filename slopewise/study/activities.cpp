@@ -1,5 +1,7 @@
 #include "slopewise/study/activities.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "slopewise/base/error.hpp"
@@ -18,18 +20,21 @@ std::span<const U> entries(const ParameterLayout& layout, Index segment, std::sp
 
 }  // namespace
 
-ActivitySites hidden_sites(const Subject& subject) {
-  ActivitySites sites{.logits = subject.logits()};
-  const std::vector<GraphNode>& nodes = subject.program().nodes();
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (nodes[i].op && nodes[i].op->name() == "relu") sites.nodes.push_back(static_cast<Index>(i));
+std::string why_unpredicted(const Subject& subject, const EstimatorOptions& options) {
+  if (subject.sites().nodes.empty()) return "it perturbs hidden layers, of which there are none before which it trains";
+  std::vector<double> variances;
+  try {
+    variances = layer_variances(subject, *activity_estimator(subject, options));
+  } catch (const ArgumentError& error) {
+    return error.what();
   }
-  if (sites.nodes.empty()) throw NumericError("a network of one layer has no hidden activities to perturb");
-  return sites;
+  return std::ranges::none_of(variances, [](double variance) { return std::isnan(variance); })
+             ? ""
+             : "its variance is known where all that trains are linear layers that read vectors, one after the other";
 }
 
 std::unique_ptr<ActivityEstimator<float>> activity_estimator(const Subject& subject, const EstimatorOptions& options) {
-  return std::make_unique<ActivityEstimator<float>>(EstimatorTarget(subject.program(), hidden_sites(subject)), options);
+  return std::make_unique<ActivityEstimator<float>>(EstimatorTarget(subject.program(), subject.sites()), options);
 }
 
 std::vector<double> layer_variances(const Subject& subject, ActivityEstimator<float>& estimator) {
@@ -40,6 +45,7 @@ std::vector<double> layer_variances(const Subject& subject, ActivityEstimator<fl
   for (const Block& block : subject.layout().blocks) {
     layers.push_back(0);
     for (const Index segment : {block.weight, block.bias}) {
+      if (segment < 0) continue;
       const auto part = entries<double>(subject.layout(), segment, variances);
       layers.back() = std::accumulate(part.begin(), part.end(), layers.back());
     }
@@ -53,7 +59,7 @@ std::vector<double> squared_residuals(const Subject& subject, ActivityEstimator<
   for (const std::vector<float>& missed : estimator.missed(objective, subject.parameters())) {
     double sum = 0;
     for (const float d : missed) sum += double{d} * d;
-    squares.push_back(sum / static_cast<double>(subject.batch().labels().size()));
+    squares.push_back(sum / static_cast<double>(subject.examples()));
   }
   return squares;
 }
@@ -78,6 +84,7 @@ std::vector<std::vector<double>> squared_errors(const Subject& subject, const Ma
     for (std::size_t layer = 0; layer < errors.size(); ++layer) {
       double& error = errors[layer][j];
       for (const Index segment : {layout.blocks[layer].weight, layout.blocks[layer].bias}) {
+        if (segment < 0) continue;
         const auto found = entries(layout, segment, whole);
         const auto exact = entries(layout, segment, subject.gradient().values());
         for (std::size_t i = 0; i < found.size(); ++i) {

@@ -10,8 +10,9 @@
 
 namespace slopewise {
 
-// The hidden layers of a perceptron. Throws NumericError where there is none.
-ActivitySites hidden_sites(const Subject& subject);
+// Why theory says nothing of an estimator of these options on the subject: it has no hidden layers, or layers of
+// another kind than are known; "" where it does.
+std::string why_unpredicted(const Subject& subject, const EstimatorOptions& options);
 // An estimator at the subject's hidden layers.
 std::unique_ptr<ActivityEstimator<float>> activity_estimator(const Subject& subject, const EstimatorOptions& options);
 

@@ -1,9 +1,12 @@
 #include "slopewise/study/claim.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "slopewise/base/named.hpp"
 #include "slopewise/study/claims/claims.hpp"
+#include "slopewise/study/context.hpp"
 
 namespace slopewise {
 
@@ -48,6 +51,12 @@ ClaimResult judge_range(std::string quantity, const Interval& range, double meas
           .verdict = within  ? Verdict::kHolds
                      : clear ? Verdict::kFails
                              : Verdict::kUndecided};
+}
+
+std::function<std::string(const StudyContext&)> on_perceptrons(std::string reason) {
+  return [reason = std::move(reason)](const StudyContext& context) {
+    return context.has_perceptrons() ? "" : fmt::format("it is measured on perceptrons alone, as {}", reason);
+  };
 }
 
 namespace {

@@ -59,8 +59,14 @@ struct Claim {
   std::string equation;   // of the note (Frye 2022), or ""
   bool timed = false;     // measures seconds, so its figures differ from run to run
   double weight = 1;      // expected share of a study's time
+  // Why it cannot be put to the context's network; "" where it can.
+  std::function<std::string(const StudyContext&)> refusal = [](const StudyContext&) { return std::string(); };
   std::function<ClaimResult(StudyContext&)> run;
 };
+
+// The refusal of a claim that is measured on perceptrons alone, as `reason` says: "it compares networks of several
+// sizes".
+std::function<std::string(const StudyContext&)> on_perceptrons(std::string reason);
 
 // A result whose verdict is whether the prediction lies in the measurement's interval, one of the claim's `tests`.
 ClaimResult judge(std::string quantity, double predicted, const Measured& measured, Index tests = 1);

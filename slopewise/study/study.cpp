@@ -95,6 +95,21 @@ ClaimResult measure(StudyContext& context, const Claim& claim, const StudyObserv
 
 }  // namespace
 
+Questions choose_questions(const StudyContext& context, const std::vector<std::string>& names) {
+  Questions questions;
+  for (Claim& claim : select_claims(names.empty() ? claim_names() : names)) {
+    std::string reason = claim.refusal(context);
+    if (reason.empty()) {
+      questions.claims.push_back(std::move(claim));
+    } else if (names.empty()) {
+      questions.left_out.push_back({std::move(claim), std::move(reason)});
+    } else {
+      throw ArgumentError(fmt::format("claims: {} cannot be put to {}: {}", claim.name, context.model_name(), reason));
+    }
+  }
+  return questions;
+}
+
 std::vector<ClaimOutcome> run_study(StudyContext& context, const std::vector<Claim>& claims,
                                     const StudyObserver& observer) {
   std::vector<ClaimOutcome> outcomes;
@@ -125,14 +140,18 @@ StudyRun run_until_interrupted(StudyContext& context, const std::vector<Claim>& 
   return run;
 }
 
-nlohmann::ordered_json study_document(StudyContext& context, const std::vector<ClaimOutcome>& outcomes) {
-  Json claims = Json::array();
+nlohmann::ordered_json study_document(const StudyContext& context, const std::vector<ClaimOutcome>& outcomes,
+                                      const std::vector<LeftOut>& left_out) {
+  Json claims = Json::array(), others = Json::array();
   for (const ClaimOutcome& outcome : outcomes) claims.push_back(to_json(outcome));
+  for (const LeftOut& each : left_out)
+    others.push_back({{"id", each.claim.name}, {"statement", each.claim.statement}, {"reason", each.reason}});
   return {{"schema", "slopewise.study/2"},    {"version", version()},
           {"seed", context.options().seed},   {"data", context.train().name},
           {"model", context.model_name()},    {"parameters", context.subject().size()},
           {"batch", context.options().batch}, {"quick", context.options().quick},
-          {"confidence", kClaimConfidence},   {"claims", std::move(claims)}};
+          {"confidence", kClaimConfidence},   {"claims", std::move(claims)},
+          {"left_out", std::move(others)}};
 }
 
 }  // namespace slopewise

@@ -8,6 +8,19 @@
 
 namespace slopewise {
 
+// What a network is asked, and what it cannot be asked, with the reason.
+struct LeftOut {
+  Claim claim;
+  std::string reason;
+};
+struct Questions {
+  std::vector<Claim> claims;
+  std::vector<LeftOut> left_out = {};
+};
+// The claims of these names that the context's network can be asked; without names, of all. Throws ArgumentError, as
+// select_claims does and for a claim that was named and cannot be put to it.
+Questions choose_questions(const StudyContext& context, const std::vector<std::string>& names);
+
 struct ClaimOutcome {
   Claim claim;
   ClaimResult result;
@@ -36,6 +49,7 @@ StudyRun run_until_interrupted(StudyContext& context, const std::vector<Claim>& 
                                const StudyObserver& observer = {});
 
 // "slopewise.study/2", documented in docs/study.md.
-nlohmann::ordered_json study_document(StudyContext& context, const std::vector<ClaimOutcome>& outcomes);
+nlohmann::ordered_json study_document(const StudyContext& context, const std::vector<ClaimOutcome>& outcomes,
+                                      const std::vector<LeftOut>& left_out = {});
 
 }  // namespace slopewise

@@ -11,6 +11,9 @@
 namespace slopewise {
 namespace {
 
+// An exact gradient has so many examples in flight at a time.
+constexpr Index kInFlight = 64;
+
 double squared_gradient_norm(ProgramObjective<float> objective, const Parameters<float>& theta) {
   std::vector<float> gradient(static_cast<std::size_t>(theta.size()));
   objective.gradient(theta, gradient);
@@ -26,7 +29,7 @@ Spread measure_spread(const Dataset& data, const Program& program, const Paramet
   std::vector<double> squares(examples.size());
   const ExampleBatch<float> all(data, examples);
   // Packs the weights before threads read them.
-  const double squared_mean = squared_gradient_norm({program, all.batch()}, theta);
+  const double squared_mean = squared_gradient_norm({program, all.batch(), {.micro_batch = kInFlight}}, theta);
   parallel_for(static_cast<Index>(examples.size()), [&](Index e) {
     check_interrupted("measuring example gradients");
     const ExampleBatch<float> one(data, examples.subspan(static_cast<std::size_t>(e), 1));

@@ -365,6 +365,77 @@ class OnnxTest(torch_case.TorchCase):
         gradient = np.load(self.directory / "gradient.npz")["gradient"]
         self.assertAlmostEqual(float(np.linalg.norm(gradient)), norm, delta=1e-5 * (1 + norm))
 
+    # --- what forward gradients of it are like
+
+    def smooth(self):
+        """A perceptron with its data, one set; the words that name them."""
+        x = self.random.normal(size=(90, 6)).astype(np.float32)
+        y = self.random.integers(0, 3, 90)
+        self.export(nn.Sequential(nn.Linear(6, 24), nn.Tanh(), nn.Linear(24, 16), nn.Tanh(), nn.Linear(16, 3)),
+                    torch.from_numpy(x), ["x"])
+        self.save(x=x, y=y)
+        return ["--model", "model.onnx", "--input", "x=data.npz:x", "--input", "label=data.npz:y"]
+
+    def test_study(self):
+        words = self.smooth()
+        printed = self.done("study", *words, "--quick", "--out", "study")
+        document = json.loads((self.directory / "study/results.json").read_text())
+        self.assertEqual((document["model"], document["batch"]), ("model.onnx", 16))
+        self.assertEqual(document["parameters"], 6 * 24 + 24 + 24 * 16 + 16 + 16 * 3 + 3)
+        for claim in document["claims"]:
+            if not claim["timed"]:
+                self.assertEqual(claim["verdict"], "holds", (claim["id"], claim["condition"]))
+        left_out = ["snr-scaling", "slowdown", "learning-rate", "crossover", "distributions", "special-optimizer", "ranks", "second-order"]
+        self.assertEqual([each["id"] for each in document["left_out"]], left_out)
+        self.assertEqual(len(document["claims"]), 22 - len(left_out))
+        page = (self.directory / "study/report.html").read_text()
+        for each in document["left_out"]:
+            self.assertTrue(each["reason"] in page, each["reason"])
+            self.assertIn(f"  {each['id']}: {each['reason']}", printed)
+        self.done("rerun", "study", "--quiet", "--claims", "unbiased", "--out", "again")
+        again = json.loads((self.directory / "again/results.json").read_text())
+        self.assertEqual(again["claims"][0]["measured"], document["claims"][0]["measured"])
+        self.assertEqual(again["left_out"], [])
+
+    def test_study_of_tokens(self):
+        x, _ = self.tokens()
+        self.export(Language(), torch.from_numpy(x), ["tokens"])
+        words = ["study", "--model", "model.onnx", "--data", "data.npz", "--ignore-label", -100, "--quick", "--json", "--quiet"]
+        for trained, claims in (("all", "unbiased,uncorrelated-terms,minibatch,memory,alignment"), ("lora:4", "unbiased,prior")):
+            found = json.loads(self.done(*words, "--train", trained, "--claims", claims, "--out", trained))
+            self.assertEqual(found["model"], "model.onnx" + (", training lora:4" if trained != "all" else ""))
+            for claim in found["claims"]:
+                self.assertEqual(claim["verdict"], "holds", (claim["id"], claim["condition"]))
+        self.refused(2, "activity cannot be put to model.onnx: its variance is known where", *words, "--claims", "activity",
+                     "--out", "no")
+        self.refused(1, "expected a gradient of 100 entries or more", *words, "--train", "norms", "--out", "no")
+        self.assertFalse((self.directory / "no").exists())
+
+    def test_study_of_what_does_not_fit(self):
+        words = ["study", "--quick", "--out", "refused", *self.smooth()]
+        self.refused(2, "snr-scaling cannot be put to model.onnx", *words, "--claims", "unbiased,snr-scaling")
+        self.refused(2, "--hidden: expected only with a model with hidden layers", *words, "--hidden", 8)
+        self.refused(2, "--train: expected only with a model from an ONNX file", "study", "--train", "head", "--out", "refused")
+        self.refused(2, "--data: expected data like the network's", *words[:6])
+        self.refused(2, "label", *words[:8])
+        self.refused(2, "", *words, "--train", "no such weight")
+        self.refused(2, "batch: expected 2 to 90 examples, found 91", *words, "--batch", 91)
+        y = np.arange(90) % 4
+        self.save(x=np.ones((90, 6), np.float32), y=y)
+        self.refused(1, "3", *words)
+        self.save(x=np.ones((90, 6), np.float32), y=y % 3)
+        broken = nn.Sequential(nn.Linear(6, 24), nn.Tanh(), nn.Linear(24, 3))
+        broken[0].weight.data[1, 2] = float("nan")
+        self.export(broken, torch.zeros(1, 6), ["x"])
+        self.refused(1, "nan", *words)
+        self.export(nn.Sequential(nn.Tanh(), nn.Softmax(1)), torch.zeros(1, 6), ["x"])
+        self.refused(2, "nothing trains", *words)
+        self.assertFalse((self.directory / "refused").exists())
+
+    def test_gradient_of_one_set(self):
+        found = json.loads(self.done("gradient", *self.smooth(), "--samples", 2, "--json", "--quiet"))
+        self.assertEqual(found["parameters"], 6 * 24 + 24 + 24 * 16 + 16 + 16 * 3 + 3)
+
     # --- what does not fit
 
     def test_refusals(self):

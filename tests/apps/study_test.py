@@ -77,7 +77,21 @@ class StudyTest(unittest.TestCase):
         done = self.study(*QUICK, "--claims", "memory", "--quiet")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
+    def test_a_network_by_name(self):
+        done = self.study("--quick", "--model", "mixer", "--hidden", "16,16", "--claims", "memory,mean-variance", "--json", "--quiet")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        document = json.loads(done.stdout)
+        self.assertEqual((document["model"], document["batch"]), ("mixer", 16))
+        self.assertEqual([claim["verdict"] for claim in document["claims"]], ["holds", "holds"])
+        done = self.study(*QUICK[:1], "--model", "logistic", "--claims", "memory", "--json", "--quiet", "--out", "logistic")
+        self.assertEqual(json.loads(done.stdout)["model"], "logistic 784-10")
+
     def test_wrong_usage(self):
+        self.refused(2, "did you mean mixer?", "--model", "mixr")
+        self.refused(1, "nowhere.onnx", "--model", "nowhere.onnx")
+        self.refused(2, "learning-rate cannot be put to cnn: it is measured on perceptrons", "--model", "cnn", "--claims",
+                     "learning-rate")
+        self.refused(2, "a model with hidden layers", "--model", "logistic", "--hidden", "8")
         self.refused(2, "perpetual-motion", "--claims", "perpetual-motion")
         self.refused(2, "--hidden", "--hidden", "0")
         self.refused(2, "--batch", "--batch", "1")

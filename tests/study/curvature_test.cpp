@@ -6,6 +6,7 @@
 
 #include "slopewise/data/digits.hpp"
 #include "slopewise/study/context.hpp"
+#include "tests/study/subjects.hpp"
 
 namespace slopewise {
 namespace {
@@ -14,9 +15,7 @@ namespace {
 // d_b, and tr H = mean of Σ p_c (1 − p_c) (‖x‖² + 1).
 TEST(MeasureCurvature, OfSoftmaxRegressionIsThatOfTheFormula) {
   const Dataset data = builtin_digits(16, 1, 3).train;
-  std::vector<Index> all(16);
-  for (Index i = 0; i < 16; ++i) all[static_cast<std::size_t>(i)] = i;
-  const Subject subject(logistic(784, 10), data, all, 5);
+  const Subject subject = subject_of({.family = "logistic", .hidden = {}}, data, 16, 5);
   const auto theta = subject.parameters().values();
   const auto gradient = subject.gradient().values();
   ASSERT_EQ(subject.size(), 7850);

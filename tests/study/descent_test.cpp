@@ -8,6 +8,7 @@
 
 #include "slopewise/data/digits.hpp"
 #include "slopewise/estimate/curvature.hpp"
+#include "tests/study/subjects.hpp"
 
 namespace slopewise {
 namespace {
@@ -48,10 +49,7 @@ TEST(StepsRatio, IsTheGeometricMeanWithStudentsInterval) {
 class Descent : public testing::Test {
  protected:
   static Subject subject_of(const Dataset& data) {
-    std::vector<Index> all(32);
-    for (Index i = 0; i < 32; ++i) all[static_cast<std::size_t>(i)] = i;
-    const Index hidden = 8;
-    return {mlp(784, {&hidden, 1}, 10), data, all, 5};
+    return slopewise::subject_of({.family = "mlp", .hidden = {8}}, data, 32, 5);
   }
   const Dataset data_ = builtin_digits(32, 1, 3).train;
   const Subject subject_ = subject_of(data_);

@@ -20,8 +20,12 @@ const Dataset& digits() {
   return train;
 }
 
+StudyNetwork perceptron(const std::vector<Index>& hidden, const Dataset& data = digits()) {
+  return study_network({.family = "mlp", .hidden = hidden}, "mlp", data);
+}
+
 StudyContext small_context(std::uint64_t seed = 1) {
-  return {{.hidden = {16}, .batch = 16, .seed = seed, .quick = true}, digits()};
+  return {{.batch = 16, .seed = seed, .quick = true}, digits(), perceptron({16})};
 }
 
 // The claims that theory predicts and that measure no seconds.
@@ -202,11 +206,11 @@ TEST(Study, AClaimThatMeetsANaNIsUnmeasured) {
   EXPECT_EQ(outcomes[1].result.verdict, Verdict::kHolds);
 }
 
-TEST(Study, AsksForImagesInClasses) {
+TEST(Study, APerceptronAsksForImagesInClasses) {
   const auto refused = [](const auto& change) {
     Dataset data = digits();
     change(data);
-    EXPECT_THROW(StudyContext({.batch = 16}, data), ArgumentError);
+    EXPECT_THROW(perceptron({16}, data), ArgumentError);
   };
   refused([](Dataset& data) { data.image_shape = {784}; });
   refused([](Dataset& data) { data.image_shape = {2, 392, 1}; });
@@ -226,8 +230,8 @@ TEST(Study, AnyOtherErrorNamesItsClaim) {
 }
 
 TEST(Study, ABatchTheDataCannotFillIsRefused) {
-  EXPECT_THROW(StudyContext({.batch = 5000}, digits()), ArgumentError);
-  EXPECT_THROW(StudyContext({.batch = 1}, digits()), ArgumentError);
+  EXPECT_THROW(StudyContext({.batch = 5000}, digits(), perceptron({16})), ArgumentError);
+  EXPECT_THROW(StudyContext({.batch = 1}, digits(), perceptron({16})), ArgumentError);
 }
 
 }  // namespace

@@ -14,6 +14,10 @@ namespace {
 
 constexpr Index kLayerSamples = 1000;
 
+EstimatorOptions activity_options(const StudyContext& context) {
+  return {.law = "gaussian", .seed = context.seed("activity"), .exact_head = false};
+}
+
 ClaimResult measure_activity(StudyContext& context) {
   const Subject& subject = context.subject();
   const GradientView& gradient = subject.gradient();
@@ -21,9 +25,7 @@ ClaimResult measure_activity(StudyContext& context) {
   const auto n = static_cast<double>(subject.size());
   const std::size_t layers = subject.layout().blocks.size();
   const Index tests = static_cast<Index>(layers) + 1;
-  const auto make = [&] {
-    return activity_estimator(subject, {.law = "gaussian", .seed = context.seed("activity"), .exact_head = false});
-  };
+  const auto make = [&] { return activity_estimator(subject, activity_options(context)); };
   const std::vector<double> predicted = layer_variances(subject, *make());
 
   // ‖g − ∇‖² of every layer; in the last column ‖g‖² of forward gradients along tangents of the weights, each the mean
@@ -75,6 +77,8 @@ Claim activity_claim() {
               "active units and not its weights",
           .equation = "",
           .weight = 1,
+          .refusal =
+              [](const StudyContext& context) { return why_unpredicted(context.subject(), activity_options(context)); },
           .run = measure_activity};
 }
 

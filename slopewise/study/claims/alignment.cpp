@@ -15,8 +15,8 @@
 namespace slopewise {
 namespace {
 
-constexpr Index kFullSet = 1024;
-constexpr Index kMiniBatch = 64;
+// Mini-batches have the batch's size, of so many times as many examples.
+constexpr Index kMiniBatchesInSet = 16;
 constexpr Index kCosineBins = 60;
 
 // cos(∇_B, ∇) for the mini-batches B of a larger set, on the subject's network.
@@ -26,19 +26,22 @@ struct MiniBatches {
 };
 
 MiniBatches minibatch_cosines(const StudyContext& context, const Subject& subject) {
-  const std::vector<Index> full = context.examples(std::min(kFullSet, context.train().count()));
-  const Index size = std::min<Index>(kMiniBatch, static_cast<Index>(full.size()) / 2);
+  const Index batch = context.options().batch;
+  const std::vector<Index> full = context.examples(std::min(kMiniBatchesInSet * batch, context.train().count()));
+  const Index size = std::min(batch, static_cast<Index>(full.size()) / 2);
+  ProgramObjective<float> objective(subject.program(), {}, {.micro_batch = kInFlight});
   const auto gradient_of = [&](std::span<const Index> indices) {
-    const ExampleBatch<float> batch(context.train(), indices);
+    const ExampleBatch<float> examples(context.train(), indices);
     std::vector<float> gradient(static_cast<std::size_t>(subject.size()));
-    ProgramObjective<float>(subject.program(), batch.batch()).gradient(subject.parameters(), gradient);
+    objective.bind(examples.batch());
+    objective.gradient(subject.parameters(), gradient);
     return std::vector<double>(gradient.begin(), gradient.end());
   };
   const std::vector<double> whole = gradient_of(full);
   const double norm = std::sqrt(dot(whole.data(), whole.data(), subject.size()));
   const Batches batches(static_cast<Index>(full.size()), size, context.seed("alignment"));
   std::vector<double> cosines;
-  for (Index step = 0; step < context.samples(160, 64); ++step) {
+  for (Index step = 0; step < context.samples(160, 32); ++step) {
     check_interrupted("measuring mini-batch gradients");
     std::vector<Index> indices = batches.indices(step);
     for (Index& index : indices) index = full[index];

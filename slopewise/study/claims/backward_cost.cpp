@@ -60,12 +60,15 @@ ClaimResult measure_backward_cost(StudyContext& context) {
   const Index batch = context.options().batch;
   const std::uint64_t seed = context.seed("backward cost");
 
-  std::vector<std::vector<Index>> shapes = {{64}, context.options().hidden};
-  if (!quick) shapes.push_back({1024, 1024});
-  std::vector<std::unique_ptr<const Subject>> subjects;
-  for (const std::vector<Index>& hidden : shapes)
-    subjects.push_back(std::make_unique<Subject>(context.perceptron(hidden)));
-  std::sort(subjects.begin(), subjects.end(), [](const auto& a, const auto& b) { return a->size() < b->size(); });
+  // The network, and others of its kind.
+  std::vector<Subject> others;
+  if (context.has_perceptrons()) {
+    others.push_back(context.perceptron(std::vector<Index>{64}));
+    if (!quick) others.push_back(context.perceptron(std::vector<Index>{1024, 1024}));
+  }
+  std::vector<const Subject*> subjects = {&context.subject()};
+  for (const Subject& other : others) subjects.push_back(&other);
+  std::ranges::stable_sort(subjects, {}, &Subject::size);
 
   std::vector<int> counts = {1};
   if (thread_count() > 1) counts.push_back(thread_count());
@@ -76,7 +79,7 @@ ClaimResult measure_backward_cost(StudyContext& context) {
   std::optional<Times> headline;  // of the largest network, on one thread: others' work disturbs that least
   for (const int count : counts) {
     const ThreadScope scope(count);
-    for (const auto& subject : subjects) {
+    for (const Subject* subject : subjects) {
       const Times times = measure(*subject, budget, seed);
       const auto& [loss, backward, rank_one, dense] = times;
       if (count == 1 && subject == subjects.back()) headline = times;

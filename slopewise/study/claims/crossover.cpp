@@ -161,6 +161,7 @@ Claim crossover_claim() {
           .statement = "From some number of parameters on, backprop reaches the same loss sooner",
           .timed = true,
           .weight = 3,
+          .refusal = on_perceptrons("it trains networks of several sizes"),
           .run = measure_crossover};
 }
 

@@ -93,6 +93,7 @@ Claim distributions_claim() {
           .statement = "Each law of tangents has the total variance that theory gives it",
           .equation = "",
           .weight = 5,
+          .refusal = on_perceptrons("it takes some thousand estimates of each law, of a network of 8 units"),
           .run = measure_distributions};
 }
 

@@ -19,16 +19,20 @@ constexpr double kPace = 0.1;
 // Mini-batches that the prior learns from, at fixed θ, and estimates after that.
 constexpr Index kPasses = 400, kVarianceSamples = 240;
 
+// Each layer has slopes of its own, so that its variance shows its own residual.
+EstimatorOptions plain_options(const StudyContext& context) {
+  return {.law = "rademacher",
+          .tangents = kTangents,
+          .seed = context.seed("learned-prior"),
+          .activity = {.pace = kPace, .together = false}};
+}
+
 ClaimResult measure_learned_prior(StudyContext& context) {
   const Subject& subject = context.subject();
-  const std::size_t layers = hidden_sites(subject).nodes.size();
+  const std::size_t layers = subject.sites().nodes.size();
   // For each layer its residual, by slopes, and its variance; for all layers the variance and the mean along ∇.
   const Index tests = 2 * static_cast<Index>(layers) + 2;
-  // Each layer has slopes of its own, so that its variance shows its own residual.
-  const EstimatorOptions plain{.law = "rademacher",
-                               .tangents = kTangents,
-                               .seed = context.seed("learned-prior"),
-                               .activity = {.pace = kPace, .together = false}};
+  const EstimatorOptions plain = plain_options(context);
   EstimatorOptions corrected = plain;
   corrected.activity.prior = "feedback";
 
@@ -119,13 +123,15 @@ ClaimResult measure_learned_prior(StudyContext& context) {
 }  // namespace
 
 Claim learned_prior_claim() {
-  return {.name = "learned-prior",
-          .statement =
-              "A prior for the activity gradients can be learnt from slopes alone: the estimate stays unbiased "
-              "and its variance falls to what the prior leaves",
-          .equation = "",
-          .weight = 2,
-          .run = measure_learned_prior};
+  return {
+      .name = "learned-prior",
+      .statement =
+          "A prior for the activity gradients can be learnt from slopes alone: the estimate stays unbiased "
+          "and its variance falls to what the prior leaves",
+      .equation = "",
+      .weight = 2,
+      .refusal = [](const StudyContext& context) { return why_unpredicted(context.subject(), plain_options(context)); },
+      .run = measure_learned_prior};
 }
 
 }  // namespace slopewise

@@ -281,6 +281,7 @@ Claim learning_rate_claim() {
   return {.name = "learning-rate",
           .statement = "The highest stable learning rate of forward gradients falls as 1/n",
           .weight = 8,
+          .refusal = on_perceptrons("it compares networks of several sizes"),
           .run = measure_learning_rate};
 }
 

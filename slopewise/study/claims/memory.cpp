@@ -1,6 +1,9 @@
-// The memory of a step: a forward gradient's does not grow with depth, backprop's does.
+// The memory of a step: a forward gradient's does not grow with depth, backprop's does. Of perceptrons of growing
+// depth; of one network, whose depth is given, what a forward step takes over a loss alone, which keeps no activations
+// either.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "slopewise/statistics/fit.hpp"
@@ -13,27 +16,30 @@ namespace {
 constexpr Index kWidth = 256;
 constexpr Index kDepths[] = {4, 8, 16, 32, 64};
 constexpr Index kBatches[] = {16, 64, 256};
+constexpr Index kLargestBatch = kBatches[std::size(kBatches) - 1];
 
-ClaimResult measure_memory(StudyContext& context) {
+// What a run on one thread allocates, from its plan, so there is nothing to average over.
+MemoryReport forward_memory(const Program& program, Index batch) {
+  const std::vector<TangentForm> forms = make_probe("rank-one", program.layout(), 1)->forms();
+  return ForwardPass<float>(program, {.tangents = 1, .forms = forms}).memory(batch, 1);
+}
+MemoryReport exact_memory(const Program& program, Index batch) {
+  return ExactPass<float>(program).memory(batch, 1);
+}
+
+ClaimResult memory_over_depth(const StudyContext& context) {
   Series series{.name = "steps",
                 .columns = {"hidden layers", "batch", "forward gradient (bytes)", "backprop (bytes)"},
                 .rows = {}};
   std::vector<double> depth, forward, exact;  // logarithms, at the largest batch
   for (const Index batch : kBatches) {
     for (const Index layers : kDepths) {
-      const Model model = mlp(context.train().image_shape.size(),
-                              std::vector<Index>(static_cast<std::size_t>(layers), kWidth), context.train().classes);
-      const std::vector<TangentForm> forms = make_probe("rank-one", model.program.layout(), 1)->forms();
-      // What a run on one thread allocates beside θ, the gradient or the tangents' factors: values, tangents,
-      // cotangents, scratch.
-      const auto bytes = [&](const auto& pass) {
-        const MemoryReport memory = pass.memory(batch, 1);
-        return static_cast<double>(memory.activations + memory.shared + memory.scratch);
-      };
-      const double slope = bytes(ForwardPass<float>(model.program, {.tangents = 1, .forms = forms}));
-      const double gradient = bytes(ExactPass<float>(model.program));
+      const ChainBlock network = context.perceptron_block(std::vector<Index>(static_cast<std::size_t>(layers), kWidth));
+      // Beside θ, the gradient or the tangents' factors: values, tangents, cotangents, scratch.
+      const auto slope = static_cast<double>(forward_memory(*network.program, batch).working());
+      const auto gradient = static_cast<double>(exact_memory(*network.program, batch).working());
       series.rows.push_back({static_cast<double>(layers), static_cast<double>(batch), slope, gradient});
-      if (batch != kBatches[std::size(kBatches) - 1]) continue;
+      if (batch != kLargestBatch) continue;
       depth.push_back(std::log(static_cast<double>(layers)));
       forward.push_back(std::log(slope));
       exact.push_back(std::log(gradient));
@@ -42,7 +48,6 @@ ClaimResult measure_memory(StudyContext& context) {
   const double forward_exponent = fit_line(depth, forward).slope;
   const double exact_exponent = fit_line(depth, exact).slope;
   const std::vector<double>& deepest = series.rows.back();
-  // Counted from the plan that a run allocates, so there is nothing to average over.
   return {.predicted = {0, 0},
           .measured = forward_exponent,
           .low = forward_exponent,
@@ -53,6 +58,39 @@ ClaimResult measure_memory(StudyContext& context) {
               fmt::format("backprop's exponent: {:.2f}; at {} layers of {} and batch {}: {:.0f} KiB against {:.0f} KiB",
                           exact_exponent, deepest[0], kWidth, deepest[1], deepest[2] / 1024, deepest[3] / 1024),
           .series = {std::move(series)}};
+}
+
+ClaimResult memory_over_loss(const StudyContext& context) {
+  // Each value with its tangent, and no more values than a loss alone has at a time.
+  constexpr double kMost = 2;
+  const Program& program = context.subject().program();
+  Series series{.name = "batches",
+                .columns = {"batch", "loss alone (bytes)", "forward gradient (bytes)", "backprop (bytes)"},
+                .rows = {}};
+  double most = 0;
+  for (const Index batch : kBatches) {
+    const auto loss = static_cast<double>(ForwardPass<float>(program).memory(batch, 1).activations);
+    const auto slope = static_cast<double>(forward_memory(program, batch).activations);
+    const auto gradient = static_cast<double>(exact_memory(program, batch).activations);
+    series.rows.push_back({static_cast<double>(batch), loss, slope, gradient});
+    most = std::max(most, slope / loss);
+  }
+  const std::vector<double>& last = series.rows.back();
+  return {
+      .predicted = {0, kMost},
+      .measured = most,
+      .low = most,
+      .high = most,
+      .quantity = "bytes of a forward step's activations and their tangents / of a loss's activations",
+      .verdict = most <= kMost ? Verdict::kHolds : Verdict::kFails,
+      .condition = fmt::format("the largest of batches from {} to {}; at the last {:.0f} KiB against {:.0f} KiB, and "
+                               "{:.0f} KiB with backprop",
+                               kBatches[0], kLargestBatch, last[2] / 1024, last[1] / 1024, last[3] / 1024),
+      .series = {std::move(series)}};
+}
+
+ClaimResult measure_memory(StudyContext& context) {
+  return context.has_perceptrons() ? memory_over_depth(context) : memory_over_loss(context);
 }
 
 }  // namespace

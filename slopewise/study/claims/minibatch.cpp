@@ -48,8 +48,7 @@ Series factors(const StudyContext& context, const Subject& full, std::span<const
 
 ClaimResult measure_minibatch(StudyContext& context) {
   const std::vector<Index> indices = context.examples(std::min(kFullSet, context.train().count()));
-  const Subject full(mlp(context.train().image_shape.size(), context.options().hidden, context.train().classes),
-                     context.train(), indices, context.seed("weights"));
+  const Subject full = context.subject_on(indices);
   const double square = full.gradient().squared_norm();
   const auto n = static_cast<double>(full.size());
   const Spread start = measure_spread(context.train(), full.program(), full.parameters(), indices);
@@ -65,6 +64,7 @@ ClaimResult measure_minibatch(StudyContext& context) {
     ProgramObjective<float> objective;
     Tangents<float> tangents;
   };
+  full.objective().loss(full.parameters());  // packs the weights before threads read them
   PerThread<Worker> workers;
   parallel_for(count, [&](Index j) {
     check_interrupted("drawing mini-batches");
@@ -82,13 +82,18 @@ ClaimResult measure_minibatch(StudyContext& context) {
   for (double& norm : norms) norm = (norm - square) / full_batch;
   ClaimResult result = judge("total variance / that of the full batch",
                              ((n + 2) * (square + covariance) - square) / full_batch, mean_of(norms));
-  result.series.push_back(factors(context, full, indices, start));
-  const std::vector<std::vector<double>>& rows = result.series[0].rows;
   result.condition = fmt::format(
       "mini-batches of {} from {}; tr C / ‖∇‖² = {:.3f}; what multiplies the slowdown, E‖∇ₘ‖²/‖∇‖² with ∇ₘ the "
-      "gradient of a mini-batch, goes from {:.2f} "
-      "to {:.2f} as the loss falls to {:.2f} of its initial value",
-      kMiniBatch, indices.size(), covariance / square, rows.front()[1], rows.back()[1], rows.back()[0]);
+      "gradient of a mini-batch, ",
+      kMiniBatch, indices.size(), covariance / square);
+  if (context.has_perceptrons()) {
+    result.series.push_back(factors(context, full, indices, start));
+    const std::vector<std::vector<double>>& rows = result.series[0].rows;
+    result.condition += fmt::format("goes from {:.2f} to {:.2f} as the loss falls to {:.2f} of its initial value",
+                                    rows.front()[1], rows.back()[1], rows.back()[0]);
+  } else {
+    result.condition += fmt::format("is {:.2f}", start.factor(kMiniBatch));
+  }
   return result;
 }
 

@@ -110,6 +110,7 @@ Claim ranks_claim() {
               "more",
           .equation = "",
           .weight = 2,
+          .refusal = on_perceptrons("it takes some ten thousand estimates, of a network of 8 units"),
           .run = measure_ranks};
 }
 

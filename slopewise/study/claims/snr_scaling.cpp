@@ -65,6 +65,7 @@ Claim snr_scaling_claim() {
           .statement = "The signal-to-noise ratio falls as 1/n with the number of parameters",
           .equation = "10",
           .weight = 14,
+          .refusal = on_perceptrons("it compares networks of several sizes"),
           .run = measure_snr_scaling};
 }
 

@@ -115,6 +115,7 @@ Claim special_optimizer_claim() {
               "averages the noise away has to remember n/2 steps",
           .equation = "",
           .weight = 3,
+          .refusal = on_perceptrons("it takes some ten thousand estimates, of a network of 8 units"),
           .run = measure_special_optimizer};
 }
 

@@ -1,11 +1,11 @@
 // The proof of eq. 7 drops the covariances of the terms ∇_j v_j v_i and ∇_k v_k v_i. Here the terms are summed a layer,
-// t_l = s_l v_i with s_l the slope along the layer's part of v, measured by a forward pass with the other layers'
-// tangents structurally zero.
+// or, of a deep network, several layers that follow one another: t_l = s_l v_i with s_l the slope along the layer's
+// part of v, measured by a forward pass with the other layers' tangents structurally zero.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
-#include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/statistics/distributions.hpp"
@@ -16,20 +16,34 @@ namespace slopewise {
 namespace {
 
 constexpr Index kEntriesALayer = 8;
+// Of more blocks those that follow one another are taken together.
+constexpr std::size_t kMostLayers = 4;
 
-// The forms with which only one block moves.
-std::vector<TangentForm> only(const ParameterLayout& layout, std::size_t block) {
+// The blocks of each layer, of those that have a gradient.
+std::vector<std::vector<Index>> layers_of(const Subject& subject) {
+  std::vector<Index> blocks;
+  for (Index block = 0; block < std::ssize(subject.layout().blocks); ++block) {
+    if (subject.gradient().block_squared_norm(block) > 0) blocks.push_back(block);
+  }
+  std::vector<std::vector<Index>> layers(std::min(blocks.size(), kMostLayers));
+  for (std::size_t b = 0; b < blocks.size(); ++b) layers[b * layers.size() / blocks.size()].push_back(blocks[b]);
+  return layers;
+}
+
+// The forms with which only these blocks move.
+std::vector<TangentForm> only(const ParameterLayout& layout, const std::vector<Index>& blocks) {
   std::vector<TangentForm> forms;
   for (const Segment& segment : layout.segments) {
-    forms.push_back(static_cast<std::size_t>(segment.block) == block ? TangentForm::kDense : TangentForm::kNone);
+    const bool moves = std::ranges::find(blocks, segment.block) != blocks.end();
+    forms.push_back(moves ? TangentForm::kDense : TangentForm::kNone);
   }
   return forms;
 }
 
 struct LayerWorker {
-  explicit LayerWorker(const Subject& subject) : objective(subject.objective()) {
-    for (std::size_t b = 0; b < subject.layout().blocks.size(); ++b)
-      tangents.emplace_back(subject.layout(), 1, only(subject.layout(), b));
+  LayerWorker(const Subject& subject, const std::vector<std::vector<Index>>& layers) : objective(subject.objective()) {
+    for (const std::vector<Index>& blocks : layers)
+      tangents.emplace_back(subject.layout(), 1, only(subject.layout(), blocks));
   }
   ProgramObjective<float> objective;
   std::vector<Tangents<float>> tangents;
@@ -38,15 +52,18 @@ struct LayerWorker {
 ClaimResult measure_uncorrelated_terms(StudyContext& context) {
   const Subject& subject = context.subject();
   const ParameterLayout& layout = subject.layout();
-  const std::size_t layers = layout.blocks.size();
-  if (layers < 2) throw NumericError("a network of one layer has no pairs of layers to compare");
+  const std::vector<std::vector<Index>> parts = layers_of(subject);
+  const std::size_t layers = parts.size();
   const auto pairs = static_cast<Index>(layers * (layers - 1) / 2);
-  const auto count = static_cast<std::size_t>(context.samples(1500));
+  const auto count =
+      static_cast<std::size_t>(context.samples(1500, 200, static_cast<double>(layers) * slope_flops(subject)));
   const auto probe = make_probe("gaussian", layout, context.seed("uncorrelated-terms"));
   // Entries i spread over the layers' weights.
   std::vector<Index> chosen;
-  for (const Block& block : layout.blocks) {
-    const Segment& weight = layout.segments[block.weight];
+  for (const std::vector<Index>& blocks : parts) {
+    const Index largest = *std::ranges::max_element(
+        blocks, {}, [&](Index block) { return layout.segments[layout.blocks[block].weight].size(); });
+    const Segment& weight = layout.segments[layout.blocks[largest].weight];
     for (Index e = 0; e < kEntriesALayer; ++e) chosen.push_back(weight.offset + weight.size() * e / kEntriesALayer);
   }
   std::vector<std::vector<double>> slopes(layers, std::vector<double>(count));
@@ -55,7 +72,7 @@ ClaimResult measure_uncorrelated_terms(StudyContext& context) {
   PerThread<LayerWorker> workers;
   parallel_for(static_cast<Index>(count), [&](Index j) {
     check_interrupted("measuring covariances");
-    LayerWorker& worker = workers.own(subject);
+    LayerWorker& worker = workers.own(subject, parts);
     const auto draw = probe->draw(static_cast<std::uint32_t>(j), 1);
     for (std::size_t l = 0; l < layers; ++l) {
       for (std::size_t s = 0; s < layout.segments.size(); ++s) {
@@ -109,6 +126,9 @@ Claim uncorrelated_terms_claim() {
           .statement = "The terms ∇ⱼ vⱼ vᵢ of one entry are uncorrelated, so their variances add",
           .equation = "6",
           .weight = 2,
+          .refusal = [](const StudyContext& context) -> std::string {
+            return layers_of(context.subject()).size() > 1 ? "" : "it compares layers, of which one trains";
+          },
           .run = measure_uncorrelated_terms};
 }
 

@@ -43,7 +43,36 @@ def test_data_of_every_kind(found, tmp_path):
     assert "digits" in sw.study(claims=["memory"], **QUICK).results["data"]
 
 
+def test_a_model_of_ones_own():
+    x, y = RANDOM.normal(size=(80, 12)).astype(np.float32), RANDOM.integers(0, 3, 80)
+    model = sw.mlp(12, [8, 8], 3, seed=2)
+    theta = model.theta.copy()
+    found = sw.study((x, y), model=model, quick=True, progress=False, name="mine")
+    assert np.array_equal(model.theta, theta)
+    assert found.results["model"] == "mine" and found.results["parameters"] == model.size
+    assert {claim["verdict"] for claim in found.claims.values() if not claim["timed"]} == {"holds"}
+    assert "several sizes" in found.left_out["snr-scaling"] and not set(found.left_out) & set(found.claims)
+    assert found.left_out["snr-scaling"] in found.report()
+    for batches in ({"x": x, "y": y}, iter([(x[:40], y[:40]), (x[40:], y[40:])])):
+        if isinstance(batches, dict):
+            batches = dict(zip((each.name for each in model.inputs), batches.values()))
+        same = sw.study(batches, model=model, claims="unbiased", quick=True, progress=False)
+        assert same["unbiased"]["measured"] == found["unbiased"]["measured"]
+    assert sw.study(model="logistic", claims="memory", quick=True, progress=False).results["model"] == "logistic 784-10"
+
+
+MODEL = sw.mlp(64, [8], 3)
+
 BAD = {
+    "a claim of perceptrons": (ValueError, "snr-scaling cannot be put to the model", lambda: sw.study(
+        (IMAGES.reshape(80, -1), LABELS), model=MODEL, claims="snr-scaling")),
+    "a model without data": (ValueError, "data", lambda: sw.study(model=MODEL)),
+    "a model and widths": (ValueError, "hidden", lambda: sw.study((IMAGES.reshape(80, -1), LABELS), model=MODEL, hidden=[8])),
+    "labels beyond the model's": (ValueError, "3", lambda: sw.study((IMAGES.reshape(80, -1), LABELS + 1), model=MODEL)),
+    "a network nobody knows": (ValueError, "mixer", lambda: sw.study(model="mixr")),
+    "a function": (ValueError, "found a function", lambda: sw.study((), model=sw.function(lambda t: t.sum(), np.ones(200)))),
+    "no widths": (ValueError, "logistic", lambda: sw.study(hidden=[])),
+    "a batch of one": (ValueError, "batch", lambda: sw.study(batch=1)),
     "a claim": (ValueError, "unbiased", lambda: sw.study(claims=["unbaised"])),
     "no claim": (ValueError, "claims", lambda: sw.study(claims=[])),
     "no labels": (ValueError, "images, labels", lambda: sw.study((IMAGES,))),
@@ -77,7 +106,8 @@ def test_ctrl_c_keeps_what_was_measured():
         if what == "alignment":
             signal.raise_signal(signal.SIGINT)
 
-    document, interruption = sw._slopewise.study((IMAGES, LABELS), ["unbiased", "alignment", "memory"], [64], 64, 1, True, told)
+    document, interruption = sw._slopewise.study(None, "mlp", (IMAGES, LABELS), ["unbiased", "alignment", "memory"], [64], 64, 1,
+                                                      True, told)
     assert '"unbiased"' in document and '"memory"' not in document and "interrupted" in interruption
     timer = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))
     timer.start()
