@@ -88,6 +88,26 @@ std::string save_model(const OnnxModel& model, const Parameters<float>& theta, c
   return why;
 }
 
+// What --forwards, --steps and --seconds make of the run's steps and epochs.
+void settle_length(const TrainOptions& options, Settings& settings, TrainSettings& resolved, const DataSplit& data,
+                   const Network& network) {
+  const bool epochs_given = settings.given("epochs");
+  if (options.forwards > 0) {
+    resolved.most_steps =
+        std::max<Index>(1, static_cast<Index>(options.forwards / Trainer(resolved, data, network).forwards()));
+    settings.at("steps").set(resolved.most_steps);
+  }
+  if (resolved.most_steps > 0 && !epochs_given) {  // steps alone say how long
+    const Index an_epoch = std::max<Index>(1, (data.train.count() - resolved.validation) / resolved.batch);
+    resolved.epochs = std::max(resolved.epochs, (resolved.most_steps + an_epoch - 1) / an_epoch);
+    settings.at("epochs").set(resolved.epochs);
+  }
+  if (options.seconds > 0) {
+    resolved.epochs = epochs_within(options.seconds, epoch_seconds(resolved, data, network), resolved.epochs);
+    settings.at("epochs").set(resolved.epochs);
+  }
+}
+
 // The run by itself, or rank 0 of it.
 int run_here(TrainOptions& options, Settings& settings, Team* team, const LauncherLink& launcher) {
   std::optional<RunDirectory> held;
@@ -128,20 +148,7 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
     resolved.validation = std::max<Index>(1, data.train.count() / 10);
     settings.at("validation").set(resolved.validation);
   }
-  if (options.seconds > 0 && !kept) {
-    resolved.epochs = epochs_within(options.seconds, epoch_seconds(resolved, data, network), resolved.epochs);
-    settings.at("epochs").set(resolved.epochs);
-  }
-  if (options.forwards > 0 && !kept) {
-    resolved.most_steps =
-        std::max<Index>(1, static_cast<Index>(options.forwards / Trainer(resolved, data, network).forwards()));
-    settings.at("steps").set(resolved.most_steps);
-  }
-  if (resolved.most_steps > 0 && !settings.given("epochs") && !kept) {  // steps alone say how long
-    const Index an_epoch = Trainer(resolved, data, network).steps_per_epoch();
-    resolved.epochs = std::max(resolved.epochs, (resolved.most_steps + an_epoch - 1) / an_epoch);
-    settings.at("epochs").set(resolved.epochs);
-  }
+  if (!kept) settle_length(options, settings, resolved, data, network);
   const std::optional<std::int64_t> base_bytes = start_of_memory();
   Trainer trainer(resolved, data, network);
   if (options.log_slopes == "on" && !trainer.not_logged().empty()) {

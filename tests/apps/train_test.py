@@ -243,6 +243,7 @@ class TrainTest(unittest.TestCase):
         options = ["--data", "data.npz", "--hidden", 4, "--batch", 100, "--method", "exact", "--steps", 60]
         self.assertEqual(self.trained(*options)["steps"], 60)
         self.assertEqual(self.trained(*options, "--epochs", 2)["steps"], 6)
+        self.assertEqual(self.trained(*options, "--seconds", 1000)["steps"], 60)
 
     def test_initial_weights(self):
         first = self.trained(*small("--method", "exact", "--rate", 0.01))

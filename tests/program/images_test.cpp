@@ -9,6 +9,8 @@
 #include "slopewise/base/threads.hpp"
 #include "slopewise/program/check.hpp"
 #include "slopewise/program/ops.hpp"
+#include "slopewise/program/ops/direct_conv.hpp"
+#include "slopewise/tensor/products/backend.hpp"
 #include "tests/support.hpp"
 
 namespace slopewise {
@@ -138,6 +140,7 @@ TEST_P(Convolutions, HaveTheSlopesOfDoublesAlongRankOneTangents) {
         .slopes;
   };
   const std::vector<double> found = slopes(float{}), expected = slopes(double{});
+  ASSERT_EQ(found.size(), 3U);
   for (std::size_t k = 0; k < found.size(); ++k) EXPECT_NEAR(found[k], expected[k], 1e-4 * (1 + std::abs(expected[k])));
 }
 
@@ -187,7 +190,26 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{{9, 8, 8}, 5, 5, {.stride = 1, .padding = 2}},      // windows over every edge
                     Case{{5, 5, 3}, 2, 1, {.stride = 2, .padding = 1}},      // windows wholly in the padding
                     Case{{12, 11, 32}, 70, 3, {.stride = 1, .padding = 1}},  // two panels of packed weights
+                    Case{{6, 6, 70}, 20, 1, {}},                             // channels in two blocks on the way back
                     Case{{4, 4, 2}, 4, 4, {}}));                             // one position an image
+
+// Which sizes go without patches: those of the cases above that have 16 windows or more, where the library convolves.
+TEST(DirectConv, TakesWhatItsLibraryMakes) {
+  const bool expected = backends().front()->kernels().starts_with("brg");
+  const auto made = [](Index extent, Index stride, Index padding) {
+    WindowAxis axis{.extent = extent, .kernel = 3, .stride = stride, .before = padding, .after = padding};
+    axis.out = (extent + 2 * padding - 3) / stride + 1;
+    return DirectConv({.axes = {WindowAxis{}, axis, axis}, .channels = 16, .outputs = 32});
+  };
+  EXPECT_EQ(made(8, 1, 1).scratch(0, false) > 0, expected);
+  EXPECT_EQ(made(8, 1, 1).pulls_input(), expected);
+  EXPECT_EQ(made(8, 1, 1).pulls_weight(5), expected);
+  EXPECT_EQ(made(9, 2, 1).scratch(0, false) > 0, expected);
+  EXPECT_FALSE(made(9, 2, 1).pulls_input());  // windows that move by two entries
+  EXPECT_FALSE(made(9, 1, 3).pulls_input());  // windows in the padding
+  EXPECT_EQ(made(5, 1, 0).scratch(0, false), 0);
+  EXPECT_FALSE(made(5, 1, 0).pulls_weight(5));  // nine windows
+}
 
 struct Pool {
   Shape image;

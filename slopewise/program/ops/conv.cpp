@@ -54,8 +54,7 @@ class Conv final : public OpRules<Conv> {
         own_(weight[0] / groups) {
     const Index cached = kStripEntries / std::max<Index>(patches_.size(), 1) / kFewestPositions * kFewestPositions;
     strip_ = std::clamp(cached, kFewestPositions, kMostPositions);
-    if (groups == 1 && x[-1] > 0 && outputs_ > 0)
-      direct_ = DirectConv({.axes = axes, .channels = x[-1], .outputs = outputs_});
+    if (groups == 1) direct_ = DirectConv({.axes = axes, .channels = x[-1], .outputs = outputs_});
   }
 
   Shape shape(std::span<const InputInfo> in) const override {
@@ -77,15 +76,12 @@ class Conv final : public OpRules<Conv> {
   InputTraits takes(std::size_t input) const override {
     return {.rank_one = input == 1, .packed = input == 1 && groups_ == 1, .updated_in_place = input >= 1};
   }
-  // Patches of the value and of a tangent, those in bfloat16, and P w for each tangent; or, for each part, its sum and
-  // patches. Or what is needed without patches.
+  // Patches of the value and of a tangent, those in bfloat16, and P w for each tangent; or what is needed without
+  // patches, if more.
   Index scratch(std::span<const InputInfo> in, const Shape&, const VisitSize& visit) const override {
-    if (visit.pullback) {
-      const Index of_part = std::max(gathered(), direct_.weight_scratch());
-      return std::max(kParts * (of_part + weights()), direct_.pulls_input() ? direct_.input_scratch() : 0);
-    }
+    if (visit.pullback) return std::max(kParts * of_part(), direct_.input_scratch());
     return std::max(2 * gathered() + rounded(visit.precision) + (in[1].rank_one ? strip_ * visit.tangents : 0),
-                    direct_.scratch(visit.tangents, in[1].rank_one));
+                    visit.precision == Precision::kFloat32 ? direct_.scratch(visit.tangents, in[1].rank_one) : 0);
   }
 
   template <class T>
@@ -155,6 +151,8 @@ class Conv final : public OpRules<Conv> {
  private:
   Index gathered() const { return strip_ * patches_.size(); }
   Index weights() const { return outputs_ * patches_.size(); }
+  // What a part of the weight's gradient takes: its sum, and patches or a library's scratch.
+  Index of_part() const { return weights() + std::max(gathered(), direct_.weight_scratch()); }
 
   Index rounded(Precision precision) const { return precision == Precision::kFloat32 ? 0 : gathered() / 2; }
 
@@ -248,13 +246,12 @@ class Conv final : public OpRules<Conv> {
     const Index rows = visit.out.rows;
     const Index patch = patches_.size();
     const Index parts = std::min(kParts, rows);
-    const Index of_part = weights() + std::max(gathered(), direct_.weight_scratch());
     parallel_for(parts, [&](Index part) {
       const Index first = rows * part / parts, last = rows * (part + 1) / parts;
-      T* total = visit.scratch + part * of_part;
+      T* total = visit.scratch + part * of_part();
       T* patches = total + weights();
       if constexpr (std::is_same_v<T, float>) {
-        if (direct_.pulls_weight()) return direct_.pull_weight(visit, first, last, total, patches);
+        if (direct_.pulls_weight(last - first)) return direct_.pull_weight(visit, first, last, total, patches);
       }
       std::fill_n(total, weights(), T{0});
       each_strip(first, last, [&](Strip strip) {
@@ -268,7 +265,7 @@ class Conv final : public OpRules<Conv> {
     });
     if (!target.accumulate) std::fill_n(target.data, weights(), T{0});
     for (Index part = 0; part < parts; ++part) {
-      add_to(target, visit.scratch + part * of_part);
+      add_to(target, visit.scratch + part * of_part());
     }
   }
   // Adds one part's sum (outputs, patch) to the weight's cotangent.

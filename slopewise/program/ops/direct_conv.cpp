@@ -15,9 +15,30 @@ namespace {
 // Windows of an image from which arranging W as filters, once a visit, is little beside convolving.
 constexpr Index kFewestWindows = 16;
 
+// What makes x̄ of ȳ; nothing where windows move further or lie in the padding.
+std::optional<Convolution> reversed(const Convolution& of) {
+  Convolution back{.axes = of.axes, .channels = of.outputs, .outputs = of.channels};
+  for (WindowAxis& axis : back.axes) {
+    std::swap(axis.extent, axis.out);
+    axis.before = axis.span() - 1 - axis.before;
+    axis.after = axis.out - 1 + axis.span() - axis.extent - axis.before;
+    if (axis.stride != 1 || axis.before < 0 || axis.after < 0) return std::nullopt;
+  }
+  return back;
+}
+
 }  // namespace
 
-DirectConv::DirectConv(const Convolution& of) : of_(of), block_(of.windows() < kFewestWindows ? 0 : filter_block(of)) {}
+DirectConv::DirectConv(const Convolution& of) : of_(of) {
+  if (of.windows() < kFewestWindows || of.image() == 0 || of.outputs == 0) return;
+  block_ = filter_block(of);
+  if (block_ == 0) return;
+  gradient_scratch_ = filter_gradient_scratch(of, 1);
+  if (const std::optional<Convolution> back = reversed(of)) {
+    back_ = *back;
+    back_block_ = filter_block(back_);
+  }
+}
 
 Convolution DirectConv::projection(Index tangents) const {
   Convolution narrow = of_;
@@ -104,7 +125,12 @@ void DirectConv::pushforward(const Push<float>& visit) const {
   for (Index r = 0; r < y.rows; ++r) visit.finish(r);
 }
 
+bool DirectConv::pulls_weight(Index images) const {
+  return gradient_scratch_ > 0 && filter_gradient_scratch(of_, images) == gradient_scratch_;
+}
+
 Index DirectConv::input_scratch() const {
+  if (!pulls_input()) return 0;
   return of_.outputs * of_.columns() + filter_entries(back_.outputs, back_.columns(), back_block_);
 }
 

@@ -63,8 +63,8 @@ Index filter_block(const Convolution& of) {
 void convolve(const Convolution& of, const float* filters, const float* x, bool accumulate, float* y) {
   of_weights().convolve(of, filters, x, accumulate, y);
 }
-Index filter_gradient_scratch(const Convolution& of) {
-  return of_weights().filter_gradient_scratch(of);
+Index filter_gradient_scratch(const Convolution& of, Index images) {
+  return of_weights().filter_gradient_scratch(of, images);
 }
 void filter_gradient(const Convolution& of, Index images, const float* x, const float* cotangent, float* gradient,
                      float* scratch) {

@@ -46,7 +46,7 @@ class ProductBackend {
   virtual void convolve(const Convolution&, const float*, const float*, bool, float*) const {
     throw Error(name() + " makes no convolutions");
   }
-  virtual Index filter_gradient_scratch(const Convolution&) const { return 0; }
+  virtual Index filter_gradient_scratch(const Convolution&, Index /*images*/) const { return 0; }
   virtual void filter_gradient(const Convolution&, Index, const float*, const float*, float*, float*) const {
     throw Error(name() + " makes no gradients of filters");
   }

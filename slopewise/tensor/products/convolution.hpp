@@ -21,7 +21,7 @@ struct Convolution {
 };
 
 // The rows of W that lie together when the library in use convolves: W as *filters* is (⌈outputs / block⌉, columns,
-// block), padded by zeros. 0: no library convolves so on this processor.
+// block), padded by zeros; 16 to 64 of them. 0: the library makes no such convolution on this processor.
 Index filter_block(const Convolution& of);
 
 // Entries of a matrix (rows, columns) as filters.
@@ -31,14 +31,15 @@ constexpr Index filter_entries(Index rows, Index columns, Index block) {
 // Writes a row-major matrix as filters.
 void arrange_filters(const float* matrix, Index rows, Index columns, Index block, float* filters);
 
-// y (+)= W ⋆ x on the calling thread, for filters of a block that is not 0. The bits depend on nothing else.
+// y (+)= W ⋆ x on the calling thread, for filters of a block that is not 0; y and x lie apart. The bits depend on the
+// operands alone.
 void convolve(const Convolution& of, const float* filters, const float* x, bool accumulate, float* y);
 
 // W̄ (outputs, columns), row-major, Σ ȳ(window, output) x(tap of the window) over the windows of several images: x
-// (images, image()), ȳ (images, windows(), outputs). On the calling thread, with filter_gradient_scratch(of) entries of
-// scratch; 0: no library makes it on this processor. The bits depend on nothing else.
+// (images, image()), ȳ (images, windows(), outputs). On the calling thread, with filter_gradient_scratch(of, images)
+// entries of scratch; 0: the library makes no such gradient on this processor. The bits depend on the operands alone.
 void filter_gradient(const Convolution& of, Index images, const float* x, const float* cotangent, float* gradient,
                      float* scratch);
-Index filter_gradient_scratch(const Convolution& of);
+Index filter_gradient_scratch(const Convolution& of, Index images);
 
 }  // namespace slopewise

@@ -146,7 +146,9 @@ class DnnlProducts final : public PanelBackend {
   void convolve(const Convolution& of, const float* filters, const float* x, bool accumulate, float* y) const override {
     dnnl_convolve(of, filters, x, accumulate, y);
   }
-  Index filter_gradient_scratch(const Convolution& of) const override { return dnnl_filter_gradient_scratch(of); }
+  Index filter_gradient_scratch(const Convolution& of, Index images) const override {
+    return dnnl_filter_gradient_scratch(of, images);
+  }
   void filter_gradient(const Convolution& of, Index images, const float* x, const float* cotangent, float* gradient,
                        float* scratch) const override {
     dnnl_filter_gradient(of, images, x, cotangent, gradient, scratch);

@@ -15,6 +15,25 @@ using Desc = dnnl::memory::desc;
 using Tag = dnnl::memory::format_tag;
 using Type = dnnl::memory::data_type;
 
+// oneDNN counts in ints.
+bool countable(const Convolution& of, Index images) {
+  constexpr double kMost = 0x1p30;
+  double entries[] = {1.0 * static_cast<double>(images * of.channels), 1.0 * static_cast<double>(images * of.outputs),
+                      1.0 * static_cast<double>(of.channels) * static_cast<double>(of.outputs)};
+  for (const WindowAxis& axis : of.axes) {
+    if (std::max({axis.extent + axis.before + axis.after, axis.span(), axis.stride}) > Index{1} << 30) return false;
+    entries[0] *= static_cast<double>(axis.extent);
+    entries[1] *= static_cast<double>(axis.out);
+    entries[2] *= static_cast<double>(axis.kernel);
+  }
+  return std::ranges::all_of(entries, [](double count) { return count < kMost; });
+}
+
+// Whether an error says that there is no such primitive, and not that something went wrong.
+bool is_refusal(const dnnl::error& error) {
+  return error.status == dnnl_unimplemented || error.status == dnnl_invalid_arguments;
+}
+
 struct Request {
   Convolution of;
   bool accumulate = false;
@@ -32,6 +51,7 @@ Index block_of(const dnnl_memory_desc_t& has, const Convolution& of) {
   const dnnl_blocking_desc_t& blocks = has.format_desc.blocking;
   if (has.format_kind != dnnl_blocked || blocks.inner_nblks != 1 || blocks.inner_idxs[0] != 0) return 0;
   const Index block = blocks.inner_blks[0];
+  if (block % 16 != 0 || block > 64) return 0;
   // Outermost to innermost: blocks of rows, taps by depth, height and width, channels, the rows of a block.
   Index stride = block;
   for (const auto& [axis, extent] : {std::pair{1, of.channels}, std::pair{4, of.axes[2].kernel},
@@ -95,6 +115,7 @@ dnnl::primitive_attr attributes_of(bool accumulate) {
 }
 
 std::optional<Made> make_forward(const Request& request) {
+  if (!countable(request.of, 1)) return std::nullopt;
   const OneThread one_thread;
   try {
     const dnnl::convolution_forward::primitive_desc desc(Described(request.of, 1).forward(),
@@ -106,7 +127,8 @@ std::optional<Made> make_forward(const Request& request) {
                                        {DNNL_ARG_WEIGHTS, desc.weights_desc()},
                                        {DNNL_ARG_DST, desc.dst_desc()}},
                                       desc.scratchpad_desc())};
-  } catch (const dnnl::error&) {  // no such convolution
+  } catch (const dnnl::error& error) {
+    if (!is_refusal(error)) throw;
     return std::nullopt;
   }
 }
@@ -129,10 +151,11 @@ struct MadeBack {
 };
 
 std::optional<MadeBack> make_back(const BackRequest& request) {
+  if (!countable(request.of, request.images)) return std::nullopt;
   const OneThread one_thread;
-  const Described described(request.of, request.images);
   const dnnl::primitive_attr attributes = attributes_of(false);
   try {
+    const Described described(request.of, request.images);
     const dnnl::convolution_forward::primitive_desc forward(described.forward(), attributes, dnnl_engine());
     const dnnl::convolution_backward_weights::primitive_desc desc(
         {dnnl::algorithm::convolution_direct, described.x, described.weights, described.y, described.strides,
@@ -150,7 +173,8 @@ std::optional<MadeBack> make_back(const BackRequest& request) {
                                    desc.scratchpad_desc()),
                     ReadyPrimitive(dnnl::reorder(reorder), {{DNNL_ARG_FROM, found}, {DNNL_ARG_TO, rows}},
                                    reorder.scratchpad_desc())};
-  } catch (const dnnl::error&) {  // no such gradient
+  } catch (const dnnl::error& error) {
+    if (!is_refusal(error)) throw;
     return std::nullopt;
   }
 }
@@ -172,8 +196,8 @@ void dnnl_convolve(const Convolution& of, const float* filters, const float* x, 
   ready({of, accumulate}).value().primitive.run({x, filters, y});
 }
 
-Index dnnl_filter_gradient_scratch(const Convolution& of) {
-  const std::optional<MadeBack>& made = ready_back({of, 1});
+Index dnnl_filter_gradient_scratch(const Convolution& of, Index images) {
+  const std::optional<MadeBack>& made = ready_back({of, images});
   return made ? made->entries : 0;
 }
 

@@ -62,7 +62,7 @@ class ReadyPrimitive {
     const OneThread one_thread;
     dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive_.get(), dnnl_stream().get(),
                                                    static_cast<int>(arguments_.size()), arguments_.data()),
-                            "cannot multiply");
+                            "oneDNN cannot calculate");
     dnnl_stream().wait();
   }
 

@@ -41,8 +41,8 @@ class WeightProduct {
   // From and to row-major (rows, columns).
   virtual void pack(const float* weights) = 0;
   virtual void unpack(float* weights) const = 0;
-  // W as filters in blocks of so many rows (convolution.hpp): where it lies, if it lies so, or written to `scratch` of
-  // filter_entries(rows, columns, block). Runs on the calling thread.
+  // W as filters in blocks of so many rows, a multiple of 16 (convolution.hpp): where it lies, if it lies so, or
+  // written to `scratch` of filter_entries(rows, columns, block). Runs on the calling thread.
   virtual const float* filters(Index block, float* scratch) const = 0;
   // Keeps a copy in bfloat16 from now on, up to date with every change; for multiply_bfloat16. Needs has_bfloat16().
   virtual void keep_bfloat16() = 0;
