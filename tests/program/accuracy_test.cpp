@@ -395,7 +395,7 @@ TEST(Accuracy, CoversTheRegistry) {
   const std::set<std::string> plain = {
       "linear", "matmul", "conv", "conv_transpose", "embedding", "scale", "dropout", "sum", "mean", "cumsum",
       "max_pool", "average_pool", "reshape", "transpose", "concatenate", "slice", "rearrange", "numbers", "rope",
-      "resize",
+      "resize", "scale_shift",
       // Such sums of normalize, softmax, sigmoid and tanh, which are compared by themselves.
       "layer_norm", "scaled_dot_product_attention", "lstm", "gru", "rnn",
       // No slope of their own.

@@ -77,6 +77,10 @@ Placed scaled(ImportStep& step, Placed x, std::size_t gain, std::size_t bias, Ro
     std::iota(order.begin(), order.end(), 0);
     return step.weight(i, order, role);
   };
+  if (step.has(gain) && step.has(bias)) {
+    const Broadcast all = broadcast(step, {x, read(gain), read(bias)});
+    return all.result(scale_shift(all.nodes[0], all.nodes[1], all.nodes[2]));
+  }
   if (step.has(gain)) x = apply(step, x, read(gain), mul);
   if (step.has(bias)) x = apply(step, x, read(bias), add);
   return x;

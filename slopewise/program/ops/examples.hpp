@@ -32,15 +32,16 @@ std::vector<OpEntry> reduce_examples();
 std::vector<OpEntry> reduce_rows_examples();
 std::vector<OpEntry> resize_examples();
 std::vector<OpEntry> rope_examples();
+std::vector<OpEntry> scale_shift_examples();
 std::vector<OpEntry> softmax_examples();
 std::vector<OpEntry> trigonometry_examples();
 
 inline constexpr std::array kBuiltInExamples = {
-    linear_examples,      matmul_examples,       conv_examples,    conv_transpose_examples, attention_examples,
-    embedding_examples,   arithmetic_examples,   choice_examples,  activations_examples,    rectifiers_examples,
-    functions_examples,   trigonometry_examples, dropout_examples, softmax_examples,        losses_examples,
-    normalize_examples,   recurrent_examples,    resize_examples,  rope_examples,           reduce_examples,
-    reduce_rows_examples, pool_examples,         layout_examples,  rearrange_examples};
+    linear_examples,    matmul_examples,       conv_examples,      conv_transpose_examples, attention_examples,
+    embedding_examples, arithmetic_examples,   choice_examples,    activations_examples,    rectifiers_examples,
+    functions_examples, trigonometry_examples, dropout_examples,   softmax_examples,        losses_examples,
+    normalize_examples, scale_shift_examples,  recurrent_examples, resize_examples,         rope_examples,
+    reduce_examples,    reduce_rows_examples,  pool_examples,      layout_examples,         rearrange_examples};
 
 // The examples of an op that acts entry by entry.
 inline OpEntry elementwise_examples(std::string name, Node (*function)(const Node&), double low = -2, double high = 2) {

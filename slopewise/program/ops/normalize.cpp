@@ -153,7 +153,7 @@ Node layer_norm(const Node& x, double epsilon) {
   const Index width = x.shape()[-1];
   const Node gain = build.parameter(name + ".weight", {width}, {.kind = Initializer::Kind::kOne}, width);
   const Node bias = build.parameter(name + ".bias", {width}, {}, width);
-  return y * gain + bias;
+  return scale_shift(y, gain, bias);
 }
 
 std::vector<OpEntry> normalize_examples() {

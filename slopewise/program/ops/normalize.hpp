@@ -1,5 +1,5 @@
-// Normalization (ops/normalize.cpp), and what is made of it (ops/norms.cpp). Channels are the last axis; gains and
-// biases, means and variances are nodes, shared or one an example.
+// Normalization (ops/normalize.cpp, ops/scale_shift.cpp), and what is made of it (ops/norms.cpp). Channels are the last
+// axis; gains and biases, means and variances are nodes, shared or one an example.
 #pragma once
 
 #include <optional>
@@ -12,6 +12,10 @@ namespace slopewise {
 Node normalize(const Node& x, double epsilon = 1e-5);
 // x / √(mean(x²) + epsilon) over the last axis.
 Node rms_normalize(const Node& x, double epsilon = 1e-5);
+
+// x gain + bias in each place, gain and bias of the shape of x's last axes, as norms end; what `mul` and `add` make of
+// other shapes, and where gain or bias are not shared.
+Node scale_shift(const Node& x, const Node& gain, const Node& bias);
 
 // Layer norm (Ba, Kiros, Hinton 2016): normalize, times a new gain "layer_normN.weight" (ones), plus
 // "layer_normN.bias".

@@ -37,8 +37,7 @@ Node layer_norm(const Node& x, const Node& gain, const std::optional<Node>& bias
     const Index rows = Shape({shape.begin(), shape.end() - axes}).size();
     y = reshape(normalize(reshape(x, {rows, width}), epsilon), shape);
   }
-  y = y * gain;
-  return bias ? y + *bias : y;
+  return bias ? scale_shift(y, gain, *bias) : y * gain;
 }
 
 Node rms_norm(const Node& x, const Node& gain, double epsilon) {
@@ -56,7 +55,7 @@ Node group_norm(const Node& x, Index groups, const Node& gain, const Node& bias,
   const Index places = shape.size() / channels, own = channels / groups;
   const Node by_group = transpose(reshape(x, {places, groups, own}), {1, 0, 2});
   const Node y = reshape(normalize(reshape(by_group, {groups, places * own}), epsilon), {groups, places, own});
-  return reshape(transpose(y, {1, 0, 2}), shape) * gain + bias;
+  return scale_shift(reshape(transpose(y, {1, 0, 2}), shape), gain, bias);
 }
 
 Node instance_norm(const Node& x, const Node& gain, const Node& bias, double epsilon) {
@@ -68,7 +67,7 @@ Node batch_norm(const Node& x, const Node& gain, const Node& bias, const Node& m
                 double epsilon) {
   check_channels("batch_norm", x.shape(), {gain.shape(), bias.shape(), mean.shape(), variance.shape()});
   const Node factor = gain / sqrt(variance + number(x, epsilon));
-  return x * factor + (bias - mean * factor);
+  return scale_shift(x, factor, bias - mean * factor);
 }
 
 Node local_response_norm(const Node& x, Index size, double alpha, double beta, double bias) {
