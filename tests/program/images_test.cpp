@@ -144,6 +144,41 @@ TEST_P(Convolutions, HaveTheSlopesOfDoublesAlongRankOneTangents) {
   for (std::size_t k = 0; k < found.size(); ++k) EXPECT_NEAR(found[k], expected[k], 1e-4 * (1 + std::abs(expected[k])));
 }
 
+// Where images go through the library one by one; products of patches take several at a time.
+TEST_P(Convolutions, OfAnImageDependOnNoneBesideIt) {
+  const std::vector<float> images(images_.begin(), images_.end());
+  const Parameters<float> theta(std::vector<float>(theta_.begin(), theta_.end()));
+  const auto outputs = [&](Index first, Index rows) {
+    const Index size = GetParam().image.size();
+    const std::vector<float> some(images.begin() + first * size, images.begin() + (first + rows) * size);
+    Runner<float> runner(conv_.program, {.batch = rows, .outputs = {conv_.y.number()}});
+    runner.run(theta, batch_of(some, rows));
+    const auto found = runner.output(0);
+    return std::vector<float>(found.begin(), found.end());
+  };
+  std::vector<float> alone;
+  for (Index r = 0; r < kRows; ++r) {
+    const std::vector<float> one = outputs(r, 1);
+    alone.insert(alone.end(), one.begin(), one.end());
+  }
+  const std::vector<float> together = outputs(0, kRows);
+  ASSERT_EQ(alone.size(), together.size());
+  const auto& [image, channels, kernel, options] = GetParam();
+  WindowAxes axes{};
+  for (const Index i : {1, 2}) {
+    axes[i] = {.extent = image[i - 1],
+               .kernel = kernel,
+               .stride = options.stride,
+               .before = options.padding,
+               .after = options.padding};
+    axes[i].out = (axes[i].extent + 2 * options.padding - kernel) / options.stride + 1;
+  }
+  if (DirectConv({.axes = axes, .channels = image[2], .outputs = channels}).scratch(0, false) == 0) {
+    GTEST_SKIP() << "goes by patches";
+  }
+  EXPECT_EQ(alone, together);
+}
+
 TEST_P(Convolutions, DescendAlongTheGradient) {
   const std::vector<float> images(images_.begin(), images_.end());
   Parameters<float> theta(std::vector<float>(theta_.begin(), theta_.end()));

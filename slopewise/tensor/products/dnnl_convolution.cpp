@@ -18,8 +18,9 @@ using Type = dnnl::memory::data_type;
 // oneDNN counts in ints.
 bool countable(const Convolution& of, Index images) {
   constexpr double kMost = 0x1p30;
-  double entries[] = {1.0 * static_cast<double>(images * of.channels), 1.0 * static_cast<double>(images * of.outputs),
-                      1.0 * static_cast<double>(of.channels) * static_cast<double>(of.outputs)};
+  const auto channels = static_cast<double>(of.channels), outputs = static_cast<double>(of.outputs);
+  double entries[] = {static_cast<double>(images) * channels, static_cast<double>(images) * outputs,
+                      channels * outputs};  // of x, y and W
   for (const WindowAxis& axis : of.axes) {
     if (std::max({axis.extent + axis.before + axis.after, axis.span(), axis.stride}) > Index{1} << 30) return false;
     entries[0] *= static_cast<double>(axis.extent);
