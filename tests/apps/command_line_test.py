@@ -41,6 +41,11 @@ class CommandLineTest(unittest.TestCase):
         words = [line.split()[0] for line in self.call("--version").stdout.splitlines()]
         self.assertEqual(words, ["slopewise", "compiler", "processor", "instruction", "products", "threads"])
 
+    def test_no_library_comes_from_the_current_directory(self):
+        for name in ("libz.so.1", "libdnnl.so.2", "libstdc++.so.6", "libopenblas.so.0"):
+            (self.directory / name).write_text("not a library")
+        self.call("--version")
+
     def test_a_mistyped_name_gets_the_nearest(self):
         for message, arguments in (("unknown verb sutdy; did you mean study?", ["sutdy"]),
                                    ("unknown option --lwa; did you mean --law?", ["gradient", "--lwa", "gaussian"]),
