@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <iostream>
+#include <memory>
 #include <new>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@
 #include "apps/arguments.hpp"
 #include "apps/help.hpp"
 #include "apps/parse.hpp"
-#include "apps/verb.hpp"
+#include "apps/program.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"
@@ -54,20 +55,10 @@ void flush_output() {
 }
 
 int run(std::vector<std::string> words) {
-  Verb program{
-      .settings = Settings("slopewise"),
-      .summary = "Forward gradients with error bars: gradients from directional slopes, without a backward pass.",
-      .notes = "Each verb explains itself: slopewise help VERB."};
-  program.verbs = {study_verb(),        audit_verb(),   train_verb(),    compare_verb(),
-                   evaluate_verb(),     predict_verb(), gradient_verb(), bench_verb(),
-                   data_verb(),         model_verb(),   log_verb(),      replay_verb(),
-                   scale_verb(),        report_verb(),  rerun_verb(run), completion_verb(program),
-                   manual_verb(program)};
   CommonOptions common;
-  add_common_options(program, common);
-
+  const std::unique_ptr<Verb> program = make_program(common, run);
   int exit_code = 0;
-  const Request request = parse(program, std::move(words));
+  const Request request = parse(*program, std::move(words));
   if (request.what == Request::What::kVersion) {
     std::cout << version_text() << '\n';
   } else if (request.what != Request::What::kRun || !request.verb->run) {
