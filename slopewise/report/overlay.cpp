@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 
@@ -26,37 +27,48 @@ void append(ChartData& data, const std::string& run, const Json& object) {
   data.rows.push_back(std::move(row));
 }
 
+// The row, and where there are runs to compare the work up to then, in forward passes of a batch. One run's would be
+// its steps once more.
+Json with_work(Json row, std::span<const RunFiles> runs, const Json& results) {
+  const double a_step = number(results, "forwards_per_step"), step = number(row, "step");
+  if (runs.size() > 1 && !std::isnan(a_step) && !std::isnan(step)) row["forwards"] = a_step * step;
+  return row;
+}
+
 ChartData curve(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  ChartData data{.columns = {"run", "step", "epoch", "seconds", "train_loss", "test_loss", "test_error"}};
+  ChartData data{.columns = {"run", "step", "epoch", "seconds", "forwards", "train_loss", "test_loss", "test_error"}};
   for (std::size_t r = 0; r < runs.size(); ++r) {
-    for (const Json& point : runs[r].results.value("curve", Json::array())) append(data, names[r], point);
+    for (const Json& point : runs[r].results.value("curve", Json::array()))
+      append(data, names[r], with_work(point, runs, runs[r].results));
   }
   return data;
 }
 
-// Calls visit with the run's name and the steps that are drawn.
+// Calls visit with the run's number and the steps that are drawn.
 template <class Visit>
-void visit_steps(std::span<const RunFiles> runs, const std::vector<std::string>& names, Visit visit) {
+void visit_steps(std::span<const RunFiles> runs, Visit visit) {
   for (std::size_t r = 0; r < runs.size(); ++r) {
     const std::size_t stride = runs[r].metrics.size() / kMostPoints + 1;
-    for (std::size_t i = 0; i < runs[r].metrics.size(); i += stride) visit(names[r], runs[r].metrics[i]);
+    for (std::size_t i = 0; i < runs[r].metrics.size(); i += stride) visit(r, runs[r].metrics[i]);
   }
 }
 
 ChartData metrics(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  ChartData data{.columns = {"run", "step", "epoch", "seconds", "loss", "rate", "step_ms", "slope_rms", "gradient_norm",
-                             "gradient_norm_low", "gradient_norm_high", "snr", "tangent_share", "minibatch_share",
-                             "cosine"}};
-  visit_steps(runs, names, [&](const std::string& run, const Json& step) { append(data, run, step); });
+  ChartData data{.columns = {"run", "step", "epoch", "seconds", "forwards", "loss", "rate", "step_ms", "slope_rms",
+                             "gradient_norm", "gradient_norm_low", "gradient_norm_high", "snr", "tangent_share",
+                             "minibatch_share", "cosine"}};
+  visit_steps(runs, [&](std::size_t run, const Json& step) {
+    append(data, names[run], with_work(step, runs, runs[run].results));
+  });
   return data;
 }
 
 ChartData residual(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
   ChartData data{.columns = {"run", "step", "layer", "residual"}};
-  visit_steps(runs, names, [&](const std::string& run, const Json& step) {
+  visit_steps(runs, [&](std::size_t run, const Json& step) {
     const Json layers = step.value("residual", Json::object());
     for (const auto& [layer, share] : layers.items()) {
-      data.rows.push_back(Json::array({run, step.value("step", Json()), layer, share}));
+      data.rows.push_back(Json::array({names[run], step.value("step", Json()), layer, share}));
     }
   });
   return data;

@@ -137,7 +137,7 @@ for (const name of Object.keys(pages)) {
       const {page, complaints} = await open(t, name, {colorScheme, viewport: {width, height: 900}});
       t.diagnostic(`drawn in ${Math.round(performance.now() - start)} ms`);
       const charts = await chartsOf(page);
-      assert.ok(charts.length >= (name === 'study' ? 15 : 10), `${charts.length} charts`);
+      assert.ok(charts.length >= (name === 'study' ? 15 : 12), `${charts.length} charts`);
       assertLegible(charts, width);
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
       assert.deepEqual(complaints, []);

@@ -277,6 +277,21 @@ TEST(TrainingPage, LeavesOutChartsOfWhatWasNotRecorded) {
   EXPECT_THAT(page, Not(HasSubstr("chart-residual")));
 }
 
+TEST(TrainingPage, ShowsRunsOverTheWorkOfTheirSteps) {
+  if (!can_draw_charts()) GTEST_SKIP() << "built without npm";
+  std::vector<RunFiles> runs{training("local", 0.02), training("backprop", 0.03)};
+  EXPECT_THAT(report_page(runs), Not(HasSubstr("chart-error-over-forwards")));  // as older runs do not say it
+  runs[0].results["forwards_per_step"] = 4.5;
+  runs[1].results["forwards_per_step"] = 3;
+  const std::string page = report_page(runs);
+  EXPECT_THAT(page, HasSubstr("chart-error-over-forwards"));
+  EXPECT_THAT(page, HasSubstr("chart-loss-over-forwards"));
+  EXPECT_THAT(page, HasSubstr("[\"local\",1000,null,2.5,4500.0,"));
+  EXPECT_THAT(page, HasSubstr("[\"backprop\",1000,null,2.5,3000.0,"));
+  runs.pop_back();
+  EXPECT_THAT(report_page(runs), Not(HasSubstr("-over-forwards")));
+}
+
 TEST(TrainingPage, TellsRunsOfOneNameApart) {
   std::vector<RunFiles> runs{training("local", 0.02), training("local", 0.03)};
   runs[1].directory = "runs/other";
