@@ -48,7 +48,7 @@ export function writeOddRun(directory, {name, lines = 40}) {
   writeFileSync(join(directory, 'results.json'), JSON.stringify({
     schema: 'slopewise.train/1', version: '0.1.0', command: `slopewise train ${name}`, seed: 1,
     config: {batch: 64, 'a rather long option': name}, name, method: 'forward', parameters: 100, status: 'finished', steps: lines,
-    seconds: 1, train_loss: 0, test_loss: 0, test_error: 0, curve,
+    seconds: 1, train_loss: 0, test_loss: 0, test_error: 0, forwards_per_step: 2, curve,
   }));
 }
 
