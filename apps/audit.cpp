@@ -61,12 +61,12 @@ std::string command_of(const Choice& choice, const Settings& given, const Settin
                      task_words(given, train, head), choice.options, choice.rate);
 }
 
-// The network where the last layer alone trains, of a file and from the weights there.
-std::optional<Network> head_of(const TrainOptions& options, const std::optional<OnnxNetwork>& model) {
-  if (!model || !options.initial.empty()) return std::nullopt;
-  std::optional<OnnxNetwork> head =
-      onnx_head(*model->model, training_options(options.onnx), onnx_loss_options(options.onnx));
-  return head ? std::optional(std::move(head->network)) : std::nullopt;
+// Where the top alone trains; of a file from the weights there.
+std::vector<NetworkTop> tops_of(const TrainOptions& options, const std::optional<OnnxNetwork>& model,
+                                const Network& network) {
+  if (!model) return tops_of(network);
+  if (!options.initial.empty()) return {};
+  return onnx_tops(*model->model, training_options(options.onnx), onnx_loss_options(options.onnx), kMostTopBlocks);
 }
 
 int run(AuditSettings& options, Settings& given, Settings& train) {
@@ -82,12 +82,13 @@ int run(AuditSettings& options, Settings& given, Settings& train) {
   const std::optional<OnnxNetwork> model = open_model(options.train);
   DataSplit data = load_data(options.train, model);
   data.test = reference_set(data.train, settings.batch, settings.seed);
+  const Network network = network_of(settings, data, model);
   const AuditTask task{.data = data,
-                       .network = network_of(settings, data, model),
+                       .network = network,
                        .local = model || !options.train.initial.empty()
                                     ? std::nullopt
                                     : local_network(settings.network, data.train.image_shape, target_of(data.train)),
-                       .head = head_of(options.train, model),
+                       .tops = tops_of(options.train, model, network),
                        .batch = settings.batch,
                        .seed = settings.seed,
                        .weights = options.train.initial,

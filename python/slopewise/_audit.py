@@ -104,8 +104,8 @@ def audit(model: Model, data: Any, *, memory: int | None = None, seconds: float 
     none: the best few. forward_only: measure by slopes alone. verify: False tries nothing. seed: of everything random. name:
     what reports call it. progress: a bar, tqdm's where it is installed.
 
-    Work is in float32, whatever the model's type. The head alone (of models from ONNX files) and local losses (of networks
-    by name) are among the methods while θ is as the model was made. KeyboardInterrupt for Ctrl-C on the main thread;
+    Work is in float32, whatever the model's type. The top alone (the head, and with it the last one or two blocks) and local
+    losses (of networks by name) are among the methods while θ is as the model was made. KeyboardInterrupt for Ctrl-C on the main thread;
     ValueError for a function, and for data and options that do not fit; FloatingPointError for a loss that is not finite.
     """
     arrays = together(model, data)

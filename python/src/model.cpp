@@ -160,7 +160,7 @@ class ModelOf final : public PythonModel {
     if (!source_) throw py::value_error("expected a network; a function has no examples");
     return work([&] {
       const Origin& origin = *source_->origin;
-      Trainable made{.like = origin.data(), .network = origin.network(), .local = {}, .head = {}};
+      Trainable made{.like = origin.data(), .network = origin.network(), .local = {}, .tops = {}};
       const std::span<const T> values = theta_.values();
       const bool as_made = std::ranges::equal(values, initial_().values());
       made.network.initial = [theta = std::vector<float>(values.begin(), values.end())](std::size_t, std::uint64_t) {
@@ -168,7 +168,7 @@ class ModelOf final : public PythonModel {
       };
       if (as_made) {
         made.local = origin.local();
-        made.head = origin.head();
+        made.tops = origin.tops();
       }
       return made;
     });

@@ -124,7 +124,8 @@ class PythonModel : public std::enable_shared_from_this<PythonModel> {
   struct Trainable {
     Dataset like;  // of no examples: what it reads and answers
     Network network;
-    std::optional<Network> local, head;  // as AuditTask has them
+    std::optional<Network> local;  // this and the next as AuditTask has them
+    std::vector<NetworkTop> tops;
   };
   virtual Trainable trainable() = 0;
   // Writes the ONNX file it came from, with θ as it is. Throws ValueError for a model that came from elsewhere.

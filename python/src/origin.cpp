@@ -1,5 +1,7 @@
 #include "python/src/origin.hpp"
 
+#include "slopewise/audit/methods.hpp"
+
 namespace slopewise {
 namespace {
 
@@ -9,10 +11,7 @@ class OfFile final : public Origin {
       : model_(std::move(model)), options_(std::move(options)), loss_(loss) {}
   Network network() const override { return onnx_network(model_, options_, loss_).network; }
   std::optional<Network> local() const override { return std::nullopt; }
-  std::optional<Network> head() const override {
-    auto made = onnx_head(*model_, options_, loss_);
-    return made ? std::optional(std::move(made->network)) : std::nullopt;
-  }
+  std::vector<NetworkTop> tops() const override { return onnx_tops(*model_, options_, loss_, kMostTopBlocks); }
   Dataset data() const override { return data_of(*model_, loss_); }
   const OnnxModel* file() const override { return model_.get(); }
 
@@ -28,7 +27,7 @@ class OfFamily final : public Origin {
       : spec_(spec), image_(image), target_(target) {}
   Network network() const override { return make_network(spec_, image_, target_); }
   std::optional<Network> local() const override { return local_network(spec_, image_, target_); }
-  std::optional<Network> head() const override { return std::nullopt; }
+  std::vector<NetworkTop> tops() const override { return tops_of(network()); }
   Dataset data() const override {
     Dataset data{.name = spec_.family, .image_shape = image_};
     if (target_.numbers) {

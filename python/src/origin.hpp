@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "slopewise/data/dataset.hpp"
 #include "slopewise/model/network.hpp"
@@ -17,7 +18,7 @@ class Origin {
   virtual Network network() const = 0;
   // As AuditTask has them.
   virtual std::optional<Network> local() const = 0;
-  virtual std::optional<Network> head() const = 0;
+  virtual std::vector<NetworkTop> tops() const = 0;
   // What it reads and answers: a set of no examples.
   virtual Dataset data() const = 0;
   // The file that it came from; null for others.

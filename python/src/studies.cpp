@@ -144,6 +144,10 @@ py::object estimator_options_of(const AuditTask& task, const std::vector<AuditMe
   found["name"] = settings.estimator;
   found["law"] = options.law;
   found["tangents"] = options.tangents;
+  if (method.biased()) {
+    found["prior"] = options.activity.prior;
+    found["correction"] = "none";
+  }
   if (options.exact_head) found["exact_head"] = *options.exact_head;
   return found;
 }
@@ -159,7 +163,7 @@ py::tuple audit(const std::shared_ptr<PythonModel>& model, const py::object& exa
   const AuditTask task{.data = data,
                        .network = std::move(trainable.network),
                        .local = std::move(trainable.local),
-                       .head = std::move(trainable.head),
+                       .tops = std::move(trainable.tops),
                        .batch = batch,
                        .seed = seed,
                        .weights = {},

@@ -134,7 +134,7 @@ std::vector<MethodFigures> to_try(const AuditTask& task, const AuditOptions& opt
   double rate_of_activities = 0;
   for (const AuditMethod& method : result.methods) {
     MethodFigures figures = figures_of(task, result, method);
-    if (method.settings.estimator == "activities" && method.network == AuditMethod::Network::kWhole)
+    if (method.settings.estimator == "activities" && !method.biased() && method.network == AuditMethod::Network::kWhole)
       rate_of_activities = figures.rate;
     if (method.network == AuditMethod::Network::kLocal) figures.rate = rate_of_activities;
     if (!fits(figures) || !(figures.rate > 0) || !(figures.seconds > 0)) continue;

@@ -250,7 +250,7 @@ Measured log_slowdown(const MethodOutlook& method, const MethodOutlook& backprop
       });
 }
 
-// Of estimates that are looked at, whose mean is ∇.
+// Of estimates that are looked at.
 MethodOutlook observed(const AuditMethod& method, const EstimateTerms& terms, const Measured& signal,
                        double squared_norm) {
   return outlook_of(method.name, signal, mean_of(terms.bends), mean_value(terms.squares), squared_norm);
@@ -304,12 +304,12 @@ AuditOutlook measure_outlook(const AuditTask& task, AuditSubject& subject, const
     told(1 / parts);
     const auto tangents = static_cast<double>(method.settings.options.tangents);
     if (method.network == AuditMethod::Network::kLocal) continue;
-    if (method.network == AuditMethod::Network::kHead) {
-      if (!exact || !observable(method)) continue;
-      AuditTask of_head = task;
-      of_head.network = *task.head;
-      AuditSubject head(of_head);
-      const EstimateTerms of = observe(head, method, std::max<Index>(2, head.batches()), task.seed);
+    if (method.network == AuditMethod::Network::kTop) {
+      if (task.forward_only || !observable(method)) continue;
+      AuditTask of_top = task;
+      of_top.network = network_of(task, method);
+      AuditSubject top(of_top);
+      const EstimateTerms of = observe(top, method, std::max<Index>(2, top.batches()), task.seed);
       found.methods.push_back(observed(method, of, mean_of(of.signals), squared_norm));
     } else if (method.exact()) {
       if (exact)
@@ -322,7 +322,8 @@ AuditOutlook measure_outlook(const AuditTask& task, AuditSubject& subject, const
     } else if (observable(method)) {
       const Index estimates = std::max<Index>(8, draws / kDrawsAnEstimate);
       const EstimateTerms of = observe(subject, method, estimates, derive_seed(task.seed, kEstimateSeed));
-      found.methods.push_back(observed(method, of, noise.squared_norm, squared_norm));
+      found.methods.push_back(
+          observed(method, of, method.biased() ? mean_of(of.signals) : noise.squared_norm, squared_norm));
     }
   }
   const auto backprop = std::ranges::find_if(found.methods, [](const MethodOutlook& method) {

@@ -6,6 +6,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/philox.hpp"
+#include "slopewise/program/stream.hpp"
 
 namespace slopewise {
 namespace {
@@ -17,7 +18,22 @@ constexpr Index kReferenceExamples = 512, kMostReferenceBatches = 16;
 // Parts of a batch that micro-batched backprop has in flight one after the other.
 constexpr Index kMicroBatches = 8;
 
+std::string name_of(const NetworkTop& top) {
+  return top.blocks < 1    ? "head only"
+         : top.blocks == 1 ? "last block and head"
+                           : fmt::format("last {} blocks and head", top.blocks);
+}
+
 }  // namespace
+
+std::vector<NetworkTop> tops_of(const Network& network) {
+  std::vector<NetworkTop> tops;
+  if (network.training.size() > 1) return tops;
+  const ChainBlock& whole = network.training.front();
+  const Index blocks = whole.sites.logits < 0 ? 0 : find_stream(*whole.program, whole.sites.logits).blocks();
+  for (Index top = 0; top <= kMostTopBlocks && top < blocks; ++top) tops.push_back({top, network});
+  return tops;
+}
 
 std::vector<AuditMethod> audit_methods(const AuditTask& task) {
   std::vector<AuditMethod> methods{
@@ -36,6 +52,14 @@ std::vector<AuditMethod> audit_methods(const AuditTask& task) {
                        .options = "--method activities --tangents 8",
                        .settings = {.estimator = "activities", .options = {.law = "rademacher", .tangents = 8}}});
   }
+  if (sites.logits >= 0 && find_stream(*task.network.training.front().program, sites.logits).residual) {
+    methods.push_back({.name = "residual feedback",
+                       .options = "--method activities --prior residual --tangents 0 --correction none",
+                       .settings = {.estimator = "activities",
+                                    .options = {.law = "rademacher",
+                                                .tangents = 0,
+                                                .activity = {.prior = "residual", .correction = Correction::kNone}}}});
+  }
   for (const Index tangents : {1, 8, 32}) {
     methods.push_back({.name = fmt::format("weights K={}", tangents),
                        .options = fmt::format("--method weights --tangents {}", tangents),
@@ -50,19 +74,24 @@ std::vector<AuditMethod> audit_methods(const AuditTask& task) {
                        .settings = {.estimator = "activities", .options = {.law = "rademacher", .tangents = 8}},
                        .network = AuditMethod::Network::kLocal});
   }
-  if (task.head) {
-    methods.push_back({.name = "head only",
-                       .options = "--train head --method exact",
+  for (std::size_t i = 0; i < task.tops.size(); ++i) {
+    const NetworkTop& top = task.tops[i];
+    AuditMethod method{.name = name_of(top),
+                       .options = top.blocks < 0 ? "--train head --method exact"
+                                                 : fmt::format("--method exact --exact-blocks {}", top.blocks),
                        .settings = {.estimator = "exact"},
-                       .network = AuditMethod::Network::kHead});
+                       .network = AuditMethod::Network::kTop,
+                       .top = i};
+    if (top.blocks >= 0) method.settings.options.exact_blocks = top.blocks;
+    methods.push_back(std::move(method));
   }
   return methods;
 }
 
 const Network& network_of(const AuditTask& task, const AuditMethod& method) {
-  return method.network == AuditMethod::Network::kLocal  ? *task.local
-         : method.network == AuditMethod::Network::kHead ? *task.head
-                                                         : task.network;
+  return method.network == AuditMethod::Network::kLocal ? *task.local
+         : method.network == AuditMethod::Network::kTop ? task.tops[method.top].network
+                                                        : task.network;
 }
 
 TrainSettings settings_of(const AuditTask& task, const AuditMethod& method, double rate) {

@@ -13,13 +13,18 @@ namespace slopewise {
 // A figure that nobody knows.
 inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
+// Blocks that train with the head at most, where the rest of a network does not.
+inline constexpr Index kMostTopBlocks = 2;
+// The tops of a network of this library; none of one whose blocks have losses of their own, or without hidden layers.
+std::vector<NetworkTop> tops_of(const Network& network);
+
 struct AuditTask {
   // Its training set is what methods train on; its test set holds the reference examples, on which everything is
   // measured (reference_set).
   const DataSplit& data;
   Network network;                              // end to end
   std::optional<Network> local = std::nullopt;  // the same in blocks with losses of their own
-  std::optional<Network> head = std::nullopt;   // the same where the last layer alone trains
+  std::vector<NetworkTop> tops = {};            // the same where the top alone trains, exactly
   Index batch = 128;
   std::uint64_t seed = 1;
   std::string weights = {};   // file that θ starts from; empty: the network's own
@@ -32,10 +37,13 @@ struct AuditMethod {
   std::string name;
   std::string options;  // of slopewise train
   MethodSettings settings;
-  enum class Network { kWhole, kLocal, kHead };
+  enum class Network { kWhole, kLocal, kTop };
   Network network = Network::kWhole;
+  std::size_t top = 0;  // which of the task's
 
   bool exact() const { return settings.estimator == "exact"; }
+  // Residual feedback's mean is not the gradient.
+  bool biased() const { return settings.options.activity.prior == "residual"; }
   // Tangents of weights alone, whose theory is known.
   bool at_weights() const { return settings.estimator == "forward" || settings.estimator == "central"; }
 };

@@ -22,6 +22,13 @@ struct Network {
   std::string description;
 };
 
+// The network where the head and the last `blocks` blocks train, and the rest stays as it is; -1: where its last layer
+// does.
+struct NetworkTop {
+  Index blocks;
+  Network network;
+};
+
 // What two descriptions of one network have in common: all but where it lies. Throws FileError for another text.
 std::string identity(const std::string& description);
 

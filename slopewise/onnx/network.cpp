@@ -31,10 +31,8 @@ std::string describe(const OnnxModel& model, const OnnxOptions& options, const O
   return json.dump();
 }
 
-// The same options with OnnxOptions::blocks in the names of weights.
-OnnxOptions with_blocks_named(const std::filesystem::path& file, const OnnxOptions& options,
-                              const OnnxLossOptions& loss) {
-  const OnnxModel whole = load_onnx(file, options);
+// The options of the model with OnnxOptions::blocks in the names of weights.
+OnnxOptions with_blocks_named(const OnnxModel& whole, const OnnxOptions& options, const OnnxLossOptions& loss) {
   const OnnxProgram made = onnx_program(whole, loss);
   const Index head = sites_below(made.program, onnx_sites(made), *options.blocks).head;
   const std::vector<bool> below = ancestors(made.program, head);
@@ -47,12 +45,18 @@ OnnxOptions with_blocks_named(const std::filesystem::path& file, const OnnxOptio
     if (parameter.is_adapter()) {
       throw ArgumentError(fmt::format(
           "{}: low-rank adapters: expected the matrices of the last blocks by their names (lora:RANK:REGEX)",
-          file.string()));
+          whole.file().string()));
     }
     named.weights->insert(parameter.initializer);
   }
-  if (named.weights->empty()) throw ArgumentError(fmt::format("{}: nothing trains in its last blocks", file.string()));
+  if (named.weights->empty())
+    throw ArgumentError(fmt::format("{}: nothing trains in its last blocks", whole.file().string()));
   return named;
+}
+
+OnnxModel load_again(const OnnxModel& model, const OnnxOptions& options) {
+  return model.in_memory() ? load_onnx(model.bytes(), model.file().string(), options)
+                           : load_onnx(model.file(), options);
 }
 
 }  // namespace
@@ -79,9 +83,10 @@ ActivitySites onnx_sites(const OnnxProgram& model) {
 }
 
 OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& options, const OnnxLossOptions& loss) {
-  return onnx_network(std::make_shared<const OnnxModel>(
-                          load_onnx(file, options.blocks ? with_blocks_named(file, options, loss) : options)),
-                      options, loss);
+  auto model = std::make_shared<const OnnxModel>(load_onnx(file, options));
+  if (options.blocks)
+    model = std::make_shared<const OnnxModel>(load_again(*model, with_blocks_named(*model, options, loss)));
+  return onnx_network(std::move(model), options, loss);
 }
 
 OnnxNetwork onnx_network(std::shared_ptr<const OnnxModel> model, const OnnxOptions& options,
@@ -103,16 +108,27 @@ OnnxNetwork onnx_network(std::shared_ptr<const OnnxModel> model, const OnnxOptio
   return {std::move(model), std::move(network)};
 }
 
-std::optional<OnnxNetwork> onnx_head(const OnnxModel& model, OnnxOptions options, const OnnxLossOptions& loss) {
-  if (options.train == "head") return std::nullopt;
-  options.train = "head";
-  try {
-    if (!model.in_memory()) return onnx_network(model.file(), options, loss);
-    return onnx_network(std::make_shared<const OnnxModel>(load_onnx(model.bytes(), model.file().string(), options)),
-                        options, loss);
-  } catch (const ArgumentError&) {
-    return std::nullopt;
+std::vector<NetworkTop> onnx_tops(const OnnxModel& model, const OnnxOptions& options, const OnnxLossOptions& loss,
+                                  Index most_blocks) {
+  std::vector<NetworkTop> tops;
+  const auto add = [&](Index blocks, OnnxOptions part) {
+    try {
+      auto top = std::make_shared<const OnnxModel>(
+          load_again(model, part.blocks ? with_blocks_named(model, part, loss) : part));
+      if (top->parameters().size() < model.parameters().size())
+        tops.push_back({blocks, onnx_network(std::move(top), part, loss).network});
+    } catch (const ArgumentError&) {  // it has no such part
+    }
+  };
+  OnnxOptions part = options;
+  part.train = "head";
+  if (options.train != "head") add(-1, part);
+  part.train = options.train;
+  for (Index blocks = 1; blocks <= most_blocks; ++blocks) {
+    part.blocks = blocks;
+    add(blocks, part);
   }
+  return tops;
 }
 
 Dataset data_of(const OnnxModel& model, const OnnxLossOptions& loss) {

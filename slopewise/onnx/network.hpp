@@ -2,7 +2,7 @@
 #pragma once
 
 #include <memory>
-#include <optional>
+#include <vector>
 
 #include "slopewise/data/dataset.hpp"
 #include "slopewise/model/network.hpp"
@@ -27,8 +27,10 @@ OnnxNetwork onnx_network(const std::filesystem::path& file, const OnnxOptions& o
 // The same of a model that was loaded with these options.
 OnnxNetwork onnx_network(std::shared_ptr<const OnnxModel> model, const OnnxOptions& options,
                          const OnnxLossOptions& loss);
-// The same model where the last layer alone trains; none where it has no such part, or where that is all that trains.
-std::optional<OnnxNetwork> onnx_head(const OnnxModel& model, OnnxOptions options, const OnnxLossOptions& loss);
+// The tops of a model that was loaded with these options: its last layer, then the head and up to `most_blocks` blocks,
+// of what trains of them. Left out is what it does not have, where nothing trains, and what is all that trains.
+std::vector<NetworkTop> onnx_tops(const OnnxModel& model, const OnnxOptions& options, const OnnxLossOptions& loss,
+                                  Index most_blocks);
 // What such a model reads and answers: a set of no examples (LoadOptions::like).
 Dataset data_of(const OnnxModel& model, const OnnxLossOptions& loss);
 

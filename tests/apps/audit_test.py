@@ -47,7 +47,7 @@ class AuditTest(unittest.TestCase):
         self.assertEqual((document["parameters"], document["batch"], document["memory"]), (13002, 32, None))
         names = [method["name"] for method in document["methods"]]
         self.assertEqual(names, ["backprop", "checkpointed backprop", "micro-batched backprop", "activities K=8",
-                                 "weights K=1", "weights K=8", "weights K=32", "differences K=1", "local losses K=8"])
+                                 "weights K=1", "weights K=8", "weights K=32", "differences K=1", "local losses K=8", "head only"])
         for method in document["methods"]:
             self.assertEqual([cost["batch"] for cost in method["costs"]], [8, 32])
             self.assertIsNone(method["costs"][0]["seconds"])
@@ -81,10 +81,35 @@ class AuditTest(unittest.TestCase):
         memory = bytes_of["weights K=1"]
         self.assertLess(memory, bytes_of["backprop"])
         tight = self.document("--no-verify", "--batch", "512", "--hidden", "64,64,64,64", "--memory", memory)
+        self.assertEqual(tight["noise"]["reference"], "slopes alone")  # and yet its own gradient says what the top does
         self.assertLessEqual(tight["recommendation"]["best"]["bytes"], memory)
         self.assertEqual([method["costs"][0]["fits"] for method in tight["methods"]],
                          [size <= memory for size in bytes_of.values()])
         self.assertTrue(any("backprop fits" in change for change in tight["recommendation"]["changes"]))
+
+    def test_the_top_where_no_more_fits(self):
+        """Of a residual network, with the command that trains it in as many bytes as said."""
+        deep = ("--no-verify", "--batch", "512", "--hidden", ",".join(["32"] * 8), "--residual", "--samples", "8", "--time", "2",
+                "--threads", "1")
+        free = self.document(*deep)
+        costs = {method["name"]: method["costs"][0]["bytes"] for method in free["methods"]}
+        self.assertIn("residual feedback", costs)
+        memory = max(costs["last 2 blocks and head"], free["least_bytes"]) + 8 * free["parameters"]  # to look at a step
+        self.assertLess(memory, costs["backprop"])
+        tight = self.document(*deep, "--memory", memory)
+        self.assertLess(costs["last block and head"], costs["backprop"])
+        for name in ("head only", "last block and head", "last 2 blocks and head", "residual feedback"):
+            method = next(each for each in tight["methods"] if each["name"] == name)
+            self.assertEqual(method["costs"][0]["fits"], costs[name] <= memory, name)
+            if costs[name] + 8 * free["parameters"] <= memory:
+                self.assertGreater(method["predicted"]["decrease"], 0, name)
+            done = self.slopewise("train", *deep[1:6], "--optimizer", "sgd", "--threads", "1",
+                                  *method["options"].split(), "--steps", "1", "--quiet", "--out", name)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            results = json.loads((self.directory / name / "results.json").read_text())
+            self.assertEqual(results["step_bytes"] + results["state_bytes"], costs[name], name)
+        self.assertEqual(tight["noise"]["reference"], "slopes alone")  # and yet its own gradient says what the top does
+        self.assertLessEqual(tight["recommendation"]["best"]["bytes"], memory)
 
     def test_without_a_backward_pass(self):
         document = self.document("--no-verify", "--forward-only")
@@ -100,7 +125,9 @@ class AuditTest(unittest.TestCase):
 
     def test_what_is_printed(self):
         done = self.audit("--no-verify", "--memory", "1GiB")
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for line in done.stderr.splitlines():  # where it takes longer than two seconds
+            self.assertTrue(line.startswith("audit: "), done.stderr)
         for text in ("Use ", "slopewise train --hidden 16,16", "weights that train", "tr H", "linear1.weight",
                      "runs/audit/audit.json"):
             self.assertIn(text, done.stdout)

@@ -124,6 +124,22 @@ class BlocksTest(torch_case.TorchCase):
         np.savez(self.directory / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
         return model, x, y
 
+    def test_the_audit_looks_at_blocks(self):
+        """As train makes them: the head, the last blocks, residual feedback, each in the bytes that it says."""
+        self.transformer(post_norm=False)
+        self.done("audit", "--model", "model.onnx", "--data", "data.npz", "--batch", 6, "--samples", 8, "--no-verify", "--time", 4,
+                  "--quiet", "--out", "audit")
+        methods = {each["name"]: each for each in json.loads((self.directory / "audit/audit.json").read_text())["methods"]}
+        for name in ("head only", "last block and head", "last 2 blocks and head", "residual feedback"):
+            method = methods[name]
+            self.assertGreater(method["predicted"]["slowdown"]["value"], 0, name)
+            self.done("train", "--model", "model.onnx", "--data", "data.npz", "--batch", 6, "--steps", 1, "--optimizer", "sgd",
+                      "--quiet", "--out", name, *method["options"].split())
+            results = json.loads((self.directory / name / "results.json").read_text())
+            cost = method["costs"][0]
+            self.assertEqual((results["step_bytes"], results["state_bytes"], results["forwards_per_step"]),
+                             (cost["step_bytes"], cost["state_bytes"], cost["forwards"]), name)
+
     def gradient(self, rows, *words):
         """Exact and estimated, by the names of the segments."""
         self.done("gradient", "--model", "model.onnx", "--data", "data.npz", "--batch", rows, "--samples", 1, "--quiet",

@@ -90,6 +90,58 @@ TEST(Audit, PredictsWhatStepsDo) {
   }
 }
 
+// A residual network, of which the top alone trains, or each block by the gradient at the top of its stream.
+TEST(Audit, LooksAtTopsAndAtResidualFeedback) {
+  const DataSplit data = audited_digits(64);
+  NetworkSpec spec = perceptron({24, 24, 24, 24});
+  spec.residual = true;
+  AuditTask task = audited(data, spec, 64);
+  task.tops = tops_of(task.network);
+  const AuditResult found = run_audit(task, {.verify = false, .step_seconds = 0.1, .samples = 32}, kSilent);
+  const Index n = found.parameters, head = 10 * 24 + 10, block = 24 * 24 + 24;
+  AuditSubject subject(task);
+  std::vector<float> gradient(static_cast<std::size_t>(n)), other(static_cast<std::size_t>(n));
+  const auto squared_from = [&](Index first) {  // ∇_B·∇_B′ over the entries from there on, as its signal is measured
+    double sum = 0;
+    for (Index batch = 0; batch < subject.batches(); ++batch) {
+      subject.objective(batch).gradient(subject.theta(), gradient);
+      subject.objective((batch + 1) % subject.batches()).gradient(subject.theta(), other);
+      for (Index i = first; i < n; ++i)
+        sum += double{gradient[static_cast<std::size_t>(i)]} * other[static_cast<std::size_t>(i)];
+    }
+    return sum / static_cast<double>(subject.batches());
+  };
+  const std::pair<const char*, Index> tops[] = {
+      {"head only", n - head}, {"last block and head", n - head - block}, {"last 2 blocks and head", n - head - 2 * block}};
+  double slowdown = std::numeric_limits<double>::infinity();
+  for (const auto& [name, first] : tops) {
+    const MethodOutlook& outlook = *found.outlook_of(name);
+    const double square = squared_from(first);
+    EXPECT_NEAR(outlook.signal.value, square, 1e-4 * square) << name;
+    EXPECT_LT(outlook.slowdown(), slowdown) << name;  // more that learns, fewer steps
+    slowdown = outlook.slowdown();
+    EXPECT_LT(found.cost(name, 64)->step_bytes, found.cost("backprop", 64)->step_bytes) << name;
+    EXPECT_LT(found.cost(name, 64)->forwards, found.cost("backprop", 64)->forwards) << name;
+  }
+  EXPECT_GT(slowdown, 1);
+  // It points with the gradient, by no more than all of it.
+  const MethodOutlook& residual = *found.outlook_of("residual feedback");
+  EXPECT_GT(residual.cosine, 0.2);
+  EXPECT_LT(residual.cosine, 1);
+  const auto method = std::ranges::find(found.methods, "residual feedback", &AuditMethod::name);
+  EXPECT_TRUE(method->biased());
+  const Trainer trainer(settings_of(task, *method, 0.1), data, task.network);
+  EXPECT_EQ(found.cost("residual feedback", 64)->bytes(), trainer.step_bytes() + trainer.state_bytes());
+  // A network without sums has no stream, one without hidden layers no blocks, and of two all is the top.
+  EXPECT_EQ(std::ranges::count(audit_methods(audited(data, perceptron({24, 24}), 64)), "residual feedback",
+                               &AuditMethod::name),
+            0);
+  EXPECT_THAT(tops_of(make_network({.family = "logistic", .hidden = {}}, data.train.image_shape, target_of(data.train))),
+              ::testing::IsEmpty());
+  EXPECT_THAT(tops_of(make_network(perceptron({24}), data.train.image_shape, target_of(data.train))),
+              ::testing::SizeIs(::testing::Le(1)));
+}
+
 TEST(Audit, RecommendsWhatFits) {
   const DataSplit data = audited_digits(256, 1024);
   AuditTask task = audited(data, perceptron(std::vector<Index>(6, 64)), 256);
