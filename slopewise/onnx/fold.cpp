@@ -210,6 +210,21 @@ Known range(const ImportStep& step, const std::vector<Known>& in) {
   return result;
 }
 
+// Where the numbers are that are not zero, (axes, how many).
+Known places(const ImportStep& step, const Known& x) {
+  if (batch_axis(x.dims) >= 0) step.refuse("places among numbers that depend on how many examples there are");
+  std::vector<std::vector<Index>> found;
+  make_move(x.dims, [&](const std::vector<Index>& position) -> Index {
+    if (at(x, flat(x.dims, position)).value != 0) found.push_back(position);
+    return 0;
+  });
+  Known result{OnnxType::kInteger, {{static_cast<Index>(x.dims.size())}, {static_cast<Index>(found.size())}}, {}, {}};
+  for (std::size_t axis = 0; axis < x.dims.size(); ++axis) {
+    for (const std::vector<Index>& position : found) result.numbers.push_back(static_cast<double>(position[axis]));
+  }
+  return result;
+}
+
 Known constant_of_shape(const ImportStep& step, const Known& shape) {
   Known result{.type = OnnxType::kFloat};
   double value = 0;
@@ -300,6 +315,7 @@ std::optional<Known> fold(const ImportStep& step) {
   if (node.op == "Where" && in.size() == 3) {
     return combine(step, in, in[1].type, [&](const std::vector<Number>& x) { return x[0].value != 0 ? x[1] : x[2]; });
   }
+  if (node.op == "NonZero") return places(step, in[0]);
   if (node.op == "Range" && in.size() == 3) return range(step, in);
   if (node.op == "ConstantOfShape") return constant_of_shape(step, in[0]);
   if (node.op == "Cast") return cast(step, in[0]);

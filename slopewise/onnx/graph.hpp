@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,10 +32,13 @@ struct OnnxTensor {
   std::vector<T> as() const;
 };
 
-using OnnxAttribute = std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, std::vector<float>,
-                                   std::vector<std::string>, std::shared_ptr<const OnnxTensor>>;
+struct OnnxBranch;
+using OnnxAttribute =
+    std::variant<std::int64_t, float, std::string, std::vector<std::int64_t>, std::vector<float>,
+                 std::vector<std::string>, std::shared_ptr<const OnnxTensor>, std::shared_ptr<const OnnxBranch>>;
 
-// `op` is the operator's type; operators of this house that stand for several nodes (fusions.hpp) have the domain
+// `op` is the operator's type. What the branches of an If read from outside, and their constants, are among its inputs,
+// after its own. Operators of this house that stand for several nodes (fusions.hpp) have the domain
 // "slopewise".
 struct OnnxNode {
   std::string op, domain = {}, name = {};
@@ -42,6 +46,12 @@ struct OnnxNode {
   std::map<std::string, OnnxAttribute> attributes = {};
 
   bool is(std::string_view type) const { return op == type && domain != "slopewise"; }
+};
+
+// A graph within a node: its nodes, each after those it reads. Its constants are the graph's.
+struct OnnxBranch {
+  std::vector<OnnxNode> nodes;
+  std::vector<std::string> outputs;
 };
 
 // What goes in or comes out. An axis has an extent, or a symbol ("batch"), or neither: −1 and "".
@@ -53,6 +63,7 @@ struct OnnxEnd {
   std::string name;
   OnnxType type = OnnxType::kFloat;
   std::vector<Axis> axes = {};
+  bool has_shape = true;  // false: the file does not say what axes there are
 };
 
 struct OnnxGraph {
@@ -61,6 +72,7 @@ struct OnnxGraph {
   int opset = 0;
   std::vector<OnnxNode> nodes;  // each after those it reads
   std::vector<OnnxEnd> inputs, outputs;
+  std::set<std::pair<std::string, std::string>> functions;  // operators that the file itself defines: domain, name
   std::map<std::string, std::shared_ptr<const OnnxTensor>> initializers;
 };
 

@@ -236,13 +236,17 @@ bool Importer::makes_whole(const ImportStep& step) const {
   return step.whole(op == "OneHot" ? 2 : op == "Where" || op == "CastLike" ? 1 : 0);
 }
 
-void Importer::run() {
-  for (const OnnxNode& node : graph_.nodes) {
+void Importer::walk(std::span<const OnnxNode> nodes) {
+  for (const OnnxNode& node : nodes) {
     ImportStep step(*this, node);
     const OnnxRule* rule = find_rule(node);
     if (!rule) {
       std::vector<std::string> names;
       for (const OnnxRule& each : onnx_rules()) names.emplace_back(each.op);
+      if (graph_.functions.contains({node.domain, node.op}))
+        step.refuse(
+            "it is a function that the file itself defines; expected its nodes in its place (onnx.inliner puts them "
+            "there)");
       if (!node.domain.empty()) step.refuse(fmt::format("operators of the domain '{}' are not supported", node.domain));
       step.refuse(fmt::format("this operator is not supported{}; docs/onnx.md lists those that are",
                               suggestion(node.op, names)));
@@ -250,7 +254,7 @@ void Importer::run() {
     try {
       if (std::optional<Known> known = fold(step)) {
         step.give(std::move(*known));
-      } else if (!give_known(step, *rule)) {
+      } else if (node.is("If") || !give_known(step, *rule)) {
         rule->apply(step);
       }
     } catch (const ShapeError& error) {

@@ -60,7 +60,8 @@ class Importer {
   void freeze(const std::map<std::string, std::string>& names);
   // Goes through the nodes. Throws ArgumentError, naming the node, for what is not supported, ShapeError for shapes
   // that do not fit.
-  void run();
+  void run() { walk(graph_.nodes); }
+  void walk(std::span<const OnnxNode> nodes);
   // A node that holds these values; integers become numbers, known ones constants.
   Placed placed(const std::string& name);
   // A weight as a parameter or constant with its axes in this order, where no op has read it before.

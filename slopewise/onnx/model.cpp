@@ -172,6 +172,9 @@ void OnnxModel::build(const OnnxOptions& options) {
   }
   // The axis of an input that counts examples: a symbol, or the number that the file fixes.
   const auto examples_axis = [&](const OnnxEnd& input, ImportSettings& of) -> Extent {
+    if (!input.has_shape)
+      fail(fmt::format("input '{}' has no shape in the file; expected one whose first axis counts examples",
+                       input.name));
     if (input.axes.empty())
       fail(fmt::format("input '{}' is a single number; expected an axis that counts examples", input.name));
     const Index fixed = input.axes[0].extent;

@@ -22,6 +22,8 @@ namespace {
 constexpr int kFirstOpset = 7;
 // Protobuf's own limit on a message.
 constexpr std::uint64_t kLargestFile = (std::uint64_t{1} << 31) - 1;
+// Branches within branches.
+constexpr int kDeepest = 16;
 
 float half_to_float(std::uint16_t bits) {
   const int exponent = bits >> 10 & 31, fraction = bits & 1023;
@@ -67,6 +69,8 @@ class Reader {
     if (graph_.opset < kFirstOpset) {
       fail(fmt::format("it is written in operator set {} of ONNX, expected one from {} on", graph_.opset, kFirstOpset));
     }
+    for (const onnx::FunctionProto& function : model.functions())
+      graph_.functions.emplace(function.domain(), function.name());
     read_graph(model.graph());
     return std::move(graph_);
   }
@@ -158,6 +162,7 @@ class Reader {
     OnnxEnd end{.name = info.name()};
     if (!info.type().has_tensor_type()) fail(fmt::format("'{}' is no tensor", info.name()));
     end.type = type_of(info.type().tensor_type().elem_type());
+    end.has_shape = info.type().tensor_type().has_shape();
     for (const auto& dim : info.type().tensor_type().shape().dim()) {
       if (dim.has_dim_value() && dim.dim_value() >= 0) {
         end.axes.push_back({.extent = dim.dim_value()});
@@ -194,9 +199,11 @@ class Reader {
     }
   }
 
-  void add_initializer(const onnx::TensorProto& tensor) {
+  void add_initializer(const onnx::TensorProto& tensor, bool constant = false) {
     if (tensor.name().empty()) fail("an initializer has no name");
-    if (!graph_.initializers.emplace(tensor.name(), read_tensor(tensor, tensor.name())).second)
+    std::shared_ptr<OnnxTensor> made = read_tensor(tensor, tensor.name());
+    made->constant = constant;
+    if (!graph_.initializers.emplace(tensor.name(), std::move(made)).second)
       fail(fmt::format("two initializers are called '{}'", tensor.name()));
   }
 
@@ -232,7 +239,7 @@ class Reader {
       fail(fmt::format("two tensors are called '{}'", name));
   }
 
-  OnnxNode node_of(const onnx::NodeProto& node) {
+  OnnxNode node_of(const onnx::NodeProto& node, int depth = 0) {
     if (node.op_type().empty() || node.domain() == "slopewise")
       fail(fmt::format("node '{}' has no operator", node.name()));
     OnnxNode read{.op = node.op_type(),
@@ -264,12 +271,43 @@ class Reader {
         case onnx::AttributeProto::TENSOR:
           value = std::shared_ptr<const OnnxTensor>(read_tensor(attribute.t(), read.name + "." + attribute.name()));
           break;
-        default:  // graphs of control flow; their ops are refused by name
+        case onnx::AttributeProto::GRAPH:
+          if (read.op != "If") continue;  // other control flow is refused by name
+          value = branch_of(attribute.g(), read.inputs, depth + 1);
+          break;
+        default:
           continue;
       }
       read.attributes.emplace(attribute.name(), std::move(value));
     }
     return read;
+  }
+
+  // A branch, and to `inputs` what it reads from outside.
+  std::shared_ptr<const OnnxBranch> branch_of(const onnx::GraphProto& graph, std::vector<std::string>& inputs,
+                                              int depth) {
+    if (depth > kDeepest) fail(fmt::format("branches within branches, more than {} deep", kDeepest));
+    if (graph.input_size() > 0 || graph.sparse_initializer_size() > 0)
+      fail(fmt::format("branch '{}' has inputs of its own or sparse initializers", graph.name()));
+    for (const onnx::TensorProto& tensor : graph.initializer()) add_initializer(tensor, true);
+    auto branch = std::make_shared<OnnxBranch>();
+    std::set<std::string> made;
+    for (const onnx::NodeProto& node : graph.node()) {
+      if (node.op_type() == "Constant" && node.domain().empty()) {
+        add_constant(node);
+      } else {
+        branch->nodes.push_back(node_of(node, depth));
+        made.insert(branch->nodes.back().outputs.begin(), branch->nodes.back().outputs.end());
+      }
+    }
+    for (const onnx::ValueInfoProto& output : graph.output()) branch->outputs.push_back(output.name());
+    std::set<std::string> known(inputs.begin(), inputs.end());
+    const auto read = [&](const std::string& name) {
+      if (!name.empty() && !made.contains(name) && known.insert(name).second) inputs.push_back(name);
+    };
+    for (const OnnxNode& node : branch->nodes) std::ranges::for_each(node.inputs, read);
+    std::ranges::for_each(branch->outputs, read);
+    return branch;
   }
 
   std::shared_ptr<OnnxTensor> read_tensor(const onnx::TensorProto& tensor, const std::string& name) const {

@@ -10,6 +10,7 @@ void known_alone(ImportStep& step) {
   step.refuse("its inputs depend on what goes into the model; it is taken where they are known beforehand");
 }
 constexpr OnnxRule kKnown[] = {{"ConstantOfShape", known_alone, "known beforehand"},
+                               {"NonZero", known_alone, "known beforehand"},
                                {"Range", known_alone, "known beforehand"},
                                {"Shape", known_alone},
                                {"Size", known_alone}};

@@ -186,6 +186,9 @@ class OnnxTest(torch_case.TorchCase):
                   "label=labels.npy"]
         self.assertAlmostEqual(self.evaluate("model.onnx", *places)["loss"], before, delta=1e-6)
         self.assertAlmostEqual(self.evaluate("run", *places)["loss"], after, delta=2e-5)
+        np.savez(self.directory / "a:b.npz", **{"counts:0": counts, "tokens:0:x": tokens})  # as TensorFlow names things
+        named = ["--input", "tokens=a:b.npz:tokens:0:x", "--input", "counts=a:b.npz:counts:0", "--input", "label=labels.npy"]
+        self.assertAlmostEqual(self.evaluate("model.onnx", *named)["loss"], before, delta=1e-6)
         self.train(*places, "--test-share", 0.25, "--method", "weights", "--epochs", 2, "--batch", 4, out="parted")
         self.done("rerun", "parted", "--out", "again", "--quiet")
         self.assertEqual((self.directory / "parted/model.onnx").read_bytes(),

@@ -239,6 +239,147 @@ TEST_F(OnnxModelTest, TakesAFixedBatchForAnyBatch) {
   }
 }
 
+// Time first, one example in the file: where the axis of examples goes as others are seen as one, or taken apart.
+TEST_F(OnnxModelTest, FindsTheExamplesOfAFileOfOne) {
+  const auto extents = [&](const std::string& target, const std::string& out) {
+    const auto path = write(graph_of(fmt::format(R"(g (float[1, 4, 6] x) => (float[{0}] y) {{
+      t = Transpose<perm = [1, 0, 2]>(x)
+      target = Constant<value = int64[{2}] {{{1}}}>()
+      y = Reshape(t, target)
+    }})",
+                                                 out, target, 1 + std::ranges::count(target, ','))));
+    return to_string(load_onnx(path).output_extents());
+  };
+  EXPECT_EQ(extents("4, 6", "4, 6"), "(4·batch, 6)");  // a product by a matrix of features follows
+  EXPECT_EQ(extents("-1, 6", "4, 6"), "(4·batch, 6)");
+  EXPECT_EQ(extents("4, 1, 6", "4, 1, 6"), "(4, batch, 6)");
+  EXPECT_EQ(extents("4, 2, 3", "4, 2, 3"), "(4, 2·batch, 3)");  // heads, merged with the examples
+  EXPECT_EQ(extents("4, 1, 2, 3", "4, 1, 2, 3"), "(4, batch, 2, 3)");
+  EXPECT_EQ(extents("24", "24"), "(24·batch)");
+}
+
+// What comes of it for several: time first through a layer, and back.
+TEST_F(OnnxModelTest, AFileOfOneExampleWithTimeFirstServesAny) {
+  onnx::ModelProto proto = graph_of(R"(g (float[1, 3, 2] x) => (float[1, 3, 2] y) {
+    t = Transpose<perm = [1, 0, 2]>(x)
+    flat = Constant<value = int64[2] {3, 2}>()
+    rows = Reshape(t, flat)
+    made = MatMul(rows, w)
+    parted = Constant<value = int64[3] {3, 1, 2}>()
+    again = Reshape(made, parted)
+    y = Transpose<perm = [1, 0, 2]>(again)
+  })");
+  add_weight(proto, "w", {2, 2}, {1, 10, 2, 20});
+  const OnnxModel model = load_onnx(write(proto));
+  EXPECT_EQ(to_string(model.output_extents()), "(batch, 3, 2)");
+  const std::vector<double> x{1, 0, 0, 1, 1, 1, 2, 0, 0, 2, 2, 2};
+  EXPECT_THAT(output_of(model, model.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(x)}}),
+              ElementsAre(1, 10, 2, 20, 3, 30, 2, 20, 4, 40, 6, 60));
+}
+
+// Before operator set 14 an output of the batch's statistics says that it is calculated with them.
+TEST_F(OnnxModelTest, RefusesBatchNormsThatTrain) {
+  const auto in = [&](const std::string& outputs, const std::string& attributes, int opset) {
+    onnx::ModelProto proto = graph_of(
+        fmt::format("g (float[N, 2, 3] x) => (float[N, 2, 3] y) {{ {} = BatchNormalization{}(x, s, b, m, v) }}",
+                    outputs, attributes),
+        opset);
+    for (const char* name : {"s", "b", "m", "v"}) add_weight(proto, name, {2}, {1, 2});
+    return refusal(proto);
+  };
+  EXPECT_THAT(in("y", "", 9), testing::IsEmpty());
+  EXPECT_THAT(in("y, m2, v2, m3, v3", "", 9), HasSubstr("training mode would mix examples"));
+  EXPECT_THAT(in("y, m2, v2", "<training_mode = 1>", 14), HasSubstr("training mode would mix examples"));
+}
+
+TEST_F(OnnxModelTest, TakesTheBranchThatIsKnown) {
+  onnx::ModelProto proto = graph_of(R"(g (float[N, 1, 2] x) => (float[N, 2] y) {
+    shape = Shape(x)
+    at = Constant<value = int64 {1}>()
+    extent = Gather(shape, at)
+    one = Constant<value = int64 {1}>()
+    is = Equal(extent, one)
+    h = Mul(x, gain)
+  })");
+  add_weight(proto, "gain", {2}, {2, 3});
+  add_weight(proto, "other", {2}, {5, 7});
+  onnx::NodeProto& node = *proto.mutable_graph()->add_node();
+  node.set_op_type("If");
+  node.add_input("is");
+  node.add_output("y");
+  const auto branch = [&](const std::string& name, const std::string& text) {
+    onnx::AttributeProto& attribute = *node.add_attribute();
+    attribute.set_name(name);
+    attribute.set_type(onnx::AttributeProto::GRAPH);
+    *attribute.mutable_g() = graph_of("g (float[1] none) => (float[N, 2] made_" + name + ") {" + text + "}").graph();
+    attribute.mutable_g()->clear_input();
+  };
+  // A constant and a weight of their own, and what is outside.
+  branch("then_branch",
+         "axes = Constant<value = int64[1] {1}>() s = Squeeze(h, axes) made_then_branch = Add(s, other)");
+  branch("else_branch", "made_else_branch = Loop(h)");  // never taken, so nobody asks whether it is supported
+  const OnnxModel model = load_onnx(write(proto));
+  const std::vector<double> x{1, 2, 3, 4};
+  EXPECT_THAT(output_of(model, model.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(x)}}),
+              ElementsAre(7, 13, 11, 19));
+  EXPECT_EQ(model.parameters().size(), 2U);
+  // A condition that goes into the model, a branch that is missing, and what lies in a branch.
+  onnx::ModelProto unknown = proto;
+  *unknown.mutable_graph()->mutable_node(4) =
+      graph_of("g (float[N] x) => (bool[N] is) { is = Less(x, x) }").graph().node(0);
+  EXPECT_THAT(refusal(unknown), HasSubstr("the condition"));
+  onnx::ModelProto cut = proto;
+  cut.mutable_graph()->mutable_node(6)->mutable_attribute()->DeleteSubrange(0, 1);
+  EXPECT_THAT(refusal(cut), HasSubstr("(If): it lacks a branch"));
+  onnx::ModelProto inside = proto;
+  inside.mutable_graph()->mutable_node(6)->mutable_attribute(0)->mutable_g()->mutable_node(1)->set_op_type("Loop");
+  EXPECT_THAT(refusal(inside), HasSubstr("(Loop): this operator is not supported"));
+}
+
+TEST_F(OnnxModelTest, SaysWhatAFileDoesNotSay) {
+  onnx::ModelProto proto = graph_of("g (float[N, 2] x) => (float[N, 2] y) { y = Abs(x) }");
+  proto.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->clear_shape();
+  EXPECT_THAT(refusal(proto), HasSubstr("input 'x' has no shape in the file"));
+  onnx::ModelProto function = graph_of("g (float[N, 2] x) => (float[N, 2] y) { y = Abs(x) }");
+  function.mutable_graph()->mutable_node(0)->set_domain("own");
+  EXPECT_THAT(refusal(function), HasSubstr("operators of the domain 'own'"));
+  onnx::FunctionProto& own = *function.add_functions();
+  own.set_domain("own");
+  own.set_name("Abs");
+  EXPECT_THAT(refusal(function), HasSubstr("it is a function that the file itself defines"));
+}
+
+// Positions as exporters made them before Range, scales before they were an input, and of some axes alone.
+TEST_F(OnnxModelTest, TakesOldAndNewWaysOfSayingSizes) {
+  const std::vector<double> x{1, 2};
+  const auto values = [&](const onnx::ModelProto& proto) {
+    const OnnxModel model = load_onnx(write(proto));
+    return output_of(model, model.initial<double>(), Batch<double>{.rows = 1, .inputs = {std::span(x)}});
+  };
+  EXPECT_THAT(values(graph_of(R"(g (float[N, 2] x) => (float[N, 2] y) {
+    count = Constant<value = int64[1] {2}>()
+    ones = ConstantOfShape<value = float[1] {1.0}>(count)
+    places = NonZero(ones)
+    turned = Transpose(places)
+    one = Squeeze<axes = [1]>(turned)
+    numbers = Cast<to = 1>(one)
+    y = Add(x, numbers)
+  })",
+                              9)),
+              ElementsAre(1, 3));
+  EXPECT_THAT(
+      values(graph_of("g (float[N, 1, 1, 2] x) => (float[N, 1, 1, 4] y) { y = Upsample<scales = [1.0, 1.0, 1.0, "
+                      "2.0]>(x) }",
+                      7)),
+      ElementsAre(1, 1, 2, 2));
+  EXPECT_THAT(values(graph_of(R"(g (float[N, 1, 1, 2] x) => (float[N, 1, 1, 4] y) {
+    s = Constant<value = float[1] {2.0}>()
+    y = Resize<axes = [3], mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">(x, , s)
+  })",
+                              18)),
+              ElementsAre(1, 1, 2, 2));
+}
+
 TEST_F(OnnxModelTest, RefusesWhatWouldMixExamples) {
   const auto in = [&](const std::string& body, const std::string& out = "float[M] y") {
     return refusal(graph_of("g (float[N, 4] x) => (" + out + ") { " + body + " }"));

@@ -29,16 +29,26 @@ void dropout(ImportStep& step) {
   }
 }
 
-// Where the target names no axis for the examples although the file fixes their number: the axis that starts where
-// theirs started, the same one where it may be.
+// Where the target names no axis for the examples although the file fixes their number: an axis that starts where
+// theirs started. Best is one that counts nothing else; then the same one, but for the last, which holds what an
+// example is made of: (time, 1, features) seen as (time, features) has the examples beside the time.
 void find_batch(ImportStep& step, const Extents& before, Extents& dims) {
   const Index fixed = step.importer().settings().batch, batch = batch_axis(before);
   const Index above = entries_above(before, batch);
   Index found = -1, product = 1;
+  int best = 0;
   for (Index axis = 0; axis < static_cast<Index>(dims.size()); ++axis) {
     const Index count = dims[number_of(axis)].count;
     const bool fits = product > 0 && above > 0 && above % product == 0 && count % (fixed * (above / product)) == 0;
-    if (fits && (found < 0 || axis == batch)) found = axis;
+    const bool last = axis > 0 && axis + 1 == static_cast<Index>(dims.size());
+    const int quality = !fits                                ? 0
+                        : count == fixed && product == above ? (axis == batch ? 4 : 3)
+                        : axis == batch && !last             ? 2
+                                                             : 1;
+    if (quality > best) {
+      found = axis;
+      best = quality;
+    }
     product *= count;
   }
   if (found < 0) {
@@ -222,10 +232,28 @@ void expand_rule(ImportStep& step) {
                   })));
 }
 
+void if_rule(ImportStep& step) {
+  const Known condition = step.known(0, "the condition");
+  if (condition.numbers.size() != 1 || condition.counts_batch(0))
+    step.refuse("expected one condition that does not depend on the number of examples");
+  const auto branch = step.node().attributes.find(condition.numbers[0] != 0 ? "then_branch" : "else_branch");
+  if (branch == step.node().attributes.end()) step.refuse("it lacks a branch");
+  const auto* graph = std::get_if<std::shared_ptr<const OnnxBranch>>(&branch->second);
+  if (!graph || (*graph)->outputs.size() != step.node().outputs.size())
+    step.refuse("its branches are no graphs of its outputs");
+  step.importer().walk((*graph)->nodes);
+  for (std::size_t i = 0; i < step.node().outputs.size(); ++i) {
+    const std::string& made = (*graph)->outputs[i];
+    if (step.wants(i))
+      step.importer().set(step.node().outputs[i], step.importer().get(made), step.importer().whole(made));
+  }
+}
+
 constexpr OnnxRule kLayout[] = {{"Dropout", dropout, "inference: nothing is dropped"},
                                 {"Expand", expand_rule, "shape known beforehand"},
                                 {"Flatten", flatten_rule},
                                 {"Identity", identity},
+                                {"If", if_rule, "a condition known beforehand"},
                                 {"Reshape", reshape_rule, "shape known beforehand but for the number of examples"},
                                 {"Squeeze", squeeze_rule},
                                 {"Transpose", transpose_rule},

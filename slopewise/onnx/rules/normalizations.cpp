@@ -45,7 +45,10 @@ Placed apply(ImportStep& step, const Placed& a, const Placed& b, Node (*function
 }
 
 void batch_norm_rule(ImportStep& step) {
-  if (step.integer("training_mode", 0) != 0) {
+  // Before operator set 14 what is trained gives the batch's own statistics too.
+  bool training = step.integer("training_mode", 0) != 0;
+  for (std::size_t output = 1; output < 5; ++output) training = training || step.wants(output);
+  if (training) {
     step.refuse(
         "training mode would mix examples; export the model in evaluation mode, where running statistics are used");
   }

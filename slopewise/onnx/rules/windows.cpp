@@ -1,6 +1,7 @@
 // Convolutions, pooling and what else acts on images. ONNX has the channels before the spatial axes, the program after
 // them.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -260,8 +261,24 @@ void resize_rule(ImportStep& step) {
     step.refuse(fmt::format("coordinate_transformation_mode '{}' is not supported", coordinates));
   if (!roundings.contains(rounding)) step.refuse(fmt::format("nearest_mode '{}' is not supported", rounding));
   if (step.integer("antialias", 0) != 0) step.refuse("antialiasing is not supported");
-  if (step.has_attribute("axes") || step.has_attribute("keep_aspect_ratio_policy"))
-    step.refuse("sizes of some of the axes are not supported");
+  if (step.text("keep_aspect_ratio_policy", "stretch") != "stretch")
+    step.refuse("keep_aspect_ratio_policy: expected stretch");
+  // Since operator set 18 scales and sizes may be those of some of the axes.
+  std::vector<Index> axes(rank);
+  std::iota(axes.begin(), axes.end(), 0);
+  if (const auto named = step.integers("axes")) {
+    axes = *named;
+    for (Index& axis : axes) {
+      axis = axis_of(axis, rank);
+      if (axis < 0) step.refuse(fmt::format("axes ({}) of {}", fmt::join(*named, ", "), to_string(x.value.dims)));
+    }
+  }
+  const auto of_all = [&](const std::vector<double>& given, std::vector<double> all) {
+    if (given.size() != axes.size())
+      step.refuse(fmt::format("expected a number for each of {} axes, found {}", axes.size(), given.size()));
+    for (std::size_t i = 0; i < axes.size(); ++i) all[number_of(axes[i])] = given[i];
+    return all;
+  };
   options.mode = modes.at(mode);
   options.coordinates = places.at(coordinates);
   options.rounding = roundings.at(rounding);
@@ -270,21 +287,25 @@ void resize_rule(ImportStep& step) {
   std::vector<Index> sizes;
   std::vector<double> factors;
   if (step.has(scales_at)) {
-    const Known scales = step.known(scales_at, "scales");
-    factors = scales.numbers;
+    factors = step.known(scales_at, "scales").numbers;
+  } else if (const auto own = step.node().attributes.find("scales"); upsample && own != step.node().attributes.end()) {
+    // Before operator set 9 they are an attribute.
+    if (const auto* numbers = std::get_if<std::vector<float>>(&own->second))
+      factors.assign(numbers->begin(), numbers->end());
   }
   if (!factors.empty()) {
-    if (factors.size() != rank || factors[0] != 1 || factors[1] != 1)
-      step.refuse("expected a scale for each axis, 1 for the first two");
+    factors = of_all(factors, std::vector<double>(rank, 1.0));
+    if (factors[0] != 1 || factors[1] != 1) step.refuse("expected scales of 1 for the first two axes");
     for (std::size_t axis = 2; axis < rank; ++axis) {
       sizes.push_back(static_cast<Index>(
           std::clamp(std::floor(static_cast<double>(x.sizes[axis - 2]) * factors[axis]), -1.0, 0x1p40)));
       options.scales.push_back(factors[axis]);
     }
   } else if (!upsample && step.has(3)) {
-    const Known given = step.known(3, "sizes");
-    if (given.numbers.size() != rank) step.refuse("expected a size for each axis");
-    for (std::size_t axis = 2; axis < rank; ++axis) sizes.push_back(static_cast<Index>(given.numbers[axis]));
+    std::vector<double> now(rank);
+    for (std::size_t axis = 2; axis < rank; ++axis) now[axis] = static_cast<double>(x.sizes[axis - 2]);
+    const std::vector<double> given = of_all(step.known(3, "sizes").numbers, now);
+    for (std::size_t axis = 2; axis < rank; ++axis) sizes.push_back(static_cast<Index>(given[axis]));
   } else {
     step.refuse("expected scales or sizes");
   }
