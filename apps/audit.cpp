@@ -63,10 +63,11 @@ std::string command_of(const Choice& choice, const Settings& given, const Settin
 
 // Where the top alone trains; of a file from the weights there.
 std::vector<NetworkTop> tops_of(const TrainOptions& options, const std::optional<OnnxNetwork>& model,
-                                const Network& network) {
+                                const Network& network, bool forward_only) {
   if (!model) return tops_of(network);
   if (!options.initial.empty()) return {};
-  return onnx_tops(*model->model, training_options(options.onnx), onnx_loss_options(options.onnx), kMostTopBlocks);
+  return onnx_tops(*model->model, training_options(options.onnx), onnx_loss_options(options.onnx),
+                   forward_only ? 0 : kMostTopBlocks);
 }
 
 int run(AuditSettings& options, Settings& given, Settings& train) {
@@ -88,7 +89,7 @@ int run(AuditSettings& options, Settings& given, Settings& train) {
                        .local = model || !options.train.initial.empty()
                                     ? std::nullopt
                                     : local_network(settings.network, data.train.image_shape, target_of(data.train)),
-                       .tops = tops_of(options.train, model, network),
+                       .tops = tops_of(options.train, model, network, options.forward_only),
                        .batch = settings.batch,
                        .seed = settings.seed,
                        .weights = options.train.initial,

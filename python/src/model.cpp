@@ -156,7 +156,7 @@ class ModelOf final : public PythonModel {
     });
   }
 
-  Trainable trainable() override {
+  Trainable trainable(bool with_parts) override {
     if (!source_) throw py::value_error("expected a network; a function has no examples");
     return work([&] {
       const Origin& origin = *source_->origin;
@@ -166,7 +166,7 @@ class ModelOf final : public PythonModel {
       made.network.initial = [theta = std::vector<float>(values.begin(), values.end())](std::size_t, std::uint64_t) {
         return Parameters<float>(theta);
       };
-      if (as_made) {
+      if (as_made && with_parts) {
         made.local = origin.local();
         made.tops = origin.tops();
       }

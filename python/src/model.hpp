@@ -127,7 +127,8 @@ class PythonModel : public std::enable_shared_from_this<PythonModel> {
     std::optional<Network> local;  // this and the next as AuditTask has them
     std::vector<NetworkTop> tops;
   };
-  virtual Trainable trainable() = 0;
+  // `with_parts`: with `local` and `tops`.
+  virtual Trainable trainable(bool with_parts) = 0;
   // Writes the ONNX file it came from, with θ as it is. Throws ValueError for a model that came from elsewhere.
   virtual void save(const std::filesystem::path& path) = 0;
 

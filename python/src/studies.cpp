@@ -156,7 +156,7 @@ py::object estimator_options_of(const AuditTask& task, const std::vector<AuditMe
 py::tuple audit(const std::shared_ptr<PythonModel>& model, const py::object& examples, Index batch, std::uint64_t seed,
                 Index memory, bool forward_only, bool verify, double seconds, Index samples,
                 const std::vector<Index>& batches, const std::vector<std::string>& tried, const py::object& told) {
-  PythonModel::Trainable trainable = model->trainable();
+  PythonModel::Trainable trainable = model->trainable(true);
   const Examples<float> given(model->inputs(), examples, model->inputs().size());
   DataSplit data{.train = set_of(std::move(trainable.like), given.batch()), .test = {}, .format = {}};
   data.test = reference_set(data.train, batch, seed);
@@ -230,7 +230,7 @@ py::tuple study(const std::shared_ptr<PythonModel>& model, const std::string& na
   Dataset set;
   StudyNetwork network;
   if (model) {
-    PythonModel::Trainable trainable = model->trainable();
+    PythonModel::Trainable trainable = model->trainable(false);
     const Examples<float> given(model->inputs(), data, model->inputs().size());
     set = set_of(std::move(trainable.like), given.batch());
     network = {.name = name, .network = std::move(trainable.network)};

@@ -215,8 +215,11 @@ AuditResult run_audit(const AuditTask& task, const AuditOptions& options, const 
   watcher.begins("curvature");
   // Looking at an estimate takes its direction, and the vector it is copied from.
   const auto observable = [&](const AuditMethod& method) {
-    return task.memory == 0 ||
-           result.cost(method.name, task.batch)->bytes() + 2 * result.parameters * Index{sizeof(float)} <= task.memory;
+    if (task.memory == 0) return true;
+    // The network of a top is another beside this one.
+    const Index beside = method.network == AuditMethod::Network::kTop ? result.least_bytes : 0;
+    return result.cost(method.name, task.batch)->bytes() + 2 * result.parameters * Index{sizeof(float)} + beside <=
+           task.memory;
   };
   result.outlook = measure_outlook(task, subject, result.noise, result.methods, observable, options.samples,
                                    advance(kOutlookWeight));

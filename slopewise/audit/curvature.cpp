@@ -306,10 +306,16 @@ AuditOutlook measure_outlook(const AuditTask& task, AuditSubject& subject, const
     if (method.network == AuditMethod::Network::kLocal) continue;
     if (method.network == AuditMethod::Network::kTop) {
       if (task.forward_only || !observable(method)) continue;
-      AuditTask of_top = task;
-      of_top.network = network_of(task, method);
-      AuditSubject top(of_top);
-      const EstimateTerms of = observe(top, method, std::max<Index>(2, top.batches()), task.seed);
+      const Index looks = std::max<Index>(2, subject.batches());
+      const Network& network = network_of(task, method);
+      const EstimateTerms of = [&] {
+        if (network.training.front().program == task.network.training.front().program)
+          return observe(subject, method, looks, task.seed);
+        AuditTask of_top = task;
+        of_top.network = network;
+        AuditSubject top(of_top);
+        return observe(top, method, looks, task.seed);
+      }();
       found.methods.push_back(observed(method, of, mean_of(of.signals), squared_norm));
     } else if (method.exact()) {
       if (exact)
@@ -331,7 +337,12 @@ AuditOutlook measure_outlook(const AuditTask& task, AuditSubject& subject, const
   });
   const double largest = found.curvature.largest.value;
   for (MethodOutlook& method : found.methods) {
-    const StepOutlook way = on_the_way(method.outlook(), exact ? weights.whole.value : 0);
+    // Exact gradients have no tangents' noise that would count twice.
+    const auto own = std::ranges::find(methods, method.method, &AuditMethod::name);
+    const double exact_bend = own != methods.end() && own->exact() ? method.bend.value
+                              : exact                              ? weights.whole.value
+                                                                   : 0;
+    const StepOutlook way = on_the_way(method.outlook(), exact_bend);
     method.rate = way.best_rate(largest);
     method.decrease = method.rate > 0 ? way.decrease(method.rate) : kUnknown;
     method.log_slowdown = backprop == found.methods.end() ? known(kUnknown) : log_slowdown(method, *backprop, largest);

@@ -18,6 +18,18 @@ constexpr Index kReferenceExamples = 512, kMostReferenceBatches = 16;
 // Parts of a batch that micro-batched backprop has in flight one after the other.
 constexpr Index kMicroBatches = 8;
 
+// Whether the network is one that the method's estimator can be made for.
+bool suits(const AuditTask& task, const MethodSettings& settings) {
+  const ChainBlock& block = task.network.training.front();
+  try {
+    make_estimator<float>(settings.estimator, EstimatorTarget(*block.program, block.sites),
+                          estimator_options(settings, block, task.seed));
+    return true;
+  } catch (const ArgumentError&) {
+    return false;
+  }
+}
+
 std::string name_of(const NetworkTop& top) {
   return top.blocks < 1    ? "head only"
          : top.blocks == 1 ? "last block and head"
@@ -52,13 +64,14 @@ std::vector<AuditMethod> audit_methods(const AuditTask& task) {
                        .options = "--method activities --tangents 8",
                        .settings = {.estimator = "activities", .options = {.law = "rademacher", .tangents = 8}}});
   }
-  if (sites.logits >= 0 && find_stream(*task.network.training.front().program, sites.logits).residual) {
+  const MethodSettings residual{
+      .estimator = "activities",
+      .options = {
+          .law = "rademacher", .tangents = 0, .activity = {.prior = "residual", .correction = Correction::kNone}}};
+  if (sites.logits >= 0 && suits(task, residual)) {
     methods.push_back({.name = "residual feedback",
                        .options = "--method activities --prior residual --tangents 0 --correction none",
-                       .settings = {.estimator = "activities",
-                                    .options = {.law = "rademacher",
-                                                .tangents = 0,
-                                                .activity = {.prior = "residual", .correction = Correction::kNone}}}});
+                       .settings = residual});
   }
   for (const Index tangents : {1, 8, 32}) {
     methods.push_back({.name = fmt::format("weights K={}", tangents),

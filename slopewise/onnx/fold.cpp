@@ -213,14 +213,18 @@ Known range(const ImportStep& step, const std::vector<Known>& in) {
 // Where the numbers are that are not zero, (axes, how many).
 Known places(const ImportStep& step, const Known& x) {
   if (batch_axis(x.dims) >= 0) step.refuse("places among numbers that depend on how many examples there are");
-  std::vector<std::vector<Index>> found;
-  make_move(x.dims, [&](const std::vector<Index>& position) -> Index {
-    if (at(x, flat(x.dims, position)).value != 0) found.push_back(position);
-    return 0;
-  });
-  Known result{OnnxType::kInteger, {{static_cast<Index>(x.dims.size())}, {static_cast<Index>(found.size())}}, {}, {}};
-  for (std::size_t axis = 0; axis < x.dims.size(); ++axis) {
-    for (const std::vector<Index>& position : found) result.numbers.push_back(static_cast<double>(position[axis]));
+  std::vector<Index> found;  // row-major
+  for (std::size_t i = 0; i < x.numbers.size(); ++i) {
+    if (x.numbers[i] != 0) found.push_back(static_cast<Index>(i));
+  }
+  const auto axes = static_cast<Index>(x.dims.size()), count = static_cast<Index>(found.size());
+  if (axes > 0 && count > kLargest / axes)
+    step.refuse(fmt::format("{} places of {} axes, more numbers than are made beforehand", count, axes));
+  Known result{OnnxType::kInteger, {{axes}, {count}}, {}, {}};
+  Index inner = count_of(x.dims);  // entries of the axes from here on
+  for (const Extent& extent : x.dims) {
+    if (extent.count > 0) inner /= extent.count;
+    for (const Index i : found) result.numbers.push_back(static_cast<double>(i / inner % extent.count));
   }
   return result;
 }

@@ -81,7 +81,8 @@ void Importer::find_head() {
   for (auto found = makers.find(at); found != makers.end(); found = makers.find(at)) {
     bool matrix = false;
     std::string next;
-    for (const std::string& input : found->second->inputs) {
+    for (std::size_t i = found->second->is("If") ? 1 : 0; i < found->second->inputs.size(); ++i) {
+      const std::string& input = found->second->inputs[i];
       const auto weight = graph_.initializers.find(input);
       if (weight == graph_.initializers.end()) {
         if (next.empty() && makers.contains(input)) next = input;

@@ -272,7 +272,10 @@ class Reader {
           value = std::shared_ptr<const OnnxTensor>(read_tensor(attribute.t(), read.name + "." + attribute.name()));
           break;
         case onnx::AttributeProto::GRAPH:
-          if (read.op != "If") continue;  // other control flow is refused by name
+          // Other control flow is refused by name.
+          if (read.op != "If" || (attribute.name() != "then_branch" && attribute.name() != "else_branch")) continue;
+          if (read.attributes.contains(attribute.name()))
+            fail(fmt::format("node '{}' has two of {}", read.name, attribute.name()));
           value = branch_of(attribute.g(), read.inputs, depth + 1);
           break;
         default:
@@ -283,25 +286,60 @@ class Reader {
     return read;
   }
 
-  // A branch, and to `inputs` what it reads from outside.
+  using Renamed = std::map<std::string, std::string>;
+
+  static void rename(std::vector<std::string>& names, const Renamed& renamed) {
+    for (std::string& name : names) {
+      if (const auto found = renamed.find(name); found != renamed.end()) name = found->second;
+    }
+  }
+  static void rename(OnnxNode& node, const Renamed& renamed) {
+    rename(node.inputs, renamed);
+    rename(node.outputs, renamed);
+    for (auto& [name, attribute] : node.attributes) {
+      auto* branch = std::get_if<std::shared_ptr<const OnnxBranch>>(&attribute);
+      if (!branch) continue;
+      auto own = std::make_shared<OnnxBranch>(**branch);
+      for (OnnxNode& inner : own->nodes) rename(inner, renamed);
+      rename(own->outputs, renamed);
+      *branch = std::move(own);
+    }
+  }
+
+  // A branch, and to `inputs` what it reads from outside. What it makes is called otherwise than anything outside or in
+  // another branch, where ONNX lets the same name stand again.
   std::shared_ptr<const OnnxBranch> branch_of(const onnx::GraphProto& graph, std::vector<std::string>& inputs,
                                               int depth) {
     if (depth > kDeepest) fail(fmt::format("branches within branches, more than {} deep", kDeepest));
     if (graph.input_size() > 0 || graph.sparse_initializer_size() > 0)
       fail(fmt::format("branch '{}' has inputs of its own or sparse initializers", graph.name()));
-    for (const onnx::TensorProto& tensor : graph.initializer()) add_initializer(tensor, true);
+    const std::string mark = fmt::format("@{}", ++branches_);
+    Renamed renamed;
+    const auto own = [&](const std::string& name) {
+      if (!name.empty() && !renamed.emplace(name, name + mark).second)
+        fail(fmt::format("two nodes of branch '{}' make '{}'", graph.name(), name));
+    };
+    for (const onnx::TensorProto& tensor : graph.initializer()) own(tensor.name());
+    for (const onnx::NodeProto& node : graph.node()) std::ranges::for_each(node.output(), own);
+    for (onnx::TensorProto tensor : graph.initializer()) {
+      tensor.set_name(tensor.name() + mark);
+      add_initializer(tensor, true);
+    }
     auto branch = std::make_shared<OnnxBranch>();
-    std::set<std::string> made;
     for (const onnx::NodeProto& node : graph.node()) {
       if (node.op_type() == "Constant" && node.domain().empty()) {
-        add_constant(node);
+        onnx::NodeProto constant = node;
+        if (constant.output_size() == 1) constant.set_output(0, node.output(0) + mark);
+        add_constant(constant);
       } else {
         branch->nodes.push_back(node_of(node, depth));
-        made.insert(branch->nodes.back().outputs.begin(), branch->nodes.back().outputs.end());
+        rename(branch->nodes.back(), renamed);
       }
     }
     for (const onnx::ValueInfoProto& output : graph.output()) branch->outputs.push_back(output.name());
-    std::set<std::string> known(inputs.begin(), inputs.end());
+    rename(branch->outputs, renamed);
+    std::set<std::string> made, known(inputs.begin(), inputs.end());
+    for (const OnnxNode& node : branch->nodes) made.insert(node.outputs.begin(), node.outputs.end());
     const auto read = [&](const std::string& name) {
       if (!name.empty() && !made.contains(name) && known.insert(name).second) inputs.push_back(name);
     };
@@ -466,6 +504,7 @@ class Reader {
   std::filesystem::path file_;
   std::optional<std::filesystem::path> folder_;
   OnnxGraph graph_;
+  int branches_ = 0;  // that were read
 };
 
 }  // namespace

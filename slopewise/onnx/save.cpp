@@ -123,7 +123,10 @@ std::size_t width_of(const Place& place) {
 
 std::size_t readers_of(const OnnxGraph& graph, const std::string& name) {
   std::size_t readers = 0;
-  for (const OnnxNode& node : graph.nodes) readers += static_cast<std::size_t>(std::ranges::count(node.inputs, name));
+  for (const OnnxNode& node : graph.nodes) {
+    const auto times = static_cast<std::size_t>(std::ranges::count(node.inputs, name));
+    readers += node.is("If") ? 2 * times : times;  // within a branch perhaps more than once
+  }
   return readers;
 }
 

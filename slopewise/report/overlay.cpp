@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -27,11 +28,19 @@ void append(ChartData& data, const std::string& run, const Json& object) {
   data.rows.push_back(std::move(row));
 }
 
-// The row, and where there are runs to compare the work up to then, in forward passes of a batch. One run's would be
-// its steps once more.
+// The row, and where there are runs of one network and batch to compare the work up to then, in forward passes of a
+// batch. One run's would be its steps once more.
 Json with_work(Json row, std::span<const RunFiles> runs, const Json& results) {
   const double a_step = number(results, "forwards_per_step"), step = number(row, "step");
-  if (runs.size() > 1 && !std::isnan(a_step) && !std::isnan(step)) row["forwards"] = a_step * step;
+  const auto alike = [&](const RunFiles& run) {  // a pass of one is a pass of the other
+    const auto of = [&](const Json& each, const char* option) {
+      return each.value("config", Json::object()).value(option, Json());
+    };
+    return std::ranges::all_of(std::array{"batch", "model", "hidden", "channels"},
+                               [&](const char* option) { return of(run.results, option) == of(results, option); });
+  };
+  if (runs.size() > 1 && std::ranges::all_of(runs, alike) && !std::isnan(a_step) && !std::isnan(step))
+    row["forwards"] = a_step * step;
   return row;
 }
 

@@ -140,6 +140,16 @@ class BlocksTest(torch_case.TorchCase):
             self.assertEqual((results["step_bytes"], results["state_bytes"], results["forwards_per_step"]),
                              (cost["step_bytes"], cost["state_bytes"], cost["forwards"]), name)
 
+    def test_the_audit_of_a_part(self):
+        """Where nothing below the head trains there is no residual feedback, and no top within the top."""
+        self.transformer(post_norm=False)
+        self.done("audit", "--model", "model.onnx", "--data", "data.npz", "--batch", 6, "--samples", 8, "--no-verify", "--time", 2,
+                  "--train", "head", "--quiet", "--out", "audit")
+        names = [each["name"] for each in json.loads((self.directory / "audit/audit.json").read_text())["methods"]]
+        for name in ("residual feedback", "head only", "last block and head"):
+            self.assertNotIn(name, names)
+        self.assertIn("weights K=1", names)
+
     def gradient(self, rows, *words):
         """Exact and estimated, by the names of the segments."""
         self.done("gradient", "--model", "model.onnx", "--data", "data.npz", "--batch", rows, "--samples", 1, "--quiet",

@@ -42,7 +42,12 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(words, ["slopewise", "compiler", "processor", "instruction", "products", "threads"])
 
     def test_no_library_comes_from_the_current_directory(self):
-        for name in ("libz.so.1", "libdnnl.so.2", "libstdc++.so.6", "libopenblas.so.0"):
+        linked = subprocess.run(["ldd", SLOPEWISE], capture_output=True, text=True, check=True).stdout
+        names = [line.split()[0] for line in linked.splitlines() if "=>" in line]
+        if any(name.startswith("libslopewise") for name in names):
+            self.skipTest("a shared build, whose libraries lie beside it")
+        self.assertGreater(len(names), 5)
+        for name in (*names, "libopenblas.so.0"):
             (self.directory / name).write_text("not a library")
         self.call("--version")
 

@@ -336,6 +336,71 @@ TEST_F(OnnxModelTest, TakesTheBranchThatIsKnown) {
   EXPECT_THAT(refusal(inside), HasSubstr("(Loop): this operator is not supported"));
 }
 
+// Branches may use each other's names; what a branch makes is its own.
+TEST_F(OnnxModelTest, BranchesHaveNamesOfTheirOwn) {
+  onnx::ModelProto proto = graph_of(R"(g (float[N, 2] x) => (float[N, 2] y) {
+    yes = Constant<value = bool {1}>()
+    h = Abs(x)
+  })");
+  const auto add_if = [&](const std::string& output, const std::string& then_text, const std::string& else_text) {
+    onnx::NodeProto& node = *proto.mutable_graph()->add_node();
+    node.set_op_type("If");
+    node.add_input("yes");
+    node.add_output(output);
+    for (const auto& [name, text] : {std::pair{"then_branch", then_text}, std::pair{"else_branch", else_text}}) {
+      onnx::AttributeProto& attribute = *node.add_attribute();
+      attribute.set_name(name);
+      attribute.set_type(onnx::AttributeProto::GRAPH);
+      *attribute.mutable_g() = graph_of("g (float[1] none) => (float[N, 2] made) {" + text + "}").graph();
+      attribute.mutable_g()->clear_input();
+    }
+  };
+  const std::string one = "c = Constant<value = float {1.0}>() d = Add(c, c) h = Mul(x, d) made = Identity(h)",
+                    two = "c = Constant<value = float {10.0}>() d = Add(c, c) made = Mul(a, d)";
+  add_if("a", one, one);
+  add_if("b", two, one);
+  const std::string last = "made = Add(b, h)";  // h from outside
+  add_if("y", last, last);
+  const OnnxModel model = load_onnx(write(proto));
+  const std::vector<double> x{1, -2};
+  EXPECT_THAT(output_of(model, model.initial<double>(), Batch<double>{.rows = 1, .inputs = {std::span(x)}}),
+              ElementsAre(41, -78));
+  onnx::ModelProto twice = proto;
+  onnx::NodeProto& node = *twice.mutable_graph()->mutable_node(2);
+  *node.add_attribute() = node.attribute(0);
+  EXPECT_THROW(load_onnx(write(twice)), FileError);
+  onnx::ModelProto deep = proto;
+  for (int i = 0; i < 20; ++i) {
+    onnx::NodeProto inner = deep.graph().node(2);
+    onnx::AttributeProto& attribute = *deep.mutable_graph()->mutable_node(2)->mutable_attribute(0);
+    attribute.mutable_g()->clear_node();
+    inner.set_output(0, "made");
+    *attribute.mutable_g()->add_node() = inner;
+  }
+  EXPECT_THROW(load_onnx(write(deep)), FileError);
+}
+
+TEST_F(OnnxModelTest, HostileSizesAreRefused) {
+  onnx::ModelProto places = graph_of(R"(g (float[N, 2] x) => (float[N, 2] y) {
+    ones = ConstantOfShape<value = int64[1] {1}>(shape)
+    p = NonZero(ones)
+    y = Abs(x)
+  })");
+  onnx::TensorProto& shape = *places.mutable_graph()->add_initializer();
+  shape.set_name("shape");
+  shape.set_data_type(onnx::TensorProto::INT64);
+  shape.add_dims(1000);
+  for (int i = 0; i < 1000; ++i) shape.add_int64_data(i == 0 ? 1 << 24 : 1);
+  places.mutable_graph()->mutable_output(0)->set_name("p");
+  EXPECT_THAT(refusal(places), HasSubstr("more numbers than are made beforehand"));
+  EXPECT_THAT(refusal(graph_of(R"(g (float[4294967296, 4294967296] x) => (float[4294967296] y) {
+    t = Transpose(x)
+    s = Constant<value = int64[1] {4294967296}>()
+    y = Reshape(t, s)
+  })")),
+              testing::Not(testing::IsEmpty()));
+}
+
 TEST_F(OnnxModelTest, SaysWhatAFileDoesNotSay) {
   onnx::ModelProto proto = graph_of("g (float[N, 2] x) => (float[N, 2] y) { y = Abs(x) }");
   proto.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->clear_shape();

@@ -288,6 +288,8 @@ TEST(TrainingPage, ShowsRunsOverTheWorkOfTheirSteps) {
   EXPECT_THAT(page, HasSubstr("chart-loss-over-forwards"));
   EXPECT_THAT(page, HasSubstr("[\"local\",1000,null,2.5,4500.0,"));
   EXPECT_THAT(page, HasSubstr("[\"backprop\",1000,null,2.5,3000.0,"));
+  runs[1].results["config"] = {{"batch", 512}};  // a pass of which is another
+  EXPECT_THAT(report_page(runs), Not(HasSubstr("-over-forwards")));
   runs.pop_back();
   EXPECT_THAT(report_page(runs), Not(HasSubstr("-over-forwards")));
 }

@@ -39,7 +39,9 @@ void find_batch(ImportStep& step, const Extents& before, Extents& dims) {
   int best = 0;
   for (Index axis = 0; axis < static_cast<Index>(dims.size()); ++axis) {
     const Index count = dims[number_of(axis)].count;
-    const bool fits = product > 0 && above > 0 && above % product == 0 && count % (fixed * (above / product)) == 0;
+    Index unit = 0;  // entries of such an axis for the examples alone
+    const bool fits = product > 0 && above > 0 && above % product == 0 &&
+                      !__builtin_mul_overflow(fixed, above / product, &unit) && count % unit == 0;
     const bool last = axis > 0 && axis + 1 == static_cast<Index>(dims.size());
     const int quality = !fits                                ? 0
                         : count == fixed && product == above ? (axis == batch ? 4 : 3)
@@ -93,7 +95,8 @@ void reshape_rule(ImportStep& step) {
       step.refuse("the shape has more entries than can be counted");
   }
   const bool literal = batched && !counts && fixed > 0;
-  const Index total = count_of(before) * (literal ? fixed : 1);
+  Index total = count_of(before);
+  if (literal && __builtin_mul_overflow(total, fixed, &total)) step.refuse("more entries than can be counted");
   if (unknown >= 0) {
     if (product == 0 || total % product != 0)
       step.refuse(fmt::format("{} cannot be seen as {}", to_string(before), to_string(dims)));
@@ -207,7 +210,8 @@ void expand_rule(ImportStep& step) {
       wanted = {static_cast<Index>(target.numbers[at]), target.counts_batch(at)};
     }
     const Index fixed = step.importer().settings().batch;
-    if (own[i].batch && !wanted.batch && fixed > 0 && wanted.count == own[i].count * fixed) wanted = own[i];
+    if (own[i].batch && !wanted.batch && fixed > 0 && wanted.count % fixed == 0 && wanted.count / fixed == own[i].count)
+      wanted = own[i];
     if (!own[i].unit() && !wanted.unit() && own[i] != wanted)
       step.refuse(fmt::format("{} does not stretch to {}", to_string(before), to_string(Extents{wanted})));
     dims[i] = own[i].unit() ? wanted : own[i];

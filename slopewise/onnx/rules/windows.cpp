@@ -303,8 +303,11 @@ void resize_rule(ImportStep& step) {
     }
   } else if (!upsample && step.has(3)) {
     std::vector<double> now(rank);
-    for (std::size_t axis = 2; axis < rank; ++axis) now[axis] = static_cast<double>(x.sizes[axis - 2]);
+    for (std::size_t axis = 1; axis < rank; ++axis)
+      now[axis] = static_cast<double>(axis == 1 ? x.value.dims[1].count : x.sizes[axis - 2]);
     const std::vector<double> given = of_all(step.known(3, "sizes").numbers, now);
+    if (given[1] != now[1])
+      step.refuse(fmt::format("expected as many channels as before, {}, found {}", now[1], given[1]));
     for (std::size_t axis = 2; axis < rank; ++axis) sizes.push_back(static_cast<Index>(given[axis]));
   } else {
     step.refuse("expected scales or sizes");
