@@ -216,8 +216,10 @@ AuditResult run_audit(const AuditTask& task, const AuditOptions& options, const 
   // Looking at an estimate takes its direction, and the vector it is copied from.
   const auto observable = [&](const AuditMethod& method) {
     if (task.memory == 0) return true;
-    // The network of a top is another beside this one.
-    const Index beside = method.network == AuditMethod::Network::kTop ? result.least_bytes : 0;
+    // A network of another program is looked at beside this one.
+    const Index beside = network_of(task, method).training.front().program == task.network.training.front().program
+                             ? 0
+                             : result.least_bytes;
     return result.cost(method.name, task.batch)->bytes() + 2 * result.parameters * Index{sizeof(float)} + beside <=
            task.memory;
   };
