@@ -164,16 +164,15 @@ std::map<std::string, ArrayPlace> array_places(const std::vector<std::string>& w
     const std::size_t equals = word.find('=');
     if (equals == std::string::npos || equals == 0 || equals + 1 == word.size())
       throw ArgumentError(fmt::format("--input: expected NAME=FILE:ARRAY, found '{}'", word));
-    ArrayPlace place{.file = word.substr(equals + 1), .array = {}};
     // Files and arrays may have colons in their names: the array begins after the first colon that ends a file's, else
     // after the last.
-    const std::string given = place.file.string();
+    const std::string given = word.substr(equals + 1);
+    ArrayPlace place{.file = given, .array = {}};
     std::error_code ignored;
-    for (std::size_t colon = given.find(':'); colon != std::string::npos; colon = given.find(':', colon + 1)) {
-      if (std::filesystem::exists(given, ignored)) break;
+    for (std::size_t colon = given.find(':');
+         colon != std::string::npos && !std::filesystem::exists(place.file, ignored);
+         colon = given.find(':', colon + 1))
       place = {.file = given.substr(0, colon), .array = given.substr(colon + 1)};
-      if (std::filesystem::exists(place.file, ignored)) break;
-    }
     if (!places.emplace(word.substr(0, equals), std::move(place)).second)
       throw ArgumentError(fmt::format("--input: {} is given twice", word.substr(0, equals)));
   }

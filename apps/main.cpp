@@ -15,6 +15,7 @@
 #include "apps/help.hpp"
 #include "apps/parse.hpp"
 #include "apps/program.hpp"
+#include "apps/verb.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/threads.hpp"

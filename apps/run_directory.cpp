@@ -13,8 +13,8 @@ namespace {
 using Path = std::filesystem::path;
 
 // What runs write, of all verbs; any of the first tells that a directory holds a run.
-constexpr const char* kTelling[] = {"config.toml", "results.json", "checkpoint.safetensors", "plan.json", "bench.json",
-                                    "audit.json"};
+constexpr const char* kTelling[] = {"config.toml", "results.json", "checkpoint.safetensors",
+                                    "plan.json",   "bench.json",   "audit.json"};
 constexpr const char* kOthers[] = {"weights.safetensors",
                                    "model.onnx",
                                    "metrics.jsonl",

@@ -18,7 +18,7 @@ constexpr Index kReferenceExamples = 512, kMostReferenceBatches = 16;
 // Parts of a batch that micro-batched backprop has in flight one after the other.
 constexpr Index kMicroBatches = 8;
 
-// Whether the network is one that the method's estimator can be made for.
+// Whether the method's estimator can be made for the network, with what trains of it.
 bool suits(const AuditTask& task, const MethodSettings& settings) {
   const ChainBlock& block = task.network.training.front();
   try {
@@ -58,20 +58,19 @@ std::vector<AuditMethod> audit_methods(const AuditTask& task) {
                        .options = fmt::format("--method exact --checkpointed --micro-batch {}", part),
                        .settings = {.estimator = "exact", .checkpointed = true, .micro_batch = part}});
   }
+  const AuditMethod at_activities[] = {
+      {.name = "activities K=8",
+       .options = "--method activities --tangents 8",
+       .settings = {.estimator = "activities", .options = {.law = "rademacher", .tangents = 8}}},
+      {.name = "residual feedback",
+       .options = "--method activities --prior residual --tangents 0 --correction none",
+       .settings = {.estimator = "activities",
+                    .options = {.law = "rademacher",
+                                .tangents = 0,
+                                .activity = {.prior = "residual", .correction = Correction::kNone}}}}};
   const ActivitySites& sites = task.network.training.front().sites;
-  if (!sites.nodes.empty() && sites.logits >= 0) {
-    methods.push_back({.name = "activities K=8",
-                       .options = "--method activities --tangents 8",
-                       .settings = {.estimator = "activities", .options = {.law = "rademacher", .tangents = 8}}});
-  }
-  const MethodSettings residual{
-      .estimator = "activities",
-      .options = {
-          .law = "rademacher", .tangents = 0, .activity = {.prior = "residual", .correction = Correction::kNone}}};
-  if (sites.logits >= 0 && suits(task, residual)) {
-    methods.push_back({.name = "residual feedback",
-                       .options = "--method activities --prior residual --tangents 0 --correction none",
-                       .settings = residual});
+  for (const AuditMethod& method : at_activities) {
+    if (!sites.nodes.empty() && sites.logits >= 0 && suits(task, method.settings)) methods.push_back(method);
   }
   for (const Index tangents : {1, 8, 32}) {
     methods.push_back({.name = fmt::format("weights K={}", tangents),

@@ -9,7 +9,27 @@ namespace {
 void known_alone(ImportStep& step) {
   step.refuse("its inputs depend on what goes into the model; it is taken where they are known beforehand");
 }
+
+// The branch that a condition known beforehand takes.
+void if_rule(ImportStep& step) {
+  const Known condition = step.known(0, "the condition");
+  if (condition.numbers.size() != 1 || condition.counts_batch(0))
+    step.refuse("expected one condition that does not depend on the number of examples");
+  const auto branch = step.node().attributes.find(condition.numbers[0] != 0 ? "then_branch" : "else_branch");
+  if (branch == step.node().attributes.end()) step.refuse("it lacks a branch");
+  const auto* graph = std::get_if<std::shared_ptr<const OnnxBranch>>(&branch->second);
+  if (!graph || (*graph)->outputs.size() != step.node().outputs.size())
+    step.refuse("its branches are no graphs of its outputs");
+  step.importer().walk((*graph)->nodes);
+  for (std::size_t i = 0; i < step.node().outputs.size(); ++i) {
+    const std::string& made = (*graph)->outputs[i];
+    if (step.wants(i))
+      step.importer().set(step.node().outputs[i], step.importer().get(made), step.importer().whole(made));
+  }
+}
+
 constexpr OnnxRule kKnown[] = {{"ConstantOfShape", known_alone, "known beforehand"},
+                               {"If", if_rule, "a condition known beforehand"},
                                {"NonZero", known_alone, "known beforehand"},
                                {"Range", known_alone, "known beforehand"},
                                {"Shape", known_alone},

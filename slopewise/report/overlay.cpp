@@ -28,27 +28,39 @@ void append(ChartData& data, const std::string& run, const Json& object) {
   data.rows.push_back(std::move(row));
 }
 
-// The row, and where there are runs of one network and batch to compare the work up to then, in forward passes of a
-// batch. One run's would be its steps once more.
-Json with_work(Json row, std::span<const RunFiles> runs, const Json& results) {
-  const double a_step = number(results, "forwards_per_step"), step = number(row, "step");
-  const auto alike = [&](const RunFiles& run) {  // a pass of one is a pass of the other
-    const auto of = [&](const Json& each, const char* option) {
-      return each.value("config", Json::object()).value(option, Json());
-    };
-    return std::ranges::all_of(std::array{"batch", "model", "hidden", "channels"},
-                               [&](const char* option) { return of(run.results, option) == of(results, option); });
+// Whether a forward pass is the same work in all runs, of which there are several: of one it says no more than steps.
+bool share_a_pass(std::span<const RunFiles> runs) {
+  const auto of = [](const RunFiles& run, const char* option) {
+    return run.results.value("config", Json::object()).value(option, Json());
   };
-  if (runs.size() > 1 && std::ranges::all_of(runs, alike) && !std::isnan(a_step) && !std::isnan(step))
-    row["forwards"] = a_step * step;
+  return runs.size() > 1 && std::ranges::all_of(runs, [&](const RunFiles& run) {
+           return std::ranges::all_of(std::array{"batch", "model", "hidden", "channels"},
+                                      [&](const char* option) { return of(run, option) == of(runs.front(), option); });
+         });
+}
+
+// The row with the work up to its step, where that of a step is known.
+Json with_work(Json row, double forwards_a_step) {
+  const double forwards = forwards_a_step * number(row, "step");
+  if (!std::isnan(forwards)) row["forwards"] = forwards;
   return row;
+}
+// Forward passes that each run's steps are worth; NaN where they are not known or not compared.
+std::vector<double> forwards_a_step(std::span<const RunFiles> runs) {
+  std::vector<double> found(runs.size(), std::nan(""));
+  if (share_a_pass(runs)) {
+    std::ranges::transform(runs, found.begin(),
+                           [](const RunFiles& run) { return number(run.results, "forwards_per_step"); });
+  }
+  return found;
 }
 
 ChartData curve(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
   ChartData data{.columns = {"run", "step", "epoch", "seconds", "forwards", "train_loss", "test_loss", "test_error"}};
+  const std::vector<double> forwards = forwards_a_step(runs);
   for (std::size_t r = 0; r < runs.size(); ++r) {
     for (const Json& point : runs[r].results.value("curve", Json::array()))
-      append(data, names[r], with_work(point, runs, runs[r].results));
+      append(data, names[r], with_work(point, forwards[r]));
   }
   return data;
 }
@@ -66,9 +78,9 @@ ChartData metrics(std::span<const RunFiles> runs, const std::vector<std::string>
   ChartData data{.columns = {"run", "step", "epoch", "seconds", "forwards", "loss", "rate", "step_ms", "slope_rms",
                              "gradient_norm", "gradient_norm_low", "gradient_norm_high", "snr", "tangent_share",
                              "minibatch_share", "cosine"}};
-  visit_steps(runs, [&](std::size_t run, const Json& step) {
-    append(data, names[run], with_work(step, runs, runs[run].results));
-  });
+  const std::vector<double> forwards = forwards_a_step(runs);
+  visit_steps(runs,
+              [&](std::size_t run, const Json& step) { append(data, names[run], with_work(step, forwards[run])); });
   return data;
 }
 

@@ -149,6 +149,12 @@ class BlocksTest(torch_case.TorchCase):
         for name in ("residual feedback", "head only", "last block and head"):
             self.assertNotIn(name, names)
         self.assertIn("weights K=1", names)
+        # The layer of the output is frozen, which activity perturbation needs to train.
+        self.done("audit", "--model", "model.onnx", "--data", "data.npz", "--batch", 6, "--samples", 8, "--no-verify", "--time", 2,
+                  "--train", "lora:2:blocks.4", "--quiet", "--out", "adapters")
+        names = [each["name"] for each in json.loads((self.directory / "adapters/audit.json").read_text())["methods"]]
+        self.assertNotIn("activities K=8", names)
+        self.assertIn("head only", names)
 
     def gradient(self, rows, *words):
         """Exact and estimated, by the names of the segments."""

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "slopewise/base/error.hpp"
 #include "tests/audit/tasks.hpp"
@@ -111,8 +113,9 @@ TEST(Audit, LooksAtTopsAndAtResidualFeedback) {
     }
     return sum / static_cast<double>(subject.batches());
   };
-  const std::pair<const char*, Index> tops[] = {
-      {"head only", n - head}, {"last block and head", n - head - block}, {"last 2 blocks and head", n - head - 2 * block}};
+  const std::pair<const char*, Index> tops[] = {{"head only", n - head},
+                                                {"last block and head", n - head - block},
+                                                {"last 2 blocks and head", n - head - 2 * block}};
   double slowdown = std::numeric_limits<double>::infinity();
   for (const auto& [name, first] : tops) {
     const MethodOutlook& outlook = *found.outlook_of(name);
@@ -122,22 +125,46 @@ TEST(Audit, LooksAtTopsAndAtResidualFeedback) {
     slowdown = outlook.slowdown();
     EXPECT_LT(found.cost(name, 64)->step_bytes, found.cost("backprop", 64)->step_bytes) << name;
     EXPECT_LT(found.cost(name, 64)->forwards, found.cost("backprop", 64)->forwards) << name;
+    // Its gradient is exact: nothing of its curvature counts twice.
+    EXPECT_NEAR(outlook.decrease, outlook.outlook().decrease(outlook.rate), 1e-9 * outlook.decrease) << name;
   }
   EXPECT_GT(slowdown, 1);
+  // No less of a top is promised where there is no room for the whole gradient beside it.
+  AuditTask tight = task;
+  tight.memory = std::max(found.cost("last 2 blocks and head", 64)->bytes(), found.least_bytes) + 8 * n;
+  const AuditResult less = run_audit(tight, {.verify = false, .step_seconds = 0.1, .samples = 32}, kSilent);
+  ASSERT_EQ(less.noise.reference, Reference::kSlopes);
+  for (const auto& [name, first] : tops) {
+    const MethodOutlook& outlook = *less.outlook_of(name);
+    EXPECT_EQ(outlook.bend.value, found.outlook_of(name)->bend.value) << name;
+    EXPECT_NEAR(outlook.decrease, outlook.outlook().decrease(outlook.rate), 1e-9 * outlook.decrease) << name;
+  }
   // It points with the gradient, by no more than all of it.
   const MethodOutlook& residual = *found.outlook_of("residual feedback");
   EXPECT_GT(residual.cosine, 0.2);
   EXPECT_LT(residual.cosine, 1);
   const auto method = std::ranges::find(found.methods, "residual feedback", &AuditMethod::name);
   EXPECT_TRUE(method->biased());
+  const auto estimator = make_estimator<float>("activities", EstimatorTarget(subject.program(), subject.block().sites),
+                                               estimator_options(method->settings, subject.block(), 1));
+  double signal = 0;
+  for (Index batch = 0; batch < subject.batches(); ++batch) {
+    estimator->estimate(subject.objective(batch), subject.theta(), 0).materialize(gradient);
+    subject.objective((batch + 1) % subject.batches()).gradient(subject.theta(), other);
+    signal += std::inner_product(gradient.begin(), gradient.end(), other.begin(), 0.0) /
+              static_cast<double>(subject.batches());
+  }
+  EXPECT_NEAR(residual.signal.value, signal, 1e-4 * signal);
+  EXPECT_GT(std::abs(signal - squared_from(0)), 1e-2 * signal);  // and no unbiased method's
   const Trainer trainer(settings_of(task, *method, 0.1), data, task.network);
   EXPECT_EQ(found.cost("residual feedback", 64)->bytes(), trainer.step_bytes() + trainer.state_bytes());
   // A network without sums has no stream, one without hidden layers no blocks, and of two all is the top.
   EXPECT_EQ(std::ranges::count(audit_methods(audited(data, perceptron({24, 24}), 64)), "residual feedback",
                                &AuditMethod::name),
             0);
-  EXPECT_THAT(tops_of(make_network({.family = "logistic", .hidden = {}}, data.train.image_shape, target_of(data.train))),
-              ::testing::IsEmpty());
+  EXPECT_THAT(
+      tops_of(make_network({.family = "logistic", .hidden = {}}, data.train.image_shape, target_of(data.train))),
+      ::testing::IsEmpty());
   EXPECT_THAT(tops_of(make_network(perceptron({24}), data.train.image_shape, target_of(data.train))),
               ::testing::SizeIs(::testing::Le(1)));
 }

@@ -236,28 +236,10 @@ void expand_rule(ImportStep& step) {
                   })));
 }
 
-void if_rule(ImportStep& step) {
-  const Known condition = step.known(0, "the condition");
-  if (condition.numbers.size() != 1 || condition.counts_batch(0))
-    step.refuse("expected one condition that does not depend on the number of examples");
-  const auto branch = step.node().attributes.find(condition.numbers[0] != 0 ? "then_branch" : "else_branch");
-  if (branch == step.node().attributes.end()) step.refuse("it lacks a branch");
-  const auto* graph = std::get_if<std::shared_ptr<const OnnxBranch>>(&branch->second);
-  if (!graph || (*graph)->outputs.size() != step.node().outputs.size())
-    step.refuse("its branches are no graphs of its outputs");
-  step.importer().walk((*graph)->nodes);
-  for (std::size_t i = 0; i < step.node().outputs.size(); ++i) {
-    const std::string& made = (*graph)->outputs[i];
-    if (step.wants(i))
-      step.importer().set(step.node().outputs[i], step.importer().get(made), step.importer().whole(made));
-  }
-}
-
 constexpr OnnxRule kLayout[] = {{"Dropout", dropout, "inference: nothing is dropped"},
                                 {"Expand", expand_rule, "shape known beforehand"},
                                 {"Flatten", flatten_rule},
                                 {"Identity", identity},
-                                {"If", if_rule, "a condition known beforehand"},
                                 {"Reshape", reshape_rule, "shape known beforehand but for the number of examples"},
                                 {"Squeeze", squeeze_rule},
                                 {"Transpose", transpose_rule},

@@ -77,8 +77,9 @@ void slice_rule(ImportStep& step) {
     Index begin = limit(starts->numbers[i]), end = limit(ends->numbers[i]);
     if (extent.batch) {
       const Index fixed = step.importer().settings().batch;
-      const bool to_the_end =
-          ends->counts_batch(i) ? end >= extent.count : end >= (fixed > 0 ? fixed * extent.count : Index{1} << 30);
+      const bool to_the_end = ends->counts_batch(i) ? end >= extent.count
+                              : fixed > 0           ? end / fixed >= extent.count
+                                                    : end >= Index{1} << 30;
       if (begin != 0 || stride != 1 || !to_the_end) step.require_one_example(before, axis);
       continue;
     }
