@@ -116,7 +116,7 @@ Comparison compare(const ComparisonOptions& options, const BenchModel& model, In
     pytorch = std::make_unique<PyTorch>(options.python, threads, core_type, subject);
     result.pytorch = pytorch->version();
     const auto peak = [&](const std::string& request) {
-      return PyTorch(options.python, threads, core_type, subject).peak(request);
+      return PyTorch::peak(options.python, threads, core_type, subject, request);
     };
     peers = pytorch_steps(*pytorch, peak, model.name, result.notes);
   }

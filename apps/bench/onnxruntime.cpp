@@ -105,10 +105,9 @@ std::filesystem::path default_onnxruntime_directory() {
   return base / "slopewise" / "onnxruntime";
 }
 
-OnnxRuntime::OnnxRuntime(const Place& place, const BenchModel& model, Index batch, int threads,
-                         const std::vector<std::string>& variables)
+OnnxRuntime::OnnxRuntime(const Place& place, const BenchModel& model, Index batch, int threads, FreedMemory freed)
     : subject_(BenchSubject::make(model, batch)),
-      peer_("ONNX Runtime", prepare(place, subject_, BenchSubject::small(model), threads, files_.path()), variables,
+      peer_("ONNX Runtime", prepare(place, subject_, BenchSubject::small(model), threads, files_.path()), {}, freed,
             threads, kOnnxRuntimeSettling, [&](const std::string& reason) {
               return fmt::format(
                   "--against onnxruntime: {0} has no onnxruntime-node ({1}): install it with: npm install --prefix {0} "
@@ -117,9 +116,7 @@ OnnxRuntime::OnnxRuntime(const Place& place, const BenchModel& model, Index batc
             }) {}
 
 Index OnnxRuntime::peak(const Place& place, const BenchModel& model, Index batch, int threads) {
-  // What it frees once the model is loaded goes back to the system, and is not there for a run to use unseen.
-  return OnnxRuntime(place, model, batch, threads, {"MALLOC_MMAP_THRESHOLD_=65536", "MALLOC_TRIM_THRESHOLD_=65536"})
-      .peer_.peak("loss");
+  return OnnxRuntime(place, model, batch, threads, FreedMemory::kGivenBack).peer_.peak("loss");
 }
 
 void OnnxRuntime::require_equal_loss() {

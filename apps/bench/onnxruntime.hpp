@@ -23,10 +23,10 @@ class OnnxRuntime {
     std::filesystem::path directory;
   };
 
-  // Takes a subject (subject.hpp), as an ONNX file, at the first θ; `variables` join the environment. Throws Error,
-  // with the command that installs it, where there is no such package.
-  OnnxRuntime(const Place& place, const BenchModel& model, Index batch, int threads,
-              const std::vector<std::string>& variables = {});
+  // Takes a subject (subject.hpp), as an ONNX file, at the first θ, to be timed. Throws Error, with the command
+  // that installs it, where there is no such package.
+  OnnxRuntime(const Place& place, const BenchModel& model, Index batch, int threads)
+      : OnnxRuntime(place, model, batch, threads, FreedMemory::kKept) {}
 
   const std::string& version() const { return peer_.version(); }
   // Throws Error unless it computes the loss that Slopewise does, within kLossTolerance of it.
@@ -39,6 +39,8 @@ class OnnxRuntime {
   static constexpr double kLossTolerance = 1e-5;
 
  private:
+  OnnxRuntime(const Place& place, const BenchModel& model, Index batch, int threads, FreedMemory freed);
+
   BenchSubject subject_;
   TemporaryDirectory files_;
   Peer peer_;

@@ -25,16 +25,29 @@ std::string greeting_word(const std::string& name) {
   return word;
 }
 
+// Variables that the process begins with, those of glibc's malloc among them.
+std::vector<std::string> with_allocator(std::vector<std::string> variables, FreedMemory freed) {
+  switch (freed) {
+    case FreedMemory::kKept:
+      variables.insert(variables.end(), {"MALLOC_MMAP_MAX_=0", "MALLOC_TRIM_THRESHOLD_=1000000000000"});
+      break;
+    case FreedMemory::kGivenBack:
+      variables.insert(variables.end(), {"MALLOC_MMAP_THRESHOLD_=65536", "MALLOC_TRIM_THRESHOLD_=65536"});
+      break;
+  }
+  return variables;
+}
+
 }  // namespace
 
 Peer::Peer(std::string name, const std::vector<std::string>& arguments, const std::vector<std::string>& variables,
-           int threads, std::chrono::milliseconds settling,
+           FreedMemory freed, int threads, std::chrono::milliseconds settling,
            const std::function<std::string(const std::string& reason)>& missing)
     : name_(std::move(name)),
       program_(arguments.at(0)),
       threads_(threads),
       settling_(settling),
-      child_(arguments, variables) {
+      child_(arguments, with_allocator(variables, freed)) {
   const std::string greeting = child_.receive(("starting " + name_).c_str()).value_or("absent it ended without a word");
   const std::size_t space = greeting.find(' ');
   if (greeting.substr(0, space) != greeting_word(name_)) throw Error(missing(greeting.substr(space + 1)));

@@ -11,13 +11,18 @@
 
 namespace slopewise {
 
+// What a peer's process does with memory that it frees. Kept for the next run, it need not be asked of the system
+// again, which takes longer than a convolution on some machines: so where time is measured. Given back at once, what
+// loading a model left cannot hide what a run needs: so where memory is.
+enum class FreedMemory { kKept, kGivenBack };
+
 class Peer {
  public:
   // `name` is the peer's as people write it; its process greets with the same in lower case, without spaces, and its
   // version, or with "absent" and a reason, for which `missing` makes the words of the Error that is thrown. Idle for
   // `settling`, its threads sleep.
   Peer(std::string name, const std::vector<std::string>& arguments, const std::vector<std::string>& variables,
-       int threads, std::chrono::milliseconds settling,
+       FreedMemory freed, int threads, std::chrono::milliseconds settling,
        const std::function<std::string(const std::string& reason)>& missing);
 
   const std::string& version() const { return version_; }

@@ -25,12 +25,16 @@ std::vector<std::string> variables(int threads, const std::string& core_type) {
   return all;
 }
 
+std::vector<std::string> words(const BenchSubject& subject) {
+  return {subject.shape(), std::to_string(subject.batch_size())};
+}
+
 }  // namespace
 
 PyTorch::PyTorch(const std::string& python, int threads, const std::string& core_type,
-                 const std::vector<std::string>& subject)
-    : peer_("PyTorch", arguments(python, threads, subject), variables(threads, core_type), threads, kPyTorchSettling,
-            [&](const std::string& reason) {
+                 const std::vector<std::string>& subject, FreedMemory freed)
+    : peer_("PyTorch", arguments(python, threads, subject), variables(threads, core_type), freed, threads,
+            kPyTorchSettling, [&](const std::string& reason) {
               return fmt::format(
                   "--against pytorch: {} has no PyTorch ({}): install the package python3-torch, or name another "
                   "interpreter by --python",
@@ -38,11 +42,15 @@ PyTorch::PyTorch(const std::string& python, int threads, const std::string& core
             }) {}
 
 PyTorch::PyTorch(const std::string& python, int threads, const std::string& core_type, const BenchSubject& subject)
-    : PyTorch(python, threads, core_type,
-              std::vector<std::string>{subject.shape(), std::to_string(subject.batch_size())}) {}
+    : PyTorch(python, threads, core_type, words(subject), FreedMemory::kKept) {}
 
 PyTorch::PyTorch(const std::string& python, int threads, const std::string& core_type)
-    : PyTorch(python, threads, core_type, std::vector<std::string>{}) {}
+    : PyTorch(python, threads, core_type, std::vector<std::string>{}, FreedMemory::kKept) {}
+
+Index PyTorch::peak(const std::string& python, int threads, const std::string& core_type, const BenchSubject& subject,
+                    const std::string& step) {
+  return PyTorch(python, threads, core_type, words(subject), FreedMemory::kGivenBack).peer_.peak(step);
+}
 
 std::string PyTorch::kernels() {
   return peer_.ask("kernels");

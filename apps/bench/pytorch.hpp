@@ -11,8 +11,8 @@ namespace slopewise {
 
 class PyTorch {
  public:
-  // Runs `python`, with OpenBLAS told by OPENBLAS_CORETYPE to use the kernels of a core type unless `core_type` is
-  // empty. Throws Error, naming the package, where it has no PyTorch.
+  // Runs `python` to time it, with OpenBLAS told by OPENBLAS_CORETYPE to use the kernels of a core type unless
+  // `core_type` is empty. Throws Error, naming the package, where it has no PyTorch.
   PyTorch(const std::string& python, int threads, const std::string& core_type, const BenchSubject& subject);
   // The same for products alone.
   PyTorch(const std::string& python, int threads, const std::string& core_type);
@@ -24,14 +24,16 @@ class PyTorch {
   std::string lacks(const std::string& step);
   // As in Peer; a product is a step too.
   std::vector<double> run(const std::string& step, Index count) { return peer_.run(step, count); }
-  Index peak(const std::string& step) { return peer_.peak(step); }
+  // A step's memory, as in Peer, by a process of its own.
+  static Index peak(const std::string& python, int threads, const std::string& core_type, const BenchSubject& subject,
+                    const std::string& step);
 
   // The plain product x Wᵀ of product.hpp with so many rows of x.
   static std::string product(Index rows);
 
  private:
-  PyTorch(const std::string& python, int threads, const std::string& core_type,
-          const std::vector<std::string>& subject);
+  PyTorch(const std::string& python, int threads, const std::string& core_type, const std::vector<std::string>& subject,
+          FreedMemory freed);
 
   Peer peer_;
 };

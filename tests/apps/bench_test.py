@@ -36,7 +36,8 @@ PRODUCT = ["model", "batch", "threads", "float32_gflops", "bf16_gflops", "plain_
            "pytorch_kernels", "pytorch_tried"]
 
 # A PyTorch that takes OPENBLAS_CORETYPE as OpenBLAS does and computes at what rates the test likes: {core type: GFLOP/s},
-# the first one its own choice; with None the processor lacks an instruction.
+# the first one its own choice; with None the processor lacks an instruction. It must keep the memory that it frees while
+# it is timed, and its steps need as many bytes as it may keep.
 FAKE_PYTORCH = """#!{executable}
 import os, signal, sys
 rates = {rates}
@@ -48,12 +49,12 @@ for line in sys.stdin:
     if command == "kernels":
         answer = {library!r} or "OpenBLAS " + core_type
     elif command == "run":
-        if rates[core_type] is None:
+        if rates[core_type] is None or os.environ.get("MALLOC_MMAP_MAX_") != "0":
             os.kill(os.getpid(), signal.SIGILL)
         rows = int(step.partition(":")[2] or 1)
         answer = " ".join(int(count) * [repr(2 * rows * 1024**2 / rates[core_type] / 1e9)])
     else:
-        answer = {{"lacks": "", "peak": "4096"}}[command]
+        answer = {{"lacks": "", "peak": os.environ.get("MALLOC_TRIM_THRESHOLD_")}}[command]
     print(answer, flush=True)
 """
 
@@ -337,6 +338,14 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(list(tried), ["OpenBLAS Prescott", "OpenBLAS Haswell"])  # Zen cannot run, others are not there
         self.assertAlmostEqual(tried["OpenBLAS Prescott"], 7)
         self.assertFalse([note for note in machine["notes"] if "PyTorch's plain product" in note])
+
+    def test_memory_is_measured_where_what_is_freed_goes_back(self):
+        options = self.fake_pytorch({"Prescott": 7})
+        options.remove("--no-memory")
+        done = self.bench(*quick("--out", "here", *options))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = json.loads((self.directory / "here/bench.json").read_text())["rows"]
+        self.assertEqual([row["peak_bytes"] for row in rows if row["step"].startswith("pytorch")], [65536, 65536])
 
     def test_a_choice_for_each_batch_and_number_of_threads(self):
         options = self.fake_pytorch({"Prescott": 9, "Haswell": 8})
