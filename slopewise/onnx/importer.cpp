@@ -50,8 +50,8 @@ Importer::Importer(const OnnxGraph& graph, Builder builder, ImportSettings setti
   find_head();
 }
 
-void Importer::set(const std::string& name, OnnxValue value, bool whole) {
-  if (whole) whole_.insert(name);
+void Importer::set(const std::string& name, OnnxValue value, OnnxType type) {
+  if (type != OnnxType::kFloat) types_[name] = type;
   values_.insert_or_assign(name, std::move(value));
 }
 
@@ -215,26 +215,29 @@ Placed Importer::placed(const std::string& name) {
   return made;
 }
 
-bool Importer::whole(const std::string& name) const {
+OnnxType Importer::type(const std::string& name) const {
   const auto found = values_.find(name);
-  if (found == values_.end()) return false;
-  if (const auto* known = std::get_if<Known>(&found->second)) return known->type == OnnxType::kInteger;
-  const auto* placed = std::get_if<Placed>(&found->second);
-  return placed && (placed->integer || whole_.contains(name));
+  if (found == values_.end()) return OnnxType::kFloat;
+  if (const auto* known = std::get_if<Known>(&found->second)) return known->type;
+  const auto own = types_.find(name);
+  return own == types_.end() ? OnnxType::kFloat : own->second;
 }
 
 // Of most operators the output is of the first input's type.
-bool Importer::makes_whole(const ImportStep& step) const {
+OnnxType Importer::made_type(const ImportStep& step) const {
   const std::string& op = step.node().op;
   if (op == "Cast") {
     constexpr Index kIntegers[] = {2, 3, 4, 5, 6, 7, 12, 13};  // uint8 to int64, uint32, uint64
-    return std::ranges::find(kIntegers, step.integer("to", 1)) != std::end(kIntegers);
+    const Index to = step.integer("to", 1);
+    if (to == 9) return OnnxType::kBoolean;
+    return std::ranges::find(kIntegers, to) != std::end(kIntegers) ? OnnxType::kInteger : OnnxType::kFloat;
   }
-  if (op.starts_with("Arg")) return true;
-  constexpr std::string_view kBooleans[] = {"And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual",
-                                            "Not", "Or",    "Xor"};
-  if (std::ranges::find(kBooleans, op) != std::end(kBooleans)) return false;
-  return step.whole(op == "OneHot" ? 2 : op == "Where" || op == "CastLike" ? 1 : 0);
+  if (op.starts_with("Arg")) return OnnxType::kInteger;
+  constexpr std::string_view kBooleans[] = {
+      "And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"};
+  if (std::ranges::find(kBooleans, op) != std::end(kBooleans)) return OnnxType::kBoolean;
+  const std::size_t like = op == "OneHot" ? 2 : op == "Where" || op == "CastLike" ? 1 : 0;
+  return step.whole(like) ? OnnxType::kInteger : step.boolean(like) ? OnnxType::kBoolean : OnnxType::kFloat;
 }
 
 void Importer::walk(std::span<const OnnxNode> nodes) {
@@ -393,9 +396,9 @@ void ImportStep::give(OnnxValue value, std::size_t output) {
       if (known->type == OnnxType::kInteger) each = std::trunc(each);
     }
   }
-  const bool whole = importer_.makes_whole(*this);
+  const OnnxType type = importer_.made_type(*this);
   if (auto* placed = std::get_if<Placed>(&value)) {
-    if (whole && makes_fractions(node_.op)) placed->node = whole_part(placed->node);
+    if (type == OnnxType::kInteger && makes_fractions(node_.op)) placed->node = whole_part(placed->node);
     check(placed->dims);
     std::vector<Index> extents;
     for (const Index axis : placed->axes) extents.push_back(placed->dims[number_of(axis)].count);
@@ -404,7 +407,7 @@ void ImportStep::give(OnnxValue value, std::size_t output) {
           fmt::format("it made {} where {} was expected", placed->node.shape().to_string(), to_string(placed->dims)));
     }
   }
-  importer_.set(node_.outputs[output], std::move(value), whole);
+  importer_.set(node_.outputs[output], std::move(value), type);
 }
 
 void ImportStep::refuse(const std::string& why) const {

@@ -53,8 +53,8 @@ class Importer {
   const OnnxGraph& graph() const { return graph_; }
   Builder& builder() { return builder_; }
   const ImportSettings& settings() const { return settings_; }
-  // Gives a name its value: the graph's inputs before the walk. `whole`: it is of an integer type.
-  void set(const std::string& name, OnnxValue value, bool whole = false);
+  // Gives a name its value, of a type of ONNX's: the graph's inputs before the walk.
+  void set(const std::string& name, OnnxValue value, OnnxType type = OnnxType::kFloat);
   const OnnxValue& get(const std::string& name) const;
   // Makes constants of these weights.
   void freeze(const std::map<std::string, std::string>& names);
@@ -73,10 +73,10 @@ class Importer {
   Node linear_map(const Node& x, const Node& matrix, const Node* bias, const Weight* weight,
                   const std::vector<Index>& order);
   const std::vector<OnnxParameter>& parameters() const { return parameters_; }
-  // Whether a name's values are of an integer type, whatever the run calculates them in.
-  bool whole(const std::string& name) const;
-  // Whether what a node gives is.
-  bool makes_whole(const ImportStep& step) const;
+  // The type of a name's values, whatever the run calculates them in.
+  OnnxType type(const std::string& name) const;
+  // That of what a node gives.
+  OnnxType made_type(const ImportStep& step) const;
   // Whether any op may make a parameter of it, and none has.
   bool would_train(const Weight& weight, Role role) const;
   // The weight's name to people: its own, or, where an exporter made one up, that of the node that reads it.
@@ -98,7 +98,7 @@ class Importer {
   std::map<std::string, std::string> readers_;  // of initializers: the name of the first node that reads each
   std::map<std::string, bool> head_;            // initializers of the last matrix before the output
   std::map<std::string, Placed> constants_;     // known numbers that were made nodes
-  std::set<std::string> whole_;                 // outputs of an integer type
+  std::map<std::string, OnnxType> types_;       // of outputs that are no floating numbers
   Index calculated_ = 0;                        // numbers that give_known has given
   std::vector<OnnxParameter> parameters_;
 };
@@ -120,8 +120,9 @@ class ImportStep {
   Extents dims(std::size_t i) const;
   // Whether input i is known beforehand, and its numbers.
   bool is_known(std::size_t i) const;
-  // Whether input i is of an integer type.
-  bool whole(std::size_t i) const { return has(i) && importer_.whole(node_.inputs[i]); }
+  // Whether input i is of an integer type, or of Booleans.
+  bool whole(std::size_t i) const { return has(i) && importer_.type(node_.inputs[i]) == OnnxType::kInteger; }
+  bool boolean(std::size_t i) const { return has(i) && importer_.type(node_.inputs[i]) == OnnxType::kBoolean; }
   Known known(std::size_t i, std::string_view what = "") const;
   // Known integers, none of which may count examples.
   std::vector<Index> integers(std::size_t i, std::string_view what) const;

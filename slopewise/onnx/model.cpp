@@ -225,7 +225,7 @@ void OnnxModel::build(const OnnxOptions& options) {
   if (!options.weights) find_sines(graph, constants_);
 
   Importer importer(graph, builder, settings);
-  for (std::size_t i = 0; i < placed.size(); ++i) importer.set(graph.inputs[i].name, placed[i]);
+  for (std::size_t i = 0; i < placed.size(); ++i) importer.set(graph.inputs[i].name, placed[i], graph.inputs[i].type);
   importer.freeze(constants_);
   importer.run();
   output_ = importer.placed(graph.outputs[0].name);

@@ -24,7 +24,7 @@ void if_rule(ImportStep& step) {
   for (std::size_t i = 0; i < step.node().outputs.size(); ++i) {
     const std::string& made = (*graph)->outputs[i];
     if (step.wants(i))
-      step.importer().set(step.node().outputs[i], step.importer().get(made), step.importer().whole(made));
+      step.importer().set(step.node().outputs[i], step.importer().get(made), step.importer().type(made));
   }
 }
 
@@ -39,7 +39,7 @@ std::vector<OnnxRule> all_rules() {
   std::vector<OnnxRule> rules;
   for (const std::span<const OnnxRule> family :
        {std::span<const OnnxRule>(kKnown), elementwise_rules(), reduction_rules(), layout_rules(), move_rules(),
-        product_rules(), window_rules(), normalization_rules(), recurrent_rules()}) {
+        product_rules(), window_rules(), normalization_rules(), attention_rules(), recurrent_rules()}) {
     rules.insert(rules.end(), family.begin(), family.end());
   }
   std::sort(rules.begin(), rules.end(), [](const OnnxRule& a, const OnnxRule& b) { return a.op < b.op; });

@@ -25,10 +25,13 @@ std::span<const OnnxRule> move_rules();
 std::span<const OnnxRule> product_rules();
 std::span<const OnnxRule> window_rules();
 std::span<const OnnxRule> normalization_rules();
+std::span<const OnnxRule> attention_rules();
 std::span<const OnnxRule> recurrent_rules();
 std::span<const OnnxRule> fused_rules();
 // A matrix that all examples share with the vector that is added: what a fusion makes of MatMul and Add.
 void linear_rule(ImportStep& step);
+// Products around a softmax, which a fusion has found.
+void found_attention_rule(ImportStep& step);
 // The product of matrices a (…, m, k) and b (…, k, n), none of them a weight.
 Placed product(ImportStep& step, const Placed& a, const Placed& b);
 // Sorted by name; those of the domain "slopewise" are not among them.

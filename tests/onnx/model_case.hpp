@@ -34,6 +34,12 @@ inline std::vector<float> counting(Index count, double step = 0.1) {
   return values;
 }
 
+inline std::vector<std::string> segments(const OnnxModel& model) {
+  std::vector<std::string> names;
+  for (const Segment& segment : model.layout().segments) names.push_back(segment.name);
+  return names;
+}
+
 // Two layers with a normalisation between them.
 inline onnx::ModelProto network() {
   onnx::ModelProto model = graph_of(R"(net (float[N, 4] x) => (float[N, 3] y) {

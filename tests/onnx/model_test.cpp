@@ -14,12 +14,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::vector<std::string> segments(const OnnxModel& model) {
-  std::vector<std::string> names;
-  for (const Segment& segment : model.layout().segments) names.push_back(segment.name);
-  return names;
-}
-
 TEST_F(OnnxModelTest, TrainsWhatIsAskedFor) {
   const auto path = write(network());
   const auto trained = [&](const std::string& what) { return segments(load_onnx(path, {.train = what})); };

@@ -11,12 +11,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::vector<std::string> segments(const OnnxModel& model) {
-  std::vector<std::string> names;
-  for (const Segment& segment : model.layout().segments) names.push_back(segment.name);
-  return names;
-}
-
 TEST_F(OnnxModelTest, TakesTheBranchThatIsKnown) {
   onnx::ModelProto proto = graph_of(R"(g (float[N, 1, 2] x) => (float[N, 2] y) {
     shape = Shape(x)
