@@ -140,6 +140,34 @@ TEST_F(OnnxModelTest, TakesOldAndNewWaysOfSayingSizes) {
 }
 
 // A table of distances that is calculated from constants, one of them rounded where doubles and floats differ.
+TEST_F(OnnxModelTest, TakesQuantizedWeights) {
+  // (3, 2) in bytes, one scale and zero point a column; blocks of two rows; a number for all, which trains nothing.
+  onnx::ModelProto proto = graph_of(R"(g (float[N, 3] x) => (float[N, 2] y) {
+    bytes = Constant<value = int8[3, 2] {1, 2, 3, 4, 5, 6}>() zeros = Constant<value = int8[2] {1, 2}>()
+    one = DequantizeLinear<axis = 1>(bytes, scales, zeros)
+    other = DequantizeLinear<axis = 0, block_size = 2>(bytes, blocks)
+    third = DequantizeLinear(bytes, number)
+    w = Sum(one, other, third) h = MatMul(x, w) y = Add(h, bias)
+  })",
+                                    21);
+  add_weight(proto, "scales", {2}, {0.5F, 10});
+  add_weight(proto, "blocks", {2, 2}, {1, 2, 3, 4});
+  add_weight(proto, "number", {}, {100});
+  add_weight(proto, "bias", {2}, {1, -1});
+  const OnnxModel model = load_onnx(write(proto));
+  EXPECT_THAT(segments(model), ElementsAre("bias"));
+  // w: {0, 0}, {1, 20}, {2, 40} and {1, 4}, {3, 8}, {15, 24} and 100 times the bytes
+  const std::vector<double> x{1, 0, 0, 0, 1, 0, 0, 0, 1};
+  EXPECT_THAT(output_of(model, model.initial<double>(), Batch<double>{.rows = 3, .inputs = {std::span(x)}}),
+              ElementsAre(102, 203, 305, 427, 518, 663));
+  proto.mutable_graph()->mutable_initializer(0)->set_dims(0, 1);
+  proto.mutable_graph()->mutable_initializer(0)->mutable_raw_data()->resize(4);
+  EXPECT_EQ(refusal(proto), "");
+  proto.mutable_graph()->mutable_initializer(1)->set_dims(0, 1);
+  proto.mutable_graph()->mutable_initializer(1)->mutable_raw_data()->resize(8);
+  EXPECT_THAT(refusal(proto), HasSubstr("numbers (1, 2) of (3, 2), along axis 0 in blocks of 2"));
+}
+
 TEST_F(OnnxModelTest, TakesIndicesThatAreCalculated) {
   onnx::ModelProto known = graph_of(R"(g (float[N, 3] x) => (float[N, 3] y) {
     start = Constant<value = int64 {2}>() end = Constant<value = int64 {11}>() three = Constant<value = int64 {3}>()

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "slopewise/onnx/broadcast.hpp"
+#include "slopewise/onnx/moves.hpp"
 #include "slopewise/onnx/rules.hpp"
 #include "slopewise/program/ops.hpp"
 
@@ -134,6 +135,49 @@ void cast_rule(ImportStep& step) {
   });
 }
 
+// Input i, of scales or zero points, for each entry of an x of these extents: one number, one for each entry of an
+// axis, or one for each block of so many entries of it.
+Known spread(ImportStep& step, std::size_t i, const Extents& x, Index axis, Index block) {
+  const Known own = step.known(i, "how it is quantized");
+  const auto along = number_of(axis);
+  Extents blocks = x;
+  if (block > 0 && along < x.size()) blocks[along].count = (x[along].count + block - 1) / block;
+  const bool one = own.numbers.size() == 1 && own.dims.size() <= 1;
+  const bool each = own.dims.size() == 1 && along < x.size() && own.dims[0] == x[along];
+  if (!one && !each && (block <= 0 || own.dims != blocks)) {
+    step.refuse(
+        fmt::format("numbers {} of {}, along axis {} in blocks of {}", to_string(own.dims), to_string(x), axis, block));
+  }
+  const Move move = make_move(x, [&](std::vector<Index> at) {
+    if (one) return Index{0};
+    if (each) return at[along];
+    at[along] /= block;
+    return flat(blocks, at);
+  });
+  return std::get<Known>(moved(step, own, move));
+}
+
+// (x − zero point) · scale.
+void dequantize_rule(ImportStep& step) {
+  const Extents dims = step.dims(0);
+  const Index axis = dims.size() < 2 ? 0 : step.axis("axis", 1, dims.size()), block = step.integer("block_size", 0);
+  const Known scales = spread(step, 1, dims, axis, block);
+  std::vector<double> zeros(scales.numbers.size());
+  if (step.has(2)) zeros = spread(step, 2, dims, axis, block).numbers;
+  if (step.is_known(0)) {  // weights: constants from here on
+    Known x = step.known(0);
+    x.type = OnnxType::kFloat;
+    for (std::size_t i = 0; i < x.numbers.size(); ++i) x.numbers[i] = (x.numbers[i] - zeros[i]) * scales.numbers[i];
+    return step.give(x);
+  }
+  Placed x = step.placed(0);
+  x = {arrange(x), x.dims, all_axes(x.dims)};
+  const auto constant = [&](const std::vector<double>& numbers) {
+    return step.builder().constant(x.node.shape(), numbers);
+  };
+  step.give(Placed{mul(sub(x.node, constant(zeros)), constant(scales.numbers)), x.dims, x.axes});
+}
+
 void hard_swish_rule(ImportStep& step) {
   map(step, [](const Node& x) { return hard_swish(x); });
 }
@@ -155,6 +199,7 @@ constexpr OnnxRule kElementwise[] = {
     {"Clip", clip_rule, "bounds known beforehand"},
     {"Cos", unary<cos>},
     {"Cosh", unary<cosh>},
+    {"DequantizeLinear", dequantize_rule, "scales and zero points known beforehand"},
     {"Div", div_rule},
     {"Elu", [](ImportStep& step) { map(step, [&](const Node& x) { return elu(x, step.number("alpha", 1.0)); }); }},
     {"Equal", binary<equal>},
