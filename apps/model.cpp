@@ -205,6 +205,7 @@ Verb model_verb() {
     }
     if (options->file.empty()) throw ArgumentError("FILE: expected an ONNX model");
     const OnnxModel model = load_onnx(options->file, onnx_options(options->onnx));
+    if (options->onnx.train != "all") require_training(model);  // of a file without weights there is still the graph
     const OnnxProgram with_loss = onnx_program(model, onnx_loss_options(options->onnx));
     if (options->json) {
       std::cout

@@ -93,7 +93,9 @@ OnnxOptions training_options(const OnnxSettings& settings) {
 OnnxNetwork open_onnx(const std::string& file, const OnnxSettings& settings, double label_smoothing) {
   OnnxLossOptions loss = onnx_loss_options(settings);
   loss.label_smoothing = label_smoothing;
-  return onnx_network(file, training_options(settings), loss);
+  OnnxNetwork opened = onnx_network(file, training_options(settings), loss);
+  require_training(*opened.model);
+  return opened;
 }
 
 }  // namespace slopewise

@@ -38,7 +38,7 @@ OnnxOptions onnx_options(const OnnxSettings& settings);
 OnnxOptions training_options(const OnnxSettings& settings);
 OnnxLossOptions onnx_loss_options(const OnnxSettings& settings);
 
-// The model in a file, images with their channels last. Throws as onnx_network does.
+// The model in a file to train, images with their channels last. Throws as onnx_network does, and where nothing trains.
 OnnxNetwork open_onnx(const std::string& file, const OnnxSettings& settings, double label_smoothing = 0);
 
 }  // namespace slopewise

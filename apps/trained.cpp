@@ -26,7 +26,8 @@ void add_trained_options(Settings& settings, TrainedOptions& options) {
 
 TrainedNetwork open_network(const TrainedOptions& options, const Settings& given) {
   if (is_onnx(options.run)) {
-    const OnnxNetwork opened = open_onnx(options.run, options.onnx);
+    const OnnxNetwork opened =
+        onnx_network(options.run, training_options(options.onnx), onnx_loss_options(options.onnx));
     return TrainedNetwork(options.run, opened.network, data_of(*opened.model, onnx_loss_options(options.onnx)));
   }
   refuse_onnx_reading(given, "an ONNX file; a run's network is read as it was trained");

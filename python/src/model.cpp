@@ -325,6 +325,7 @@ std::shared_ptr<PythonModel> subject(Source source, bool single, Theta theta) {
 std::shared_ptr<PythonModel> onnx_subject(OnnxModel model, const OnnxOptions& options, const OnnxLossOptions& loss,
                                           std::uint64_t seed, bool single) {
   const auto file = std::make_shared<const OnnxModel>(std::move(model));
+  require_training(*file);
   OnnxProgram made = onnx_program(*file, loss);
   const ActivitySites sites = onnx_sites(made);
   return subject(

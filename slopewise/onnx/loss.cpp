@@ -41,8 +41,11 @@ const std::vector<std::string>& onnx_loss_names() {
   return losses().names();
 }
 
-OnnxProgram onnx_program(const OnnxModel& model, const OnnxLossOptions& loss) {
+void require_training(const OnnxModel& model) {
   if (model.layout().size == 0) throw ArgumentError(fmt::format("{}: nothing trains", model.file().string()));
+}
+
+OnnxProgram onnx_program(const OnnxModel& model, const OnnxLossOptions& loss) {
   // The loss's own nodes go into a graph of their own.
   const Node output(std::make_shared<Graph>(*model.output().graph()), model.output().number());
   const Shape& shape = output.shape();

@@ -36,7 +36,9 @@ struct OnnxProgram {
   Program program;
   Index output;  // the node
 };
-// Throws ArgumentError for an output that the loss does not fit, and where nothing trains.
+// Throws ArgumentError for an output that the loss does not fit.
 OnnxProgram onnx_program(const OnnxModel& model, const OnnxLossOptions& loss);
+// Throws ArgumentError for a model in which nothing trains: it has a loss, and no gradient.
+void require_training(const OnnxModel& model);
 
 }  // namespace slopewise

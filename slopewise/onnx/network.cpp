@@ -115,6 +115,7 @@ std::vector<NetworkTop> onnx_tops(const OnnxModel& model, const OnnxOptions& opt
     try {
       auto top = std::make_shared<const OnnxModel>(
           load_again(model, part.blocks ? with_blocks_named(model, part, loss) : part));
+      require_training(*top);
       if (top->parameters().size() < model.parameters().size())
         tops.push_back({blocks, onnx_network(std::move(top), part, loss).network});
     } catch (const ArgumentError&) {  // it has no such part

@@ -435,6 +435,18 @@ class OnnxTest(torch_case.TorchCase):
         self.refused(2, "nothing trains", *words)
         self.assertFalse((self.directory / "refused").exists())
 
+    def test_a_file_without_weights_is_judged_and_does_not_train(self):
+        self.save(x=np.linspace(-1, 1, 60).reshape(20, 3).astype(np.float32), y=np.arange(20) % 3)
+        self.export(nn.Sequential(nn.Tanh(), nn.Softmax(1)), torch.zeros(1, 3), ["x"])
+        data = ["--data", "data.npz", "--test-share", 0.5]
+        found = json.loads(self.done("evaluate", "model.onnx", *data, "--json", "--quiet"))
+        self.assertEqual((found["parameters"], found["examples"]), (0, 10))
+        self.done("predict", "model.onnx", *data, "--out", "answers.csv", "--quiet")
+        self.assertEqual(len((self.directory / "answers.csv").read_text().splitlines()), 11)
+        self.assertIn("n = 0 parameters", self.done("model", "model.onnx"))
+        for verb in ("train", "gradient", "compare", "audit", "study"):
+            self.refused(2, "nothing trains", verb, "--model", "model.onnx", *(data[:2] if verb == "gradient" else data))
+
     def test_gradient_of_one_set(self):
         found = json.loads(self.done("gradient", *self.smooth(), "--samples", 2, "--json", "--quiet"))
         self.assertEqual(found["parameters"], 6 * 24 + 24 + 24 * 16 + 16 + 16 * 3 + 3)
