@@ -1,6 +1,8 @@
 """K slopes through the Python package beside PyTorch's forward mode: the same modules, batch and tangents, one thread,
 interleaved. OPENBLAS_CORETYPE=Cooperlake ./run python bench/python/forward_mode.py [BATCH [TANGENTS [ROUNDS]]]"""
 
+import kept_memory
+
 import statistics
 import sys
 import time

@@ -9,6 +9,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/nearest.hpp"
+#include "slopewise/onnx/read_tensor.hpp"
 #include "slopewise/onnx/rules.hpp"
 #include "slopewise/program/ops/arithmetic.hpp"
 #include "slopewise/program/ops/layout.hpp"
@@ -226,12 +227,7 @@ OnnxType Importer::type(const std::string& name) const {
 // Of most operators the output is of the first input's type.
 OnnxType Importer::made_type(const ImportStep& step) const {
   const std::string& op = step.node().op;
-  if (op == "Cast") {
-    constexpr Index kIntegers[] = {2, 3, 4, 5, 6, 7, 12, 13};  // uint8 to int64, uint32, uint64
-    const Index to = step.integer("to", 1);
-    if (to == 9) return OnnxType::kBoolean;
-    return std::ranges::find(kIntegers, to) != std::end(kIntegers) ? OnnxType::kInteger : OnnxType::kFloat;
-  }
+  if (op == "Cast") return onnx_type(step.integer("to", 1));
   if (op.starts_with("Arg")) return OnnxType::kInteger;
   constexpr std::string_view kBooleans[] = {
       "And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"};

@@ -98,7 +98,7 @@ class Importer {
   std::map<std::string, std::string> readers_;  // of initializers: the name of the first node that reads each
   std::map<std::string, bool> head_;            // initializers of the last matrix before the output
   std::map<std::string, Placed> constants_;     // known numbers that were made nodes
-  std::map<std::string, OnnxType> types_;       // of outputs that are no floating numbers
+  std::map<std::string, OnnxType> types_;       // of inputs and outputs that are not in float32
   Index calculated_ = 0;                        // numbers that give_known has given
   std::vector<OnnxParameter> parameters_;
 };

@@ -29,7 +29,7 @@ float bfloat16_to_float(std::uint16_t bits) {
 
 }  // namespace
 
-OnnxType onnx_type(int type) {
+OnnxType onnx_type(std::int64_t type) {
   switch (type) {
     case onnx::TensorProto::FLOAT:
       return OnnxType::kFloat;

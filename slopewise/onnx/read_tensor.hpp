@@ -1,6 +1,7 @@
 // The numbers of a tensor in an ONNX file, wherever they lie.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -14,8 +15,8 @@ class TensorProto;
 
 namespace slopewise {
 
-// What a type of the file's is here.
-OnnxType onnx_type(int type);
+// What a type of the file's, a number of onnx::TensorProto::DataType, is here.
+OnnxType onnx_type(std::int64_t type);
 
 class TensorReader {
  public:

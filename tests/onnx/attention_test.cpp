@@ -171,15 +171,43 @@ INSTANTIATE_TEST_SUITE_P(Cases, OnnxAttention, ::testing::ValuesIn(cases()),
                          [](const auto& each) { return each.param.name; });
 
 // Keys and values that it passes on are (heads, T, d).
-TEST_F(OnnxModelTest, AttentionGivesItsKeysByHeads) {
-  const OnnxModel model = load_onnx(write(graph_of(R"(g (float[N, 2, 4] x) => (float[N, 2, 2, 2] y) {
-    z, keys, values = Attention<q_num_heads = 2, kv_num_heads = 2>(x, x, x)
-    y = Identity(keys)
-  })",
-                                                   23)));
-  const std::vector<double> x{1, 2, 3, 4, 5, 6, 7, 8};
-  EXPECT_THAT(output_of(model, model.initial<double>(), Batch<double>{.rows = 1, .inputs = {std::span(x)}}),
-              ::testing::ElementsAre(1, 2, 5, 6, 3, 4, 7, 8));
+TEST_F(OnnxModelTest, AttentionGivesItsKeysAndValuesByHeads) {
+  for (const bool keys : {true, false}) {
+    const OnnxModel model = load_onnx(write(graph_of(
+        "g (float[N, 2, 4] q, float[N, 2, 4] k, float[N, 2, 4] v) => (float[N, 2, 2, 2] y) { z, keys, values = "
+        "Attention<q_num_heads = 2, kv_num_heads = 2>(q, k, v) y = Identity(" +
+            std::string(keys ? "keys" : "values") + ") }",
+        23)));
+    const std::vector<double> q(8, 100.0), k{1, 2, 3, 4, 5, 6, 7, 8}, v{10, 20, 30, 40, 50, 60, 70, 80};
+    std::vector<std::span<const double>> read{std::span(q), std::span(k), std::span(v)};
+    Batch<double> batch{.rows = 1, .inputs = {}};
+    for (const auto& input : model.inputs())
+      batch.inputs.emplace_back(read[input.name == "q" ? 0 : input.name == "k" ? 1 : 2]);
+    const double by = keys ? 1 : 10;
+    EXPECT_THAT(output_of(model, model.initial<double>(), batch),
+                ::testing::ElementsAre(by, 2 * by, 5 * by, 6 * by, 3 * by, 4 * by, 7 * by, 8 * by));
+  }
+}
+
+// A mask is of Booleans wherever these come from, and of numbers where they are cast to numbers.
+TEST_F(OnnxModelTest, AttentionKnowsBooleans) {
+  const std::vector<double> x{1, 2, 3, 4}, m{1, 0};  // two steps of two, of which the first is seen
+  const auto values = [&](const std::string& nodes) {
+    const OnnxModel model =
+        load_onnx(write(graph_of("g (float[N, 1, 2, 2] x, float[N, 2] m) => (float[N, 1, 2, 2] y) { axes = "
+                                 "Constant<value = int64[2] {1, 2}>() " +
+                                     nodes + " mask = Unsqueeze(own, axes) y = Attention<scale = 0.0>(x, x, x, mask) }",
+                                 23)));
+    return output_of(model, model.initial<double>(), Batch<double>{.rows = 1, .inputs = {std::span(x), std::span(m)}});
+  };
+  const auto first = ::testing::ElementsAre(1, 2, 1, 2);
+  EXPECT_THAT(values("own = Cast<to = 9>(m)"), first);
+  EXPECT_THAT(values("b = Cast<to = 9>(m) n = Not(b) own = Not(n)"), first);
+  EXPECT_THAT(values("half = Constant<value = float {0.5}>() own = Greater(m, half)"), first);
+  const double e = std::exp(1.0);  // added: weights e and 1
+  EXPECT_THAT(values("b = Cast<to = 9>(m) own = Cast<to = 1>(b)"),
+              ::testing::Pointwise(::testing::DoubleNear(1e-12), {(e + 3) / (e + 1), (2 * e + 4) / (e + 1),
+                                                                  (e + 3) / (e + 1), (2 * e + 4) / (e + 1)}));
 }
 
 TEST_F(OnnxModelTest, RefusesWhatAttentionDoesNotTake) {

@@ -209,6 +209,15 @@ TEST_F(OnnxModelTest, TakesIndicesThatAreCalculated) {
   EXPECT_THAT(
       output_of(divided, divided.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(odd), std::span(z)}}),
       ElementsAre(3, 4, 3, 4));
+  onnx::ModelProto cast = graph_of(R"(g (float[N, 1] x) => (float[N, 1, 2] y) {
+    whole = Cast<to = 7>(x) two = Constant<value = int64 {2}>() row = Div(whole, two) y = Gather(other, row)
+  })");
+  add_weight(cast, "other", {3, 2}, {1, 2, 3, 4, 5, 6});
+  const OnnxModel integers = load_onnx(write(cast));
+  const std::vector<double> fractions = {3.9, 5.1};
+  EXPECT_THAT(
+      output_of(integers, integers.initial<double>(), Batch<double>{.rows = 2, .inputs = {std::span(fractions)}}),
+      ElementsAre(3, 4, 5, 6));
   onnx::ModelProto means = graph_of(R"(g (int64[N, 2] x) => (float[N, 2] y) {
     mean = ReduceMean<axes = [1], keepdims = 0>(x) y = Gather(other, mean)
   })");
