@@ -10,6 +10,7 @@
 #include "slopewise/base/input_file.hpp"
 #include "slopewise/base/json_text.hpp"
 #include "slopewise/report/json.hpp"
+#include "slopewise/report/results.hpp"
 
 namespace slopewise {
 namespace {
@@ -70,6 +71,11 @@ std::optional<std::filesystem::path> first_run(const std::filesystem::path& dire
 
 bool RunFiles::is_study() const {
   return results["schema"] == kStudy || results["schema"] == kOldStudy;
+}
+
+bool RunFiles::is_backprop() const {
+  const Json config = results.value("config", Json::object());
+  return text(results, "method") == "exact" && !(number(config, "block-layers") > 0);
 }
 
 RunFiles read_run(const std::filesystem::path& directory) {

@@ -14,6 +14,8 @@ struct RunFiles {
   std::vector<nlohmann::ordered_json> metrics;  // metrics.jsonl, one object a line; empty if there is no such file
 
   bool is_study() const;
+  // Whether a training run took exact gradients of one loss, be it of all layers or of the last ones.
+  bool is_backprop() const;
 };
 
 // What `slopewise compare` leaves.

@@ -79,9 +79,8 @@ struct Headline {
 
 // Beside backprop the question is who comes further, else whether training worked.
 Headline headline(std::span<const RunFiles> runs, const std::vector<std::string>& names) {
-  const auto is_backprop = [](const RunFiles& run) { return text(run.results, "method") == "backprop"; };
-  const auto exact = best_of(runs, is_backprop);
-  const auto other = best_of(runs, [&](const RunFiles& run) { return !is_backprop(run); });
+  const auto exact = best_of(runs, [](const RunFiles& run) { return run.is_backprop(); });
+  const auto other = best_of(runs, [](const RunFiles& run) { return !run.is_backprop(); });
   if (exact && other) {
     const bool as_well = number(runs[*other].results, "test_error") <= number(runs[*exact].results, "test_error");
     return {"Does it train as well as backprop?",

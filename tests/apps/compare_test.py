@@ -66,6 +66,9 @@ class CompareTest(unittest.TestCase):
         page = (self.out / "report.html").read_text()
         for text in ("Does any method train as well as backprop?", "frozen (control)", "Options that differ"):
             self.assertTrue(text in page, text)
+        answer = page.split('<p class="answer">')[1].split("</p>")[0]
+        self.assertRegex(answer, "^(Yes|Within the spread of the seeds|No): the best of the others, activities-feedback, came "
+                                 "to .*, backprop to ")
         report = subprocess.run([SLOPEWISE, "report", "out", "out"], cwd=self.directory, capture_output=True, text=True)
         self.assertEqual(report.returncode, 2)
         self.assertIn("expected a comparison alone", report.stderr)

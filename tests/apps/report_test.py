@@ -63,6 +63,17 @@ class ReportTest(unittest.TestCase):
         self.assertTrue("trained came to a test error of" in page)
         self.assertTrue("slopewise train --hidden 8 --epochs 1 --out trained" in page)
 
+    def test_a_run_is_held_against_one_of_backprop(self):
+        for method in ("exact", "activities", "local"):
+            done = self.run_verb("train", "--method", method, "--hidden", "8", "--steps", "20", "--out", method, "--no-report")
+            self.assertEqual(done.returncode, 0, done.stderr)
+        for runs, other in ((["activities", "exact"], "activities"), (["exact", "local"], "local")):
+            done = self.run_verb("report", *runs, "--out", "page.html")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            page = (self.directory / "page.html").read_text()
+            self.assertIn("<h1>Does it train as well as backprop?</h1>", page)
+            self.assertRegex(page, f"(Yes|No): the best other run, {other}, came to")
+
     @unittest.skipUnless(shutil.which("node"), "node was not found")
     def test_one_chart_is_an_svg(self):
         self.study("--no-report")

@@ -43,10 +43,12 @@ RunFiles study(const Json& claims) {
                       {"machine", {{"processor", "a < processor"}}}}};
 }
 
-RunFiles training(const std::string& name, double error) {
+// As `slopewise train` writes it, by this --method.
+RunFiles training(const std::string& name, double error, const std::string& method = "local") {
   return {.directory = "runs/" + name,
           .results = {{"schema", "slopewise.train/1"},
                       {"name", name},
+                      {"method", method},
                       {"steps", 1000},
                       {"seconds", 2.5},
                       {"test_error", error},
@@ -203,13 +205,14 @@ TEST(TrainingPage, AnswersForOneRun) {
 }
 
 TEST(TrainingPage, HoldsRunsAgainstBackprop) {
-  std::vector<RunFiles> runs{training("local", 0.016), training("exact", 0.02)};
-  runs[1].results["method"] = "backprop";
+  std::vector<RunFiles> runs{training("local", 0.016), training("exact", 0.02, "exact")};
   const std::string page = training_page(runs);
   EXPECT_THAT(page, HasSubstr("<h1>Does it train as well as backprop?</h1>"));
   EXPECT_THAT(page, HasSubstr("Yes: the best other run, local, came to a test error of 1.60 %"));
   runs[0].results["test_error"] = 0.03;
   EXPECT_THAT(training_page(runs), HasSubstr("<p class=\"answer\">No: the best other run"));
+  runs[1].results["config"] = {{"block-layers", 1}};  // a loss for every layer
+  EXPECT_THAT(training_page(runs), HasSubstr("<h1>Did they train?</h1>"));
 }
 
 TEST(TrainingPage, ShowsOptionsInWhichRunsDiffer) {
@@ -246,14 +249,14 @@ TEST(ComparisonPage, RanksAndAnswers) {
     return Json{{"name", name},     {"method", method}, {"control", false}, {"test_error", error},
                 {"spread", spread}, {"rate", "auto"},   {"note", ""},       {"cosine", {0.1, -0.2, nullptr}}};
   };
-  ComparisonFiles comparison{.directory = "runs/compare",
-                             .document = {{"schema", "slopewise.compare/1"},
-                                          {"model", "mlp"},
-                                          {"data", "mnist"},
-                                          {"seeds", 3},
-                                          {"rows", Json::array({row("local", "local", 0.02, 0.001),
-                                                                row("backprop", "backprop", 0.03, 0.001)})}},
-                             .runs = {training("local", 0.02), training("backprop", 0.03)}};
+  ComparisonFiles comparison{
+      .directory = "runs/compare",
+      .document = {{"schema", "slopewise.compare/1"},
+                   {"model", "mlp"},
+                   {"data", "mnist"},
+                   {"seeds", 3},
+                   {"rows", Json::array({row("local", "local", 0.02, 0.001), row("backprop", "exact", 0.03, 0.001)})}},
+      .runs = {training("local", 0.02), training("backprop", 0.03, "exact")}};
   EXPECT_THAT(
       comparison_page(comparison),
       HasSubstr("Yes: the best of the others, local, came to a test error of 2.00 ± 0.10 %, backprop to 3.00 ± 0.10 "
@@ -264,6 +267,9 @@ TEST(ComparisonPage, RanksAndAnswers) {
   comparison.document["rows"][0]["test_error"] = 0.04;
   EXPECT_THAT(comparison_page(comparison), HasSubstr("<p class=\"answer\">No: "));
   comparison.document["rows"][0]["control"] = true;
+  EXPECT_THAT(comparison_page(comparison), HasSubstr("<p class=\"answer\">Undecided: "));
+  comparison.document["rows"][0]["control"] = false;
+  comparison.runs[1].results["config"] = {{"block-layers", 1}};
   EXPECT_THAT(comparison_page(comparison), HasSubstr("<p class=\"answer\">Undecided: "));
   comparison.document.erase("rows");
   EXPECT_THROW(comparison_page(comparison), FileError);
