@@ -133,9 +133,9 @@ std::string table_text(const GradientOptions& options, const Summary& summary) {
   }
   const std::string along =
       summary.law.empty() ? "" : fmt::format(", {} tangents, K = {}", summary.law, options.estimate.tangents);
-  return fmt::format("{}, {} images of {}; {} estimate{}; N = {}\n\n{}\nwritten to {}\n", options.model, options.batch,
-                     summary.data, options.estimator, along, options.samples,
-                     table.to_string(terminal_width(1), wants_colour(1)), options.out);
+  return fmt::format("{}, {} of {}; {} estimate{}; N = {}\n\n{}\nwritten to {}\n", options.model,
+                     format_count(static_cast<double>(options.batch), "image"), summary.data, options.estimator, along,
+                     options.samples, table.to_string(terminal_width(1), wants_colour(1)), options.out);
 }
 
 nlohmann::ordered_json json_summary(const GradientOptions& options, const Summary& summary) {

@@ -65,7 +65,7 @@ std::vector<Cost> costs(const Program& program, const ModelOptions& options) {
   using Mode = Workload::Mode;
   const std::vector<std::pair<std::string, Workload>> workloads{
       {"loss", {.batch = options.batch}},
-      {fmt::format("{} slopes", options.tangents),
+      {format_count(static_cast<double>(options.tangents), "slope"),
        {.batch = options.batch, .tangents = options.tangents, .forms = forms}},
       {"backprop", {.mode = Mode::kPullback, .batch = options.batch}},
       {"backprop, checkpointed", {.mode = Mode::kPullback, .batch = options.batch, .checkpointed = true}}};

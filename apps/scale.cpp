@@ -77,14 +77,15 @@ std::string scale_text(const ScaleOptions& options, const TrainSettings& setting
   // A space before the unit where the number has no prefix of its own.
   std::string bits = format_number(8 * options.wire.bandwidth);
   if (bits.find(' ') == std::string::npos) bits += ' ';
+  const auto counted = [](Index count, const char* noun) { return format_count(static_cast<double>(count), noun); };
   return fmt::format(
-      "A step of {} parameters on {} examples along {} tangents ({}), each rank a machine like this with {}, {} and\n"
+      "A step of {} on {} along {} ({}), each rank a machine like this with {}, {} and\n"
       "{}bit/s between them. Bytes are those that all ranks send.\n\n{}\n"
       "The signal in such a step is {} of its noise. At curvatures alike everywhere it moves as far as {} of a step\n"
       "of backprop; where the last column is below {}, backprop is the faster way to train.\n",
-      format_number(static_cast<double>(parameters)), settings.batch, settings.method.options.tangents,
-      settings.method.options.law, thread_count() == 1 ? "one thread" : fmt::format("{} threads", thread_count()),
-      format_seconds(options.wire.latency), bits,
+      counted(parameters, "parameter"), counted(settings.batch, "example"),
+      counted(settings.method.options.tangents, "tangent"), settings.method.options.law,
+      counted(thread_count(), "thread"), format_seconds(options.wire.latency), bits,
       table.to_string(is_terminal(1) ? terminal_width(1) : 0, wants_colour(1)), format_number(snr),
       format_number(snr / (1 + snr)), format_number(1 + 1 / snr));
 }

@@ -93,6 +93,15 @@ std::string ranking(const Json& document) {
   return html;
 }
 
+std::string title(const Json& document) {
+  const double seeds = number(document, "seeds");
+  return fmt::format("{}, {}: {}, {}", text(document, "model"), text(document, "data"),
+                     format_count(static_cast<double>(document.at("rows").size()), "row"),
+                     seeds == 1 ? "of one seed"
+                                : fmt::format("means of {}; curves and options are those of the first seed",
+                                              format_count(seeds, "seed")));
+}
+
 // Calls make; results that lack what their schema promises become a FileError.
 template <class Make>
 auto checked(const ComparisonFiles& comparison, Make make) {
@@ -111,10 +120,7 @@ std::string comparison_page(const ComparisonFiles& comparison) {
     const Json& document = comparison.document;
     return overlay_page({.runs = comparison.runs,
                          .names = names(comparison),
-                         .title = fmt::format("{}, {}: {} rows, means of {} seeds; curves and options are those of the "
-                                              "first seed",
-                                              text(document, "model"), text(document, "data"),
-                                              document.at("rows").size(), text(document, "seeds")),
+                         .title = title(document),
                          .question = "Does any method train as well as backprop?",
                          .answer = answer(comparison),
                          .table = ranking(document)});

@@ -47,6 +47,10 @@ std::string format_number(double x) {
   return with_digits(x, kDigits);
 }
 
+std::string format_count(double count, std::string_view noun) {
+  return fmt::format("{} {}{}", format_number(count), noun, count == 1 ? "" : "s");
+}
+
 std::string format_interval(double low, double high) {
   int digits = kDigits;
   const double magnitude = std::max(std::abs(low), std::abs(high));

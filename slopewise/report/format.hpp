@@ -14,6 +14,9 @@ inline constexpr std::string_view kMinus = "−";
 // "2.5 G", "3 T"; below 1e-4 and from 1e15 on "1.235e−7". "nan", "inf" and "−inf" for what is not finite.
 std::string format_number(double x);
 
+// "1 step", "0 steps", "1.86 M steps": that number of things called by a noun whose plural ends in s.
+std::string format_count(double count, std::string_view noun);
+
 // "[0.9876, 1.013]": with the digits it takes to show the width of a narrow interval, "[0.123412, 0.123455]".
 std::string format_interval(double low, double high);
 

@@ -108,7 +108,7 @@ std::vector<std::pair<std::string, Facts>> facts_of(std::span<const RunFiles> ru
                    {"directory", runs[r].directory.string()}};
     if (runs.size() == 1) {
       const Json config = results.value("config", Json::object());
-      for (const auto& [key, value] : config.items()) facts.emplace_back(key, text(value));
+      for (const auto& [key, value] : config.items()) facts.emplace_back(key, setting_text(value));
     }
     if (r == 0 || results.value("machine", Json()) != runs[r - 1].results.value("machine", Json())) {
       add_machine(facts, results);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <string_view>
 
 #include "slopewise/report/format.hpp"
@@ -38,8 +39,10 @@ constexpr Term kTerms[] = {
     {"loss", "Mean cross entropy, in nats; 2.3 for guesses among ten classes."},
 };
 
+// NaN, as null is written, leaves its cell empty.
 std::string shown(const Json& cell) {
-  return escape_html(cell.is_number() ? format_number(number(cell)) : text(cell));
+  const double figure = number(cell);
+  return escape_html(!std::isnan(figure) ? format_number(figure) : cell.is_number() ? "" : text(cell));
 }
 
 }  // namespace
@@ -76,8 +79,9 @@ std::string data_table_html(const std::string& name, const ChartData& data, bool
   std::vector<std::string> titles;
   for (const std::string& column : data.columns) titles.push_back(column_title(column));
   return fmt::format(
-      "<details{}><summary>Data: {} ({} rows)</summary><div class=\"scroll\" tabindex=\"0\">{}</div></details>\n",
-      open ? " open" : "", escape_html(name), rows.size(), html_table(name, "data", titles, rows));
+      "<details{}><summary>Data: {} ({})</summary><div class=\"scroll\" tabindex=\"0\">{}</div></details>\n",
+      open ? " open" : "", escape_html(name), format_count(static_cast<double>(rows.size()), "row"),
+      html_table(name, "data", titles, rows));
 }
 
 std::string reproduction_html(const std::vector<std::pair<std::string, Facts>>& lists) {
@@ -92,7 +96,7 @@ std::string reproduction_html(const std::vector<std::pair<std::string, Facts>>& 
 void add_machine(Facts& facts, const Json& results) {
   const Json machine = results.value("machine", Json::object());
   for (const auto& [key, value] : machine.items()) {
-    if (key != "slopewise") facts.emplace_back(key, text(value));  // the version stands on its own
+    if (key != "slopewise") facts.emplace_back(key, setting_text(value));  // the version stands on its own
   }
 }
 

@@ -1,6 +1,9 @@
 #include "slopewise/report/results.hpp"
 
+#include <algorithm>
 #include <limits>
+
+#include "slopewise/report/notation.hpp"
 
 namespace slopewise {
 
@@ -20,6 +23,12 @@ std::string text(const Json& value) {
 
 std::string text(const Json& object, const std::string& key) {
   return text(object.value(key, Json()));
+}
+
+std::string setting_text(const Json& value) {
+  const auto is_number = [](const Json& each) { return each.is_number(); };
+  const bool numbers = is_number(value) || (value.is_array() && std::ranges::all_of(value, is_number));
+  return numbers ? notation(value.dump()) : text(value);
 }
 
 }  // namespace slopewise

@@ -15,4 +15,7 @@ double number(const nlohmann::ordered_json& object, const std::string& key);
 std::string text(const nlohmann::ordered_json& value);
 std::string text(const nlohmann::ordered_json& object, const std::string& key);
 
+// What a setting was set to, to be read: numbers, and lists of them, with the minus sign of the page, the rest as text.
+std::string setting_text(const nlohmann::ordered_json& value);
+
 }  // namespace slopewise

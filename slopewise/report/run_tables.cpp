@@ -10,7 +10,6 @@
 
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/html.hpp"
-#include "slopewise/report/notation.hpp"
 #include "slopewise/report/page_parts.hpp"
 #include "slopewise/report/results.hpp"
 
@@ -61,7 +60,7 @@ const std::vector<Column>& columns() {
 std::optional<std::string> option(const RunFiles& run, const std::string& name) {
   const Json config = run.results.value("config", Json::object());
   if (!config.contains(name)) return std::nullopt;
-  return text(config, name);
+  return setting_text(config.at(name));
 }
 
 }  // namespace
@@ -106,7 +105,7 @@ std::string options_table(std::span<const RunFiles> runs, const std::vector<std:
     std::vector<std::string>& row = differ.emplace_back(std::vector{escape_html(name)});
     for (const RunFiles& run : runs) {
       const std::string value = option(run, name).value_or("");
-      row.push_back(value.empty() ? kNothing : escape_html(notation(value)));
+      row.push_back(value.empty() ? kNothing : escape_html(value));
     }
   }
   std::vector<std::string> header{"option"};

@@ -50,7 +50,7 @@ std::string error_of(const RunFiles& run) {
 std::string effort(const Json& results) {
   const double steps = number(results, "steps"), seconds = number(results, "seconds");
   std::string words;
-  if (!std::isnan(steps)) words += fmt::format(" in {} steps", format_number(steps));
+  if (!std::isnan(steps)) words += " in " + format_count(steps, "step");
   if (!std::isnan(seconds)) words += fmt::format("{} {}", words.empty() ? " in" : " and", format_seconds(seconds));
   return words;
 }

@@ -76,6 +76,16 @@ TEST(AuditPage, SaysTheAnswerFirstAndItsCommand) {
   EXPECT_LT(page.find("chart-audit-pace"), page.find("<main>"));
 }
 
+TEST(AuditPage, LeavesEmptyWhatAMethodHasNoFigureOf) {
+  std::vector<AuditFiles> audits{audit("runs/audit")};
+  Json& method = audits[0].document["methods"][1];
+  method["pace"] = std::nan("");
+  method["predicted"] = nullptr;
+  const std::string page = audit_page(audits);
+  EXPECT_THAT(page, HasSubstr("<td data-column=\"loss a second\"></td>"));
+  EXPECT_THAT(page, Not(HasSubstr(">nan<")));
+}
+
 TEST(AuditPage, TellsSeveralApart) {
   const std::vector<AuditFiles> audits{audit("runs/one"), audit("runs/two")};
   const std::string page = audit_page(audits);

@@ -23,6 +23,13 @@ TEST(FormatNumber, FourSignificantDigits) {
   EXPECT_EQ(format_number(1.23456e-7), "1.235e−7");
 }
 
+TEST(FormatCount, HasThePluralOfAllButOne) {
+  EXPECT_EQ(format_count(0, "step"), "0 steps");
+  EXPECT_EQ(format_count(1, "step"), "1 step");
+  EXPECT_EQ(format_count(2.5, "step"), "2.5 steps");
+  EXPECT_EQ(format_count(1.86e6, "step"), "1.86 M steps");
+}
+
 TEST(FormatNumber, NeverCutsAnIntegerPart) {
   EXPECT_EQ(format_number(999.96), "1000");
   EXPECT_EQ(format_number(9999.6), "10000");

@@ -229,6 +229,23 @@ TEST(TrainingPage, ShowsOptionsInWhichRunsDiffer) {
   EXPECT_THAT(page, Not(HasSubstr("<td data-column=\"option\">out</td>")));
 }
 
+TEST(TrainingPage, WritesSettingsWithThePagesMinusSignAndWordsAsTheyAre) {
+  RunFiles run = training("one", 0.02);
+  run.results["steps"] = 1;
+  run.results["config"] = {{"exact-blocks", -1}, {"shifts", {-1, 2}}, {"initial", "snr/-1/grad"}};
+  std::string page = training_page(std::vector{run});
+  EXPECT_THAT(page, HasSubstr(" in 1 step and 2.5 s"));
+  EXPECT_THAT(page, HasSubstr("<dt>exact-blocks</dt><dd>−1</dd>"));
+  EXPECT_THAT(page, HasSubstr("<dt>initial</dt><dd>snr/-1/grad</dd>"));
+  page = training_page(std::vector{run, training("two", 0.03)});
+  EXPECT_THAT(page, HasSubstr("<td data-column=\"one\" class=\"number\">−1</td>"));
+  EXPECT_THAT(page, HasSubstr("<td data-column=\"one\">snr/-1/grad</td>"));
+  EXPECT_THAT(page, HasSubstr("<td data-column=\"one\">[−1,2]</td>"));
+  RunFiles other = run;
+  other.directory = "runs/two";
+  EXPECT_THAT(training_page(std::vector{run, other}), HasSubstr("<dt>exact-blocks</dt><dd>−1</dd>"));
+}
+
 TEST(TrainingPage, GivesARunOneColourInAllCharts) {
   if (!can_draw_charts()) GTEST_SKIP() << "built without npm";
   std::vector<RunFiles> runs{training("one", 0.02), training("two", 0.03)};
@@ -271,6 +288,9 @@ TEST(ComparisonPage, RanksAndAnswers) {
   comparison.document["rows"][0]["control"] = false;
   comparison.runs[1].results["config"] = {{"block-layers", 1}};
   EXPECT_THAT(comparison_page(comparison), HasSubstr("<p class=\"answer\">Undecided: "));
+  EXPECT_THAT(comparison_page(comparison), HasSubstr("mlp, mnist: 2 rows, means of 3 seeds; curves"));
+  comparison.document["seeds"] = 1;
+  EXPECT_THAT(comparison_page(comparison), HasSubstr("mlp, mnist: 2 rows, of one seed"));
   comparison.document.erase("rows");
   EXPECT_THROW(comparison_page(comparison), FileError);
 }
