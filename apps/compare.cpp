@@ -85,6 +85,7 @@ int run(CompareOptions& options, Settings& settings) {
     for (const Setting& setting : preset.all()) {
       if (setting.given && !settings.given(setting.name)) settings.at(setting.name).set(setting.read());
     }
+    require_task(presets().find(options.preset), settings, "--preset " + options.preset);
   }
   if (options.shared.workers > 1 || started_ranks() > 1) {
     throw ArgumentError(fmt::format(

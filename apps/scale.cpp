@@ -133,6 +133,7 @@ Verb scale_verb() {
       "ranks send. Nothing is trained.";
   Settings& settings = verb.settings;
   for (const Setting& setting : train->all()) {
+    if (setting.name == "initial") continue;  // what weights are changes no time
     if (is_of_task(setting) || setting.name == "tangents" || setting.name == "law" || setting.name == "optimizer" ||
         setting.name == "tangent-parts")
       settings.add(setting);

@@ -118,7 +118,9 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
     kept.emplace(Path(options.resume) / "checkpoint.safetensors");
     apply_config(settings, kept->get("config"), kept->path().string());
   } else if (!options.preset.empty()) {
-    apply_config(settings, presets().find(options.preset).toml, "preset " + options.preset);
+    const Preset& preset = presets().find(options.preset);
+    apply_config(settings, preset.toml, "preset " + options.preset);
+    require_task(preset, settings, "--preset " + options.preset);
   }
   apply(options.run);
   TrainSettings resolved = resolve(options, settings);

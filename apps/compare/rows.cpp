@@ -98,6 +98,8 @@ Row::Row(RowSpec spec, const Settings& shared)
   apply_config(settings_, spec_.toml, "row " + spec_.name,
                [](const Setting& setting) { return setting.part == Part::kMethod || setting.part == Part::kShared; });
   options_->preset = spec_.preset;
+  // A row of ours is for any task; a preset by its own name is for what it says.
+  if (spec_.preset == spec_.name) require_task(presets().find(spec_.preset), shared, "row " + spec_.name);
 }
 
 std::string Row::command_line() const {

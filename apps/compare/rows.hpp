@@ -29,7 +29,8 @@ std::vector<RowSpec> select_rows(const std::vector<std::string>& names);
 class Row {
  public:
   // `shared`: some of train's options; those that were given hold before the row's own, and those that make the task
-  // are not the row's to set. Throws ArgumentError for a line of the row that is no option or does not fit.
+  // are not the row's to set. Throws ArgumentError for a line of the row that is no option or does not fit, and for a
+  // preset whose task is not `shared`'s.
   Row(RowSpec spec, const Settings& shared);
 
   const RowSpec& spec() const { return spec_; }

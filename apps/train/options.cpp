@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "apps/config.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/nearest.hpp"
 #include "slopewise/estimate/activity_prior.hpp"
@@ -325,6 +326,33 @@ TrainSettings resolve(const TrainOptions& options, const Settings& given) {
 std::string Preset::summary() const {
   const std::string first = toml.substr(0, toml.find('\n'));
   return first.starts_with("# ") ? first.substr(2) : "";
+}
+
+std::string Preset::made_for() const {
+  constexpr std::string_view kMark = "\n# for ";
+  const std::size_t mark = toml.find('\n');
+  if (mark == std::string::npos || toml.compare(mark, kMark.size(), kMark) != 0) return "";
+  const std::size_t start = mark + kMark.size();
+  return toml.substr(start, toml.find('\n', start) - start);
+}
+
+void require_task(const Preset& preset, const Settings& settings, const std::string& source) {
+  const bool data = settings.given("data") || settings.given("input");
+  if (const std::string own = preset.made_for(); !own.empty() && !(data && settings.given("model")))
+    throw ArgumentError(fmt::format("{}: expected {}; found {}", source, own,
+                                    data                      ? "no --model"
+                                    : settings.given("model") ? "no --data"
+                                                              : "neither"));
+  if (data) return;
+  TrainOptions options;
+  Settings own = train_settings(options);
+  apply_config(own, preset.toml, source, [](const Setting& setting) { return setting.name == "data"; });
+  if (own.given("data")) {
+    throw ArgumentError(fmt::format(
+        "{0}: expected --data {1}, which the preset is for (slopewise data fetch {1}), or --data digits, the built-in "
+        "ones; found none",
+        source, options.data.path));
+  }
 }
 
 }  // namespace slopewise

@@ -71,7 +71,12 @@ struct Preset {
   std::string name, toml;
 
   std::string summary() const;  // the first line's comment
+  // "--model NETWORK.onnx and --data FILE.npz: ...", the second line's, of one that names no data set: what it is for.
+  std::string made_for() const;
 };
 const NamedTable<Preset>& presets();
+// Throws ArgumentError, which begins with `source`, where the preset is for a data set, or for a model and data of the
+// user's own, and `settings` were not given them.
+void require_task(const Preset& preset, const Settings& settings, const std::string& source);
 
 }  // namespace slopewise

@@ -127,12 +127,17 @@ class CompareTest(unittest.TestCase):
 
     def test_the_task_is_the_same_for_all(self):
         (self.directory / "mine.toml").write_text('method = "exact"\nhidden = [8]\ndropout = 0.5\nrate = 0.01\nbatch = 100\n')
-        self.done("mnist-backprop", "mine.toml", *SMALL, "--label-smoothing", "0.05")
+        self.done("mnist-backprop", "mine.toml", "--data", "digits", *SMALL, "--label-smoothing", "0.05")
         for name in ("mnist-backprop", "mine", *CONTROLS):
             config = self.read(f"{name}-seed1/results.json")["config"]
             self.assertEqual([config[key] for key in ("hidden", "dropout", "label-smoothing", "batch")],
                              [[16, 16], 0, 0.05, 500], name)
         self.assertEqual(self.read("mine-seed1/results.json")["config"]["rate"], 0.01)
+
+    def test_a_row_of_a_preset_goes_on_by_its_comparisons_data(self):
+        _, rows = self.done("mnist-local", *SMALL, "--data", "digits")
+        self.assertEqual(rows["mnist-local"]["preset"], "mnist-local")
+        self.done("--resume", "out")
 
     def test_a_preset_gives_the_task(self):
         self.done("backprop", *SMALL, "--data", "digits", "--preset", "mnist-backprop")
@@ -284,6 +289,11 @@ class CompareTest(unittest.TestCase):
         self.refused(2, "--workers: expected one process, as rows are compared by what one takes, found 2", "--workers", "2")
         self.refused(2, "at most 9500, which leaves one batch", *TASK, "--validation", "9501")
         self.refused(2, "--preset", "--preset", "mnist")
+        self.refused(2, "row kwt-speaker: expected --model ", "kwt-speaker")
+        self.refused(2, "found no --data", "stories-shakespeare", "--model", "mlp")
+        self.refused(2, "--preset kwt-speaker: expected --model ", "backprop", "--preset", "kwt-speaker")
+        self.refused(2, "row mnist-local: expected --data mnist, which the preset is for (slopewise data fetch mnist)",
+                     "mnist-local", *SMALL)
         self.refused(1, "config.toml", "--resume", "nowhere")
         (self.directory / "odd.toml").write_text("tangent = 3\n")
         self.refused(2, "row odd, line 1: tangent is no option of train", "odd.toml", *SMALL)

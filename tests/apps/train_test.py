@@ -284,6 +284,10 @@ class TrainTest(unittest.TestCase):
     def test_a_preset_says_what_to_fetch(self):
         self.refused(1, "slopewise data fetch mnist", "--preset", "mnist-local")
         self.refused(1, "slopewise data fetch cifar10", "--preset", "cifar10-local")
+        for preset in ("kwt-speaker", "stories-shakespeare"):
+            for given, found in (([], "neither"), (["--data", "digits"], "no --model"), (["--model", "mlp"], "no --data")):
+                self.refused(2, f"--preset {preset}: expected --model ", "--preset", preset, *given)
+                self.refused(2, f"found {found}", "--preset", preset, *given)
         self.assertFalse((self.directory / "run").exists())
 
     def test_threads_change_nothing(self):
