@@ -129,8 +129,27 @@ DataSplit load_path(const std::string& path, const LoadOptions& load) {
 
 }  // namespace
 
+namespace {
+
+// The built-in digits, of which nothing is open that an option could settle.
+DataSplit digits_as_they_are(const DataOptions& options) {
+  for (const auto& [name, given] : {std::pair("--label", !options.label.empty()),
+                                    {"--target", options.target != "auto"},
+                                    {"--layout", options.layout != "auto"},
+                                    {"--scale", options.scale != "auto"},
+                                    {"--test-share", options.test_share > 0}}) {
+    if (given) {
+      throw ArgumentError(fmt::format(
+          "{}: expected data of your own (--data PATH), found the built-in digits, which leave it no choice", name));
+    }
+  }
+  return builtin_digits();
+}
+
+}  // namespace
+
 DataSplit load_data(const DataOptions& options, std::uint64_t seed) {
-  if (is_digits(options)) return builtin_digits();
+  if (is_digits(options)) return digits_as_they_are(options);
   return load_path(options.path, load_options(options, seed));
 }
 
@@ -138,8 +157,8 @@ namespace {
 
 // The built-in digits for a model that reads images of their size and has their classes, or, unless `exactly`, reads as
 // many numbers and has more.
-DataSplit digits_like(const Dataset& like, bool exactly) {
-  DataSplit digits = builtin_digits();
+DataSplit digits_like(const DataOptions& options, const Dataset& like, bool exactly) {
+  DataSplit digits = digits_as_they_are(options);
   const Shape& own = digits.test.image_shape;
   const bool fits = own == like.image_shape || (!exactly && like.image_shape.size() == own.size());
   if (!fits || like.integers || !like.others.empty() || like.label_shape != Shape() ||
@@ -194,7 +213,7 @@ DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Datase
       throw ArgumentError("--label: expected a table, found --input, which names the array of labels");
     return load_arrays(array_places(options.arrays), load);
   }
-  if (is_digits(options)) return digits_like(like, use == DataUse::kJudgeTrained);
+  if (is_digits(options)) return digits_like(options, like, use == DataUse::kJudgeTrained);
   return load_path(options.path, load);
 }
 

@@ -23,7 +23,13 @@ std::string wanted_by(const LoadOptions& options) {
 }
 
 ImageLayout layout_of(const RawSet& raw, const LoadOptions& options) {
-  const std::optional<Layout> said = raw.layout && options.layout != Layout::kTable ? raw.layout : options.layout;
+  const bool table = options.layout == Layout::kTable;
+  if (raw.layout && options.layout && !table) {
+    throw ArgumentError(
+        fmt::format("--layout: expected auto or table for {}, whose format says where channels are, found {}",
+                    raw.where, *options.layout == Layout::kChannelsFirst ? "nchw" : "nhwc"));
+  }
+  const std::optional<Layout> said = raw.layout && !table ? raw.layout : options.layout;
   if (!options.like) return find_layout(raw.shape, said, raw.where);
   const Shape& wanted = options.like->image_shape;
   if (!said) {

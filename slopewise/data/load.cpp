@@ -107,10 +107,14 @@ DataSplit load_dataset(const std::filesystem::path& path, const LoadOptions& giv
     throw FileError(fmt::format("{}: expected a data set, a directory or a file, found {}", path.string(),
                                 error ? error.message() : "nothing there"));
   }
-  if (!std::filesystem::is_directory(status))
-    return detail::assemble(load_file(path, options), options, path.stem().string());
-  const std::filesystem::path whole = std::filesystem::canonical(path, error);
-  return detail::assemble(load_directory(path, options), options, whole.filename().string());
+  const bool directory = std::filesystem::is_directory(status);
+  detail::RawSplit split = directory ? load_directory(path, options) : load_file(path, options);
+  if (!options.label.empty() && split.format != "CSV") {
+    throw ArgumentError(fmt::format("--label: expected a table (CSV), a column of which is learned, found {} in {}",
+                                    split.format, path.string()));
+  }
+  const std::filesystem::path name = directory ? std::filesystem::canonical(path, error).filename() : path.stem();
+  return detail::assemble(std::move(split), options, name.string());
 }
 
 }  // namespace slopewise

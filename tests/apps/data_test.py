@@ -198,6 +198,19 @@ class DataTest(unittest.TestCase):
         self.refused(2, "--samples", "show", "--samples", "-1")
         self.refused(2, "unknown argument b", "show", "a", "b")
 
+    def test_options_that_settle_nothing_are_refused(self):
+        for option in (["--label", "3"], ["--target", "number"], ["--layout", "nchw"], ["--scale", "none"], ["--test-share", "0.3"]):
+            for digits in ([], ["digits"]):
+                self.refused(2, f"{option[0]}: expected data of your own (--data PATH), found the built-in digits", "show", *digits,
+                             *option)
+        np.savez(self.directory / "data.npz", X=images(9, 6, 6), y=np.arange(9) % 3)
+        self.refused(2, "--label: expected a table (CSV), a column of which is learned, found NumPy .npz in data.npz", "show",
+                     "data.npz", "--label", "y")
+        self.write_cifar()
+        self.refused(2, "--label: expected a table (CSV)", "show", ".", "--label", "1")
+        self.refused(2, "whose format says where channels are, found nhwc", "show", ".", "--layout", "nhwc")
+        self.show(".", "--layout", "table")
+
     def test_what_cannot_be_read(self):
         self.refused(1, "nowhere: expected a data set", "show", "nowhere")
         (self.directory / "notes.txt").write_text("no data")
