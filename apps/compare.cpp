@@ -96,7 +96,7 @@ int run(CompareOptions& options, Settings& settings) {
   if (options.shared.forwards > 0 && options.shared.seconds > 0)
     throw ArgumentError("--forwards: expected one budget, found --seconds beside it");
   apply(options.shared.run);
-  if (!held) held.emplace(options.directory, kCompareDirectory, "slopewise compare --resume " + options.directory.out);
+  if (!held) held.emplace(options.directory, kCompareDirectory);
   if (!resumed && is_onnx(options.shared.model)) held->require_kept(options.shared.model);
   const Path& directory = held->path();
   const Path plan = directory / "plan.json";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apps/arguments.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
 
@@ -27,14 +28,45 @@ constexpr const char* kOthers[] = {"weights.safetensors",
                                    "compare.csv",
                                    "compare.md"};
 
-void require_no_run(const Path& directory, const std::string& resume) {
+bool holds(const Path& directory, const char* file) {
   std::error_code ignored;
-  if (std::ranges::none_of(kTelling,
-                           [&](const char* file) { return std::filesystem::exists(directory / file, ignored); }))
-    return;
-  throw ArgumentError(fmt::format("--out: {} holds a run; expected another directory, or --overwrite to replace it{}",
-                                  directory.string(),
-                                  resume.empty() ? "" : fmt::format("; to go on with it: {}", resume)));
+  return std::filesystem::exists(directory / file, ignored);
+}
+
+void require_no_run(const Path& directory) {
+  if (std::ranges::none_of(kTelling, [&](const char* file) { return holds(directory, file); })) return;
+  // By what is there, whatever is to be written now.
+  const char* const verb = holds(directory, "checkpoint.safetensors") ? "train"
+                           : holds(directory, "plan.json")            ? "compare"
+                                                                      : nullptr;
+  throw ArgumentError(fmt::format(
+      "--out: {} holds a run; expected another directory, or --overwrite to replace it{}", directory.string(),
+      verb ? fmt::format("; to go on with it: slopewise {} --resume {}", verb, shell_word(directory.string())) : ""));
+}
+
+// Directories of the runs that a comparison has made in its own.
+std::vector<Path> runs_of_comparison(const Path& directory) {
+  std::vector<Path> runs;
+  if (!holds(directory, "plan.json")) return runs;
+  const auto add = [&](const Path& within, const char* mark) {
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(within, error), end; !error && entry != end;
+         entry.increment(error)) {
+      if (entry->path().filename().string().find(mark) != std::string::npos && entry->is_directory(error))
+        runs.push_back(entry->path());
+    }
+  };
+  add(directory, "-seed");
+  add(directory / "tuning", "-x");
+  return runs;
+}
+
+// Calls visit(file) for whatever a run may have written in the directory, one of several runs included.
+template <class Visit>
+void visit_files(const Path& directory, Visit visit) {
+  for (const Path& each : runs_of_comparison(directory)) visit_files(each, visit);
+  for (const char* const file : kOthers) visit(directory / file);
+  for (const char* const file : kTelling) visit(directory / file);
 }
 
 }  // namespace
@@ -49,10 +81,10 @@ void add_run_directory_options(Settings& settings, RunDirectoryOptions& options,
   settings.flag("beside", options.beside, "", {.hidden = true, .in_files = false});
 }
 
-RunDirectory::RunDirectory(const RunDirectoryOptions& options, const std::string& standard, const std::string& resume)
+RunDirectory::RunDirectory(const RunDirectoryOptions& options, const std::string& standard)
     : path_(options.out.empty() ? Path(standard) : Path(options.out)) {
   if ((!options.out.empty() || options.overwrite) && !options.beside) {
-    if (!options.overwrite) require_no_run(path_, resume);
+    if (!options.overwrite) require_no_run(path_);
     make(path_);
   } else {
     make(path_.parent_path());
@@ -66,7 +98,7 @@ RunDirectory::RunDirectory(const RunDirectoryOptions& options, const std::string
   }
   ensure_writable_directory(path_);
   lock_.emplace(path_);
-  if (!options.overwrite) require_no_run(path_, resume);  // another process may have been there between
+  if (!options.overwrite) require_no_run(path_);  // another process may have been there between
 }
 
 RunDirectory::RunDirectory(const Path& resumed) : path_(resumed) {
@@ -84,22 +116,26 @@ RunDirectory::Made::~Made() {
 }
 
 void RunDirectory::require_kept(const Path& input) const {
-  const auto require = [&](const char* file) {
+  visit_files(path_, [&](const Path& file) {
     std::error_code missing;
-    if (!std::filesystem::equivalent(input, path_ / file, missing)) return;
+    if (!std::filesystem::equivalent(input, file, missing)) return;
     throw ArgumentError(fmt::format("--out: {} holds {}, which the run reads; expected another directory",
                                     path_.string(), input.string()));
-  };
-  std::ranges::for_each(kTelling, require);
-  std::ranges::for_each(kOthers, require);
+  });
 }
 
 void RunDirectory::clear(std::initializer_list<std::string_view> written) const {
-  const auto remove = [&](const char* file) {
-    if (std::ranges::find(written, file) == written.end()) std::filesystem::remove(path_ / file);
-  };
-  std::ranges::for_each(kTelling, remove);
-  std::ranges::for_each(kOthers, remove);
+  const std::vector<Path> runs = runs_of_comparison(path_);
+  visit_files(path_, [&](const Path& file) {
+    const bool own = file.parent_path() == path_;
+    if (!own || std::ranges::find(written, file.filename().string()) == written.end()) std::filesystem::remove(file);
+  });
+  std::error_code not_empty;
+  for (const Path& run : runs) {
+    std::filesystem::remove(run / "adapter", not_empty);
+    std::filesystem::remove(run, not_empty);
+  }
+  if (!runs.empty()) std::filesystem::remove(path_ / "tuning", not_empty);
 }
 
 // With its parents, remembering which were missing.

@@ -31,9 +31,9 @@ void add_run_directory_options(Settings& settings, RunDirectoryOptions& options,
 class RunDirectory {
  public:
   // Makes the directory of a new run and holds it. Throws ArgumentError if it holds a run that is not to be
-  // overwritten, Error if another process holds it, FileError if it cannot be written to; then nothing is left that was
-  // not there. `resume` is what people are told to type to go on with the run that is there; empty: nothing.
-  RunDirectory(const RunDirectoryOptions& options, const std::string& standard, const std::string& resume = {});
+  // overwritten, naming what goes on with it, Error if another process holds it, FileError if it cannot be written to;
+  // then nothing is left that was not there.
+  RunDirectory(const RunDirectoryOptions& options, const std::string& standard);
   // Holds the directory of a run that goes on. Throws Error if another process does.
   explicit RunDirectory(const std::filesystem::path& resumed);
   RunDirectory(const RunDirectory&) = delete;
@@ -42,7 +42,7 @@ class RunDirectory {
   const std::filesystem::path& path() const { return path_; }
   // Throws ArgumentError where `input`, which the run reads, is a file that clear() removes.
   void require_kept(const std::filesystem::path& input) const;
-  // Removes what an earlier run has left, but for files that the new one has written already. Called where the new one
+  // Removes what an earlier run has left, a comparison's runs included, but for files that the new one has written already. Called where the new one
   // begins to write, so that one that fails before costs nothing.
   void clear(std::initializer_list<std::string_view> written = {}) const;
 

@@ -124,7 +124,7 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
   }
   apply(options.run);
   TrainSettings resolved = resolve(options, settings);
-  if (!held) held.emplace(options.directory, kTrainDirectory, "slopewise train --resume " + options.directory.out);
+  if (!held) held.emplace(options.directory, kTrainDirectory);
   if (!kept && is_onnx(options.model)) held->require_kept(options.model);
   const Path& directory = held->path();
   if (team && options.pieces < 0) {

@@ -300,6 +300,25 @@ class CompareTest(unittest.TestCase):
         (self.directory / "frozen.toml").write_text("tangents = 3\n")
         self.refused(2, "another name", "frozen.toml", *SMALL)
 
+    def test_a_directory_goes_on_by_what_it_holds(self):
+        def call(code, *words):
+            run = subprocess.run([SLOPEWISE, *words, "--quiet"], cwd=self.directory, capture_output=True, text=True, timeout=200)
+            self.assertEqual(run.returncode, code, run.stderr)
+            return run.stderr
+
+        call(0, "train", *TASK, "--epochs", "1", "--out", "a run", "--no-report")
+        self.assertIn("to go on with it: slopewise train --resume 'a run'\n", call(2, "compare", "backprop", *SMALL, "--out", "a run"))
+        call(0, "compare", "backprop", *TASK, "--epochs", "1", "--seeds", "1", "--tune", "1", "--out", "out")
+        self.assertIn("to go on with it: slopewise compare --resume out\n", call(2, "train", *TASK, "--out", "out"))
+        (self.out / "backprop-seed1/mine.txt").write_text("kept")
+        # Another verb's run takes the place of the comparison and of its runs, but not of what people put there.
+        call(0, "train", *TASK, "--epochs", "1", "--out", "out", "--overwrite", "--no-report")
+        self.assertEqual(sorted(str(path.relative_to(self.out)) for path in self.out.rglob("*")),
+                         ["backprop-seed1", "backprop-seed1/mine.txt", "checkpoint.safetensors", "config.toml", "metrics.jsonl",
+                          "results.json", "weights.safetensors"])
+        call(0, "study", "--quick", "--claims", "unbiased", "--out", "study", "--no-report")
+        self.assertNotIn("to go on", call(2, "train", *TASK, "--out", "study"))
+
     def test_lists_its_rows(self):
         run = self.compare("--list-rows")
         self.assertEqual((run.returncode, run.stderr), (0, ""))
