@@ -344,7 +344,8 @@ Verb gradient_verb() {
                {.otherwise = "drawn from the seed"});
   add_onnx_settings(settings, options->onnx, &options->data);
   settings.begin("How it is estimated");
-  settings.add("estimator", options->estimator, one_of(estimator_names()), "Estimator");
+  settings.add("estimator", options->estimator,
+               one_of(estimator_names(), {{"backprop", "exact"}, {"activations", "activities"}}), "Estimator");
   settings.add("law", options->law, one_of(probe_names()), "Law of the tangents",
                {.otherwise = "gaussian; rademacher for activities, rank-one for input-span"});
   settings.add("rank", options->estimate.law_options.rank, whole(1, 1024),

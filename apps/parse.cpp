@@ -77,16 +77,56 @@ std::vector<std::string> unmarked(std::vector<std::string> words) {
   return words;
 }
 
+// What other programs call a verb, and what stands for it here.
+constexpr std::pair<std::string_view, std::string_view> kOtherVerbs[] = {
+    {"fit", "train"},         {"finetune", "train"},    {"fine-tune", "train"}, {"resume", "train --resume"},
+    {"eval", "evaluate"},     {"test", "evaluate"},     {"score", "evaluate"},  {"validate", "evaluate"},
+    {"infer", "predict"},     {"inference", "predict"}, {"benchmark", "bench"}, {"grad", "gradient"},
+    {"plot", "report"},       {"inspect", "model"},     {"info", "model"},      {"summary", "model"},
+    {"list", "show"},         {"describe", "show"},     {"download", "fetch"},  {"get", "fetch"},
+    {"version", "--version"}, {"man", "manual"},
+};
+
+// What is meant by a word that is no verb.
+std::string meant_verb(const Verb& verb, const std::string& word) {
+  std::vector<std::string> names;
+  for (const Verb& each : verb.verbs) names.push_back(each.name());
+  const auto other = std::ranges::find(kOtherVerbs, word, [](const auto& pair) { return pair.first; });
+  if (other != std::end(kOtherVerbs)) {
+    const std::string_view says = other->second;
+    const std::string name(says.substr(0, says.find(' ')));
+    if (says.starts_with('-') ? verb.settings.find("version") != nullptr
+                              : std::ranges::find(names, name) != names.end())
+      return fmt::format("; did you mean {}?", says);
+  }
+  return suggestion(word, names);
+}
+
+// "; train and compare have it", of an option that other verbs of the program have.
+std::string who_has(const Verb& program, std::string_view option) {
+  std::vector<std::string> names;
+  for (const Verb& each : program.verbs) {
+    const Setting* const setting =
+        each.settings.find(option.substr(std::min(option.find_first_not_of('-'), option.size())));
+    if (setting && !setting->traits.positional && !setting->traits.hidden) names.push_back(each.name());
+  }
+  if (names.empty()) return "";
+  const std::string last = names.back();
+  names.pop_back();
+  if (names.empty()) return fmt::format("; {} has it", last);
+  return fmt::format("; {} and {} have it", fmt::join(names, ", "), last);
+}
+
 // What is wrong with a word that no verb or option took.
-std::string unknown(const Verb& verb, std::string word) {
+std::string unknown(const Verb& program, const Verb& verb, std::string word) {
   std::string message;
   if (word.starts_with('-')) {
     word = word.substr(0, word.find('='));
-    message = fmt::format("unknown option {}{}", word, verb.settings.suggestion(word));
+    std::string meant = verb.settings.suggestion(word);
+    if (meant.empty()) meant = who_has(program, word);
+    message = fmt::format("unknown option {}{}", word, meant);
   } else {
-    std::vector<std::string> names;
-    for (const Verb& each : verb.verbs) names.push_back(each.name());
-    message = fmt::format("unknown {} {}{}", names.empty() ? "argument" : "verb", word, suggestion(word, names));
+    message = fmt::format("unknown {} {}{}", verb.verbs.empty() ? "argument" : "verb", word, meant_verb(verb, word));
   }
   return fmt::format("{}\nTry: {} --help", message, verb.path);
 }
@@ -130,7 +170,7 @@ Request parse(Verb& program, std::vector<std::string> words) {
     Verb* verb = &program;
     for (auto word = words.begin() + 1; word != words.end(); ++word) {
       const auto next = std::ranges::find(verb->verbs, *word, &Verb::name);
-      if (next == verb->verbs.end()) throw ArgumentError(unknown(*verb, *word));
+      if (next == verb->verbs.end()) throw ArgumentError(unknown(program, *verb, *word));
       verb = &*next;
     }
     return {verb, Request::What::kHelp};
@@ -157,7 +197,8 @@ Request parse(Verb& program, std::vector<std::string> words) {
       command = &*next;
     }
     wrong = left_out(innermost(root));
-    if (wrong.empty()) throw ArgumentError(unknown(*command->verb, unmarked(command->app->remaining()).front()));
+    if (wrong.empty())
+      throw ArgumentError(unknown(program, *command->verb, unmarked(command->app->remaining()).front()));
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string_view name = error.what();
     wrong = fmt::format("{}: expected a value, found none", name.substr(0, name.find(':')));

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <map>
 #include <optional>
 
 #include "slopewise/base/error.hpp"
@@ -48,24 +47,40 @@ std::string found(const Value& value) {
 
 // Pairs of an option's name and a name that other programs have for it.
 constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {
-    {"rate", "learning-rate"},
-    {"rate", "lr"},
-    {"batch", "batch-size"},
-    {"epochs", "num-epochs"},
-    {"epochs", "n-epochs"},
-    {"epochs", "max-epochs"},
-    {"steps", "max-steps"},
-    {"threads", "num-threads"},
-    {"threads", "jobs"},
-    {"data", "dataset"},
-    {"data", "data-dir"},
-    {"hidden", "hidden-sizes"},
-    {"out", "output"},
-    {"out", "output-dir"},
-    {"tangents", "num-tangents"},
-    {"samples", "num-samples"},
-    {"color", "colour"},
-    {"initial", "parameters"},
+    {"rate", "learning-rate"},  {"rate", "lr"},
+    {"batch", "batch-size"},    {"batch", "bs"},
+    {"epochs", "num-epochs"},   {"epochs", "n-epochs"},
+    {"epochs", "max-epochs"},   {"steps", "max-steps"},
+    {"threads", "num-threads"}, {"threads", "jobs"},
+    {"data", "dataset"},        {"data", "data-dir"},
+    {"hidden", "hidden-sizes"}, {"out", "output"},
+    {"out", "output-dir"},      {"out", "out-dir"},
+    {"out", "outdir"},          {"tangents", "num-tangents"},
+    {"tangents", "directions"}, {"tangents", "perturbations"},
+    {"samples", "num-samples"}, {"color", "colour"},
+    {"initial", "parameters"},  {"initial", "weights"},
+    {"optimizer", "optimiser"}, {"optimizer", "opt"},
+    {"optimizer", "optim"},     {"weight-decay", "wd"},
+    {"seed", "random-seed"},    {"seed", "random-state"},
+    {"overwrite", "force"},     {"model", "arch"},
+    {"model", "network"},
+};
+
+// Options that other programs have and none of ours stands for, and what to do in their place.
+constexpr std::pair<std::string_view, std::string_view> kInTheirPlace[] = {
+    {"device", "the processor does the work; --threads says on how many cores"},
+    {"gpu", "the processor does the work; --threads says on how many cores"},
+    {"gpus", "the processor does the work; --threads says on how many cores"},
+    {"cuda", "the processor does the work; --threads says on how many cores"},
+    {"activation", "networks by name have ReLU; --model takes others as ONNX files"},
+    {"layers", "--hidden 256,256 says how wide each hidden layer is"},
+    {"depth", "--hidden 256,256 says how wide each hidden layer is"},
+    {"width", "--hidden 256,256 says how wide each hidden layer is"},
+    {"load", "--initial FILE starts from weights, --resume DIR goes on with a run"},
+    {"checkpoint", "--initial FILE starts from weights, --resume DIR goes on with a run"},
+    {"pretrained", "--initial FILE starts from weights, --model takes an ONNX file with its own"},
+    {"dtype", "--precision says in what numbers to compute"},
+    {"verbose", "progress is shown on a terminal unless --quiet"},
 };
 
 std::vector<std::string> split(const std::string& word) {
@@ -145,11 +160,12 @@ Kind text(std::string label) {
           }};
 }
 
-Kind one_of(std::vector<std::string> names) {
+Kind one_of(std::vector<std::string> names, std::map<std::string, std::string> others) {
   Kind kind = text("NAME");
   kind.names = std::move(names);
-  kind.check = [names = kind.names](const Value& value) {
-    const std::string word = to_words(value);
+  kind.check = [names = kind.names, others = std::move(others)](const Value& value) {
+    const auto other = others.find(to_words(value));
+    const std::string word = other == others.end() ? to_words(value) : other->second;
     if (std::ranges::find(names, word) == names.end()) {
       throw ArgumentError(
           fmt::format("expected one of {}, found {}{}", fmt::join(names, ", "), found(value), suggestion(word, names)));
@@ -280,19 +296,22 @@ Setting& Settings::at(std::string_view name) {
 std::string Settings::suggestion(std::string_view word) const {
   const std::string dashes = word.starts_with('-') ? "--" : "";
   const std::string_view bare = word.substr(std::min(word.find_first_not_of('-'), word.size()));
+  const auto in_its_place = std::ranges::find(kInTheirPlace, bare, [](const auto& pair) { return pair.first; });
+  if (in_its_place != std::end(kInTheirPlace)) {
+    // Where the verb has the option that it speaks of.
+    const std::string_view says = in_its_place->second;
+    const std::size_t named = says.find("--");
+    const std::string_view option = named == std::string_view::npos ? "" : says.substr(named + 2);
+    if (option.empty() || find(option.substr(0, option.find_first_of(" ;,")))) return fmt::format("; {}", says);
+  }
   std::vector<std::string> names;
   for (const Setting& setting : all_) {
     if (setting.traits.positional || setting.traits.hidden) continue;
-    names.push_back(dashes + setting.name);
-    for (const std::string& other : other_names(setting.name)) names.push_back(dashes + other);
+    names.push_back(setting.name);
+    for (const std::string& other : other_names(setting.name)) names.push_back(other);
   }
-  const std::string meant = dashes + std::string(bare);
-  std::string nearest = slopewise::suggestion(meant, names);
-  const auto begins = [&](const std::string& name) { return name.starts_with(meant); };
-  // One that was cut short is far from its name by the count of letters.
-  if (nearest.empty() && std::ranges::count_if(names, begins) == 1)
-    nearest = fmt::format("; did you mean {}?", *std::ranges::find_if(names, begins));
-  return nearest;
+  const std::optional<std::string> nearest = slopewise::nearest(bare, names);
+  return nearest ? fmt::format("; did you mean {}{}?", dashes, *nearest) : "";
 }
 
 std::vector<std::string> other_names(std::string_view name) {

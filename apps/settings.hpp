@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -40,8 +41,8 @@ Kind bytes();
 Kind number_or(const std::string& word, double least, double most);
 // Anything.
 Kind text(std::string label);
-// One of the names; for another the nearest is suggested.
-Kind one_of(std::vector<std::string> names);
+// One of the names, or what others call one of them; for another word the nearest is suggested.
+Kind one_of(std::vector<std::string> names, std::map<std::string, std::string> others = {});
 // Any text; completion offers the names.
 Kind text_like(std::string label, std::vector<std::string> names);
 
@@ -127,7 +128,8 @@ class Settings {
   Setting& at(std::string_view name);
   const Setting& at(std::string_view name) const { return const_cast<Settings*>(this)->at(name); }
   bool given(std::string_view name) const { return at(name).given; }
-  // The nearest name in a message about one that there is not, with dashes as the word has: "; did you mean --batch?".
+  // The nearest name in a message about one that there is not, with dashes as the word has: "; did you mean --batch?";
+  // or what is there in the place of an option that other programs have.
   std::string suggestion(std::string_view word) const;
 
   std::deque<Setting>& all() { return all_; }

@@ -53,15 +53,6 @@ std::vector<std::string> estimators_at_weights() {
   return names;
 }
 
-// How gradients are made; papers call activities activations as well.
-Kind method_kind() {
-  Kind kind = one_of({"exact", "weights", "activities", "local", "zeroth-order"});
-  kind.check = [check = kind.check](const Value& value) {
-    return check(value == "activations" ? "activities" : value);
-  };
-  return kind;
-}
-
 }  // namespace
 
 Settings train_settings(TrainOptions& options) {
@@ -102,7 +93,9 @@ Settings train_settings(TrainOptions& options) {
   settings.begin("How gradients are made", Part::kMethod);
   settings.add("preset", options.preset, one_of(presets().names()),
                "Take what is not given here from a preset: see --list-presets", {.otherwise = "none"});
-  settings.add("method", options.method, method_kind(),
+  settings.add("method", options.method,
+               one_of({"exact", "weights", "activities", "local", "zeroth-order"},
+                      {{"activations", "activities"}, {"backprop", "exact"}, {"backpropagation", "exact"}}),
                "exact: backprop; weights, activities: where tangents enter; local: activities, each block with its own "
                "loss; zeroth-order: differences of losses");
   count("tangents", options.tangents, 0, 1'000'000, "Tangents of each step, and of each example for activities");

@@ -26,9 +26,11 @@ std::size_t edit_distance(std::string_view from, std::string_view to) {
 
 }  // namespace
 
-std::string suggestion(std::string_view word, std::span<const std::string> names) {
-  std::string_view best;
-  std::size_t least = std::min(std::max<std::size_t>(1, word.size() / 3) + 1, word.size());
+std::optional<std::string> nearest(std::string_view word, std::span<const std::string> names) {
+  const auto begins = [&](const std::string& name) { return name.starts_with(word); };
+  if (word.size() > 1 && std::ranges::count_if(names, begins) == 1) return *std::ranges::find_if(names, begins);
+  std::optional<std::string> best;
+  std::size_t least = std::min(std::max<std::size_t>(1, word.size() / 4) + 1, word.size());
   for (const std::string& name : names) {
     const std::size_t distance = edit_distance(word, name);
     if (distance < least) {
@@ -36,7 +38,12 @@ std::string suggestion(std::string_view word, std::span<const std::string> names
       best = name;
     }
   }
-  return best.empty() ? "" : "; did you mean " + std::string(best) + "?";
+  return best;
+}
+
+std::string suggestion(std::string_view word, std::span<const std::string> names) {
+  const std::optional<std::string> meant = nearest(word, names);
+  return meant ? "; did you mean " + *meant + "?" : "";
 }
 
 }  // namespace slopewise

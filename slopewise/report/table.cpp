@@ -75,17 +75,28 @@ bool Table::is_numeric(std::size_t column) const {
 }
 
 std::vector<int> Table::column_widths(int width) const {
-  std::vector<int> widths(header_.size());
+  std::vector<int> widths(header_.size()), least(header_.size());
   for (std::size_t column = 0; column < widths.size(); ++column) {
-    widths[column] = display_width(header_[column]);
-    for (const Row& row : rows_) widths[column] = std::max(widths[column], display_width(row.cells[column]));
+    const auto fit = [&](const std::string& cell) {
+      widths[column] = std::max(widths[column], display_width(cell));
+      least[column] = std::max({least[column], widest_piece(cell), kNarrowest});
+    };
+    fit(header_[column]);
+    for (const Row& row : rows_) fit(row.cells[column]);
   }
   if (width <= 0 || widths.empty()) return widths;
   int excess = std::accumulate(widths.begin(), widths.end(), kGap * static_cast<int>(widths.size() - 1)) - width;
-  for (; excess > 0; --excess) {
-    const auto widest = std::max_element(widths.begin(), widths.end());
-    if (*widest <= kNarrowest) break;
-    --*widest;
+  // The widest first; words are cut apart only where there is no room for them whole.
+  for (const std::vector<int>& to : {least, std::vector<int>(widths.size(), kNarrowest)}) {
+    for (; excess > 0; --excess) {
+      std::size_t widest = widths.size();
+      for (std::size_t column = 0; column < widths.size(); ++column) {
+        if (widths[column] > to[column] && (widest == widths.size() || widths[column] > widths[widest]))
+          widest = column;
+      }
+      if (widest == widths.size()) break;
+      --widths[widest];
+    }
   }
   return widths;
 }

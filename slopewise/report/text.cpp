@@ -45,6 +45,15 @@ std::size_t fitting_bytes(std::string_view text, int width) {
   return bytes;
 }
 
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// Whether a hyphen between two letters is at this place.
+bool parts_a_word(std::string_view text, std::size_t at) {
+  return text[at] == '-' && at > 0 && at + 1 < text.size() && is_letter(text[at - 1]) && is_letter(text[at + 1]);
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -83,12 +92,30 @@ std::vector<std::string> wrap(std::string_view text, int width) {
     if (end < text.size()) {
       // A space just past the line is as good a place as one within it.
       const std::size_t space = text.rfind(' ', end);
-      if (space != std::string_view::npos && space > 0) end = space;
+      std::size_t hyphen = end;  // past it
+      while (hyphen > 0 && !parts_a_word(text, hyphen - 1)) --hyphen;
+      if (space != std::string_view::npos && space > 0) {
+        end = space;
+      } else if (hyphen > 0) {
+        end = hyphen;
+      }
     }
     lines.emplace_back(text.substr(0, end));
     text.remove_prefix(std::min(text.find_first_not_of(' ', end), text.size()));
   } while (!text.empty());
   return lines;
+}
+
+int widest_piece(std::string_view text) {
+  int widest = 0;
+  std::size_t from = 0;
+  for (std::size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size() && text[i] != ' ' && !parts_a_word(text, i)) continue;
+    const std::size_t end = i < text.size() && text[i] != ' ' ? i + 1 : i;
+    widest = std::max(widest, display_width(text.substr(from, end - from)));
+    from = i + 1;
+  }
+  return widest;
 }
 
 std::string sparkline(std::span<const double> values, int width) {

@@ -25,10 +25,11 @@ class CommandLineTest(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.directory = Path(temporary.name)
 
-    def call(self, *arguments, code=0, **options):
+    def call(self, *arguments, code=0, message="", **options):
         done = subprocess.run([SLOPEWISE, *map(str, arguments)], cwd=self.directory, capture_output=True, text=True,
                               timeout=120, **options)
         self.assertEqual(done.returncode, code, done.stderr)
+        self.assertIn(message, done.stderr)
         return done
 
     def results(self, name):
@@ -69,8 +70,30 @@ class CommandLineTest(unittest.TestCase):
         for run in ("words", "file"):
             config = json.loads((self.directory / run / "results.json").read_text())["config"]
             self.assertEqual([config[name] for name in ("rate", "batch", "epochs", "out")], [0.001, 500, 1, run])
-        for word, meant in (("--batch_size", "--batch-size"), ("--epoch", "--epochs"), ("-seed", "--seed"), ("--optim", "--optimizer")):
-            self.assertIn(f"did you mean {meant}?", self.call("train", word, 1, code=2).stderr)
+        for word, meant in (("--batch_size", "--batch-size"), ("--epoch", "--epochs"), ("-seed", "--seed"), ("--optimizr", "--optimizer"),
+                            ("--weight", "--weights")):
+            self.assertIn(f"unknown option {word}; did you mean {meant}?", self.call("train", word, 1, code=2).stderr)
+        for other, own in (("bs", "batch"), ("directions", "tangents"), ("wd", "weight-decay"), ("optim", "optimizer"),
+                           ("random-seed", "seed"), ("outdir", "out"), ("weights", "initial"), ("arch", "model")):
+            self.call("train", f"--{other}", {"optimizer": "adam", "initial": "none.npz", "model": "mlp"}.get(own, 1), "--epochs", "x",
+                      message="--epochs: expected a whole number", code=2)
+        self.call("train", "--force", "--epochs", "x", message="--epochs: expected a whole number", code=2)
+        for method in ("backprop", "activations"):
+            self.call("train", "--method", method, "--epochs", "x", message="--epochs: expected a whole number", code=2)
+
+    def test_words_of_other_programs_that_none_of_ours_stands_for(self):
+        """Are answered with what does it here, and with no name that happens to look alike."""
+        for words, answer in ((["train", "--device", "cuda"], "the processor does the work; --threads says"),
+                              (["train", "--activation", "tanh"], "networks by name have ReLU"),
+                              (["train", "--layers", "3"], "--hidden 256,256 says"),
+                              (["train", "--load", "x"], "--initial FILE starts from weights"),
+                              (["audit", "--lr", "3"], "unknown option --lr; train and compare have it"),
+                              (["gradient", "--epochs", "3"], "unknown option --epochs; train and compare have it"),
+                              (["report", "--layers", "3"], "unknown option --layers\n"),
+                              (["eval"], "unknown verb eval; did you mean evaluate?"), (["fit"], "did you mean train?"),
+                              (["version"], "did you mean --version?"), (["data", "list"], "did you mean show?"),
+                              (["data", "download"], "did you mean fetch?"), (["download"], "unknown verb download\n")):
+            self.call(*words, message=answer, code=2)
 
     def test_help_in_every_way(self):
         self.assertEqual(self.call("help", "train").stdout, self.call("train", "--help").stdout)

@@ -16,10 +16,19 @@ TEST(Nearest, SuggestsTheNearestName) {
   EXPECT_EQ(suggestion("farme", kLaws), "; did you mean frame?");            // two swapped
 }
 
+TEST(Nearest, CompletesWhatOneNameAloneBeginsWith) {
+  EXPECT_EQ(nearest("fra", kLaws), "frame");
+  EXPECT_EQ(nearest("fr", kLaws), "frame");
+  const std::vector<std::string> options = {"out", "optimizer", "option"};
+  EXPECT_EQ(nearest("optim", options), "optimizer");  // though out is as near as any
+  EXPECT_EQ(nearest("opt", options), "out");          // two begin so
+}
+
 TEST(Nearest, IsSilentWhereNothingIsNear) {
   EXPECT_EQ(suggestion("bernoulli", kLaws), "");
-  EXPECT_EQ(suggestion("fr", kLaws), "");        // two of two letters may not be wrong
-  EXPECT_EQ(suggestion("0", {{"a", "b"}}), "");  // nor all of one
+  EXPECT_EQ(suggestion("rf", kLaws), "");             // two of two letters may not be wrong
+  EXPECT_EQ(suggestion("device", {{"divide"}}), "");  // nor two of six
+  EXPECT_EQ(suggestion("0", {{"a", "b"}}), "");       // nor all of one
   EXPECT_EQ(suggestion("", kLaws), "");
   EXPECT_EQ(suggestion("frame", {}), "");
 }

@@ -45,6 +45,19 @@ TEST(Table, WrapsTheWidestColumns) {
             "zero\n");
 }
 
+TEST(Table, CutsNoWordWhereItHasRoomForAll) {
+  Table table({"row", "test error", "note"});
+  table.add_row({"backprop-checkpointed", "2.55 ± 0.11 %", "memory of two layers"});
+  table.add_row({"activities-feedback", "2.61 ± 0.10 %", ""});
+  EXPECT_EQ(table.to_string(36),
+            "row           test error  note\n"
+            "────────────  ──────────  ──────────\n"
+            "backprop-     2.55 ±      memory of\n"
+            "checkpointed  0.11 %      two layers\n"
+            "activities-   2.61 ±\n"
+            "feedback      0.10 %\n");
+}
+
 TEST(Table, FitsAnyWidthDownToEightColumnsEach) {
   Table table({"claim", "what was found, with its interval"});
   table.add_row({"unbiasedness of the estimator", "incompressible‖∇‖‖∇‖‖∇‖梯度梯度梯度"});

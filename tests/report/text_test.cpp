@@ -48,6 +48,11 @@ TEST(Text, WrapBreaksAtSpaces) {
   EXPECT_EQ(wrap("the mean slope", 8), lines("the mean", "slope"));
   EXPECT_EQ(wrap("the mean slope", 7), lines("the", "mean", "slope"));
   EXPECT_EQ(wrap("incompressible", 6), lines("incomp", "ressib", "le"));
+  EXPECT_EQ(wrap("activities-feedback", 12), lines("activities-", "feedback"));
+  EXPECT_EQ(wrap("of well-known", 10), lines("of", "well-known"));  // a word is kept whole where a line has room for it
+  EXPECT_EQ(wrap("1e-10-2", 5), lines("1e-10", "-2"));
+  EXPECT_EQ(widest_piece("of activities-feedback"), 11);
+  EXPECT_EQ(widest_piece(""), 0);
   EXPECT_EQ(wrap("梯度梯", 3), lines("梯", "度", "梯"));
   EXPECT_EQ(wrap("梯", 0), lines("梯"));
   EXPECT_EQ(wrap("slope     ", 6), lines("slope "));
