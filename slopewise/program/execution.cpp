@@ -25,11 +25,6 @@ double mean(std::span<const T> values) {
   return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
 }
 
-template <class T>
-bool all_finite(const T* values, Index count) {
-  return std::all_of(values, values + count, [](T value) { return std::isfinite(value); });
-}
-
 }  // namespace
 
 template <class T>

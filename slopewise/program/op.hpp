@@ -167,6 +167,9 @@ struct OpTraits {
   // So wide that threads should share every visit of it, each with weights of its own, rather than make whole visits
   // for different rows.
   bool wide = false;
+  // Its pullback makes 0 of a coefficient that is 0, be the cotangent infinite or NaN: it has pull_through or only
+  // moves and adds. In visits of other ops such cotangents go back apart from the rest (infinite.hpp).
+  bool keeps_zeros = false;
 };
 
 // How it takes one of its inputs.

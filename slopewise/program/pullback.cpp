@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "slopewise/base/threads.hpp"
+#include "slopewise/program/infinite.hpp"
 #include "slopewise/tensor/vector.hpp"
 
 namespace slopewise {
@@ -240,11 +241,11 @@ void Pullback<T>::visit(Index i, Index first, Index rows, Index begin, Index pie
       targets[k].accumulate = targets[k].accumulate || (targets[before] && what.inputs[before] == input);
     }
   }
-  what.op->pull(Pull<T>{.in = {in.data(), what.inputs.size()},
-                        .out = piece(i),
-                        .cotangent = cotangent(i).data + (what.shared ? 0 : begin * run.plan(i).size),
-                        .in_cotangents = {targets.data(), what.inputs.size()},
-                        .scratch = scratch});
+  pull_past_zeros(*what.op, Pull<T>{.in = {in.data(), what.inputs.size()},
+                                    .out = piece(i),
+                                    .cotangent = cotangent(i).data + (what.shared ? 0 : begin * run.plan(i).size),
+                                    .in_cotangents = {targets.data(), what.inputs.size()},
+                                    .scratch = scratch});
 }
 
 // Back through what depends on parameters alone, after all tiles.

@@ -60,6 +60,12 @@ T sum_of(const T* a, Index n) {
   return sum_over<T>(n, [=]<class V>(Index i) { return load<V>(a + i); });
 }
 
+// Whether no entry is NaN or infinite.
+template <class T>
+bool all_finite(const T* a, Index n) {
+  return sum_over<T>(n, [=]<class V>(Index i) { return load<V>(a + i) - load<V>(a + i); }) == T{0};
+}
+
 // y[i] += c x[i].
 template <class T>
 void axpy(T c, const T* x, T* y, Index n) {

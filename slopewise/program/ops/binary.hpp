@@ -57,6 +57,7 @@ class BinaryOp final : public OpRules<BinaryOp<Rule>> {
   }
   Needs needs() const override { return {.inputs = !Rule::kConstantSlopes, .output = false}; }
   bool curves(std::span<const InputInfo> in) const override { return Rule::curves(in[0].active, in[1].active); }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
 
   // y = f,  ẏ = f_a ȧ + f_b ḃ,  ÿ = f_aa ȧ² + 2 f_ab ȧ ḃ + f_bb ḃ² + f_a ä + f_b b̈.  A zero tangent adds nothing,
   // whatever it is multiplied by.

@@ -111,6 +111,7 @@ class Where final : public OpRules<Where> {
     return {.value = entries, .tangent = entries, .pullback = entries};
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
   InputTraits takes(std::size_t input) const override { return {.varies = input != 0}; }
 
   template <class T>

@@ -35,6 +35,7 @@ class Dropout final : public OpRules<Dropout> {
   }
   Needs needs() const override { return {.inputs = false, .output = false}; }
   bool curves(std::span<const InputInfo>) const override { return false; }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
   InputTraits takes(std::size_t input) const override { return {.integer = input == 1}; }
   Index scratch(std::span<const InputInfo> in, const Shape&, const VisitSize&) const override {
     return in[0].shape.size();

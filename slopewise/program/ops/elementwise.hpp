@@ -58,7 +58,7 @@ class UnaryOp final : public OpRules<UnaryOp<Rule>> {
   Needs needs() const override { return {.inputs = !HasSlopeAtOutput<Rule>, .output = HasSlopeAtOutput<Rule>}; }
   bool curves(std::span<const InputInfo>) const override { return !kPiecewiseLinear<Rule>; }
   InputTraits takes(std::size_t) const override { return {.varies = !kFlat<Rule>}; }
-  OpTraits traits() const override { return {.elementwise = true}; }
+  OpTraits traits() const override { return {.elementwise = true, .keeps_zeros = true}; }
   std::optional<NarrowOp> narrowed(std::span<const InputInfo>, const Shape&, const Range& at) const override {
     return NarrowOp{.op = nullptr, .axes = {at.axis}};
   }

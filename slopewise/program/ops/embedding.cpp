@@ -35,6 +35,7 @@ class Embedding final : public OpRules<Embedding> {
     return {.tangent = in[1].rank_one ? entries : 0, .pullback = entries};
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
   InputTraits takes(std::size_t input) const override {
     return {.varies = input != 0, .integer = input == 0, .rank_one = input == 1};
   }

@@ -16,6 +16,7 @@ class Rearrangement : public LinearMap<Derived> {
  public:
   Shape shape(std::span<const InputInfo>) const final { return shape_; }
   OpCost cost(std::span<const InputInfo>, const Shape&) const final { return {}; }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
 
  protected:
   explicit Rearrangement(Shape shape) : shape_(std::move(shape)) {}
@@ -51,7 +52,7 @@ class Reshape final : public Rearrangement<Reshape> {
     return {};
   }
   // Entry i is entry i, so it may lie where its input lies; nothing is then copied.
-  OpTraits traits() const override { return {.elementwise = true}; }
+  OpTraits traits() const override { return {.elementwise = true, .keeps_zeros = true}; }
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
     if (in[0] != out) std::copy_n(in[0], size_, out);

@@ -130,6 +130,7 @@ class MaxPool final : public OpRules<MaxPool> {
     return {.value = compared, .tangent = compared, .pullback = 2 * compared};
   }
   bool curves(std::span<const InputInfo>) const override { return false; }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {
@@ -216,6 +217,7 @@ class AveragePool final : public LinearMap<AveragePool> {
     const double entries = static_cast<double>(out.size()) * static_cast<double>(windows_.taps());
     return {.value = entries, .tangent = entries, .pullback = entries};
   }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
     windows_.each([&](const Windows::Window& window) {

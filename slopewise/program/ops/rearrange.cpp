@@ -36,6 +36,7 @@ class Rearrange final : public LinearMap<Rearrange> {
   }
   Shape shape(std::span<const InputInfo>) const override { return shape_; }
   OpCost cost(std::span<const InputInfo>, const Shape&) const override { return {}; }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
 
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {

@@ -47,6 +47,7 @@ class Reduce final : public LinearMap<Reduce<Mean>> {
     const auto entries = static_cast<double>(target_.size()) * static_cast<double>(run_);
     return {.value = entries, .tangent = entries, .pullback = entries};
   }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
     std::fill_n(out, shape_.size(), T{0});
@@ -95,6 +96,7 @@ class CumSum final : public LinearMap<CumSum> {
     const auto entries = static_cast<double>(out.size());
     return {.value = entries, .tangent = entries, .pullback = entries};
   }
+  OpTraits traits() const override { return {.keeps_zeros = true}; }
   template <class T>
   void apply(std::span<const T* const> in, T* out) const {
     std::fill_n(out, outer_ * length_ * inner_, T{0});

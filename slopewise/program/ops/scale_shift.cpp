@@ -25,7 +25,7 @@ class ScaleShift final : public OpRules<ScaleShift> {
     return {.value = 2 * entries, .tangent = each * entries, .pullback = each * entries};
   }
   bool curves(std::span<const InputInfo> in) const override { return in[0].active && in[1].active; }
-  OpTraits traits() const override { return {.finishes_rows = true}; }
+  OpTraits traits() const override { return {.finishes_rows = true, .keeps_zeros = true}; }
 
   template <class T>
   void pushforward(const Push<T>& visit) const {
