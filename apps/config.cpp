@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "apps/toml_depth.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
 
@@ -13,6 +14,7 @@ namespace slopewise {
 namespace {
 
 toml::table parse_toml(const std::string& toml, const std::string& source) {
+  require_shallow_toml(toml, source);
   try {
     return toml::parse(toml);
   } catch (const toml::parse_error& error) {

@@ -307,6 +307,12 @@ class EvaluateTest(unittest.TestCase):
         (self.directory / "deep.safetensors").write_bytes(len(deep).to_bytes(8, "little") + deep)
         self.refused(1, "not a whole safetensors file", "evaluate", "deep.safetensors")
 
+    def test_deep_toml(self):
+        (self.directory / "config.toml").write_text("a." * 100_000 + "a = 1\n")
+        for words in (["train", "--config", "config.toml"], ["rerun", "."], ["compare", "config.toml"]):
+            with self.subTest(words):
+                self.refused(2, "nested deeper than 64", *words)
+
 
 if __name__ == "__main__":
     SLOPEWISE = os.path.abspath(sys.argv.pop(1))

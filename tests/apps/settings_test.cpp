@@ -145,5 +145,57 @@ TEST(Settings, EveryNumberInAFileIsChecked) {
   }
 }
 
+std::string repeated(std::string_view what, std::size_t count) {
+  std::string all;
+  for (std::size_t i = 0; i < count; ++i) all += what;
+  return all;
+}
+
+// What parser and destructor of a document would take more stack for than there is.
+TEST(Settings, DeepTomlIsRefused) {
+  Program program;
+  const auto told = [&](const std::string& toml) {
+    return message_of([&] { apply_config(program.find("slopewise train")->settings, toml, "file.toml"); });
+  };
+  for (const std::size_t depth : {65, 100'000}) {
+    const std::string dotted = repeated("a.", depth) + "a", half = repeated("a . ", (depth + 1) / 2) + "a";
+    for (const std::string& deep : {
+             dotted + " = 1",
+             "[" + dotted + "]",
+             "[[" + dotted + "]]",
+             "[" + half + "]\n" + half + " = 1",
+             "a = " + repeated("[", depth),
+             "a = " + repeated("[\n", depth) + repeated("]", depth),
+             "a = " + repeated("{a = ", depth) + "1" + repeated("}", depth),
+             "a = [{" + half + " = {" + half + " = 1}}]",
+             repeated("\"a.]\" .'b#' . ", depth) + "a = 1",
+             R"(a = ["\"", '\', """"{"""", ''''''', 1.5, {)" + dotted,
+         }) {
+      EXPECT_THAT(told("# a line\nbatch = 2\n" + deep), StartsWith("file.toml, line ")) << deep.substr(0, 80);
+      EXPECT_THAT(told("# a line\nbatch = 2\n" + deep), HasSubstr("nested deeper than 64")) << deep.substr(0, 80);
+    }
+  }
+}
+
+TEST(Settings, WhatIsNotDeepIsTaken) {
+  for (const std::string& toml : {
+           "# " + repeated("[a.", 1000) + "\n",
+           "data = '" + repeated("[a.", 1000) + "'",
+           "data = \"\"\"" + repeated("{\"a.\"", 1000) + "\"\"\"\n",
+           "hidden = [" + repeated("10, ", 1000) + "]",
+           repeated("# a.b\n", 1000) + "[train]\nrate = 0.5 # [[[",
+       }) {
+    Program program;  // what was given before is not set again
+    EXPECT_EQ(message_of([&] { apply_config(program.find("slopewise train")->settings, toml, "file.toml"); }),
+              "it was taken")
+        << toml.substr(0, 80);
+  }
+  // What no option takes is left to those who say so.
+  Program program;
+  const std::string deepest = "train" + repeated(".a", 63) + " = 1.5";
+  EXPECT_THAT(message_of([&] { apply_config(program.find("slopewise train")->settings, deepest, "file.toml"); }),
+              testing::Not(HasSubstr("nested")));
+}
+
 }  // namespace
 }  // namespace slopewise

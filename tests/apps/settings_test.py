@@ -72,7 +72,7 @@ class SettingsTest(unittest.TestCase):
                       self.call("train", "--epochs", 1, "--epochs", 2, code=2).stderr)
         for text, message in (("epochs = 010", "leading zeroes"), ("epochs = 1\nepochs = 2", "line 2"),
                               ("rate = 1\nlearning-rate = 2", "rate: expected once"), ("law = gaussian", "line 1"),
-                              ("y = " + "[" * 100000, "depth")):
+                              ("y = " + "[" * 100000, "deeper than 64")):
             (self.directory / "file.toml").write_text(text)
             self.assertIn(message, self.call("train", "--config", "file.toml", code=2).stderr)
 
