@@ -12,10 +12,14 @@ namespace {
 
 constexpr Index kMostChannels = 4;  // red, green, blue and what covers them
 
+// Channels are few beside a height and a width that are not, or leave a square. Feature maps of few rows and columns
+// have their channels anywhere.
 std::optional<Layout> evident(const Shape& shape) {
   const Index first = shape[0], middle = shape[1], last = shape[2];
-  const bool may_be_first = first <= kMostChannels, may_be_last = last <= kMostChannels;
-  if (may_be_first != may_be_last) return may_be_first ? Layout::kChannelsFirst : Layout::kChannelsLast;
+  const auto image = [](Index height, Index width) { return height > kMostChannels && width > kMostChannels; };
+  if (first <= kMostChannels && image(middle, last)) return Layout::kChannelsFirst;
+  if (last <= kMostChannels && image(first, middle)) return Layout::kChannelsLast;
+  if (!image(first, last)) return {};
   if (first == middle && middle != last) return Layout::kChannelsLast;
   if (middle == last && first != middle) return Layout::kChannelsFirst;
   return {};

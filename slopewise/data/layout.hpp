@@ -14,9 +14,9 @@ struct ImageLayout {
 };
 
 // The layout of examples of this shape: (columns) are a table's, (height, width) an image's; of three axes a first or
-// last one of at most four is that of the channels, and where both are so short, the one that leaves a square. Throws
-// FileError for other numbers of axes, ArgumentError where it is not evident and no `layout` says. `where` names the
-// array.
+// last one of at most four is that of the channels where the other two are longer, and where both ends are longer, the
+// one that leaves a square. Throws FileError for other numbers of axes, ArgumentError where it is not evident and no
+// `layout` says. `where` names the array.
 ImageLayout find_layout(const Shape& example, std::optional<Layout> layout, const std::string& where);
 
 // Whether two shapes have the same axes, those of extent 1 left out.

@@ -248,7 +248,7 @@ TEST_F(NumpyTest, ReadsAnArchiveUnderEitherSpelling) {
   add(file, "x_train", {3, 2, 2, 3}, "y_train", {3, 1});
   add(file, "test_images", {2, 2, 2, 3}, "test_labels", {2});
   file.commit();
-  const DataSplit split = load_dataset(npz_);
+  const DataSplit split = load_dataset(npz_, {.layout = Layout::kChannelsLast});
   EXPECT_EQ(split.format, "NumPy .npz");
   EXPECT_EQ(split.train.name, "some");
   EXPECT_EQ(split.train.image_shape, (Shape{2, 2, 3}));
@@ -280,7 +280,7 @@ TEST_F(NumpyTest, SaysWhatIsWrong) {
   EXPECT_THAT(error({0, 2, 2}, {0}), HasSubstr("array train_images: expected examples, found none"));
   EXPECT_THAT(error({3, 2, 2}, {2}), HasSubstr("array train_labels: holds 2 labels, expected 3"));
   EXPECT_THAT(error({3, 2, 2}, {3, 2, 2}), HasSubstr("found shape (3, 2, 2)"));
-  EXPECT_THAT(error({3, 2, 2, 3}, {3}), AllOf(HasSubstr("train images are (2, 2, 3) but"), HasSubstr("are (2, 2)")));
+  EXPECT_THAT(error({3, 6, 5, 3}, {3}), AllOf(HasSubstr("train images are (6, 5, 3) but"), HasSubstr("are (2, 2)")));
 
   NpzWriter(npz_).commit();
   EXPECT_THAT(load_error(npz_), HasSubstr("found no array train_images, x_train, X, data or images; it holds none"));
