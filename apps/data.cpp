@@ -160,6 +160,7 @@ int show(const ShowOptions& options) {
                                        {"class_names", split.train.class_names},
                                        {"outputs", split.train.outputs},
                                        {"columns", split.train.column_names},
+                                       {"left_out", split.left_out},
                                        {"scaling", scaling_name(split.train)},
                                        {"target_mean", split.train.target_mean},
                                        {"target_std", split.train.target_deviation},
@@ -175,9 +176,9 @@ int show(const ShowOptions& options) {
   for (const auto& [name, set, summary] : {std::tuple{"train", &split.train, &train}, {"test", &split.test, &test}}) {
     sets.add_row({name, std::to_string(set->count()), of_columns(summary->mean), of_columns(summary->deviation)});
   }
-  std::cout << fmt::format("{}: {}, {}\n\n", printable(split.train.name), split.format, description(split.train))
-            << sets.to_string(width) << '\n'
-            << label_table(split.train, train, test, width);
+  std::cout << fmt::format("{}: {}, {}\n", printable(split.train.name), split.format, description(split.train));
+  for (const std::string& what : split.left_out) std::cout << fmt::format("left out: {}\n", printable(what));
+  std::cout << '\n' << sets.to_string(width) << '\n' << label_table(split.train, train, test, width);
   const std::vector<std::int64_t> samples =
       images ? choose_samples(split.train, options.samples) : std::vector<std::int64_t>();
   if (!samples.empty()) std::cout << '\n' << picture(split.train, samples, terminal_width(1), wants_colour(1));

@@ -155,7 +155,7 @@ RawTargets raw_targets(const Array& array, const Dataset* like) {
 }
 
 DataSplit assemble(RawSplit raw, const LoadOptions& options, const std::string& name) {
-  DataSplit split{.format = raw.format};
+  DataSplit split{.format = raw.format, .left_out = raw.left_out};
   split.train = set_of(raw.train, options, name);
   SetTargets train{&split.train, targets_of(raw.train), raw.train.inputs.count()};
   SetTargets test{&split.test, train.raw, train.count};

@@ -12,6 +12,8 @@
 #include <memory>
 #include <new>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/parse.hpp"
@@ -218,8 +220,25 @@ void Numbers::narrow() {
 
 std::string CsvTable::column_name(std::size_t column) const {
   // A record may be longer than the header.
-  return column >= header.size() ? fmt::format("column {}", column + 1)
-                                 : fmt::format("column {}, {:?}", column + 1, header[column].substr(0, kShown));
+  const std::size_t number = before + column + 1;
+  return column >= header.size() ? fmt::format("column {}", number)
+                                 : fmt::format("column {}, {:?}", number, header[column].substr(0, kShown));
+}
+
+void CsvTable::drop_first() {
+  numbers.take_column(columns, 0);
+  if (!header.empty()) header.erase(header.begin());
+  const auto renumber = [](auto& by_column) {
+    std::remove_reference_t<decltype(by_column)> kept;
+    for (auto& [column, value] : by_column) {
+      if (column > 0) kept.emplace(column - 1, std::move(value));
+    }
+    by_column = std::move(kept);
+  };
+  renumber(words);
+  renumber(fractions);
+  --columns;
+  ++before;
 }
 
 CsvTable read_csv(const std::filesystem::path& path, const std::string& label, UnpackLimit limit) {

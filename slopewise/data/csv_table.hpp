@@ -41,12 +41,15 @@ struct CsvTable {
   std::string where;
   std::vector<std::string> header;  // names of the columns, or none
   std::size_t columns = 0, rows = 0;
+  std::size_t before = 0;                 // columns of the file that come before the first of these
   Numbers numbers;                        // row after row
   std::map<std::size_t, Words> words;     // by column
   std::map<std::size_t, bool> fractions;  // columns in which a number is written with a point or an exponent
 
   // "column 3, "petal width"".
   std::string column_name(std::size_t column) const;
+  // Takes the first column out; the others keep their numbers for people.
+  void drop_first();
 };
 
 // Reads a table, plain or gzipped. The separator is whichever of , ; tab and | the first record has most of. The first

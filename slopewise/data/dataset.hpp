@@ -61,7 +61,8 @@ struct Dataset {
 
 struct DataSplit {
   Dataset train, test;
-  std::string format;  // what it was read from: "IDX", "CIFAR-10", …
+  std::string format;                      // what it was read from: "IDX", "CIFAR-10", …
+  std::vector<std::string> left_out = {};  // what its files hold beside the sets, in words: "the index in column 1"
 };
 
 // Copies the examples at `indices` into `out`, (indices.size(), height·width·channels), for float and double: as they

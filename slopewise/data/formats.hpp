@@ -37,6 +37,7 @@ struct RawSplit {
   std::string format;
   int classes = 0;  // where the format says
   std::vector<std::string> class_names = {};
+  std::vector<std::string> left_out = {};  // DataSplit's
 };
 
 struct DirectoryFormat {

@@ -35,12 +35,12 @@ std::size_t named_column(const CsvTable& table, const std::string& label) {
   if (found.size() == 1) return found.front();
   std::size_t number = 0;
   const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
-  if (found.empty() && error == std::errc() && end == label.data() + label.size() && number >= 1 &&
-      number <= table.columns)
-    return number - 1;
-  throw ArgumentError(fmt::format("--label: expected a column of {}{} or a number from 1 to {}, found {}{}",
-                                  table.where, table.header.empty() ? ", which has no header," : "", table.columns,
-                                  label, suggestion(label, table.header)));
+  if (found.empty() && error == std::errc() && end == label.data() + label.size() && number > table.before &&
+      number <= table.before + table.columns)
+    return number - table.before - 1;
+  throw ArgumentError(fmt::format("--label: expected a column of {}{} or a number from {} to {}, found {}{}",
+                                  table.where, table.header.empty() ? ", which has no header," : "", table.before + 1,
+                                  table.before + table.columns, label, suggestion(label, table.header)));
 }
 
 // Whether a column's whole numbers from 0 on look like classes: few that come often, and no gaps worth mention.
@@ -56,6 +56,39 @@ bool looks_like_label(const CsvTable& table, std::size_t column) {
   const bool often = distinct.size() <= kFewLabels || distinct.size() * kOften <= table.rows;
   return distinct.size() > 1 && often &&
          *distinct.rbegin() <= std::max<double>(kFewLabels, 2.0 * static_cast<double>(distinct.size()));
+}
+
+// The side of a square of so many pixels, or 0.
+Index side_of(std::size_t pixels) {
+  const auto side = std::llround(std::sqrt(static_cast<double>(pixels)));
+  return static_cast<std::size_t>(side) * static_cast<std::size_t>(side) == pixels ? side : 0;
+}
+
+// Whether all columns but the first are the pixels of a square image, as in MNIST's CSV files.
+bool ends_in_image(const CsvTable& table) {
+  if (!table.words.empty() || side_of(table.columns - 1) < kLeastSide) return false;
+  for (std::size_t i = 0; i < table.numbers.size(); ++i) {
+    const double number = table.numbers[i];
+    if (i % table.columns > 0 && (number < 0 || number > 255 || number != std::trunc(number))) return false;
+  }
+  return true;
+}
+
+// What pandas calls a column without a name.
+bool is_unnamed(const std::string& name) {
+  return name.empty() || name == "Unnamed: 0";
+}
+
+// Whether the first column numbers the rows, as pandas' to_csv and R's write.csv have it: it has no name, and distinct
+// whole numbers.
+bool begins_with_index(const CsvTable& table) {
+  if (table.words.contains(0) || table.fractions.contains(0)) return false;
+  std::set<double> distinct;
+  for (std::size_t row = 0; row < table.rows; ++row) {
+    const double number = table.numbers[row * table.columns];
+    if (number < 0 || number != std::trunc(number) || !distinct.insert(number).second) return false;
+  }
+  return true;
 }
 
 // The column to learn. Throws ArgumentError where nothing settles which it is.
@@ -83,11 +116,15 @@ std::size_t label_column(const CsvTable& table, const std::string& label) {
   if (table.words.size() == 1) return table.words.begin()->first;
   if (table.columns == 1) return 0;
   const bool first = looks_like_label(table, 0), last = looks_like_label(table, table.columns - 1);
-  if (first && !last) return 0;
-  throw ask(fmt::format("without a header the first column is taken for the label where it looks like one, and {}",
-                        first  ? "here the last does so too"
-                        : last ? "here the last does"
-                               : "here neither the first nor the last does"));
+  if (first && !last && ends_in_image(table)) return 0;
+  throw ask(
+      fmt::format("without a header the first column is the label only where it looks like one before the pixels of a "
+                  "square image; "
+                  "here {}",
+                  first && last ? "the first and the last look like one"
+                  : first       ? "the first does, before other numbers"
+                  : last        ? "the last does"
+                                : "neither the first nor the last does"));
 }
 
 // The column that leaves those the network reads, where the names tell.
@@ -104,8 +141,8 @@ std::optional<std::size_t> column_beside(const CsvTable& table, const LoadOption
 // The inputs of a table whose label is gone: images where they look like it.
 void set_inputs(RawSet& set, Numbers numbers, Index columns, const LoadOptions& options) {
   numbers.narrow();
-  const auto side = static_cast<Index>(std::llround(std::sqrt(static_cast<double>(columns))));
-  const bool square = side * side == columns;
+  const Index side = side_of(static_cast<std::size_t>(columns));
+  const bool square = side > 0;
   const bool asked = options.layout && *options.layout != Layout::kTable;
   const bool like_image = options.like && options.like->image_shape.rank() == 3;
   if (asked && !square) {
@@ -120,11 +157,28 @@ void set_inputs(RawSet& set, Numbers numbers, Index columns, const LoadOptions& 
   set.inputs = numbers.are_bytes() ? Rows(numbers.take_bytes(), columns) : Rows(numbers.take_wide(), columns);
 }
 
-// `label`: the column as another file of the set has it.
-RawSet load_set(const std::filesystem::path& path, const LoadOptions& options, std::optional<std::size_t>& label) {
+// What one file of a set settles for the next.
+struct CsvColumns {
+  std::optional<std::size_t> label;  // among those beside the index
+  std::optional<bool> indexed;       // whether an unnamed first column numbers the rows
+};
+
+// Takes out an index of the rows, which is no example's; what the network reads, or --label names, is none.
+void drop_index(CsvTable& table, const LoadOptions& options, CsvColumns& columns) {
+  if (table.header.empty() || !is_unnamed(table.header.front()) || table.columns < 2) return;
+  const std::string& name = table.header.front();
+  const std::vector<std::string> none, &read = options.like ? options.like->column_names : none;
+  const bool asked = options.label == "1" || (!name.empty() && lower(options.label) == lower(name));
+  if (!columns.indexed) columns.indexed = !asked && (read.empty() || read.front() != name) && begins_with_index(table);
+  if (*columns.indexed) table.drop_first();
+}
+
+RawSet load_set(const std::filesystem::path& path, const LoadOptions& options, CsvColumns& settled) {
   CsvTable table = read_csv(path, options.label, options.unpack);
   RawSet set{.where = table.where};
   if (table.rows == 0) throw FileError(fmt::format("{}: expected records of examples, found none", table.where));
+  drop_index(table, options, settled);
+  std::optional<std::size_t>& label = settled.label;
   // Without labels there are just the columns that the network reads.
   const Index wanted = options.like ? options.like->image_shape.size() : 0;
   const bool labelled = options.labels_needed || static_cast<Index>(table.columns) != wanted;
@@ -155,6 +209,10 @@ RawSet load_set(const std::filesystem::path& path, const LoadOptions& options, s
   return set;
 }
 
+void note_index(const CsvColumns& settled, RawSplit& split) {
+  if (settled.indexed == true) split.left_out.emplace_back("the index in column 1");
+}
+
 const std::vector<std::string>& spellings(bool test) {
   static const std::vector<std::string> train_names{"train.csv", "train.csv.gz", "train.tsv", "train.tsv.gz"};
   static const std::vector<std::string> test_names{"test.csv", "test.csv.gz", "test.tsv", "test.tsv.gz"};
@@ -164,9 +222,10 @@ const std::vector<std::string>& spellings(bool test) {
 RawSplit load_splits(const std::filesystem::path& directory, const LoadOptions& options) {
   const auto train = find_file(directory, "training examples", spellings(false));
   const auto test = find_file(directory, "test examples", spellings(true));
-  std::optional<std::size_t> label;
-  RawSplit split{.train = load_set(train, options, label), .format = "CSV"};
-  split.test = load_set(test, options, label);
+  CsvColumns settled;
+  RawSplit split{.train = load_set(train, options, settled), .format = "CSV"};
+  split.test = load_set(test, options, settled);
+  note_index(settled, split);
   // The training set decides whether rows are images.
   if (split.test->shape.size() == split.train.shape.size()) split.test->shape = split.train.shape;
   if (split.train.column_names.empty()) split.test->column_names.clear();
@@ -182,8 +241,10 @@ DirectoryFormat csv_format() {
 }
 
 RawSplit load_csv(const std::filesystem::path& path, const LoadOptions& options) {
-  std::optional<std::size_t> label;
-  return {.train = load_set(path, options, label), .format = "CSV"};
+  CsvColumns settled;
+  RawSplit split{.train = load_set(path, options, settled), .format = "CSV"};
+  note_index(settled, split);
+  return split;
 }
 
 }  // namespace slopewise::detail

@@ -71,8 +71,9 @@ TEST(Mnist, IsReadWhole) {
   if (named == nullptr) GTEST_SKIP() << "SLOPEWISE_DATA is not set to a directory that holds MNIST";
   std::filesystem::path directory = named;
   if (std::filesystem::exists(directory / "mnist")) directory /= "mnist";
-  const auto [train, test, format] = load_dataset(directory);
+  const auto [train, test, format, left_out] = load_dataset(directory);
   EXPECT_EQ(format, "IDX");
+  EXPECT_TRUE(left_out.empty());
   EXPECT_EQ(train.count(), 60'000);
   EXPECT_EQ(test.count(), 10'000);
   EXPECT_EQ(train.image_shape, (Shape{28, 28, 1}));

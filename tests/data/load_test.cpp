@@ -325,9 +325,9 @@ class CsvTest : public LoadTest {
     put_text("set/train.csv", train);
     return load_dataset(set_, options);
   }
-  std::string error(std::string_view train) const {
+  std::string error(std::string_view train, const LoadOptions& options = {}) const {
     put_text("set/train.csv", train);
-    return load_error(set_);
+    return load_error(set_, options);
   }
   // Of one file.
   DataSplit load_one(std::string_view text, LoadOptions options = {}) const {
@@ -339,8 +339,8 @@ class CsvTest : public LoadTest {
   }
 };
 
-TEST_F(CsvTest, TheFirstFieldIsTheLabel) {
-  const DataSplit split = load("3,0,1,2,255\n0,4,5,6,7\n");
+TEST_F(CsvTest, TheLabelIsTheColumnThatIsNamed) {
+  const DataSplit split = load("3,0,1,2,255\n0,4,5,6,7\n", {.label = "1"});
   EXPECT_EQ(split.format, "CSV");
   EXPECT_EQ(split.train.name, "set");
   EXPECT_EQ(split.train.image_shape, (Shape{4}));
@@ -365,6 +365,74 @@ TEST_F(CsvTest, SquareRowsOfBytesAreImages) {
   put_text("set/test.csv", "1" + row);
   EXPECT_EQ(load("1" + row + "\n0" + row).train.image_shape, (Shape{8, 8, 1}));
   EXPECT_EQ(load("1" + row + "\n0" + row, {.layout = Layout::kTable}).train.image_shape, (Shape{64}));
+}
+
+// Elsewhere a first column of few whole numbers may be a feature.
+TEST_F(CsvTest, WithoutAHeaderTheFirstColumnIsTheLabelOfImagesAlone) {
+  const auto rows = [](int pixels, int step, const std::string& last) {
+    std::string text;
+    for (int row = 0; row < 6; ++row) {
+      text += std::to_string(row % 3);
+      for (int i = 1; i < pixels; ++i) text += fmt::format(",{}", step * i);
+      text += fmt::format(",{}\n", last.empty() ? std::to_string(100 + row) : last);
+    }
+    return text;
+  };
+  EXPECT_EQ(load_one(rows(64, 4, "")).train.classes, 3);
+  const auto asked = AllOf(HasSubstr("the first does, before other numbers"), HasSubstr("say --label COLUMN"));
+  EXPECT_THAT(question_of(rows(63, 4, "")), asked);
+  EXPECT_THAT(question_of(rows(64, 5, "")), asked);
+  EXPECT_THAT(question_of(rows(64, 4, "0.5")), asked);
+  EXPECT_THAT(question_of(rows(49, 4, "")), asked);
+  EXPECT_THAT(question_of("0,5.1,3.5\n1,4.9,3.2\n0,4.7,3.25\n"), asked);
+}
+
+// As pandas' to_csv and R's write.csv write rows of a table.
+TEST_F(CsvTest, AnIndexIsNoFeature) {
+  for (const char* name : {"", "\"\"", "Unnamed: 0"}) {
+    put_text("set/test.csv", fmt::format("{},a,label,b\n7,5,0,6\n7,7,1,8\n", name));
+    const DataSplit split = load(fmt::format("{},a,label,b\n300,1,0,2\n\"0\",3,1,4\n", name));
+    EXPECT_THAT(split.train.column_names, ElementsAre("a", "b"));
+    EXPECT_THAT(stored(split.train), ElementsAre(1, 2, 3, 4));
+    EXPECT_THAT(split.train.labels, ElementsAre(0, 1));
+    EXPECT_THAT(stored(split.test), ElementsAre(5, 6, 7, 8));  // the training set says what the column is
+    EXPECT_THAT(split.left_out, ElementsAre("the index in column 1"));
+  }
+  const auto text = put_text("one.csv", ",a,b,price\n0,1,2,1.5\n1,3,4,2.5\n2,5,6,2.25\n3,7,8,2\n");
+  for (const char* label : {"price", "4"}) {
+    const DataSplit split = load_dataset(text, {.test_share = 0.5, .label = label});
+    EXPECT_THAT(split.train.column_names, ElementsAre("a", "b")) << label;
+    EXPECT_EQ(split.train.outputs, 1);
+  }
+  EXPECT_THAT(question(text, {.label = "5"}), HasSubstr("or a number from 2 to 4, found 5"));
+  EXPECT_THAT(load_error(put_text("one.csv", ",a,label\n0,x,1\n")), HasSubstr("column 2, \"a\" holds words"));
+}
+
+TEST_F(CsvTest, AnUnnamedColumnOfAnythingElseIsAFeature) {
+  for (const char* rows : {"0.5,1,0\n1.5,2,1\n", "-1,1,0\n1,2,1\n", "1,1,0\n1,2,1\n", "1.0,1,0\n2.0,2,1\n"}) {
+    put_text("set/test.csv", ",a,label\n0,1,0\n1,2,1\n");
+    const DataSplit split = load(fmt::format(",a,label\n{}", rows));
+    EXPECT_THAT(split.train.column_names, ElementsAre("", "a")) << rows;
+    EXPECT_EQ(split.test.image_shape, (Shape{2})) << rows;
+    EXPECT_THAT(split.left_out, IsEmpty());
+  }
+  EXPECT_EQ(load_one("id,a,label\n0,1,0\n1,2,1\n2,3,1\n3,4,0\n").train.image_shape, (Shape{2}));
+  // --label names it.
+  EXPECT_THAT(load_one(",a\n0,1\n1,2\n2,3\n3,4\n", {.label = "1"}).train.column_names, ElementsAre("a"));
+}
+
+TEST_F(CsvTest, AnIndexIsNothingANetworkReads) {
+  Dataset network{
+      .image_shape = {2}, .outputs = 1, .target_mean = {0}, .target_deviation = {1}, .column_names = {"size", "rooms"}};
+  for (const char* text : {",size,rooms,price\n9,50,2,100.5\n", ",size,price,rooms\n9,50,100.5,2\n",
+                           "size,rooms,price\n50,2,100.5\n", ",size,rooms\n9,50,2\n"}) {
+    const Dataset set =
+        load_dataset(put_text("one.csv", text), {.like = &network, .judged = true, .labels_needed = false}).test;
+    EXPECT_THAT(stored(set), ElementsAre(50, 2)) << text;
+  }
+  network.column_names = {"", "rooms"};
+  const auto path = put_text("one.csv", ",rooms,price\n50,2,100.5\n");
+  EXPECT_THAT(stored(load_dataset(path, {.like = &network, .judged = true}).test), ElementsAre(50, 2));
 }
 
 TEST_F(CsvTest, TakesWhatSpreadsheetsWrite) {
@@ -472,9 +540,9 @@ TEST_F(CsvTest, AsksWhatIsNotEvident) {
     wine += fmt::format("{},{},{}\n", i % 253, 0.5 * i, i % 3);
     many += fmt::format("{},{}\n", 3 * i, i % 7 + 0.5);
   }
-  EXPECT_THAT(question_of(wine), AllOf(HasSubstr("here the last does"), HasSubstr("--label COLUMN")));
+  EXPECT_THAT(question_of(wine), AllOf(HasSubstr("here the last does: say"), HasSubstr("--label COLUMN")));
   EXPECT_THAT(question_of("0.5,1.5\n2.5,3.5\n"), HasSubstr("neither the first nor the last"));
-  EXPECT_THAT(question_of("1,0.5,2\n2,1.5,3\n"), HasSubstr("the last does so too"));
+  EXPECT_THAT(question_of("1,0.5,2\n2,1.5,3\n"), HasSubstr("the first and the last look like one"));
   EXPECT_THAT(question_of("a,b\n1,2\n3,4\n"), HasSubstr("no column is called label, class, target or y"));
   EXPECT_THAT(question_of("label,a\n" + many), HasSubstr("--target class or number"));
   EXPECT_THAT(question_of("label,a\n1.0,2\n2.0,3\n"), HasSubstr("--target class or number"));
@@ -494,7 +562,7 @@ TEST_F(CsvTest, WholeNumbersThatAreNoPlacesAreNames) {
 TEST_F(CsvTest, FieldsMayLieAcrossChunks) {
   std::string text;
   for (int i = 0; i < 30'000; ++i) text += std::to_string(i % 100) + ",1,22,123,250\n";
-  const Dataset train = load(text).train;
+  const Dataset train = load(text, {.label = "1"}).train;
   ASSERT_EQ(train.count(), 30'000);
   const std::vector<double> numbers = stored(train);
   for (int i = 0; i < 30'000; ++i) {
@@ -526,7 +594,7 @@ TEST_F(CsvTest, SaysWhatIsWrong) {
   for (int i = 0; i < 1'100'000; ++i) many += ",1";
   EXPECT_THAT(error(many), HasSubstr("more than 1048576 fields"));
   put_text("set/test.csv", "2,9,8,7\n");
-  EXPECT_THAT(error("3,0,1,2,255\n0,4,5,6,7\n"), HasSubstr("train images are (4) but test images"));
+  EXPECT_THAT(error("3,0,1,2,255\n0,4,5,6,7\n", {.label = "1"}), HasSubstr("train images are (4) but test images"));
   std::filesystem::remove(set_ / "test.csv");
   EXPECT_THAT(error("1,2,3,4,5\n"), HasSubstr("looked for test.csv"));
 }
