@@ -10,13 +10,14 @@
 #include <set>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/parse.hpp"
 
 namespace slopewise::detail {
 namespace {
 
 // Whole numbers of a table are taken for classes without a word where at most so many differ, or each comes so often.
 constexpr std::size_t kFewTargets = 20, kTargetsOften = 5;
-// Whole numbers that are no places from 0 on, such as −1 and 1, are names of classes up to so many.
+// Whole numbers that are no places from 0 on, such as −1 and 1, or 0, 10 and 20, are names of classes up to so many.
 constexpr std::size_t kMostNamed = 1000;
 
 bool whole(double x) {
@@ -36,6 +37,32 @@ std::set<double> distinct_numbers(std::span<const SetTargets> sets) {
 const RawTargets* first_of(std::span<const SetTargets> sets) {
   const auto found = std::ranges::find_if(sets, [](const SetTargets& one) { return one.raw != nullptr; });
   return found == sets.end() ? nullptr : found->raw;
+}
+
+// Whether every example has as many numbers, all 0 but a single 1.
+bool one_hot(std::span<const SetTargets> sets) {
+  const Index outputs = first_of(sets)->outputs;
+  return outputs > 1 && std::ranges::all_of(sets, [&](const SetTargets& one) {
+           if (!one.raw) return true;
+           if (one.raw->outputs != outputs || !one.raw->names.empty()) return false;
+           const auto size = static_cast<std::size_t>(outputs);
+           for (std::span<const double> rest = one.raw->numbers; !rest.empty(); rest = rest.subspan(size)) {
+             if (std::ranges::count(rest.first(size), 1.0) != 1 ||
+                 std::ranges::count(rest.first(size), 0.0) + 1 != outputs)
+               return false;
+           }
+           return true;
+         });
+}
+
+// The places of the ones, which are names of the model's classes where it has some.
+RawTargets places_of_ones(const RawTargets& raw, const Dataset* like) {
+  RawTargets places{.where = raw.where};
+  for (std::size_t i = 0; i < raw.numbers.size(); ++i) {
+    if (raw.numbers[i] == 1) places.numbers.push_back(static_cast<double>(i % static_cast<std::size_t>(raw.outputs)));
+  }
+  if (like) places.names = like->class_names;
+  return places;
 }
 
 TargetKind find_kind(std::span<const SetTargets> sets, const LoadOptions& options) {
@@ -63,6 +90,12 @@ TargetKind find_kind(std::span<const SetTargets> sets, const LoadOptions& option
   }
   if (options.target) return *options.target;
   if (options.like) return options.like->classes > 0 ? TargetKind::kClass : TargetKind::kNumber;
+  if (one_hot(sets)) {
+    throw ArgumentError(fmt::format(
+        "{}: {} numbers an example, all 0 but a single 1, may be a class or numbers to predict: say --target "
+        "class or number",
+        raw.where, raw.outputs));
+  }
   if (raw.outputs > 1) return TargetKind::kNumber;
   const std::set<double> distinct = distinct_numbers(sets);
   if (!std::ranges::all_of(distinct, whole)) return TargetKind::kNumber;
@@ -111,19 +144,32 @@ void set_named(std::span<const SetTargets> sets, const std::vector<std::string>&
   }
 }
 
+// Whether the names are those of whole numbers, as a set of such labels has been given.
+bool name_numbers(const std::vector<std::string>& names) {
+  return !names.empty() && std::ranges::all_of(names, [](const std::string& name) {
+    const std::optional<std::int64_t> number = parse_number<std::int64_t>(name);
+    return number && std::to_string(*number) == name;
+  });
+}
+
 void set_classes(std::span<const SetTargets> sets, int classes, const std::vector<std::string>& class_names,
                  const Dataset* like) {
   const RawTargets& raw = *first_of(sets);
   const Shape& places_of_labels = sets.front().set->label_shape;
-  if (raw.outputs != places_of_labels.size()) {
-    throw FileError(
-        fmt::format("{}: expected {} an example, found {} numbers", raw.where,
-                    places_of_labels.size() == 1 ? "one label" : fmt::format("labels {}", places_of_labels.to_string()),
-                    raw.outputs));
+  for (const SetTargets& one : sets) {
+    if (!one.raw || one.raw->outputs == places_of_labels.size()) continue;
+    throw FileError(fmt::format("{}: expected {}, found {} numbers", one.raw->where,
+                                places_of_labels.size() == 1
+                                    ? "one label an example, a number or a single 1 among zeros"
+                                    : fmt::format("labels {} an example", places_of_labels.to_string()),
+                                one.raw->outputs));
   }
   const std::set<double> distinct = distinct_numbers(sets);
   const bool places = std::ranges::all_of(distinct, [](double x) { return whole(x) && x >= 0 && x < kMostClasses; });
-  if (like && !like->class_names.empty() && (!raw.names.empty() || !places)) return set_named(sets, like->class_names);
+  // More classes than not would have no example.
+  const bool gaps = places && !distinct.empty() && 2.0 * static_cast<double>(distinct.size()) < *distinct.rbegin() + 1;
+  if (like && !like->class_names.empty() && (!raw.names.empty() || !places || name_numbers(like->class_names)))
+    return set_named(sets, like->class_names);
   if (!raw.names.empty()) {
     std::set<std::string> names;
     for (const SetTargets& one : sets) {
@@ -131,8 +177,8 @@ void set_classes(std::span<const SetTargets> sets, int classes, const std::vecto
     }
     return set_named(sets, {names.begin(), names.end()}, like ? like->classes : 0);
   }
-  if (!places && !like && std::ranges::all_of(distinct, whole) && distinct.size() <= kMostNamed &&
-      2 * distinct.size() <= raw.numbers.size()) {
+  if ((!places || gaps) && !like && classes == 0 && std::ranges::all_of(distinct, whole) &&
+      distinct.size() <= kMostNamed && 2 * distinct.size() <= raw.numbers.size()) {
     std::vector<std::string> names;
     for (const double number : distinct) names.push_back(fmt::format("{:.0f}", number));
     return set_named(sets, names);
@@ -160,6 +206,23 @@ void set_classes(std::span<const SetTargets> sets, int classes, const std::vecto
     one.set->classes = classes > 0 ? classes : static_cast<int>(largest) + 1;
     one.set->class_names = like ? like->class_names : class_names;
   }
+}
+
+void set_one_hot(std::span<const SetTargets> sets, const Dataset* like) {
+  const RawTargets& first = *first_of(sets);
+  if (like && like->classes != first.outputs) {
+    throw FileError(
+        fmt::format("{}: a single 1 among {} numbers an example, expected {}, the classes that the model answers "
+                    "with",
+                    first.where, first.outputs, like->classes));
+  }
+  std::vector<RawTargets> places;
+  places.reserve(sets.size());  // they are pointed to
+  std::vector<SetTargets> plain(sets.begin(), sets.end());
+  for (SetTargets& one : plain) {
+    if (one.raw) one.raw = &places.emplace_back(places_of_ones(*one.raw, like));
+  }
+  set_classes(plain, static_cast<int>(first.outputs), {}, like);
 }
 
 void set_numbers(std::span<const SetTargets> sets) {
@@ -201,7 +264,11 @@ void set_targets(std::span<const SetTargets> sets, int classes, const std::vecto
       one.set->outputs = options.like->outputs;
     }
   } else if (find_kind(sets, options) == TargetKind::kClass) {
-    set_classes(sets, classes, class_names, options.like);
+    if (sets.front().set->label_shape.size() == 1 && one_hot(sets)) {
+      set_one_hot(sets, options.like);
+    } else {
+      set_classes(sets, classes, class_names, options.like);
+    }
   } else {
     const RawTargets& raw = *first_of(sets);
     if (options.like && raw.outputs != options.like->outputs) {

@@ -123,7 +123,7 @@ TEST_F(LikeTest, SaysWhatDoesNotFit) {
   EXPECT_THAT(error(), HasSubstr("label 2 is -100"));
   like_ = tagger();
   like_.label_shape = {};
-  EXPECT_THAT(error(), HasSubstr("expected one label an example, found 3 numbers"));
+  EXPECT_THAT(error(), HasSubstr("expected one label an example, a number or a single 1 among zeros, found 3 numbers"));
   like_ = tagger();
   like_.others[0].shape = {4};
   EXPECT_THAT(error(), HasSubstr("examples of the input counts are (3), expected (4), as the model reads"));
@@ -211,6 +211,45 @@ TEST_F(LikeTest, WhatIsLearnedIsHeldToTheModel) {
   } catch (const ArgumentError& refused) {
     EXPECT_THAT(refused.what(), HasSubstr("--target: expected class, as the model answers"));
   }
+}
+
+TEST_F(LikeTest, OneHotLabelsAreTheModelsClasses) {
+  NpzWriter file(npz_);
+  const std::vector<float> x(2 * 4, 0.5F), y{0, 0, 1, 1, 0, 0};
+  for (const char* set : {"_train", "_test"}) {
+    file.add<float>("x" + std::string(set), {2, 4}, x);
+    file.add<float>("y" + std::string(set), {2, 3}, y);
+  }
+  file.commit();
+  like_ = {.image_shape = {4}, .classes = 3};
+  EXPECT_THAT(load_dataset(npz_, options_).test.labels, ElementsAre(2, 0));
+  like_.class_names = {"0", "10", "20"};
+  EXPECT_THAT(load_dataset(npz_, options_).test.labels, ElementsAre(2, 0));
+  like_.classes = 2;
+  EXPECT_THAT(error(),
+              HasSubstr("a single 1 among 3 numbers an example, expected 2, the classes that the model answers"));
+  like_ = {.image_shape = {4}, .outputs = 3, .target_mean = {0, 0, 0}, .target_deviation = {1, 1, 1}};
+  EXPECT_THAT(load_dataset(npz_, options_).test.targets, ElementsAre(0, 0, 1, 1, 0, 0));
+}
+
+TEST_F(LikeTest, NumbersThatNameClassesAreFoundByName) {
+  const auto labels = [&](const std::vector<std::int32_t>& found) {
+    NpzWriter file(npz_);
+    const std::vector<float> x(2 * 4, 0.5F);
+    file.add<float>("x", {2, 4}, x);
+    file.add<std::int32_t>("y", {2}, found);
+    file.commit();
+    options_.judged = true;
+    return load_dataset(npz_, options_).test.labels;
+  };
+  like_ = {.image_shape = {4}, .classes = 3, .class_names = {"0", "10", "20"}};
+  EXPECT_THAT(labels({20, 10}), ElementsAre(2, 1));
+  EXPECT_THAT(labels({0, 0}), ElementsAre(0, 0));
+  EXPECT_THROW(labels({1, 2}), FileError);
+  like_.class_names = {"-1", "0", "1"};
+  EXPECT_THAT(labels({0, 1}), ElementsAre(1, 2));
+  like_.class_names = {"cat", "dog", "cow"};
+  EXPECT_THAT(labels({1, 2}), ElementsAre(1, 2));
 }
 
 }  // namespace

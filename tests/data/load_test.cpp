@@ -299,6 +299,36 @@ TEST_F(NumpyTest, SaysWhatIsWrong) {
               HasSubstr("found x_train but no y_train; it holds \"x_test\", \"x_train\", \"y_test\""));
 }
 
+TEST_F(NumpyTest, OneHotLabelsMayBeClassesOrNumbers) {
+  const auto put_labels = [&](const std::vector<float>& train, Index outputs = 3) {
+    put_npy<std::uint8_t>("x_train", {2, 1, 2}, {1, 2, 3, 4});
+    put_npy<float>("y_train", {2, 3}, train);
+    put_npy<std::uint8_t>("x_test", {1, 1, 2}, {5, 6});
+    std::vector<float> test(static_cast<std::size_t>(outputs), 0);
+    test[1] = 1;
+    put_npy<float>("y_test", {1, outputs}, test);
+  };
+  put_labels({0, 1, 0, 1, 0, 0});
+  EXPECT_THAT(question(set_), AllOf(HasSubstr("y_train.npy: 3 numbers an example, all 0 but a single 1"),
+                                    HasSubstr("say --target class or number")));
+  const DataSplit classes = load_dataset(set_, {.target = TargetKind::kClass});
+  EXPECT_THAT(classes.train.labels, ElementsAre(1, 0));
+  EXPECT_THAT(classes.test.labels, ElementsAre(1));
+  EXPECT_EQ(classes.train.classes, 3);  // also of a class without an example
+  EXPECT_EQ(classes.test.classes, 3);
+  EXPECT_EQ(load_dataset(set_, {.target = TargetKind::kNumber}).train.outputs, 3);
+  for (const auto& numbers : {std::vector<float>{0, 1, 0, 1, 0, 1}, {0, 0.5F, 0, 1, 0, 0}, {0, 0, 0, 1, 0, 0}}) {
+    put_labels(numbers);
+    EXPECT_EQ(load_dataset(set_).train.outputs, 3);
+    EXPECT_THAT(load_error(set_, {.target = TargetKind::kClass}),
+                HasSubstr("or a single 1 among zeros, found 3 numbers"));
+  }
+  put_labels({0, 1, 0, 1, 0, 0}, 2);
+  EXPECT_THAT(load_error(set_), HasSubstr("y_test.npy: 2 numbers to predict an example, expected 3"));
+  put_npy<std::int32_t>("y_train", {2}, {0, 1});
+  EXPECT_THAT(load_error(set_), HasSubstr("y_test.npy: expected one label an example"));
+}
+
 // 2^50 entries that are not there.
 TEST_F(NumpyTest, BelievesNoClaimedSize) {
   put_directory();
@@ -557,6 +587,22 @@ TEST_F(CsvTest, WholeNumbersThatAreNoPlacesAreNames) {
   const DataSplit split = load_one("label,a\n-1,2\n1,3\n-1,4\n1,5\n");
   EXPECT_THAT(split.train.class_names, ElementsAre("-1", "1"));
   EXPECT_EQ(split.train.classes, 2);
+}
+
+TEST_F(CsvTest, SoAreThoseThatLeaveOutMorePlacesThanTheyTake) {
+  const auto names = [&](const std::vector<int>& labels) {
+    std::string text = "label,a\n";
+    for (int i = 0; i < 2; ++i) {
+      for (const int label : labels) text += fmt::format("{},{}\n", label, i);
+    }
+    return load_one(text).train.class_names;
+  };
+  EXPECT_THAT(names({0, 10, 20}), ElementsAre("0", "10", "20"));
+  EXPECT_THAT(names({5, 3}), ElementsAre("3", "5"));
+  EXPECT_THAT(names({1, 2, 3}), IsEmpty());
+  EXPECT_THAT(names({0, 3}), IsEmpty());
+  EXPECT_THAT(names({2, 4, 6}), ElementsAre("2", "4", "6"));
+  EXPECT_EQ(load_one("label,a\n10,2\n20,3\n0,4\n0,5\n").train.classes, 21);  // each would hardly come twice
 }
 
 TEST_F(CsvTest, FieldsMayLieAcrossChunks) {
