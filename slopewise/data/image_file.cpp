@@ -165,17 +165,25 @@ ImageFile decode_netpbm(const std::string& file, std::span<const std::uint8_t> b
   NetpbmReader reader(file, bytes.subspan(2));
   const Index width = reader.number(), height = reader.number(), most = reader.number();
   check_extents(file, "Netpbm", height, width);
-  if (most < 1 || most > 255) reject(file, "Netpbm", fmt::format("numbers up to {}, expected 1 to 255", most));
+  if (most < 1 || most > 65'535) reject(file, "Netpbm", fmt::format("numbers up to {}, expected 1 to 65535", most));
   ImageFile picture{.shape = {height, width, colour ? 3 : 1}, .pixels = {}};
   const auto count = static_cast<std::size_t>(picture.shape.size());
-  if (binary && reader.rest().size() != count + 1)
+  const std::size_t size = most > 255 ? 2 : 1;  // bytes of a number, the first the higher
+  if (binary && reader.rest().size() != size * count + 1)
     reject(file, "Netpbm",
-           fmt::format("{} bytes of pixels, expected {}", std::max<std::size_t>(reader.rest().size(), 1) - 1, count));
+           fmt::format("{} bytes of pixels, expected {}", std::max<std::size_t>(reader.rest().size(), 1) - 1,
+                       size * count));
   // A number in text takes two bytes or more: no picture is larger than its file.
   if (!binary && reader.rest().size() / 2 + 1 < count) reject(file, "Netpbm", "it ends early");
   picture.pixels.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
-    const Index value = binary ? static_cast<std::uint8_t>(reader.rest()[i + 1]) : reader.number();
+    Index value = 0;
+    if (binary) {
+      for (const char byte : reader.rest().substr(1 + size * i, size))
+        value = 256 * value + static_cast<std::uint8_t>(byte);
+    } else {
+      value = reader.number();
+    }
     if (value > most) reject(file, "Netpbm", fmt::format("pixel {} is {}, expected {} at most", i, value, most));
     picture.pixels[i] = static_cast<std::uint8_t>((value * 255 + most / 2) / most);
   }

@@ -22,8 +22,8 @@ inline constexpr std::uint64_t kMostImageBytes = std::uint64_t{256} << 20;
 bool is_image_name(const std::filesystem::path& path);
 
 // Reads a PNG (8 or 16 bits, with a palette or not; what is transparent lies on black), a JPEG or a PPM or PGM (P2, P3,
-// P5, P6, up to 255), told by its content. Throws FileError if it is none of these, damaged or cut short, or has more
-// pixels than kMostImagePixels or bytes than kMostImageBytes.
+// P5, P6, 8 or 16 bits), told by its content. Throws FileError if it is none of these, damaged or cut short, or has
+// more pixels than kMostImagePixels or bytes than kMostImageBytes.
 ImageFile read_image(const std::filesystem::path& path);
 
 }  // namespace slopewise

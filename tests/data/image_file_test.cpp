@@ -88,6 +88,15 @@ TEST_F(ImageFileTest, ReadsNetpbm) {
   EXPECT_THAT(read_image(text("P3 1 1 255 7 8 9")).pixels, ElementsAre(7, 8, 9));
   EXPECT_THAT(read_image(text("P5 2 1 255 ab")).pixels, ElementsAre('a', 'b'));
   EXPECT_EQ(read_image(text("P6 1 1 255 abc")).shape, (Shape{1, 1, 3}));
+  // 16 bits become 8, the first byte is the higher.
+  using std::string_view_literals::operator""sv;
+  EXPECT_THAT(read_image(text("P5 3 1 65535 \0\0\x80\0\xFF\xFF"sv)).pixels, ElementsAre(0, 128, 255));
+  EXPECT_THAT(read_image(text("P5 2 1 256 \1\0\0\x80"sv)).pixels, ElementsAre(255, 128));
+  EXPECT_THAT(read_image(text("P6 1 1 1023 \3\xFF\0\0\2\0"sv)).pixels, ElementsAre(255, 0, 128));
+  EXPECT_THAT(read_image(text("P2 2 1 65535 0 32768")).pixels, ElementsAre(0, 128));
+  for (const std::string_view wrong :
+       {"P5 1 1 65535 a"sv, "P5 1 1 65535 abc"sv, "P5 1 1 65536 ab"sv, "P5 1 1 300 \2\0"sv})
+    EXPECT_NE(error(Bytes(wrong.begin(), wrong.end())), "") << wrong;
 }
 
 TEST_F(ImageFileTest, EveryTruncationIsAnError) {
