@@ -35,6 +35,15 @@ std::optional<double> number_of(std::string_view text) {
   return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
+// Whether it is a number but for a comma in place of its point.
+bool has_decimal_comma(std::string_view text) {
+  const std::size_t comma = text.find(',');
+  if (comma == std::string_view::npos) return false;
+  std::string pointed(text);
+  pointed[comma] = '.';
+  return number_of(pointed).has_value();
+}
+
 bool is_label_name(const std::string& name, const std::string& label) {
   std::string lower = name;
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -97,7 +106,7 @@ class Records {
     std::size_t words = 0;
     for (std::size_t i = 0; i < first_.size(); ++i) {
       if (is_label_name(first_[i], label_)) return true;
-      const bool word = !number_of(first_[i]);
+      const bool word = !number_of(first_[i]) && !has_decimal_comma(first_[i]);
       if (word && second && number_of((*second)[i])) return true;
       words += word;
     }
@@ -117,6 +126,9 @@ class Records {
       return;
     }
     if (text.empty()) refuse("no empty field");
+    if (words == table_.words.end() && has_decimal_comma(text))
+      refuse(
+          "a point in place of the decimal comma, as pandas' read_csv(path, sep=';', decimal=',').to_csv(…) writes it");
     if (!first && words == table_.words.end()) refuse("a finite number, as in the records before");
     if (first && is_no_number(text)) refuse("a finite number");
     CsvTable::Words& column_words = table_.words[column];
@@ -164,14 +176,33 @@ struct Callbacks {
   }
 };
 
+// Whether the commas of a record are those of decimals, as in 1,5;2,5 between semicolons.
+bool separates_decimals(std::string_view record, char separator) {
+  bool decimals = false;
+  while (true) {
+    const std::size_t end = std::min(record.find(separator), record.size());
+    const std::string_view field = record.substr(0, end);
+    if (field.find(',') != std::string_view::npos && !has_decimal_comma(field)) return false;
+    decimals |= has_decimal_comma(field);
+    if (end == record.size()) return decimals;
+    record.remove_prefix(end + 1);
+  }
+}
+
 // What most often stands between the fields of the first record.
 unsigned char separator_of(std::string_view text) {
   std::array<std::size_t, kSeparators.size()> counts = {};
   bool quoted = false;
-  for (const char c : text) {
+  std::size_t end = 0;
+  for (; end < text.size(); ++end) {
+    const char c = text[end];
     if (c == '"') quoted = !quoted;
     if (!quoted && (c == '\n' || c == '\r') && *std::ranges::max_element(counts) > 0) break;
     if (const auto place = kSeparators.find(c); !quoted && place != std::string_view::npos) ++counts[place];
+  }
+  for (std::size_t i = 1; i < kSeparators.size(); ++i) {
+    if (counts[i] > 0 && separates_decimals(text.substr(0, end), kSeparators[i]))
+      return static_cast<unsigned char>(kSeparators[i]);
   }
   const auto most = std::ranges::max_element(counts) - counts.begin();
   return static_cast<unsigned char>(kSeparators[most]);

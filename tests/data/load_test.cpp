@@ -605,6 +605,16 @@ TEST_F(CsvTest, SoAreThoseThatLeaveOutMorePlacesThanTheyTake) {
   EXPECT_EQ(load_one("label,a\n10,2\n20,3\n0,4\n0,5\n").train.classes, 21);  // each would hardly come twice
 }
 
+TEST_F(CsvTest, DecimalCommasAreNamed) {
+  for (const char* text : {"a;b;label\n1,5;2,5;0\n", "a;b;label\n1;2,5;0\n", "1,5;2,5;0\n", "1,5;2,5\n", "1,5\t2\t0\n",
+                           "\"1,5\",\"2,5\",0\n1,2,3\n", "a;label\n1;0\n1,5;1\n"}) {
+    EXPECT_THAT(load_error(put_text("one.csv", text), {.test_share = 0.5}),
+                AllOf(HasSubstr("5\", expected a point in place of the decimal comma"), HasSubstr("decimal=','")))
+        << text;
+  }
+  EXPECT_THAT(load_one("label;a\n\"x, y\";1\nz;2\nz;3\nz;4\n").train.class_names, ElementsAre("x, y", "z"));
+}
+
 TEST_F(CsvTest, FieldsMayLieAcrossChunks) {
   std::string text;
   for (int i = 0; i < 30'000; ++i) text += std::to_string(i % 100) + ",1,22,123,250\n";
