@@ -113,9 +113,9 @@ int split(const SplitOptions& options) {
     try {
       array.emplace(file.open(name));
     } catch (const FileError&) {
-      continue;  // words, such as names of speakers
+      continue;  // Python's objects
     }
-    if (array->shape().rank() < 1 || array->shape()[0] != who[0]) continue;
+    if (array->is_text() || array->shape().rank() < 1 || array->shape()[0] != who[0]) continue;
     if (is_floating(*array)) {
       add<float>(out, file, name, parts);
     } else {

@@ -154,6 +154,12 @@ RawTargets raw_targets(const Array& array, const Dataset* like) {
   return targets;
 }
 
+RawTargets raw_targets(NpyReader array, const Dataset* like) {
+  if (!array.is_text()) return raw_targets(array.array(), like);
+  NpyWords words = array.words(kMostClasses);
+  return {.where = array.where(), .numbers = std::move(words.places), .names = std::move(words.names)};
+}
+
 DataSplit assemble(RawSplit raw, const LoadOptions& options, const std::string& name) {
   DataSplit split{.format = raw.format, .left_out = raw.left_out};
   split.train = set_of(raw.train, options, name);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "slopewise/data/load.hpp"
+#include "slopewise/data/npy.hpp"
 
 namespace slopewise::detail {
 
@@ -69,6 +70,8 @@ std::filesystem::path find_file(const std::filesystem::path& directory, const st
 // An array of labels or of numbers, (count) or (count, outputs); of any rank where `like` says what a model answers.
 // Throws FileError for another.
 RawTargets raw_targets(const Array& array, const Dataset* like = nullptr);
+// The same of NumPy's, which may also be words, one an example.
+RawTargets raw_targets(NpyReader array, const Dataset* like = nullptr);
 
 // Decides what the files leave open, as the options say or as it is evident, and checks that all fits together.
 DataSplit assemble(RawSplit raw, const LoadOptions& options, const std::string& name);

@@ -42,10 +42,12 @@ struct LoadOptions {
 //   CSV        train.csv and test.csv, plain or .gz
 //   images     a folder of PNG, JPEG or PPM files for each class, in train and test or in the directory itself
 // - or a file: .npz and .safetensors with arrays of those names, or a CSV, told by their content.
-// docs/data.md says what each must hold and what stays in its file until a batch needs it. Both sets are named after
-// the directory or file. Memory is bounded by the sizes of the files and, where they are compressed, by `unpack`.
-// Throws FileError if nothing or several of these are there, or if a file is missing, cannot be read or does not hold
-// what it should, ArgumentError where it can be read in more than one way, naming the option that settles it.
+// Where no set is called test, one called val, valid or validation is the test set. Pictures in the directory itself
+// are a set without labels. docs/data.md says what each must hold and what stays in its file until a batch needs it.
+// Both sets are named after the directory or file. Memory is bounded by the sizes of the files and, where they are
+// compressed, by `unpack`. Throws FileError if nothing or several of these are there, or if a file is missing, cannot
+// be read or does not hold what it should, ArgumentError where it can be read in more than one way, naming the option
+// that settles it.
 DataSplit load_dataset(const std::filesystem::path& path, const LoadOptions& options = {});
 
 // An array in a file: of an .npz or .safetensors file the one of this name, which may be empty where it holds one

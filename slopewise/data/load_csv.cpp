@@ -215,7 +215,14 @@ void note_index(const CsvColumns& settled, RawSplit& split) {
 
 const std::vector<std::string>& spellings(bool test) {
   static const std::vector<std::string> train_names{"train.csv", "train.csv.gz", "train.tsv", "train.tsv.gz"};
-  static const std::vector<std::string> test_names{"test.csv", "test.csv.gz", "test.tsv", "test.tsv.gz"};
+  static const std::vector<std::string> test_names = [] {
+    std::vector<std::string> names;  // the test set is the first of these that is there
+    for (const char* set : {"test", "val", "valid", "validation"}) {
+      for (const char* extension : {".csv", ".csv.gz", ".tsv", ".tsv.gz"})
+        names.push_back(std::string(set) + extension);
+    }
+    return names;
+  }();
   return test ? test_names : train_names;
 }
 
@@ -226,6 +233,10 @@ RawSplit load_splits(const std::filesystem::path& directory, const LoadOptions& 
   RawSplit split{.train = load_set(train, options, settled), .format = "CSV"};
   split.test = load_set(test, options, settled);
   note_index(settled, split);
+  for (const std::string& name : spellings(true)) {
+    std::error_code ignored;
+    if (directory / name != test && std::filesystem::exists(directory / name, ignored)) split.left_out.push_back(name);
+  }
   // The training set decides whether rows are images.
   if (split.test->shape.size() == split.train.shape.size()) split.test->shape = split.train.shape;
   if (split.train.column_names.empty()) split.test->column_names.clear();

@@ -1,7 +1,9 @@
 // Pictures in a folder for each class, as torchvision's ImageFolder has them.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/data/formats.hpp"
@@ -84,19 +86,56 @@ RawSet load_set(const fs::path& directory, const std::vector<fs::path>& folders,
           .pixels = true};
 }
 
+// What the directory of the test set is called, the first that is there.
+constexpr std::array kTestFolders = {"test", "val", "valid", "validation"};
+
+RawSplit load_split(const fs::path& directory, const std::vector<fs::path>& train_folders, const LoadOptions& options) {
+  RawSplit split{.format = "image folders"};
+  fs::path test;
+  for (const char* name : kTestFolders) {
+    std::error_code ignored;
+    if (!fs::is_directory(directory / name, ignored)) continue;
+    if (test.empty()) {
+      test = directory / name;
+    } else {
+      split.left_out.push_back(fmt::format("the directory {}", name));
+    }
+  }
+  if (test.empty()) {
+    throw FileError(
+        fmt::format("{}: found train but none of {}; name {} itself and its --test-share, or move examples to one",
+                    directory.string(), fmt::join(kTestFolders, ", "), (directory / "train").string()));
+  }
+  const auto test_folders = class_folders(test);
+  if (test_folders.empty())
+    throw FileError(
+        fmt::format("{}: expected a folder of pictures for each class, found none; a directory elsewhere may "
+                    "have pictures without, for predict",
+                    test.string()));
+  split.train = load_set(directory / "train", train_folders, options);
+  split.test = load_set(test, test_folders, options);
+  return split;
+}
+
 }  // namespace
 
 std::optional<RawSplit> load_folders(const fs::path& directory, const LoadOptions& options) {
-  const auto folders = class_folders(directory);
-  if (!folders.empty()) return RawSplit{.train = load_set(directory, folders, options), .format = "image folders"};
   std::error_code ignored;
-  const fs::path train = directory / "train", test = directory / "test";
-  if (!fs::is_directory(train, ignored) || !fs::is_directory(test, ignored)) return {};
-  const auto train_folders = class_folders(train), test_folders = class_folders(test);
-  if (train_folders.empty() || test_folders.empty()) return {};
-  return RawSplit{.train = load_set(train, train_folders, options),
-                  .test = load_set(test, test_folders, options),
-                  .format = "image folders"};
+  if (const fs::path train = directory / "train"; fs::is_directory(train, ignored)) {
+    if (const auto folders = class_folders(train); !folders.empty()) return load_split(directory, folders, options);
+  }
+  if (const auto folders = class_folders(directory); !folders.empty())
+    return RawSplit{.train = load_set(directory, folders, options), .format = "image folders"};
+  if (std::ranges::none_of(entries_of(directory, false), is_image_name)) return {};
+  if (options.labels_needed) {
+    throw FileError(
+        fmt::format("{}: found pictures that lie in no folder, expected one for each class, in train and test or "
+                    "here; only predict takes pictures without",
+                    directory.string()));
+  }
+  RawSplit split{.train = load_set(directory, {directory}, options), .format = "image folders"};
+  split.train.targets.reset();
+  return split;
 }
 
 }  // namespace slopewise::detail

@@ -20,16 +20,11 @@ namespace {
 struct SetNames {
   std::string inputs, targets;
 };
-const SetNames kTrain[] = {
-    {"train_images", "train_labels"}, {"x_train", "y_train"}, {"train_x", "train_y"}, {"train_data", "train_labels"}};
-const SetNames kTest[] = {
-    {"test_images", "test_labels"}, {"x_test", "y_test"}, {"test_x", "test_y"}, {"test_data", "test_labels"}};
-const SetNames kWhole[] = {{"x", "y"}, {"data", "target"}, {"images", "labels"}, {"data", "labels"}};
 
-// One of the sets of a file: "train", "test" or, where a file has one set alone, "".
+// One of the sets of a file: "train", "test", "val", … or, where a file has one set alone, "".
 struct Role {
   std::string name;
-  std::span<const SetNames> usual;
+  std::vector<SetNames> usual;
 
   // How an array of this set may be called.
   std::vector<std::string> spellings(const std::string& array) const {
@@ -37,17 +32,32 @@ struct Role {
     return {array + "_" + name, name + "_" + array};
   }
 };
+Role role_called(const std::string& name) {
+  const std::string labels = name + "_labels";
+  return {
+      name,
+      {{name + "_images", labels}, {"x_" + name, "y_" + name}, {name + "_x", name + "_y"}, {name + "_data", labels}}};
+}
 const Role& train_role() {
-  static const Role role{"train", kTrain};
+  static const Role role = role_called("train");
   return role;
 }
-const Role& test_role() {
-  static const Role role{"test", kTest};
-  return role;
+// The test set is the first of these that is there.
+const std::vector<Role>& test_roles() {
+  static const std::vector<Role> roles{role_called("test"), role_called("val"), role_called("valid"),
+                                       role_called("validation")};
+  return roles;
 }
 const Role& whole_role() {
-  static const Role role{"", kWhole};
+  static const Role role{"", {{"x", "y"}, {"data", "target"}, {"images", "labels"}, {"data", "labels"}}};
   return role;
+}
+
+Array as_array(Array array) {
+  return array;
+}
+Array as_array(NpyReader array) {
+  return array.array();
 }
 
 // Arrays by name.
@@ -55,6 +65,7 @@ struct Arrays {
   std::string where;
   std::vector<std::string> names;
   std::function<Array(const std::string&)> open;
+  std::function<RawTargets(const std::string&, const Dataset* like)> targets;
 
   // The name of the array that is called so but for upper and lower case.
   std::optional<std::string> find(std::string_view wanted) const {
@@ -89,7 +100,7 @@ std::optional<RawSet> load_named(const Arrays& arrays, const Role& role, const D
     wanted.insert(wanted.end(), more.begin(), more.end());
   }
   if (const auto targets = arrays.find_any(wanted)) {
-    set.targets = raw_targets(arrays.open(*targets), &like);
+    set.targets = arrays.targets(*targets, &like);
   } else if (labels_needed) {
     throw FileError(fmt::format("{}: found {} but none of {}; it holds {:?}", arrays.where, *first,
                                 fmt::join(wanted, ", "), fmt::join(arrays.names, ", ")));
@@ -134,7 +145,7 @@ std::optional<RawSet> load_usual(const Arrays& arrays, std::span<const SetNames>
                                     fmt::join(wanted, " or "), fmt::join(arrays.names, ", ")));
       }
       RawSet set = set_from(arrays.open(*inputs_name));
-      if (targets_name) set.targets = raw_targets(arrays.open(*targets_name), like);
+      if (targets_name) set.targets = arrays.targets(*targets_name, like);
       return set;
     }
   }
@@ -150,18 +161,35 @@ std::optional<RawSet> load_set(const Arrays& arrays, const Role& role, const Loa
   return set;
 }
 
+// The name of a set's inputs, where it has some.
+std::optional<std::string> inputs_of(const Arrays& arrays, const Role& role, const LoadOptions& options) {
+  std::vector<std::string> wanted;
+  if (options.like) wanted = role.spellings(options.like->input_name);
+  for (const SetNames& names : role.usual) wanted.push_back(names.inputs);
+  return arrays.find_any(wanted);
+}
+
 RawSplit load_split(const Arrays& arrays, const LoadOptions& options, const std::string& format) {
-  std::optional<RawSet> train = load_set(arrays, train_role(), options), test = load_set(arrays, test_role(), options);
+  std::optional<RawSet> train = load_set(arrays, train_role(), options), test;
+  std::vector<std::string> left_out;
+  for (const Role& role : test_roles()) {
+    if (!test) {
+      test = load_set(arrays, role, options);
+    } else if (const auto more = inputs_of(arrays, role, options)) {
+      left_out.push_back(fmt::format("the array {}", *more));
+    }
+  }
   if (!train && !test) train = load_set(arrays, whole_role(), options);
   if (!train && test && options.judged) train = std::exchange(test, {});
   if (!train) {
     const auto named = arrays.names.empty() ? "none" : fmt::format("{:?}", fmt::join(arrays.names, ", "));
     const std::string own = options.like ? fmt::format(", {}", options.like->input_name) : "";
-    throw FileError(fmt::format("{}: found no array {}{}; it holds {}", arrays.where,
+    const std::string hint = arrays.find("arr_0") ? "; give them names: numpy.savez(path, X=…, y=…)" : "";
+    throw FileError(fmt::format("{}: found no array {}{}; it holds {}{}", arrays.where,
                                 test ? "train_images or x_train" : "train_images, x_train, X, data or images", own,
-                                named));
+                                named, hint));
   }
-  return {.train = std::move(*train), .test = std::move(test), .format = format};
+  return {.train = std::move(*train), .test = std::move(test), .format = format, .left_out = std::move(left_out)};
 }
 
 std::vector<std::string> npy_names(const std::filesystem::path& directory) {
@@ -175,18 +203,28 @@ std::vector<std::string> npy_names(const std::filesystem::path& directory) {
   return names;
 }
 
+// `open` makes a NpyReader or an Array of a name.
+template <class Open>
+Arrays arrays_from(const std::filesystem::path& path, std::vector<std::string> names, Open open) {
+  return {.where = path.string(),
+          .names = std::move(names),
+          .open = [=](const std::string& name) { return as_array(open(name)); },
+          .targets = [=](const std::string& name, const Dataset* like) { return raw_targets(open(name), like); }};
+}
+
 RawSplit load_directory(const std::filesystem::path& directory, const LoadOptions& options) {
-  const Arrays arrays{directory.string(), npy_names(directory),
-                      [&](const std::string& name) { return NpyReader::open(directory / (name + ".npy")).array(); }};
-  return load_split(arrays, options, "NumPy");
+  const auto open = [&](const std::string& name) { return NpyReader::open(directory / (name + ".npy")); };
+  return load_split(arrays_from(directory, npy_names(directory), open), options, "NumPy");
 }
 
 }  // namespace
 
 DirectoryFormat npy_format() {
   DirectoryFormat format{"NumPy", "x_train.npy, …, or X.npy, y.npy", {}, load_directory, true};
-  for (const std::span<const SetNames> spellings : {std::span(kTrain), std::span(kTest), std::span(kWhole)}) {
-    for (const SetNames& names : spellings) {
+  std::vector<Role> roles = test_roles();
+  roles.insert(roles.end(), {train_role(), whole_role()});
+  for (const Role& role : roles) {
+    for (const SetNames& names : role.usual) {
       format.files.push_back(fmt::format("{}.npy", names.inputs));
       format.files.push_back(fmt::format("{}.npy", names.targets));
     }
@@ -196,22 +234,24 @@ DirectoryFormat npy_format() {
 
 RawSplit load_npz(const std::filesystem::path& path, const LoadOptions& options) {
   const NpzFile file(path, options.unpack);
-  return load_split({path.string(), file.names(), [&](const std::string& name) { return file.open(name).array(); }},
-                    options, "NumPy .npz");
+  const auto open = [&](const std::string& name) { return file.open(name); };
+  return load_split(arrays_from(path, file.names(), open), options, "NumPy .npz");
 }
 
 RawSplit load_safetensors(const std::filesystem::path& path, const LoadOptions& options) {
   const SafetensorsFile file(path);
-  return load_split({path.string(), file.names(), [&](const std::string& name) { return file.array(name); }}, options,
-                    "safetensors");
+  const auto open = [&](const std::string& name) { return file.array(name); };
+  return load_split(arrays_from(path, file.names(), open), options, "safetensors");
 }
 
-Array open_array(const ArrayPlace& place, const UnpackLimit& unpack) {
+// What `take` makes of the array at a place, a NpyReader or an Array.
+template <class Take>
+auto take_array(const ArrayPlace& place, const UnpackLimit& unpack, Take take) {
   const std::string extension = place.file.extension().string();
   if (extension == ".npy") {
     if (!place.array.empty())
       throw ArgumentError(fmt::format("{}: holds one array, found the name {:?}", place.file.string(), place.array));
-    return NpyReader::open(place.file).array();
+    return take(NpyReader::open(place.file));
   }
   const auto named = [&](const std::vector<std::string>& names) {
     if (std::ranges::find(names, place.array) != names.end()) return place.array;
@@ -221,10 +261,10 @@ Array open_array(const ArrayPlace& place, const UnpackLimit& unpack) {
   };
   if (extension == ".safetensors") {
     const SafetensorsFile file(place.file);
-    return file.array(named(file.names()));
+    return take(file.array(named(file.names())));
   }
   const NpzFile file(place.file, unpack);
-  return file.open(named(file.names())).array();
+  return take(file.open(named(file.names())));
 }
 
 }  // namespace slopewise::detail
@@ -233,23 +273,36 @@ namespace slopewise {
 
 DataSplit load_arrays(const std::map<std::string, ArrayPlace>& places, const LoadOptions& options) {
   const Dataset& like = *options.like;
+  const std::string learned = like.classes > 0 ? "label" : like.outputs > 0 ? "target" : "";
   std::map<std::string, Array> arrays;
-  for (const auto& [name, place] : places) arrays.emplace(name, detail::open_array(place, options.unpack));
+  std::optional<detail::RawTargets> targets;
+  const auto is_input = [&](const std::string& name) {
+    return name == like.input_name || std::ranges::find(like.others, name, &OtherInput::name) != like.others.end();
+  };
+  for (const auto& [name, place] : places) {
+    if (name == learned && !is_input(name)) {
+      targets = detail::take_array(place, options.unpack,
+                                   [&](auto array) { return detail::raw_targets(std::move(array), &like); });
+    } else {
+      arrays.emplace(name, detail::take_array(place, options.unpack,
+                                              [](auto array) { return detail::as_array(std::move(array)); }));
+    }
+  }
+  const auto missing = [&](const std::string& name) {
+    std::vector<std::string> given;
+    for (const auto& [other, place] : places) given.push_back(other);
+    return ArgumentError(
+        fmt::format("--input: expected {}, which the model reads, found {}", name, fmt::join(given, ", ")));
+  };
   const auto take = [&](const std::string& name) {
     const auto found = arrays.find(name);
-    if (found == arrays.end()) {
-      std::vector<std::string> given;
-      for (const auto& [other, place] : places) given.push_back(other);
-      throw ArgumentError(
-          fmt::format("--input: expected {}, which the model reads, found {}", name, fmt::join(given, ", ")));
-    }
+    if (found == arrays.end()) throw missing(name);
     return arrays.extract(found).mapped();
   };
   detail::RawSet set = detail::set_from(take(like.input_name));
   for (const OtherInput& other : like.others) set.others.push_back(detail::other_from(take(other.name), other));
-  const std::string learned = like.classes > 0 ? "label" : like.outputs > 0 ? "target" : "";
-  if (!learned.empty() && (options.labels_needed || arrays.contains(learned)))
-    set.targets = detail::raw_targets(take(learned), &like);
+  if (!learned.empty() && options.labels_needed && !targets) throw missing(learned);
+  set.targets = std::move(targets);
   if (!arrays.empty()) {
     throw ArgumentError(fmt::format("--input: the model reads no {}; expected its inputs{}", arrays.begin()->first,
                                     learned.empty() ? "" : " and " + learned));

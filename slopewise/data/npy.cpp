@@ -9,9 +9,11 @@
 #include <concepts>
 #include <cstring>
 #include <limits>
+#include <unordered_map>
 #include <utility>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/parse.hpp"
 
 namespace slopewise {
 namespace {
@@ -20,6 +22,7 @@ constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::int64_t kMaxRank = 32;
 constexpr std::size_t kMaxHeaderBytes = 0xFFFF;       // far past any header of 32 axes
 constexpr std::size_t kChunk = std::size_t{1} << 16;  // entries converted at a time
+constexpr std::size_t kMostCharacters = 1 << 18;      // of an entry of text
 // As headers spell types, without the byte order.
 constexpr std::pair<NumberType, std::string_view> kTypes[] = {
     {NumberType::kFloat64, "f8"}, {NumberType::kFloat32, "f4"}, {NumberType::kFloat16, "f2"},
@@ -104,15 +107,29 @@ class HeaderParser {
 };
 
 // A shape whose bytes 64 bits can count.
-Shape checked_shape(std::vector<std::int64_t> extents, NumberType type, const std::string& where) {
+Shape checked_shape(std::vector<std::int64_t> extents, std::size_t item, const std::string& where) {
   try {
     Shape shape(extents);
-    extents.push_back(static_cast<std::int64_t>(item_size(type)));
+    extents.push_back(static_cast<std::int64_t>(item));
     Shape{extents};
     return shape;
   } catch (const ShapeError& error) {
     throw FileError(fmt::format("{}: the npy header claims {}", where, error.what()));
   }
+}
+
+// Appends a character as UTF-8; false for what is none.
+bool append_character(std::string& text, std::uint32_t code) {
+  if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
+  if (code < 0x80) {
+    text += static_cast<char>(code);
+    return true;
+  }
+  const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+  constexpr std::uint32_t kLead[] = {0, 0xC0, 0xE0, 0xF0};
+  text += static_cast<char>(kLead[more] | code >> 6 * more);
+  for (int i = more - 1; i >= 0; --i) text += static_cast<char>(0x80 | (code >> 6 * i & 0x3F));
+  return true;
 }
 
 // Whether T holds the value exactly; floating T accepts all and rounds.
@@ -157,7 +174,8 @@ std::string format_npy_header(NumberType type, const Shape& extents) {
 NpyReader::NpyReader(ByteReader bytes, std::uint64_t size, std::uint64_t stored, std::string where,
                      std::optional<std::uint32_t> crc)
     : bytes_(std::move(bytes)), where_(std::move(where)), stored_(stored), expected_crc_(crc), header_(take_header()) {
-  const std::uint64_t expected = header_bytes_ + static_cast<std::uint64_t>(shape().size()) * item_size(type());
+  const std::uint64_t expected =
+      header_bytes_ + static_cast<std::uint64_t>(shape().size()) * (text_ ? text_->bytes() : item_size(type()));
   if (size != expected) {
     throw FileError(
         fmt::format("{}: {} bytes in all, expected {} for shape {}", where_, size, expected, shape().to_string()));
@@ -198,21 +216,47 @@ ArrayHeader NpyReader::take_header() {
                                 text.substr(0, 120)));
   }
   const std::string_view descr = *parser.descr;
-  const auto type = std::ranges::find(kTypes, descr.substr(std::min<std::size_t>(1, descr.size())),
-                                      &std::pair<NumberType, std::string_view>::second);
-  if (type == std::end(kTypes) || std::string_view("<>|").find(descr.front()) == std::string_view::npos) {
-    throw FileError(fmt::format("{}: entries of type {}, expected bool, int, uint or float of 1 to 8 bytes, as <f4 is",
-                                where_, descr));
+  const std::string_view code = descr.substr(std::min<std::size_t>(1, descr.size()));
+  const auto type = std::ranges::find(kTypes, code, &std::pair<NumberType, std::string_view>::second);
+  const bool ordered = !descr.empty() && std::string_view("<>|").find(descr.front()) != std::string_view::npos;
+  const ByteOrder order = descr.starts_with('>') ? ByteOrder::kBig : ByteOrder::kLittle;
+  if (ordered && (code.starts_with('U') || code.starts_with('S'))) {
+    const auto width = parse_number<std::size_t>(code.substr(1));
+    if (width && *width >= 1 && *width <= kMostCharacters)
+      text_ = Text{.width = *width, .unicode = code.starts_with('U'), .order = order};
   }
-  const Shape shape = checked_shape(*parser.extents, type->first, where_);
-  return {.type = type->first,
-          .order = descr.front() == '>' ? ByteOrder::kBig : ByteOrder::kLittle,
+  if (code.starts_with('O')) {
+    throw FileError(
+        fmt::format("{}: entries are Python objects, expected numbers, or text for labels: save them as "
+                    "y.astype(str) or y.astype(float)",
+                    where_));
+  }
+  if (!ordered || (type == std::end(kTypes) && !text_)) {
+    throw FileError(fmt::format(
+        "{}: entries of type {}, expected bool, int, uint or float of 1 to 8 bytes, as <f4 is, or text of 1 to "
+        "{} characters, as <U5 is",
+        where_, descr, kMostCharacters));
+  }
+  const Shape shape = checked_shape(*parser.extents, text_ ? text_->bytes() : item_size(type->first), where_);
+  return {.type = text_ ? NumberType::kUint8 : type->first,
+          .order = order,
           .fortran = *parser.fortran_order && shape.rank() > 1,
           .shape = shape};
 }
 
+void NpyReader::require_numbers() const {
+  if (text_) throw FileError(fmt::format("{}: entries are text, expected numbers", where_));
+}
+
+void NpyReader::check_end(std::uint64_t count) {
+  if (!bytes_.at_end()) throw FileError(fmt::format("{}: expected {} entries, found more", where_, count));
+  if (expected_crc_ && crc_ != *expected_crc_)
+    throw FileError(fmt::format("{}: the checksum is {:08x}, expected {:08x}", where_, crc_, *expected_crc_));
+}
+
 template <class T>
 std::vector<T> NpyReader::read() {
+  require_numbers();
   const auto count = static_cast<std::uint64_t>(shape().size());
   std::vector<T> values;
   // No more at once than bytes on the disk stand for; past that the vector grows as data arrive.
@@ -241,17 +285,59 @@ std::vector<T> NpyReader::read() {
       }
     }
   });
-  if (!bytes_.at_end()) throw FileError(fmt::format("{}: expected {} entries, found more", where_, count));
-  if (expected_crc_ && crc_ != *expected_crc_) {
-    throw FileError(fmt::format("{}: the checksum is {:08x}, expected {:08x}", where_, crc_, *expected_crc_));
-  }
+  check_end(count);
   if (header_.fortran) {
     to_c_order({reinterpret_cast<std::uint8_t*>(values.data()), values.size() * sizeof(T)}, shape(), sizeof(T));
   }
   return values;
 }
 
+std::string NpyReader::word(std::span<const std::uint8_t> entry) const {
+  std::string text;
+  const std::size_t size = text_->unicode ? 4 : 1;
+  while (!entry.empty() && std::ranges::all_of(entry.last(size), [](std::uint8_t byte) { return byte == 0; }))
+    entry = entry.first(entry.size() - size);
+  for (; !entry.empty(); entry = entry.subspan(size)) {
+    if (!text_->unicode) {
+      text += static_cast<char>(entry.front());
+      continue;
+    }
+    std::uint32_t character = 0;
+    for (std::size_t i = 0; i < size; ++i)
+      character = character << 8 | entry[text_->order == ByteOrder::kBig ? i : size - 1 - i];
+    if (!append_character(text, character))
+      throw FileError(fmt::format("{}: found {:#x} in text, expected Unicode's characters", where_, character));
+  }
+  return text;
+}
+
+NpyWords NpyReader::words(std::size_t most) {
+  const auto count = static_cast<std::uint64_t>(shape().size());
+  if (!text_ || shape().rank() < 1 || shape().size() != shape()[0]) {
+    throw FileError(fmt::format("{}: expected text, one an example, found {} of shape {}", where_,
+                                text_ ? "text" : "numbers", shape().to_string()));
+  }
+  NpyWords words;
+  std::unordered_map<std::string, std::size_t> places;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::vector<std::uint8_t> entry = bytes_.read_up_to(text_->bytes());
+    if (entry.size() < text_->bytes())
+      throw FileError(fmt::format("{}: expected {} entries, found {}", where_, count, i));
+    crc_ = static_cast<std::uint32_t>(crc32_z(crc_, entry.data(), entry.size()));
+    const std::string found = word(entry);
+    if (found.empty()) throw FileError(fmt::format("{}: entry {} is empty, expected a word", where_, i));
+    const auto [place, fresh] = places.try_emplace(found, words.names.size());
+    if (fresh) words.names.push_back(found);
+    if (words.names.size() > most)
+      throw FileError(fmt::format("{}: more than {} different words, expected names of classes", where_, most));
+    words.places.push_back(static_cast<double>(place->second));
+  }
+  check_end(count);
+  return words;
+}
+
 Array NpyReader::array() {
+  require_numbers();
   return read_array(std::move(bytes_), header_, where_, expected_crc_, crc_);
 }
 

@@ -118,6 +118,33 @@ class DataTest(unittest.TestCase):
             np.savetxt(self.directory / f"{name}.csv", rows, fmt='"%d"', delimiter=",", header=header, comments="")
         self.check(".", self.directory.name, "CSV", train, test)
 
+    def test_an_index_of_rows_is_left_out(self):
+        rows = "".join(f"{i},{i / 2},{i * i},{'ab'[i % 2]}\n" for i in range(8))
+        (self.directory / "table.csv").write_text(",x,z,kind\n" + rows)
+        self.assertIn("left out: the index in column 1\n", self.show("table.csv", "--test-share", 0.25))
+        document = json.loads(self.show("table.csv", "--test-share", 0.25, "--json"))
+        self.assertEqual((document["columns"], document["left_out"]), (["x", "z"], ["the index in column 1"]))
+        (self.directory / "table.csv").write_text("w,x,z,kind\n" + rows)
+        self.assertNotIn("left out", self.show("table.csv", "--test-share", 0.25))
+
+    def test_labels_as_words_and_as_one_of_many(self):
+        x, y = images(9, 6, 6), np.arange(9) % 3
+        words = np.array(["dog", "cat", "ox"])[y]
+        for labels in (words, words.astype("S"), words.astype(">U9")[:, None]):
+            np.savez(self.directory / "words.npz", x_train=x, y_train=labels, x_val=x[:2], y_val=labels[:2])
+            document = json.loads(self.show("words.npz", "--json"))
+            self.assertEqual(document["class_names"], ["cat", "dog", "ox"])
+            self.assertEqual((document["train"]["labels"], document["test"]["labels"]), ([3, 3, 3], [1, 1, 0]))
+        np.savez(self.directory / "objects.npz", X=x, y=words.astype(object))
+        self.refused(1, "save them as y.astype(str)", "show", "objects.npz")
+        np.savez(self.directory / "hot.npz", X=x, y=np.eye(4)[y])
+        self.refused(2, "say --target class or number", "show", "hot.npz", "--test-share", 0.2)
+        hot = ["hot.npz", "--test-share", 0.2, "--json", "--target"]
+        self.assertEqual(json.loads(self.show(*hot, "class"))["classes"], 4)
+        self.assertEqual(json.loads(self.show(*hot, "number"))["outputs"], 4)
+        np.savez(self.directory / "nameless.npz", x, y)
+        self.refused(1, "numpy.savez(path, X=…, y=…)", "show", "nameless.npz")
+
     def test_other_verbs_take_them_too(self):
         self.write_cifar()
         options = ["--data", ".", "--model", "logistic", "--batch", "5", "--samples", "2", "--quiet"]

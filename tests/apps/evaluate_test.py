@@ -132,6 +132,36 @@ class EvaluateTest(unittest.TestCase):
             np.testing.assert_array_equal(found["classes"], logits.argmax(axis=1))
             np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1, rtol=1e-5)
 
+    def test_an_index_of_rows_is_not_read(self):
+        self.write_flowers()
+        def with_index(name, first):
+            header, *rows = (self.directory / name).read_text().splitlines()
+            rows = [f"{first + i},{row}" for i, row in enumerate(rows)]
+            (self.directory / f"indexed_{name}").write_text("\n".join(["," + header] + rows) + "\n")
+        with_index("flowers.csv", 0)
+        self.train("--data", "indexed_flowers.csv", "--label", "species", "--test-share", 0.2, "--epochs", 5)
+        self.write_flowers("new.csv", 90, seed=2)
+        self.write_flowers("bare.csv", 90, seed=2, labelled=False)
+        for name in ("new.csv", "bare.csv"):
+            with_index(name, 1)  # as R counts
+        judged = [json.loads(self.done("evaluate", "run", "--data", name, "--json"))["wrong"]
+                  for name in ("new.csv", "indexed_new.csv")]
+        self.assertEqual(judged[0], judged[1])
+        answers = [self.done("predict", "run", "--data", name)
+                   for name in ("new.csv", "bare.csv", "indexed_new.csv", "indexed_bare.csv")]
+        self.assertEqual(len(set(answers)), 1)
+
+    def test_labels_with_gaps_are_names(self):
+        rows, labels = flowers(300)
+        np.savez(self.directory / "tens.npz", X=rows, y=10 * labels)
+        self.train("--data", "tens.npz", "--test-share", 0.2, "--epochs", 10)
+        judged = json.loads(self.done("evaluate", "run", "--data", "tens.npz", "--json"))
+        self.assertEqual([row["class"] for row in judged["classes"]], ["0", "10", "20"])
+        self.assertGreater(judged["accuracy"], 0.9)
+        answers = list(csv.DictReader(self.done("predict", "run", "--data", "tens.npz").splitlines()))
+        wrong = sum(int(row["class"]) != 10 * label for row, label in zip(answers, labels))
+        self.assertEqual(wrong, judged["wrong"])
+
     def test_the_split_is_the_seeds(self):
         self.write_flowers()
         def rows(seed):
@@ -179,6 +209,13 @@ class EvaluateTest(unittest.TestCase):
         self.assertEqual(results["test_error"], 0)
         answers = list(csv.DictReader(self.done("predict", "run", "--data", "photos").splitlines()))
         self.assertEqual([row["class"] for row in answers], ["dark"] * 40 + ["light"] * 40)
+        # Pictures to answer for need no folders.
+        (self.directory / "new").mkdir()
+        for i, folder in enumerate(("light", "dark", "light")):
+            (self.directory / f"new/{i}.png").write_bytes((self.directory / f"photos/{folder}/{i}.png").read_bytes())
+        answers = list(csv.DictReader(self.done("predict", "run", "--data", "new").splitlines()))
+        self.assertEqual([row["class"] for row in answers], ["light", "dark", "light"])
+        self.refused(1, "expected one for each class", "evaluate", "run", "--data", "new")
         (self.directory / "photos/dark/0.png").write_bytes(png(pixels)[:-20])
         self.refused(1, "not a whole PNG picture", "data", "show", "photos", "--test-share", 0.25)
 

@@ -329,6 +329,93 @@ TEST_F(NumpyTest, OneHotLabelsMayBeClassesOrNumbers) {
   EXPECT_THAT(load_error(set_), HasSubstr("y_test.npy: expected one label an example"));
 }
 
+TEST_F(NumpyTest, WordsAreClasses) {
+  // Text of a type as headers spell it, each entry as its bytes.
+  const auto put_words = [&](const std::string& name, const std::string& type, Index count, const std::string& entries,
+                             const std::string& axes = "") {
+    std::string dict =
+        fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({},{}), }}\n", type, count, axes);
+    const Bytes start = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, static_cast<std::uint8_t>(dict.size()), 0};
+    put("set/" + name + ".npy", joined(joined(start, dict), entries));
+  };
+  using std::string_literals::operator""s;
+  put_directory();
+  put_words("y_test", "|S3", 1, "cat"s);
+  for (const auto& [type, entries] : {std::pair("|S3",
+                                                "dog"
+                                                "ox\0"s),
+                                      {"|S4", "dog\0ox\0\0"s},
+                                      {"<U3", "d\0\0\0o\0\0\0g\0\0\0o\0\0\0x\0\0\0\0\0\0\0"s},
+                                      {">U3", "\0\0\0d\0\0\0o\0\0\0g\0\0\0o\0\0\0x\0\0\0\0"s}}) {
+    for (const char* axes : {"", " 1"}) {
+      put_words("y_train", type, 2, entries, axes);
+      const DataSplit split = load_dataset(set_);
+      EXPECT_THAT(split.train.class_names, ElementsAre("cat", "dog", "ox")) << type;
+      EXPECT_THAT(split.train.labels, ElementsAre(1, 2));
+      EXPECT_THAT(split.test.labels, ElementsAre(0));
+    }
+  }
+  put_words("y_train", "<U1", 2, "\xE9\0\0\0\0\xF6\x01\0"s);  // é and a character of four bytes
+  EXPECT_THAT(load_dataset(set_).train.class_names, ElementsAre("cat", "\xC3\xA9", "\xF0\x9F\x98\x80"));
+  EXPECT_THAT(question(set_, {.target = TargetKind::kNumber}), HasSubstr("expected numbers in"));
+
+  put_words("y_train", "<U1", 2, "a\0\0\0\0\xD8\0\0"s);
+  EXPECT_THAT(load_error(set_), HasSubstr("y_train.npy: found 0xd800 in text"));
+  put_words("y_train", "|S3", 2, "dog\0\0\0"s);
+  EXPECT_THAT(load_error(set_), HasSubstr("entry 1 is empty, expected a word"));
+  put_words("y_train", "|S3", 2, "dog"s);
+  EXPECT_THAT(load_error(set_), HasSubstr("expected "));
+  put_words("y_train", "|S3", 2, "dogfoxcow"s);
+  EXPECT_THAT(load_error(set_), HasSubstr("bytes in all, expected "));
+  put_words("y_train", "|S1", 2, "abcd"s, " 2");
+  EXPECT_THAT(load_error(set_), HasSubstr("expected text, one an example, found text of shape (2, 2)"));
+  put_words("y_train", "|S0", 1 << 30, "");  // entries of no bytes
+  EXPECT_THAT(load_error(set_), HasSubstr("entries of type |S0"));
+  put_words("y_train", "<U300000", 2, "");
+  EXPECT_THAT(load_error(set_), HasSubstr("or text of 1 to 262144 characters"));
+  put_words("y_train", "<U4", Index{1} << 50, "");
+  EXPECT_THAT(load_error(set_), HasSubstr("bytes in all, expected "));
+  put_words("y_train", "|O", 2, "");
+  EXPECT_THAT(load_error(set_),
+              HasSubstr("entries are Python objects, expected numbers, or text for labels: save them as "
+                        "y.astype(str)"));
+  put_directory();
+  put_words("x_train", "|S1", 2, "ab"s);
+  EXPECT_THAT(load_error(set_), HasSubstr("x_train.npy: entries are text, expected numbers"));
+  put_directory();
+  std::string many;
+  for (int i = 0; i < 70'000; ++i) many += fmt::format("{:05}", i);
+  put_words("y_train", "|S5", 70'000, many);
+  EXPECT_THAT(load_error(set_), HasSubstr("more than 65536 different words"));
+}
+
+TEST_F(NumpyTest, AValidationSetIsTheTestSetWhereThereIsNone) {
+  for (const char* names : {"x_{},y_{}", "{}_images,{}_labels"}) {
+    for (const char* set : {"val", "valid", "validation"}) {
+      const std::string both = fmt::format(fmt::runtime(names), set, set);
+      const std::size_t comma = both.find(',');
+      std::filesystem::remove_all(set_);
+      put_npy<std::uint8_t>("x_train", {2, 1, 2}, {1, 2, 3, 4});
+      put_npy<std::int32_t>("y_train", {2}, {0, 1});
+      put_npy<std::uint8_t>(both.substr(0, comma), {1, 1, 2}, {7, 8});
+      put_npy<std::int32_t>(both.substr(comma + 1), {1}, {1});
+      EXPECT_THAT(stored(load_dataset(set_).test), ElementsAre(7, 8)) << both;
+      put_npy<std::uint8_t>("x_test", {1, 1, 2}, {5, 6});
+      put_npy<std::int32_t>("y_test", {1}, {0});
+      const DataSplit split = load_dataset(set_);
+      EXPECT_THAT(stored(split.test), ElementsAre(5, 6)) << both;
+      EXPECT_THAT(split.left_out, ElementsAre("the array " + both.substr(0, comma)));
+    }
+  }
+}
+
+TEST_F(NumpyTest, ArraysWithoutNamesAreToldHowToGetSome) {
+  NpzWriter file(npz_);
+  add(file, "arr_0", {2, 1, 2}, "arr_1", {2});
+  file.commit();
+  EXPECT_THAT(load_error(npz_), HasSubstr("\"arr_1\"; give them names: numpy.savez(path, X=…, y=…)"));
+}
+
 // 2^50 entries that are not there.
 TEST_F(NumpyTest, BelievesNoClaimedSize) {
   put_directory();
@@ -605,6 +692,21 @@ TEST_F(CsvTest, SoAreThoseThatLeaveOutMorePlacesThanTheyTake) {
   EXPECT_EQ(load_one("label,a\n10,2\n20,3\n0,4\n0,5\n").train.classes, 21);  // each would hardly come twice
 }
 
+TEST_F(CsvTest, AValidationSetIsTheTestSetWhereThereIsNone) {
+  std::filesystem::remove(set_ / "test.csv");
+  put_text("set/train.csv", "label,a\n0,1\n1,2\n");
+  for (const char* name : {"val.csv", "valid.csv", "validation.tsv"}) {
+    put_text(fmt::format("set/{}", name), "label,a\n0,7\n");
+    EXPECT_THAT(stored(load_dataset(set_).test), ElementsAre(7)) << name;
+    put_text("set/test.csv", "label,a\n0,8\n");
+    const DataSplit split = load_dataset(set_);
+    EXPECT_THAT(stored(split.test), ElementsAre(8)) << name;
+    EXPECT_THAT(split.left_out, ElementsAre(name));
+    std::filesystem::remove(set_ / "test.csv");
+    std::filesystem::remove(set_ / name);
+  }
+}
+
 TEST_F(CsvTest, DecimalCommasAreNamed) {
   for (const char* text : {"a;b;label\n1,5;2,5;0\n", "a;b;label\n1;2,5;0\n", "1,5;2,5;0\n", "1,5;2,5\n", "1,5\t2\t0\n",
                            "\"1,5\",\"2,5\",0\n1,2,3\n", "a;label\n1;0\n1,5;1\n"}) {
@@ -700,6 +802,36 @@ TEST_F(FolderTest, TrainAndTest) {
   const DataSplit split = load_dataset(set_);
   EXPECT_THAT(split.train.labels, ElementsAre(0, 1));
   EXPECT_THAT(stored(split.test), ElementsAre(20, 1, 2, 3, 4, 5, 10, 1, 2, 3, 4, 5));
+}
+
+TEST_F(FolderTest, AValidationSetIsTheTestSetWhereThereIsNone) {
+  put_grey("set/train/a/1.pgm", 10);
+  EXPECT_THAT(load_error(set_),
+              AllOf(HasSubstr("found train but none of test, val, valid, validation"), HasSubstr("--test-share")));
+  for (const char* name : {"validation", "valid", "val"}) {
+    put_grey(fmt::format("set/{}/a/1.pgm", name), 20);
+    EXPECT_EQ(stored(load_dataset(set_).test).front(), 20);
+  }
+  EXPECT_THAT(load_dataset(set_).left_out, ElementsAre("the directory valid", "the directory validation"));
+  put_grey("set/test/a/1.pgm", 30);
+  const DataSplit split = load_dataset(set_);
+  EXPECT_EQ(stored(split.test).front(), 30);
+  EXPECT_THAT(split.left_out, ElementsAre("the directory val", "the directory valid", "the directory validation"));
+  // Pictures without classes are no class called test.
+  std::filesystem::remove_all(set_ / "test/a");
+  put_grey("set/test/1.pgm", 30);
+  EXPECT_THAT(load_error(set_), HasSubstr("test: expected a folder of pictures for each class, found none"));
+}
+
+TEST_F(FolderTest, PicturesWithoutFoldersHaveNoLabels) {
+  put_grey("set/2.pgm", 20);
+  put_grey("set/10.pgm", 10);
+  const Dataset network{.image_shape = {2, 3, 1}, .classes = 2, .class_names = {"cat", "dog"}};
+  const Dataset set = load_dataset(set_, {.like = &network, .judged = true, .labels_needed = false}).test;
+  EXPECT_FALSE(set.labelled);
+  EXPECT_THAT(stored(set), ElementsAre(10, 1, 2, 3, 4, 5, 20, 1, 2, 3, 4, 5));
+  for (const LoadOptions& options : {LoadOptions{}, LoadOptions{.like = &network, .judged = true}})
+    EXPECT_THAT(load_error(set_, options), HasSubstr("pictures that lie in no folder, expected one for each class"));
 }
 
 TEST_F(FolderTest, SaysWhatIsWrong) {

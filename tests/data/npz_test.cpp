@@ -279,10 +279,12 @@ TEST_F(NpzTest, ReadsWhatNumPyWrites) {
                      R"((sys.argv[1], f=np.arange(100000.).reshape(100, 1000),
     s=np.float32(2.5), i=np.asfortranarray(np.arange(5, dtype='i4')), u=np.arange(4, dtype='u1').reshape(2, 2),
     columns=np.asfortranarray(np.arange(24.).reshape(2, 3, 4)), big=np.array([1.5, -2], '>f8'),
-    half=np.array([1.5, 65504], 'f2'), b=np.array([True, False])))"),
+    half=np.array([1.5, 65504], 'f2'), b=np.array([True, False]), text=np.array(['é', 'dog', 'é']),
+    bytes=np.array([b'ox', b'dog']), turned=np.array([['a'], ['b']], '>U7')))"),
               0);
     const NpzFile file(path_);
-    EXPECT_THAT(file.names(), ElementsAre("b", "big", "columns", "f", "half", "i", "s", "u"));
+    EXPECT_THAT(file.names(),
+                ElementsAre("b", "big", "bytes", "columns", "f", "half", "i", "s", "text", "turned", "u"));
     const auto values = file.read<float>("f", {100, 1000});
     for (int i = 0; i < 100'000; ++i) ASSERT_EQ(values[i], static_cast<float>(i));
     EXPECT_THAT(file.read<float>("s", {}), ElementsAre(2.5f));
@@ -295,6 +297,11 @@ TEST_F(NpzTest, ReadsWhatNumPyWrites) {
     EXPECT_THAT(file.read<float>("big", {2}), ElementsAre(1.5f, -2.0f));
     EXPECT_THAT(file.read<float>("half", {2}), ElementsAre(1.5f, 65504.0f));
     EXPECT_THAT(entries(file.open("b").array()), ElementsAre(1, 0));
+    EXPECT_THAT(file.open("text").words(2).names, ElementsAre("é", "dog"));
+    EXPECT_THAT(file.open("text").words(2).places, ElementsAre(0, 1, 0));
+    EXPECT_THAT(file.open("bytes").words(2).names, ElementsAre("ox", "dog"));
+    EXPECT_THAT(file.open("turned").words(2).names, ElementsAre("a", "b"));
+    EXPECT_THAT(file_error([&] { file.read<double>("text", {3}); }), HasSubstr("array text: entries are text"));
   }
 }
 
