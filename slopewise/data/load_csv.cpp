@@ -108,7 +108,9 @@ std::size_t label_column(const CsvTable& table, const std::string& label) {
         throw FileError(fmt::format("{}: two columns are called {}, expected one", table.where, usual));
       if (found.size() == 1) return found.front();
     }
-    if (table.words.size() == 1) return table.words.begin()->first;
+    // Words without a name, before the others, are R's names of rows.
+    const bool row_names = table.words.contains(0) && is_unnamed(table.header.front());
+    if (table.words.size() == 1 && !row_names) return table.words.begin()->first;
     const std::span names = std::span(table.header).first(std::min<std::size_t>(table.header.size(), 12));
     throw ask(fmt::format("no column is called label, class, target or y; there are {:?}{}", fmt::join(names, ", "),
                           names.size() < table.header.size() ? ", …" : ""));

@@ -661,6 +661,7 @@ TEST_F(CsvTest, AsksWhatIsNotEvident) {
   EXPECT_THAT(question_of("0.5,1.5\n2.5,3.5\n"), HasSubstr("neither the first nor the last"));
   EXPECT_THAT(question_of("1,0.5,2\n2,1.5,3\n"), HasSubstr("the first and the last look like one"));
   EXPECT_THAT(question_of("a,b\n1,2\n3,4\n"), HasSubstr("no column is called label, class, target or y"));
+  EXPECT_THAT(question_of("\"\",mpg\nMazda,21\nDatsun,22.8\n"), HasSubstr("no column is called label"));
   EXPECT_THAT(question_of("label,a\n" + many), HasSubstr("--target class or number"));
   EXPECT_THAT(question_of("label,a\n1.0,2\n2.0,3\n"), HasSubstr("--target class or number"));
   EXPECT_THAT(question(put_text("one.csv", "label,a\n1,2\n0,3\n")), HasSubstr("--test-share"));
