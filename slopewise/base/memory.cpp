@@ -1,9 +1,11 @@
 #include "slopewise/base/memory.hpp"
 
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include <fstream>
 #include <limits>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -19,6 +21,13 @@ std::int64_t available_memory() {
     file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
   }
   return 0;
+}
+
+void require_room(std::int64_t bytes) {
+  void* const place =
+      ::mmap(nullptr, static_cast<std::size_t>(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (place == MAP_FAILED) throw std::bad_alloc();
+  ::munmap(place, static_cast<std::size_t>(bytes));
 }
 
 namespace {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "slopewise/base/memory.hpp"
 #include "slopewise/tensor/buffer.hpp"
 
 namespace slopewise {
@@ -91,6 +92,7 @@ class ReadyPrimitives {
       made_.splice(made_.begin(), made_, found->second);
       return found->second->second;
     }
+    require_room(kRoom);
     made_.emplace_front(key, make(key));
     places_.emplace(key, made_.begin());
     if (made_.size() > kMostMade) {
@@ -102,6 +104,8 @@ class ReadyPrimitives {
 
  private:
   static constexpr std::size_t kMostMade = 512;
+  // More than code and tables of a primitive take; oneDNN 2.6 crashes where it gets none.
+  static constexpr std::int64_t kRoom = std::int64_t{32} << 20;
 
   using Entry = std::pair<Key, Made>;
   std::list<Entry> made_;  // the one used last first
