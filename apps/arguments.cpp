@@ -229,6 +229,14 @@ Setting& add_storage_option(Settings& settings, TangentStorage& storage, Setting
       "Dense tangents: stored, drawn again wherever they are needed, or auto, whichever is quicker and fits", traits);
 }
 
+void require_extension(const std::string& option, const std::filesystem::path& file,
+                       const std::vector<std::string>& extensions) {
+  const std::string extension = file.extension().string();
+  if (extension.empty() || std::ranges::find(extensions, extension) != extensions.end()) return;
+  throw ArgumentError(fmt::format("{}: expected a name that ends in {}, found {}", option,
+                                  fmt::join(extensions, " or "), file.string()));
+}
+
 std::string shell_word(const std::string& word) {
   constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%";
   if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;

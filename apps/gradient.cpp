@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,16 +19,19 @@
 #include "slopewise/base/version.hpp"
 #include "slopewise/data/batches.hpp"
 #include "slopewise/data/npz.hpp"
+#include "slopewise/data/safetensors.hpp"
 #include "slopewise/estimate/activity_prior.hpp"
 #include "slopewise/estimate/estimator.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/model/models.hpp"
+#include "slopewise/model/network.hpp"
 #include "slopewise/objective/example_batch.hpp"
 #include "slopewise/objective/program_objective.hpp"
 #include "slopewise/report/format.hpp"
 #include "slopewise/report/progress.hpp"
 #include "slopewise/report/table.hpp"
 #include "slopewise/report/terminal.hpp"
+#include "slopewise/train/description.hpp"
 #include "slopewise/train/evaluation.hpp"
 #include "slopewise/train/weights.hpp"
 
@@ -61,13 +65,24 @@ Model model_of(const ChainBlock& block) {
   return {.program = *block.program, .logits = block.sites.logits, .sites = block.sites};
 }
 
-Model make_model(const GradientOptions& options, const Dataset& data) {
+NetworkSpec spec_of(const GradientOptions& options) {
   NetworkSpec network = named_network(options.model);
   if (!options.hidden.empty()) network.hidden = options.hidden;
+  return network;
+}
+
+Model make_model(const GradientOptions& options, const Dataset& data) {
+  const NetworkSpec network = spec_of(options);
   return make_model(
       network,
       network.family == "mlp" || network.family == "logistic" ? Shape{data.image_shape.size()} : data.image_shape,
       target_of(data));
+}
+
+constexpr const char* kSafetensors = ".safetensors";
+
+bool in_safetensors(const std::filesystem::path& file) {
+  return file.extension() == kSafetensors;
 }
 
 // The files to write, opened before the work starts, so that what cannot be written is known then.
@@ -76,22 +91,30 @@ struct Outputs {
 
   explicit Outputs(const GradientOptions& options) {
     if (options.out.empty()) throw ArgumentError("--out: expected a file name, found none");
-    open(options.out, "", result);
-    open(options.save_parameters, options.out, parameters);
-    open(options.example, options.out, example);
-    if (!options.example.empty() && options.example == options.save_parameters) refuse_shared(options.example);
+    check("--out", options.out, {".npz"});
+    check("--save-parameters", options.save_parameters, {".npz", kSafetensors});
+    check("--example", options.example, {".npz"});
+    const auto distinct = [](const std::string& one, const std::string& other) {
+      if (!one.empty() && one == other) refuse_shared(one);
+    };
+    distinct(options.save_parameters, options.out);
+    distinct(options.example, options.out);
+    distinct(options.example, options.save_parameters);
+    result.emplace(options.out);
+    if (!options.save_parameters.empty() && !in_safetensors(options.save_parameters))
+      parameters.emplace(options.save_parameters);
+    if (!options.example.empty()) example.emplace(options.example);
   }
 
  private:
-  static void open(const std::string& path, const std::string& taken, std::optional<NpzWriter>& file) {
+  static void check(const std::string& option, const std::string& path, const std::vector<std::string>& extensions) {
     if (path.empty()) return;
-    if (path == taken) refuse_shared(path);
     // Put in place by a rename, a file would take a device's place, and fail on a directory only at the end.
     if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
       throw FileError(fmt::format("{}: cannot write: expected a file or nothing there, found a {}", path,
                                   std::filesystem::is_directory(path) ? "directory" : "device"));
     }
-    file.emplace(path);
+    require_extension(option, path, extensions);
   }
   [[noreturn]] static void refuse_shared(const std::string& path) {
     throw ArgumentError(fmt::format("{}: expected a file of its own for each output, found it named twice", path));
@@ -104,6 +127,16 @@ void add_segments(NpzWriter& file, const std::string& prefix, const ParameterLay
   for (const Segment& segment : layout.segments) {
     file.add(prefix + segment.name, segment.shape, theta.subspan(segment.offset, segment.size()));
   }
+}
+
+// With what says which network they are of, as `slopewise train` leaves weights: `evaluate` takes them.
+template <class T>
+void save_weights(const std::string& path, const ParameterLayout& layout, std::span<const T> theta,
+                  const std::map<std::string, std::string>& description) {
+  std::vector<SafetensorView> tensors;
+  for (const Segment& segment : layout.segments)
+    tensors.push_back({segment.name, segment.shape, theta.subspan(segment.offset, segment.size())});
+  save_safetensors(path, tensors, description);
 }
 
 template <class T>
@@ -240,6 +273,10 @@ Summary measure(const GradientOptions& options, Outputs& outputs) {
   if (outputs.parameters) {
     add_segments<T>(*outputs.parameters, "", layout, theta.values());
     outputs.parameters->commit();
+  } else if (!options.save_parameters.empty()) {
+    const Network network =
+        file ? file->network : make_network(spec_of(options), data.train.image_shape, target_of(data.train));
+    save_weights<T>(options.save_parameters, layout, theta.values(), describe(network, data.train));
   }
   if (outputs.example) {
     add_example(*outputs.example, data.train, batch.batch());
@@ -381,7 +418,8 @@ Verb gradient_verb() {
   settings.begin("What is written");
   settings.add("out", options->out, text("FILE"), "Result: gradient, estimate, mean, variance, slopes, ...",
                {.letter = 'o'});
-  settings.add("save-parameters", options->save_parameters, text("FILE"), "Also write the weights");
+  settings.add("save-parameters", options->save_parameters, text("FILE"),
+               "Also write the weights, as .npz or .safetensors");
   settings.add("example", options->example, text("FILE"), "Also write the batch's images and labels");
   settings.flag("json", options->json, "Print the summary as JSON, not as a table");
   settings.begin("");

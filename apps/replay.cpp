@@ -35,6 +35,7 @@ int run_replay(const ReplayOptions& options) {
   const std::filesystem::path out = options.out;
   if (std::filesystem::exists(out) && !std::filesystem::is_regular_file(out))
     throw FileError(fmt::format("{}: cannot write: expected a file or nothing there", options.out));
+  if (!options.out.empty()) require_extension("--out", out, {".safetensors"});
   Replay replay(options.log, options.initial, start_of);
   {
     Progress progress("replay", static_cast<double>(options.to >= 0 ? options.to : replay.logged()),

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "apps/arguments.hpp"
 #include "apps/bench/child.hpp"
 #include "apps/bench/temporary_directory.hpp"
 #include "apps/verb.hpp"
@@ -44,6 +45,9 @@ std::string made(const ReportOptions& options) {
 }
 
 int run(const ReportOptions& options) {
+  const std::vector<std::string> extensions =
+      options.chart.empty() ? std::vector<std::string>{".html", ".htm"} : std::vector<std::string>{".svg"};
+  if (!options.out.empty()) require_extension("--out", options.out, extensions);
   const std::string text = made(options);
   if (!options.chart.empty()) {
     const std::string svg = run_node(text);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/arguments.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/philox.hpp"
 #include "slopewise/data/npz.hpp"
@@ -94,6 +95,7 @@ void add(NpzWriter& out, const NpzFile& file, const std::string& name, const Par
 int split(const SplitOptions& options) {
   if (std::error_code ignored; std::filesystem::equivalent(options.file, options.out, ignored))
     throw ArgumentError(fmt::format("--out: expected another file than {}", options.file));
+  require_extension("--out", options.out, {".npz"});
   const NpzFile file(options.file);
   if (!file.contains(options.by)) {
     throw FileError(fmt::format("{}: expected an array '{}' that says whose each example is, found none", options.file,

@@ -130,6 +130,21 @@ class GradientTest(unittest.TestCase):
         zero = self.gradient("--parameters", "zero.npz")
         self.assertAlmostEqual(float(zero["loss"]), np.log(10), places=6)
 
+    def test_weights_in_safetensors_are_a_network(self):
+        """As `train` leaves them: --initial and evaluate take them."""
+        first = self.gradient("--save-parameters", "weights.safetensors")
+        np.testing.assert_array_equal(self.gradient("--initial", "weights.safetensors")["gradient"], first["gradient"])
+        for verb, file in (("evaluate", "weights.safetensors"), ("predict", "weights.safetensors")):
+            done = subprocess.run([SLOPEWISE, verb, file, "--data", "digits"], cwd=self.directory, capture_output=True, text=True,
+                                  timeout=100)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), verb)
+
+    def test_a_name_of_another_format_is_refused(self):
+        for option in ("--out", "--example"):
+            self.refused(2, f"{option}: expected a name that ends in .npz, found a.safetensors", *small(option, "a.safetensors"))
+        self.refused(2, "--save-parameters: expected a name that ends in .npz or .safetensors, found w.pt",
+                     *small("--save-parameters", "w.pt"))
+
     def test_example_is_the_data(self):
         for number, arguments in enumerate([(), (gzip.open, ".gz"), (open, "", ".")]):
             with self.subTest(arguments):

@@ -125,6 +125,7 @@ class LogTest(unittest.TestCase):
         self.refused(1, "slopes.log", "replay", ".")
         self.refused(1, "expected a log of slopes", "replay", "data.npz")
         self.refused(1, "cannot write", "replay", "run", "--out", "run")
+        self.refused(2, "--out: expected a name that ends in .safetensors, found w.npz", "replay", "run", "--out", "w.npz")
 
     def test_initial_weights(self):
         self.done("train", *weights("--out", "first"))

@@ -91,6 +91,8 @@ class ReportTest(unittest.TestCase):
         for code, message, arguments in ((1, "nowhere/results.json", ["nowhere"]), (2, "RUN", []),
                                          (2, "found 2 and 0", ["here", "here"]),
                                          (2, "did you mean prior?", ["here", "--chart", "priro"]),
+                                         (2, "ends in .html or .htm, found a.pdf", ["here", "--out", "a.pdf"]),
+                                         (2, "ends in .svg, found a.png", ["here", "--chart", "prior", "--out", "a.png"]),
                                          (1, "/proc/nowhere", ["here", "--out", "/proc/nowhere/report.html"])):
             done = self.run_verb("report", *arguments)
             self.assertEqual(done.returncode, code, done.stderr)
