@@ -84,8 +84,10 @@ void gather_inputs(const Dataset& dataset, std::span<const std::int64_t> indices
   std::vector<double> stored(out.size());
   gather_stored<double>(dataset, indices, stored);
   const std::size_t columns = scaling.mean.size();
-  for (std::size_t i = 0; i < out.size(); ++i)
-    out[i] = static_cast<T>((stored[i] - scaling.mean[i % columns]) / scaling.deviation[i % columns]);
+  for (std::size_t first = 0; first < out.size(); first += columns) {
+    for (std::size_t i = 0; i < columns; ++i)
+      out[first + i] = static_cast<T>((stored[first + i] - scaling.mean[i]) / scaling.deviation[i]);
+  }
 }
 
 template void gather_stored(const Dataset&, std::span<const std::int64_t>, std::span<float>);
