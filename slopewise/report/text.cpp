@@ -54,6 +54,11 @@ bool parts_a_word(std::string_view text, std::size_t at) {
   return text[at] == '-' && at > 0 && at + 1 < text.size() && is_letter(text[at - 1]) && is_letter(text[at + 1]);
 }
 
+// Whether a comma without a space after it is at this place.
+bool parts_a_list(std::string_view text, std::size_t at) {
+  return text[at] == ',' && at + 1 < text.size() && text[at + 1] != ' ';
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -92,11 +97,16 @@ std::vector<std::string> wrap(std::string_view text, int width) {
     if (end < text.size()) {
       // A space just past the line is as good a place as one within it.
       const std::size_t space = text.rfind(' ', end);
-      std::size_t hyphen = end;  // past it
-      while (hyphen > 0 && !parts_a_word(text, hyphen - 1)) --hyphen;
+      const auto past = [&](bool (*parts)(std::string_view, std::size_t)) {
+        std::size_t at = end;
+        while (at > 0 && !parts(text, at - 1)) --at;
+        return at;
+      };
       if (space != std::string_view::npos && space > 0) {
         end = space;
-      } else if (hyphen > 0) {
+      } else if (const std::size_t comma = past(parts_a_list); comma > 0) {
+        end = comma;
+      } else if (const std::size_t hyphen = past(parts_a_word); hyphen > 0) {
         end = hyphen;
       }
     }
@@ -110,7 +120,7 @@ int widest_piece(std::string_view text) {
   int widest = 0;
   std::size_t from = 0;
   for (std::size_t i = 0; i <= text.size(); ++i) {
-    if (i < text.size() && text[i] != ' ' && !parts_a_word(text, i)) continue;
+    if (i < text.size() && text[i] != ' ' && !parts_a_word(text, i) && !parts_a_list(text, i)) continue;
     const std::size_t end = i < text.size() && text[i] != ' ' ? i + 1 : i;
     widest = std::max(widest, display_width(text.substr(from, end - from)));
     from = i + 1;

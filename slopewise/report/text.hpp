@@ -19,10 +19,11 @@ int display_width(std::string_view text);
 // together with their combining marks.
 std::string truncate(std::string_view text, int width);
 
-// The text in lines of at most `width` columns (at least 2), broken at spaces where possible, else after a hyphen
-// within a word, else between characters. Never empty: no text gives one empty line.
+// The text in lines of at most `width` columns (at least 2), broken at spaces where possible, else after a comma or,
+// failing that, a hyphen within a word, else between characters. Never empty: no text gives one empty line.
 std::vector<std::string> wrap(std::string_view text, int width);
-// Columns of the widest piece that wrap() does not break where there is room: a word, or a part up to its hyphen.
+// Columns of the widest piece that wrap() does not break where there is room: a word, or a part of one up to its comma
+// or hyphen.
 int widest_piece(std::string_view text);
 
 // A field of a CSV, quoted where it must be (RFC 4180).

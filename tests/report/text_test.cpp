@@ -49,6 +49,7 @@ TEST(Text, WrapBreaksAtSpaces) {
   EXPECT_EQ(wrap("the mean slope", 7), lines("the", "mean", "slope"));
   EXPECT_EQ(wrap("incompressible", 6), lines("incomp", "ressib", "le"));
   EXPECT_EQ(wrap("activities-feedback", 12), lines("activities-", "feedback"));
+  EXPECT_EQ(wrap("loss,rank-one,slope", 12), lines("loss,", "rank-one,", "slope"));
   EXPECT_EQ(wrap("of well-known", 10), lines("of", "well-known"));  // a word is kept whole where a line has room for it
   EXPECT_EQ(wrap("1e-10-2", 5), lines("1e-10", "-2"));
   EXPECT_EQ(widest_piece("of activities-feedback"), 11);
