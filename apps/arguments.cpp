@@ -127,10 +127,6 @@ DataSplit load_path(const std::string& path, const LoadOptions& load) {
   return load_dataset(path, load);
 }
 
-}  // namespace
-
-namespace {
-
 // The built-in digits, of which nothing is open that an option could settle.
 DataSplit digits_as_they_are(const DataOptions& options) {
   for (const auto& [name, given] : {std::pair("--label", !options.label.empty()),
@@ -231,7 +227,8 @@ Setting& add_storage_option(Settings& settings, TangentStorage& storage, Setting
 
 void require_extension(const std::string& option, const std::filesystem::path& file,
                        const std::vector<std::string>& extensions) {
-  const std::string extension = file.extension().string();
+  std::string extension = file.extension().string();
+  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return std::tolower(c); });
   if (extension.empty() || std::ranges::find(extensions, extension) != extensions.end()) return;
   throw ArgumentError(fmt::format("{}: expected a name that ends in {}, found {}", option,
                                   fmt::join(extensions, " or "), file.string()));

@@ -73,8 +73,8 @@ void apply_config(Settings& settings, const std::string& toml, const std::string
       const std::string place = fmt::format("{}, line {}", source, key.source().begin.line);
       Setting* setting = settings.find(name);
       if (!setting || !setting->traits.in_files) {
-        throw ArgumentError(
-            fmt::format("{}: {} is no option of {}{}", place, name, settings.verb(), settings.suggestion(name)));
+        throw ArgumentError(fmt::format("{}: {} is no option of {}{}", place, name, settings.verb(),
+                                        setting ? " in files" : settings.suggestion(name)));
       }
       if (!now.insert(setting->name).second)
         throw ArgumentError(fmt::format("{}: {}: expected once, found it twice", place, setting->name));

@@ -95,7 +95,11 @@ struct Outputs {
     check("--save-parameters", options.save_parameters, {".npz", kSafetensors});
     check("--example", options.example, {".npz"});
     const auto distinct = [](const std::string& one, const std::string& other) {
-      if (!one.empty() && one == other) refuse_shared(one);
+      const auto place = [](const std::string& file) {
+        std::error_code ignored;
+        return std::filesystem::weakly_canonical(std::filesystem::absolute(file), ignored);
+      };
+      if (!one.empty() && !other.empty() && place(one) == place(other)) refuse_shared(one);
     };
     distinct(options.save_parameters, options.out);
     distinct(options.example, options.out);
@@ -341,6 +345,12 @@ void require_what_fits(const GradientOptions& options, const Settings& settings)
   const auto only = [&](bool holds, std::initializer_list<const char*> names, const char* condition) {
     for (const char* name : names) require_unused_unless(holds, settings.at(name), condition);
   };
+  if (in_safetensors(options.save_parameters) && options.precision == "float64") {
+    throw ArgumentError(
+        fmt::format("--save-parameters: expected a name that ends in .npz with --precision float64, as networks in "
+                    "safetensors are float32, found {}",
+                    options.save_parameters));
+  }
   const bool file = is_onnx(options.model);
   only(!file && !named_network(options.model).hidden.empty(), {"hidden"}, "a model with hidden layers");
   if (!file) refuse_onnx_settings(settings);
@@ -381,8 +391,10 @@ Verb gradient_verb() {
                {.otherwise = "drawn from the seed"});
   add_onnx_settings(settings, options->onnx, &options->data);
   settings.begin("How it is estimated");
-  settings.add("estimator", options->estimator,
-               one_of(estimator_names(), {{"backprop", "exact"}, {"activations", "activities"}}), "Estimator");
+  settings.add(
+      "estimator", options->estimator,
+      one_of(estimator_names(), {{"backprop", "exact"}, {"backpropagation", "exact"}, {"activations", "activities"}}),
+      "Estimator");
   settings.add("law", options->law, one_of(probe_names()), "Law of the tangents",
                {.otherwise = "gaussian; rademacher for activities, rank-one for input-span"});
   settings.add("rank", options->estimate.law_options.rank, whole(1, 1024),

@@ -79,21 +79,21 @@ std::vector<std::string> unmarked(std::vector<std::string> words) {
 
 // What other programs call a verb, and what stands for it here.
 constexpr std::pair<std::string_view, std::string_view> kOtherVerbs[] = {
-    {"fit", "train"},         {"finetune", "train"},    {"fine-tune", "train"}, {"resume", "train --resume"},
-    {"eval", "evaluate"},     {"test", "evaluate"},     {"score", "evaluate"},  {"validate", "evaluate"},
-    {"infer", "predict"},     {"inference", "predict"}, {"benchmark", "bench"}, {"grad", "gradient"},
-    {"plot", "report"},       {"inspect", "model"},     {"info", "model"},      {"summary", "model"},
-    {"list", "show"},         {"describe", "show"},     {"download", "fetch"},  {"get", "fetch"},
-    {"version", "--version"}, {"man", "manual"},
+    {"fit", "train"},        {"finetune", "train"},      {"fine-tune", "train"}, {"resume", "train --resume"},
+    {"eval", "evaluate"},    {"test", "evaluate"},       {"score", "evaluate"},  {"validate", "evaluate"},
+    {"infer", "predict"},    {"inference", "predict"},   {"benchmark", "bench"}, {"grad", "gradient"},
+    {"plot", "report"},      {"inspect", "model"},       {"info", "model"},      {"summary", "model"},
+    {"list", "show"},        {"describe", "show"},       {"download", "fetch"},  {"get", "fetch"},
+    {"fetch", "data fetch"}, {"download", "data fetch"}, {"show", "data show"},  {"list", "data show"},
+    {"split", "data split"}, {"version", "--version"},   {"man", "manual"},
 };
 
 // What is meant by a word that is no verb.
 std::string meant_verb(const Verb& verb, const std::string& word) {
   std::vector<std::string> names;
   for (const Verb& each : verb.verbs) names.push_back(each.name());
-  const auto other = std::ranges::find(kOtherVerbs, word, [](const auto& pair) { return pair.first; });
-  if (other != std::end(kOtherVerbs)) {
-    const std::string_view says = other->second;
+  for (const auto& [other, says] : kOtherVerbs) {
+    if (other != word) continue;
     const std::string name(says.substr(0, says.find(' ')));
     if (says.starts_with('-') ? verb.settings.find("version") != nullptr
                               : std::ranges::find(names, name) != names.end())

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "apps/arguments.hpp"
 #include "slopewise/base/atomic_file.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/report/json.hpp"
 
 namespace slopewise {
 namespace {
@@ -44,29 +46,50 @@ void require_no_run(const Path& directory) {
       verb ? fmt::format("; to go on with it: slopewise {} --resume {}", verb, shell_word(directory.string())) : ""));
 }
 
-// Directories of the runs that a comparison has made in its own.
+// The names of a comparison's rows, as its plan has them; none where there is no plan that says.
+std::set<std::string> rows_of_comparison(const Path& directory) {
+  std::set<std::string> names;
+  if (!holds(directory, "plan.json")) return names;
+  try {
+    const nlohmann::ordered_json plan = read_json(directory / "plan.json");
+    for (const auto& row : plan.at("rows")) names.insert(row.at("name").get<std::string>());
+  } catch (const std::exception&) {
+    names.clear();  // not ours to read: then nothing is known to be its
+  }
+  return names;
+}
+
+// Directories of the runs that a comparison has made in its own: ROW-seedN and tuning/ROW-xF of its rows.
 std::vector<Path> runs_of_comparison(const Path& directory) {
+  const std::set<std::string> rows = rows_of_comparison(directory);
   std::vector<Path> runs;
-  if (!holds(directory, "plan.json")) return runs;
-  const auto add = [&](const Path& within, const char* mark) {
+  const auto add = [&](const Path& within, const std::string& mark, const char* digits) {
     std::error_code error;
     for (std::filesystem::directory_iterator entry(within, error), end; !error && entry != end;
          entry.increment(error)) {
-      if (entry->path().filename().string().find(mark) != std::string::npos && entry->is_directory(error))
+      const std::string name = entry->path().filename().string();
+      const std::size_t at = name.rfind(mark);
+      std::error_code ignored;
+      const bool own = at != std::string::npos && rows.contains(name.substr(0, at)) && at + mark.size() < name.size() &&
+                       name.find_first_not_of(digits, at + mark.size()) == std::string::npos;
+      if (own && entry->symlink_status(ignored).type() == std::filesystem::file_type::directory)
         runs.push_back(entry->path());
     }
   };
-  add(directory, "-seed");
-  add(directory / "tuning", "-x");
+  add(directory, "-seed", "0123456789");
+  add(directory / "tuning", "-x", "0123456789.");
   return runs;
 }
 
-// Calls visit(file) for whatever a run may have written in the directory, one of several runs included.
+// Calls visit(file) for whatever a run may have written in the directory, and for the runs of a comparison.
 template <class Visit>
-void visit_files(const Path& directory, Visit visit) {
-  for (const Path& each : runs_of_comparison(directory)) visit_files(each, visit);
-  for (const char* const file : kOthers) visit(directory / file);
-  for (const char* const file : kTelling) visit(directory / file);
+void visit_files(const Path& directory, const std::vector<Path>& runs, Visit visit) {
+  const auto visit_one = [&](const Path& run) {
+    for (const char* const file : kOthers) visit(run / file);
+    for (const char* const file : kTelling) visit(run / file);
+  };
+  std::ranges::for_each(runs, visit_one);
+  visit_one(directory);
 }
 
 }  // namespace
@@ -116,7 +139,7 @@ RunDirectory::Made::~Made() {
 }
 
 void RunDirectory::require_kept(const Path& input) const {
-  visit_files(path_, [&](const Path& file) {
+  visit_files(path_, runs_of_comparison(path_), [&](const Path& file) {
     std::error_code missing;
     if (!std::filesystem::equivalent(input, file, missing)) return;
     throw ArgumentError(fmt::format("--out: {} holds {}, which the run reads; expected another directory",
@@ -126,7 +149,7 @@ void RunDirectory::require_kept(const Path& input) const {
 
 void RunDirectory::clear(std::initializer_list<std::string_view> written) const {
   const std::vector<Path> runs = runs_of_comparison(path_);
-  visit_files(path_, [&](const Path& file) {
+  visit_files(path_, runs, [&](const Path& file) {
     const bool own = file.parent_path() == path_;
     if (!own || std::ranges::find(written, file.filename().string()) == written.end()) std::filesystem::remove(file);
   });

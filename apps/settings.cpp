@@ -79,6 +79,9 @@ constexpr std::pair<std::string_view, std::string_view> kInTheirPlace[] = {
     {"load", "--initial FILE starts from weights, --resume DIR goes on with a run"},
     {"checkpoint", "--initial FILE starts from weights, --resume DIR goes on with a run"},
     {"pretrained", "--initial FILE starts from weights, --model takes an ONNX file with its own"},
+    {"checkpoint-dir", "--out DIR is where a run keeps its checkpoint"},
+    {"cpu", "the processor does the work; --threads says on how many cores"},
+    {"method", "--estimator says how the gradient is made"},
     {"dtype", "--precision says in what numbers to compute"},
     {"verbose", "progress is shown on a terminal unless --quiet"},
 };

@@ -126,6 +126,7 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
   TrainSettings resolved = resolve(options, settings);
   if (!held) held.emplace(options.directory, kTrainDirectory);
   if (!kept && is_onnx(options.model)) held->require_kept(options.model);
+  if (!kept && !options.initial.empty()) held->require_kept(options.initial);
   const Path& directory = held->path();
   if (team && options.pieces < 0) {
     resolved.pieces = pieces_for(resolved.divide, resolved.tangent_parts, team->size(), resolved.batch);

@@ -97,6 +97,10 @@ Row::Row(RowSpec spec, const Settings& shared)
   }
   apply_config(settings_, spec_.toml, "row " + spec_.name,
                [](const Setting& setting) { return setting.part == Part::kMethod || setting.part == Part::kShared; });
+  if (settings_.given("preset")) {
+    throw ArgumentError(fmt::format("row {}: preset: expected options, found a preset; name {} itself as a row",
+                                    spec_.name, options_->preset));
+  }
   options_->preset = spec_.preset;
   // A row of ours is for any task; a preset by its own name is for what it says.
   if (spec_.preset == spec_.name) require_task(presets().find(spec_.preset), shared, "row " + spec_.name);

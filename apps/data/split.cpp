@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -31,9 +32,11 @@ struct Parts {
   std::vector<Index> train, test;
 };
 
+constexpr std::array<std::string_view, 5> kLabels = {"y", "labels", "label", "target", "targets"};
+
 std::vector<std::int64_t> labels_of(const NpzFile& file, const std::string& path, Index count) {
-  for (const char* name : {"y", "labels", "label", "target", "targets"}) {
-    if (file.contains(name)) return file.read<std::int64_t>(name, Shape{count});
+  for (const std::string_view name : kLabels) {
+    if (file.contains(std::string(name))) return file.read<std::int64_t>(std::string(name), Shape{count});
   }
   throw FileError(fmt::format("{}: expected an array y of labels, of which each class gives --shots", path));
 }
@@ -117,7 +120,14 @@ int split(const SplitOptions& options) {
     } catch (const FileError&) {
       continue;  // Python's objects
     }
-    if (array->is_text() || array->shape().rank() < 1 || array->shape()[0] != who[0]) continue;
+    if (array->shape().rank() < 1 || array->shape()[0] != who[0]) continue;
+    if (array->is_text()) {
+      if (std::ranges::find(kLabels, name) == kLabels.end()) continue;
+      throw FileError(
+          fmt::format("{}: '{}': expected numbers, found words: numpy.unique({}, return_inverse=True)[1] makes "
+                      "numbers of them",
+                      options.file, name, name));
+    }
     if (is_floating(*array)) {
       add<float>(out, file, name, parts);
     } else {

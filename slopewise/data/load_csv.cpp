@@ -76,7 +76,7 @@ bool ends_in_image(const CsvTable& table) {
 
 // What pandas calls a column without a name.
 bool is_unnamed(const std::string& name) {
-  return name.empty() || name == "Unnamed: 0";
+  return name.empty() || name.starts_with("Unnamed: 0");
 }
 
 // Whether the first column numbers the rows, as pandas' to_csv and R's write.csv have it: it has no name, and distinct
@@ -108,9 +108,7 @@ std::size_t label_column(const CsvTable& table, const std::string& label) {
         throw FileError(fmt::format("{}: two columns are called {}, expected one", table.where, usual));
       if (found.size() == 1) return found.front();
     }
-    // Words without a name, before the others, are R's names of rows.
-    const bool row_names = table.words.contains(0) && is_unnamed(table.header.front());
-    if (table.words.size() == 1 && !row_names) return table.words.begin()->first;
+    if (table.words.size() == 1) return table.words.begin()->first;
     const std::span names = std::span(table.header).first(std::min<std::size_t>(table.header.size(), 12));
     throw ask(fmt::format("no column is called label, class, target or y; there are {:?}{}", fmt::join(names, ", "),
                           names.size() < table.header.size() ? ", …" : ""));
@@ -161,25 +159,40 @@ void set_inputs(RawSet& set, Numbers numbers, Index columns, const LoadOptions& 
 
 // What one file of a set settles for the next.
 struct CsvColumns {
-  std::optional<std::size_t> label;  // among those beside the index
-  std::optional<bool> indexed;       // whether an unnamed first column numbers the rows
+  std::optional<std::size_t> label;    // among those beside the index
+  std::optional<std::size_t> indices;  // how many unnamed columns, the first ones, number the rows
 };
 
-// Takes out an index of the rows, which is no example's; what the network reads, or --label names, is none.
-void drop_index(CsvTable& table, const LoadOptions& options, CsvColumns& columns) {
-  if (table.header.empty() || !is_unnamed(table.header.front()) || table.columns < 2) return;
-  const std::string& name = table.header.front();
-  const std::vector<std::string> none, &read = options.like ? options.like->column_names : none;
-  const bool asked = options.label == "1" || (!name.empty() && lower(options.label) == lower(name));
-  if (!columns.indexed) columns.indexed = !asked && (read.empty() || read.front() != name) && begins_with_index(table);
-  if (*columns.indexed) table.drop_first();
+// Takes out indices of the rows, which are no example's, several where a table was written again and again; what the
+// network reads, or --label names, is none. Throws ArgumentError for another column without a name.
+void drop_indices(CsvTable& table, const LoadOptions& options, CsvColumns& columns) {
+  if (table.header.empty()) return;
+  const auto is_read = [&](const std::string& name) {
+    return options.like && !options.like->column_names.empty() && options.like->column_names.front() == name;
+  };
+  const auto is_asked = [&](const std::string& name) {
+    return options.label == std::to_string(table.before + 1) || (!name.empty() && lower(options.label) == lower(name));
+  };
+  const std::optional<std::size_t> before = columns.indices;
+  for (std::size_t dropped = 0; table.columns > 1 && dropped != before; ++dropped) {
+    const std::string name = table.header.front();
+    if (!before && (!is_unnamed(name) || is_read(name) || is_asked(name))) break;
+    if (!before && !begins_with_index(table)) {
+      throw ArgumentError(fmt::format(
+          "{}: column {} has no name, and is no index of the rows, distinct whole numbers: give it a name, or write "
+          "the table without it, as pandas' to_csv(path, index=False)",
+          table.where, table.before + 1));
+    }
+    table.drop_first();
+  }
+  columns.indices = table.before;
 }
 
 RawSet load_set(const std::filesystem::path& path, const LoadOptions& options, CsvColumns& settled) {
   CsvTable table = read_csv(path, options.label, options.unpack);
   RawSet set{.where = table.where};
   if (table.rows == 0) throw FileError(fmt::format("{}: expected records of examples, found none", table.where));
-  drop_index(table, options, settled);
+  drop_indices(table, options, settled);
   std::optional<std::size_t>& label = settled.label;
   // Without labels there are just the columns that the network reads.
   const Index wanted = options.like ? options.like->image_shape.size() : 0;
@@ -212,7 +225,8 @@ RawSet load_set(const std::filesystem::path& path, const LoadOptions& options, C
 }
 
 void note_index(const CsvColumns& settled, RawSplit& split) {
-  if (settled.indexed == true) split.left_out.emplace_back("the index in column 1");
+  for (std::size_t column = 1; column <= settled.indices.value_or(0); ++column)
+    split.left_out.push_back(fmt::format("the index in column {}", column));
 }
 
 const std::vector<std::string>& spellings(bool test) {

@@ -92,28 +92,29 @@ constexpr std::array kTestFolders = {"test", "val", "valid", "validation"};
 RawSplit load_split(const fs::path& directory, const std::vector<fs::path>& train_folders, const LoadOptions& options) {
   RawSplit split{.format = "image folders"};
   fs::path test;
+  std::vector<std::string> found;
   for (const char* name : kTestFolders) {
     std::error_code ignored;
     if (!fs::is_directory(directory / name, ignored)) continue;
-    if (test.empty()) {
+    found.push_back(name);
+    if (test.empty() && !class_folders(directory / name).empty()) {
       test = directory / name;
     } else {
       split.left_out.push_back(fmt::format("the directory {}", name));
     }
   }
+  if (test.empty() && !found.empty())
+    throw FileError(fmt::format(
+        "{}: expected a folder of pictures for each class in {}, found none; a directory elsewhere may have "
+        "pictures without, for predict",
+        directory.string(), fmt::join(found, ", ")));
   if (test.empty()) {
     throw FileError(
         fmt::format("{}: found train but none of {}; name {} itself and its --test-share, or move examples to one",
                     directory.string(), fmt::join(kTestFolders, ", "), (directory / "train").string()));
   }
-  const auto test_folders = class_folders(test);
-  if (test_folders.empty())
-    throw FileError(
-        fmt::format("{}: expected a folder of pictures for each class, found none; a directory elsewhere may "
-                    "have pictures without, for predict",
-                    test.string()));
   split.train = load_set(directory / "train", train_folders, options);
-  split.test = load_set(test, test_folders, options);
+  split.test = load_set(test, class_folders(test), options);
   return split;
 }
 

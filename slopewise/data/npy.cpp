@@ -299,6 +299,12 @@ std::string NpyReader::word(std::span<const std::uint8_t> entry) const {
     entry = entry.first(entry.size() - size);
   for (; !entry.empty(); entry = entry.subspan(size)) {
     if (!text_->unicode) {
+      if (entry.front() >= 0x80) {
+        throw FileError(
+            fmt::format("{}: found the byte {:#x} in text of type S, expected ASCII: save it as type U, with "
+                        "numpy.char.decode(y, encoding)",
+                        where_, entry.front()));
+      }
       text += static_cast<char>(entry.front());
       continue;
     }

@@ -14,7 +14,8 @@ struct RunFiles {
   std::vector<nlohmann::ordered_json> metrics;  // metrics.jsonl, one object a line; empty if there is no such file
 
   bool is_study() const;
-  // Whether a training run took exact gradients of one loss, be it of all layers or of the last ones.
+  // Whether a training run took the exact gradient of one loss in all that trains: neither a loss for every block nor
+  // the last blocks alone.
   bool is_backprop() const;
 };
 

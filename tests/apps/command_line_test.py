@@ -92,7 +92,10 @@ class CommandLineTest(unittest.TestCase):
                               (["report", "--layers", "3"], "unknown option --layers\n"),
                               (["eval"], "unknown verb eval; did you mean evaluate?"), (["fit"], "did you mean train?"),
                               (["version"], "did you mean --version?"), (["data", "list"], "did you mean show?"),
-                              (["data", "download"], "did you mean fetch?"), (["download"], "unknown verb download\n")):
+                              (["data", "download"], "did you mean fetch?"), (["download"], "did you mean data fetch?"), (["fetch"], "did you mean data fetch?"),
+                              (["data", "fit"], "unknown verb fit\n"), (["train", "--l2", "1"], "unknown option --l2\n"),
+                              (["train", "--optimizer", "AdamW"], "did you mean adamw?"),
+                              (["gradient", "--method", "exact"], "--estimator says how")):
             self.call(*words, message=answer, code=2)
 
     def test_help_in_every_way(self):

@@ -297,6 +297,8 @@ class CompareTest(unittest.TestCase):
         self.refused(1, "config.toml", "--resume", "nowhere")
         (self.directory / "odd.toml").write_text("tangent = 3\n")
         self.refused(2, "row odd, line 1: tangent is no option of train", "odd.toml", *SMALL)
+        (self.directory / "odd.toml").write_text('preset = "mnist-local"\n')
+        self.refused(2, "row odd: preset: expected options, found a preset; name mnist-local itself as a row", "odd.toml", *SMALL)
         (self.directory / "frozen.toml").write_text("tangents = 3\n")
         self.refused(2, "another name", "frozen.toml", *SMALL)
 
@@ -311,11 +313,19 @@ class CompareTest(unittest.TestCase):
         call(0, "compare", "backprop", *TASK, "--epochs", "1", "--seeds", "1", "--tune", "1", "--out", "out")
         self.assertIn("to go on with it: slopewise compare --resume out\n", call(2, "train", *TASK, "--out", "out"))
         (self.out / "backprop-seed1/mine.txt").write_text("kept")
+        # Runs that are not its own, and what links lead to.
+        call(0, "train", *TASK, "--epochs", "1", "--out", "precious", "--no-report")
+        call(0, "train", *TASK, "--epochs", "1", "--out", "out/long-seed1", "--no-report")
+        (self.out / "frozen-seed7").symlink_to("../precious")
+        (self.out / "self-seed1").symlink_to(".")
+        theirs = {path: path.read_bytes() for run in ("precious", "out/long-seed1") for path in (self.directory / run).iterdir()}
         # Another verb's run takes the place of the comparison and of its runs, but not of what people put there.
         call(0, "train", *TASK, "--epochs", "1", "--out", "out", "--overwrite", "--no-report")
-        self.assertEqual(sorted(str(path.relative_to(self.out)) for path in self.out.rglob("*")),
-                         ["backprop-seed1", "backprop-seed1/mine.txt", "checkpoint.safetensors", "config.toml", "metrics.jsonl",
-                          "results.json", "weights.safetensors"])
+        self.assertEqual({path: path.read_bytes() for path in theirs}, theirs)
+        self.assertEqual(sorted(path.name for path in self.out.iterdir()),
+                         ["backprop-seed1", "checkpoint.safetensors", "config.toml", "frozen-seed7", "long-seed1", "metrics.jsonl",
+                          "results.json", "self-seed1", "weights.safetensors"])
+        self.assertEqual([path.name for path in (self.out / "backprop-seed1").iterdir()], ["mine.txt"])
         call(0, "study", "--quick", "--claims", "unbiased", "--out", "study", "--no-report")
         self.assertNotIn("to go on", call(2, "train", *TASK, "--out", "study"))
 

@@ -297,6 +297,10 @@ class DataTest(unittest.TestCase):
         self.refused(2, "expected one of 3 in 'speaker', from 0 to 2", *ask, 3)
         self.refused(2, "expected fewer than the 3 examples of class 0", *ask, 1, "--shots", 3)
         self.refused(2, "expected another file", *ask[:5], "words.npz", *ask[6:], 1)
+        arrays = self.words()
+        np.savez(self.directory / "words.npz", **{**arrays, "y": np.array(["a", "b", "c", "d"])[arrays["y"]]})
+        self.refused(1, "'y': expected numbers, found words", *ask, 1)
+        self.words()
         self.refused(2, "ends in .npz, found out.csv", *ask[:5], "out.csv", *ask[6:], 1)
         self.refused(1, "expected an array 'patient'", "split", "words.npz", "--by", "patient", "--out", "out.npz",
                      "--held-out", 1)

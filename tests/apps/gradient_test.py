@@ -142,6 +142,8 @@ class GradientTest(unittest.TestCase):
     def test_a_name_of_another_format_is_refused(self):
         for option in ("--out", "--example"):
             self.refused(2, f"{option}: expected a name that ends in .npz, found a.safetensors", *small(option, "a.safetensors"))
+        self.refused(2, "named twice", *small("--out", "./q.npz", "--save-parameters", "q.npz"))
+        self.refused(2, "as networks in safetensors are float32", *small("--save-parameters", "w.safetensors", "--precision", "float64"))
         self.refused(2, "--save-parameters: expected a name that ends in .npz or .safetensors, found w.pt",
                      *small("--save-parameters", "w.pt"))
 

@@ -26,6 +26,8 @@ TEST(Nearest, CompletesWhatOneNameAloneBeginsWith) {
 
 TEST(Nearest, IsSilentWhereNothingIsNear) {
   EXPECT_EQ(suggestion("bernoulli", kLaws), "");
+  EXPECT_EQ(suggestion("l2", {{"lr"}}), "");
+  EXPECT_EQ(nearest("Gaussian", kLaws), "gaussian");
   EXPECT_EQ(suggestion("rf", kLaws), "");             // two of two letters may not be wrong
   EXPECT_EQ(suggestion("device", {{"divide"}}), "");  // nor two of six
   EXPECT_EQ(suggestion("0", {{"a", "b"}}), "");       // nor all of one

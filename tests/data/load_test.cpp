@@ -525,13 +525,20 @@ TEST_F(CsvTest, AnIndexIsNoFeature) {
   EXPECT_THAT(load_error(put_text("one.csv", ",a,label\n0,x,1\n")), HasSubstr("column 2, \"a\" holds words"));
 }
 
-TEST_F(CsvTest, AnUnnamedColumnOfAnythingElseIsAFeature) {
-  for (const char* rows : {"0.5,1,0\n1.5,2,1\n", "-1,1,0\n1,2,1\n", "1,1,0\n1,2,1\n", "1.0,1,0\n2.0,2,1\n"}) {
-    put_text("set/test.csv", ",a,label\n0,1,0\n1,2,1\n");
-    const DataSplit split = load(fmt::format(",a,label\n{}", rows));
-    EXPECT_THAT(split.train.column_names, ElementsAre("", "a")) << rows;
-    EXPECT_EQ(split.test.image_shape, (Shape{2})) << rows;
-    EXPECT_THAT(split.left_out, IsEmpty());
+TEST_F(CsvTest, IndicesOfATableThatWasWrittenAgainArePassedOver) {
+  put_text("set/test.csv", ",Unnamed: 0,a,label\n0,0,1,0\n0,0,2,1\n");  // as many as in train.csv, whatever they hold
+  const DataSplit split = load(",Unnamed: 0,a,label\n0,7,1,0\n1,8,2,1\n");
+  EXPECT_THAT(split.train.column_names, ElementsAre("a"));
+  EXPECT_EQ(split.test.image_shape, (Shape{1}));
+  EXPECT_THAT(split.left_out, ElementsAre("the index in column 1", "the index in column 2"));
+}
+
+TEST_F(CsvTest, AnUnnamedColumnOfAnythingElseIsAskedAbout) {
+  put_text("set/test.csv", ",a,label\n0,1,0\n1,2,1\n");
+  for (const char* rows :
+       {"0.5,1,0\n1.5,2,1\n", "-1,1,0\n1,2,1\n", "1,1,0\n1,2,1\n", "1.0,1,0\n2.0,2,1\n", "x,1,0\ny,2,1\n"}) {
+    put_text("set/train.csv", fmt::format(",a,label\n{}", rows));
+    EXPECT_THAT(question(set_), HasSubstr("column 1 has no name, and is no index")) << rows;
   }
   EXPECT_EQ(load_one("id,a,label\n0,1,0\n1,2,1\n2,3,1\n3,4,0\n").train.image_shape, (Shape{2}));
   // --label names it.
@@ -661,7 +668,7 @@ TEST_F(CsvTest, AsksWhatIsNotEvident) {
   EXPECT_THAT(question_of("0.5,1.5\n2.5,3.5\n"), HasSubstr("neither the first nor the last"));
   EXPECT_THAT(question_of("1,0.5,2\n2,1.5,3\n"), HasSubstr("the first and the last look like one"));
   EXPECT_THAT(question_of("a,b\n1,2\n3,4\n"), HasSubstr("no column is called label, class, target or y"));
-  EXPECT_THAT(question_of("\"\",mpg\nMazda,21\nDatsun,22.8\n"), HasSubstr("no column is called label"));
+  EXPECT_THAT(question_of("\"\",mpg\nMazda,21\nDatsun,22.8\n"), HasSubstr("column 1 has no name"));
   EXPECT_THAT(question_of("label,a\n" + many), HasSubstr("--target class or number"));
   EXPECT_THAT(question_of("label,a\n1.0,2\n2.0,3\n"), HasSubstr("--target class or number"));
   EXPECT_THAT(question(put_text("one.csv", "label,a\n1,2\n0,3\n")), HasSubstr("--test-share"));
@@ -821,7 +828,10 @@ TEST_F(FolderTest, AValidationSetIsTheTestSetWhereThereIsNone) {
   // Pictures without classes are no class called test.
   std::filesystem::remove_all(set_ / "test/a");
   put_grey("set/test/1.pgm", 30);
-  EXPECT_THAT(load_error(set_), HasSubstr("test: expected a folder of pictures for each class, found none"));
+  EXPECT_EQ(stored(load_dataset(set_).test).front(), 20);
+  EXPECT_EQ(load_dataset(set_).left_out.front(), "the directory test");
+  for (const char* name : {"validation", "valid", "val"}) std::filesystem::remove_all(set_ / name);
+  EXPECT_THAT(load_error(set_), HasSubstr("expected a folder of pictures for each class in test, found none"));
 }
 
 TEST_F(FolderTest, PicturesWithoutFoldersHaveNoLabels) {

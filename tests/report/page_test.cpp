@@ -213,6 +213,10 @@ TEST(TrainingPage, HoldsRunsAgainstBackprop) {
   EXPECT_THAT(training_page(runs), HasSubstr("<p class=\"answer\">No: the best other run"));
   runs[1].results["config"] = {{"block-layers", 1}};  // a loss for every layer
   EXPECT_THAT(training_page(runs), HasSubstr("<h1>Did they train?</h1>"));
+  runs[1].results["config"] = {{"block-layers", -1}, {"exact-blocks", 0}};  // the head alone
+  EXPECT_THAT(training_page(runs), HasSubstr("<h1>Did they train?</h1>"));
+  runs[1].results["config"] = {{"block-layers", -1}, {"exact-blocks", -1}};
+  EXPECT_THAT(training_page(runs), HasSubstr("<h1>Does it train as well as backprop?</h1>"));
 }
 
 TEST(TrainingPage, ShowsOptionsInWhichRunsDiffer) {
