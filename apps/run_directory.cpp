@@ -81,15 +81,11 @@ std::vector<Path> runs_of_comparison(const Path& directory) {
   return runs;
 }
 
-// Calls visit(file) for whatever a run may have written in the directory, and for the runs of a comparison.
+// Calls visit(name) for whatever a run may have written in its directory.
 template <class Visit>
-void visit_files(const Path& directory, const std::vector<Path>& runs, Visit visit) {
-  const auto visit_one = [&](const Path& run) {
-    for (const char* const file : kOthers) visit(run / file);
-    for (const char* const file : kTelling) visit(run / file);
-  };
-  std::ranges::for_each(runs, visit_one);
-  visit_one(directory);
+void visit_files(Visit visit) {
+  for (const char* const file : kOthers) visit(file);
+  for (const char* const file : kTelling) visit(file);
 }
 
 }  // namespace
@@ -139,26 +135,30 @@ RunDirectory::Made::~Made() {
 }
 
 void RunDirectory::require_kept(const Path& input) const {
-  visit_files(path_, runs_of_comparison(path_), [&](const Path& file) {
-    std::error_code missing;
-    if (!std::filesystem::equivalent(input, file, missing)) return;
-    throw ArgumentError(fmt::format("--out: {} holds {}, which the run reads; expected another directory",
-                                    path_.string(), input.string()));
-  });
+  std::vector<Path> directories = runs_of_comparison(path_);
+  directories.push_back(path_);
+  for (const Path& directory : directories) {
+    visit_files([&](const char* file) {
+      std::error_code missing;
+      if (!std::filesystem::equivalent(input, directory / file, missing)) return;
+      throw ArgumentError(fmt::format("--out: {} holds {}, which the run reads; expected another directory",
+                                      path_.string(), input.string()));
+    });
+  }
 }
 
 void RunDirectory::clear(std::initializer_list<std::string_view> written) const {
   const std::vector<Path> runs = runs_of_comparison(path_);
-  visit_files(path_, runs, [&](const Path& file) {
-    const bool own = file.parent_path() == path_;
-    if (!own || std::ranges::find(written, file.filename().string()) == written.end()) std::filesystem::remove(file);
-  });
   std::error_code not_empty;
   for (const Path& run : runs) {
+    visit_files([&](const char* file) { std::filesystem::remove(run / file); });
     std::filesystem::remove(run / "adapter", not_empty);
     std::filesystem::remove(run, not_empty);
   }
   if (!runs.empty()) std::filesystem::remove(path_ / "tuning", not_empty);
+  visit_files([&](const char* file) {
+    if (std::ranges::find(written, file) == written.end()) std::filesystem::remove(path_ / file);
+  });
 }
 
 // With its parents, remembering which were missing.

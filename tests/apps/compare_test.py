@@ -320,7 +320,7 @@ class CompareTest(unittest.TestCase):
         (self.out / "self-seed1").symlink_to(".")
         theirs = {path: path.read_bytes() for run in ("precious", "out/long-seed1") for path in (self.directory / run).iterdir()}
         # Another verb's run takes the place of the comparison and of its runs, but not of what people put there.
-        call(0, "train", *TASK, "--epochs", "1", "--out", "out", "--overwrite", "--no-report")
+        call(0, "train", *TASK, "--epochs", "1", "--out", "out/", "--overwrite", "--no-report")
         self.assertEqual({path: path.read_bytes() for path in theirs}, theirs)
         self.assertEqual(sorted(path.name for path in self.out.iterdir()),
                          ["backprop-seed1", "checkpoint.safetensors", "config.toml", "frozen-seed7", "long-seed1", "metrics.jsonl",
