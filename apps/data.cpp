@@ -15,6 +15,7 @@
 #include "apps/data/split.hpp"
 #include "apps/picture.hpp"
 #include "apps/verb.hpp"
+#include "slopewise/report/format.hpp"
 #include "slopewise/report/table.hpp"
 #include "slopewise/report/terminal.hpp"
 #include "slopewise/report/text.hpp"
@@ -93,8 +94,7 @@ std::string label_table(const Dataset& set, const SetSummary& train, const SetSu
   if (set.outputs > 0) {
     Table table({"number to predict", "mean", "std"});
     for (std::size_t k = 0; k < set.target_mean.size(); ++k) {
-      table.add_row({std::to_string(k + 1), fmt::format("{:.6g}", set.target_mean[k]),
-                     fmt::format("{:.6g}", set.target_deviation[k])});
+      table.add_row({std::to_string(k + 1), format_number(set.target_mean[k]), format_number(set.target_deviation[k])});
     }
     return table.to_string(width);
   }
@@ -133,19 +133,31 @@ const char* scaling_name(const Dataset& set) {
 std::string description(const Dataset& set) {
   const bool images = set.image_shape.rank() == 3;
   std::string text = images ? fmt::format("images {}", set.image_shape.to_string())
-                            : fmt::format("rows of {} numbers", set.image_shape.size());
-  text += set.outputs > 0 ? fmt::format(", {} to predict", set.outputs) : fmt::format(", {} classes", set.classes);
+                            : "rows of " + format_count(static_cast<double>(set.image_shape.size()), "number");
+  text += set.outputs > 0    ? fmt::format(", {} to predict", set.outputs)
+          : set.classes == 1 ? ", 1 class"
+                             : fmt::format(", {} classes", set.classes);
   text += set.scaling.rule == Scaling::Rule::kBytes      ? "; pixels 0 to 1"
           : set.scaling.rule == Scaling::Rule::kStandard ? "; less the training set's mean, over its deviation"
                                                          : "; numbers as they are";
   return text + (images && set.image_shape[2] > 1 ? ", by channel" : "");
 }
 
+// "−0.1307"; what rounds to zero has no sign.
+std::string four_places(double number) {
+  const std::string text = fmt::format("{:.4f}", std::abs(number));
+  return number < 0 && text != "0.0000" ? fmt::format("{}{}", kMinus, text) : text;
+}
+
 // "0.1307", or of many columns the least and the largest.
 std::string of_columns(const std::vector<double>& numbers) {
-  if (numbers.size() <= 4) return fmt::format("{:.4f}", fmt::join(numbers, " "));
+  if (numbers.size() <= 4) {
+    std::vector<std::string> texts(numbers.size());
+    std::ranges::transform(numbers, texts.begin(), four_places);
+    return fmt::format("{}", fmt::join(texts, " "));
+  }
   const auto [least, most] = std::ranges::minmax(numbers);
-  return fmt::format("{:.4f} to {:.4f}", least, most);
+  return fmt::format("{} to {}", four_places(least), four_places(most));
 }
 
 int show(const ShowOptions& options) {

@@ -225,6 +225,16 @@ class DataTest(unittest.TestCase):
         self.refused(2, "--samples", "show", "--samples", "-1")
         self.refused(2, "unknown argument b", "show", "a", "b")
 
+    def test_numbers_are_written_as_elsewhere(self):
+        random = np.random.default_rng(3)
+        x = random.normal(size=(400, 1))
+        np.savez(self.directory / "one.npz", x_train=x[:300], y_train=-3 - x[:300, 0], x_test=x[300:] - 9, y_test=x[300:, 0])
+        text = self.show("one.npz")
+        self.assertIn("rows of 1 number, 1 to predict", text)
+        self.assertRegex(text, r"train +300 +0\.0000 +1\.0000")
+        self.assertRegex(text, r"test +100 +−[0-9.]+ ")
+        self.assertNotIn("-", text)
+
     def test_options_that_settle_nothing_are_refused(self):
         for option in (["--label", "3"], ["--target", "number"], ["--layout", "nchw"], ["--scale", "none"], ["--test-share", "0.3"]):
             for digits in ([], ["digits"]):
