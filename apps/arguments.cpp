@@ -11,6 +11,7 @@
 #include "apps/data/fetch.hpp"
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/input_file.hpp"
+#include "slopewise/base/lower_case.hpp"
 #include "slopewise/base/nearest.hpp"
 #include "slopewise/base/threads.hpp"
 #include "slopewise/data/digits.hpp"
@@ -225,11 +226,14 @@ Setting& add_storage_option(Settings& settings, TangentStorage& storage, Setting
       "Dense tangents: stored, drawn again wherever they are needed, or auto, whichever is quicker and fits", traits);
 }
 
+std::string extension_of(const std::filesystem::path& file) {
+  return lower_case(file.extension().string());
+}
+
 void require_extension(const std::string& option, const std::filesystem::path& file,
-                       const std::vector<std::string>& extensions) {
-  std::string extension = file.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (extension.empty() || std::ranges::find(extensions, extension) != extensions.end()) return;
+                       const std::vector<std::string>& extensions, bool may_lack) {
+  const std::string extension = extension_of(file);
+  if ((extension.empty() && may_lack) || std::ranges::find(extensions, extension) != extensions.end()) return;
   throw ArgumentError(fmt::format("{}: expected a name that ends in {}, found {}", option,
                                   fmt::join(extensions, " or "), file.string()));
 }

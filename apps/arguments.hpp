@@ -58,9 +58,12 @@ DataSplit load_data(const DataOptions& options, std::uint64_t seed, const Datase
 // Adds --tangent-storage.
 Setting& add_storage_option(Settings& settings, TangentStorage& storage, SettingTraits traits = {});
 
-// Throws ArgumentError for a file to write whose name ends as one of another format: in none of these, as ".npz".
+// What tells a file's format, in small letters: ".npz".
+std::string extension_of(const std::filesystem::path& file);
+// Throws ArgumentError for a file to write whose name ends in none of these, but for one that ends in nothing if it
+// may.
 void require_extension(const std::string& option, const std::filesystem::path& file,
-                       const std::vector<std::string>& extensions);
+                       const std::vector<std::string>& extensions, bool may_lack = true);
 
 // The word as a shell takes it: quoted where it needs to be.
 std::string shell_word(const std::string& word);

@@ -82,7 +82,7 @@ Model make_model(const GradientOptions& options, const Dataset& data) {
 constexpr const char* kSafetensors = ".safetensors";
 
 bool in_safetensors(const std::filesystem::path& file) {
-  return file.extension() == kSafetensors;
+  return extension_of(file) == kSafetensors;
 }
 
 // The files to write, opened before the work starts, so that what cannot be written is known then.

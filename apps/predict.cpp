@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "apps/arguments.hpp"
 #include "apps/trained.hpp"
 #include "apps/verb.hpp"
 #include "slopewise/base/atomic_file.hpp"
@@ -159,14 +160,12 @@ void answer(const TrainedNetwork& network, const Dataset& set, Answers answers) 
 int predict(const PredictOptions& options, const Settings& given) {
   apply(options.trained.run_options);
   const std::filesystem::path out = options.out;
-  const std::string extension = out.extension().string();
-  if (!options.out.empty() && extension != ".csv" && extension != ".npz")
-    throw ArgumentError(fmt::format("--out: expected a name that ends in .csv or .npz, found {}", options.out));
+  if (!options.out.empty()) require_extension("--out", out, {".csv", ".npz"}, /*may_lack=*/false);
   if (std::filesystem::exists(out) && !std::filesystem::is_regular_file(out))
     throw FileError(fmt::format("{}: cannot write: expected a file or nothing there", options.out));
   const TrainedNetwork network = open_network(options.trained, given);
   const Dataset set = data_for(network, options.trained, given, /*labels_needed=*/false);
-  if (extension == ".npz") {
+  if (extension_of(out) == ".npz") {
     answer(network, set, NpzAnswers(network.data(), options.out));
   } else {
     answer(network, set, CsvAnswers(network.data(), options));

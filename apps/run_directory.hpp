@@ -42,8 +42,8 @@ class RunDirectory {
   const std::filesystem::path& path() const { return path_; }
   // Throws ArgumentError where `input`, which the run reads, is a file that clear() removes.
   void require_kept(const std::filesystem::path& input) const;
-  // Removes what an earlier run has left, a comparison's runs included, but for files that the new one has written already. Called where the new one
-  // begins to write, so that one that fails before costs nothing.
+  // Removes what an earlier run has left, a comparison's runs included, but for files that the new one has written
+  // already. Called where the new one begins to write, so that one that fails before costs nothing.
   void clear(std::initializer_list<std::string_view> written = {}) const;
 
  private:

@@ -66,24 +66,30 @@ constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {
     {"model", "network"},
 };
 
-// Options that other programs have and none of ours stands for, and what to do in their place.
-constexpr std::pair<std::string_view, std::string_view> kInTheirPlace[] = {
-    {"device", "the processor does the work; --threads says on how many cores"},
-    {"gpu", "the processor does the work; --threads says on how many cores"},
-    {"gpus", "the processor does the work; --threads says on how many cores"},
-    {"cuda", "the processor does the work; --threads says on how many cores"},
-    {"activation", "networks by name have ReLU; --model takes others as ONNX files"},
-    {"layers", "--hidden 256,256 says how wide each hidden layer is"},
-    {"depth", "--hidden 256,256 says how wide each hidden layer is"},
-    {"width", "--hidden 256,256 says how wide each hidden layer is"},
-    {"load", "--initial FILE starts from weights, --resume DIR goes on with a run"},
-    {"checkpoint", "--initial FILE starts from weights, --resume DIR goes on with a run"},
-    {"pretrained", "--initial FILE starts from weights, --model takes an ONNX file with its own"},
-    {"checkpoint-dir", "--out DIR is where a run keeps its checkpoint"},
-    {"cpu", "the processor does the work; --threads says on how many cores"},
-    {"method", "--estimator says how the gradient is made"},
-    {"dtype", "--precision says in what numbers to compute"},
-    {"verbose", "progress is shown on a terminal unless --quiet"},
+// Options that other programs have and none of ours stands for, and what to do in their place with an option of ours.
+struct InItsPlace {
+  std::string_view word, option, what;
+};
+constexpr std::string_view kProcessor = "the processor does the work; --threads says on how many cores";
+constexpr std::string_view kLayers = "--hidden 256,256 says how wide each hidden layer is";
+constexpr std::string_view kWeights = "--initial FILE starts from weights, --resume DIR goes on with a run";
+constexpr InItsPlace kInItsPlace[] = {
+    {"device", "threads", kProcessor},
+    {"gpu", "threads", kProcessor},
+    {"gpus", "threads", kProcessor},
+    {"cuda", "threads", kProcessor},
+    {"cpu", "threads", kProcessor},
+    {"activation", "model", "networks by name have ReLU; --model takes others as ONNX files"},
+    {"layers", "hidden", kLayers},
+    {"depth", "hidden", kLayers},
+    {"width", "hidden", kLayers},
+    {"load", "resume", kWeights},
+    {"checkpoint", "resume", kWeights},
+    {"checkpoint-dir", "out", "--out DIR is where a run keeps its checkpoint"},
+    {"pretrained", "initial", "--initial FILE starts from weights, --model takes an ONNX file with its own"},
+    {"method", "estimator", "--estimator says how the gradient is made"},
+    {"dtype", "precision", "--precision says in what numbers to compute"},
+    {"verbose", "quiet", "progress is shown on a terminal unless --quiet"},
 };
 
 std::vector<std::string> split(const std::string& word) {
@@ -299,13 +305,8 @@ Setting& Settings::at(std::string_view name) {
 std::string Settings::suggestion(std::string_view word) const {
   const std::string dashes = word.starts_with('-') ? "--" : "";
   const std::string_view bare = word.substr(std::min(word.find_first_not_of('-'), word.size()));
-  const auto in_its_place = std::ranges::find(kInTheirPlace, bare, [](const auto& pair) { return pair.first; });
-  if (in_its_place != std::end(kInTheirPlace)) {
-    // Where the verb has the option that it speaks of.
-    const std::string_view says = in_its_place->second;
-    const std::size_t named = says.find("--");
-    const std::string_view option = named == std::string_view::npos ? "" : says.substr(named + 2);
-    if (option.empty() || find(option.substr(0, option.find_first_of(" ;,")))) return fmt::format("; {}", says);
+  for (const InItsPlace& other : kInItsPlace) {
+    if (other.word == bare && find(other.option)) return fmt::format("; {}", other.what);
   }
   std::vector<std::string> names;
   for (const Setting& setting : all_) {

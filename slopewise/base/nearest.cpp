@@ -1,9 +1,10 @@
 #include "slopewise/base/nearest.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <numeric>
 #include <vector>
+
+#include "slopewise/base/lower_case.hpp"
 
 namespace slopewise {
 namespace {
@@ -30,12 +31,8 @@ std::size_t edit_distance(std::string_view from, std::string_view to) {
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> names) {
   const auto begins = [&](const std::string& name) { return name.starts_with(word); };
   if (word.size() > 1 && std::ranges::count_if(names, begins) == 1) return *std::ranges::find_if(names, begins);
-  const auto same = [](char a, char b) {
-    return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
-  };
-  for (const std::string& name : names) {
-    if (std::ranges::equal(name, word, same)) return name;
-  }
+  const auto same = std::ranges::find(names, lower_case(word), lower_case);
+  if (same != names.end()) return *same;
   std::optional<std::string> best;
   const std::size_t wrong = word.size() < 3 ? 0 : std::max<std::size_t>(1, word.size() / 4);
   std::size_t least = wrong + 1;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <exception>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/lower_case.hpp"
 #include "slopewise/base/parse.hpp"
 
 namespace slopewise {
@@ -45,8 +45,7 @@ bool has_decimal_comma(std::string_view text) {
 }
 
 bool is_label_name(const std::string& name, const std::string& label) {
-  std::string lower = name;
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string lower = lower_case(name);
   return (!label.empty() && name == label && !number_of(name)) || lower == "label" || lower == "class" ||
          lower == "target" || lower == "y";
 }
@@ -139,8 +138,7 @@ class Records {
 
   // Whether it stands for a number that is missing or none, rather than for a word.
   static bool is_no_number(std::string_view text) {
-    std::string lower(text);
-    std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::string lower = lower_case(text);
     constexpr std::array kNone = {"nan", "na",   "n/a",      "null",      "none", "?",
                                   "inf", "-inf", "infinity", "-infinity", "-nan"};
     if (lower.starts_with('+')) lower.erase(0, 1);

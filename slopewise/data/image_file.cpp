@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <csetjmp>
 #include <cstdio>
@@ -18,6 +17,7 @@
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/input_file.hpp"
+#include "slopewise/base/lower_case.hpp"
 
 namespace slopewise {
 namespace {
@@ -193,11 +193,8 @@ ImageFile decode_netpbm(const std::string& file, std::span<const std::uint8_t> b
 }  // namespace
 
 bool is_image_name(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   constexpr std::array kExtensions = {".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".pnm"};
-  return std::ranges::find(kExtensions, extension) != kExtensions.end();
+  return std::ranges::find(kExtensions, lower_case(path.extension().string())) != kExtensions.end();
 }
 
 ImageFile read_image(const std::filesystem::path& path) {

@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/lower_case.hpp"
 #include "slopewise/data/formats.hpp"
 #include "slopewise/data/image_file.hpp"
 
@@ -47,10 +47,9 @@ std::string content(const std::filesystem::path& directory) {
 bool holds(const std::filesystem::path& directory, const std::string& file, bool any_case) {
   std::error_code error;
   if (!any_case) return std::filesystem::exists(directory / file, error);
-  const auto lower = [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); };
   for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
        entry.increment(error)) {
-    if (std::ranges::equal(entry->path().filename().string(), file, {}, lower, lower)) return true;
+    if (lower_case(entry->path().filename().string()) == lower_case(file)) return true;
   }
   return false;
 }

@@ -3,12 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <set>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/lower_case.hpp"
 #include "slopewise/base/nearest.hpp"
 #include "slopewise/data/csv_table.hpp"
 #include "slopewise/data/formats.hpp"
@@ -19,18 +19,13 @@ namespace {
 constexpr std::int64_t kLeastSide = 8;  // of rows that are taken for square images without a word
 constexpr std::size_t kFewLabels = 20, kOften = 5;
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 // The column of this name, exactly or else but for case, or of this number from 1.
 std::size_t named_column(const CsvTable& table, const std::string& label) {
   const auto exact = std::ranges::find(table.header, label);
   if (exact != table.header.end()) return static_cast<std::size_t>(exact - table.header.begin());
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < table.header.size(); ++i) {
-    if (lower(table.header[i]) == lower(label)) found.push_back(i);
+    if (lower_case(table.header[i]) == lower_case(label)) found.push_back(i);
   }
   if (found.size() == 1) return found.front();
   std::size_t number = 0;
@@ -102,7 +97,7 @@ std::size_t label_column(const CsvTable& table, const std::string& label) {
     for (const char* usual : {"label", "class", "target", "y"}) {
       std::vector<std::size_t> found;
       for (std::size_t i = 0; i < table.header.size(); ++i) {
-        if (lower(table.header[i]) == usual) found.push_back(i);
+        if (lower_case(table.header[i]) == usual) found.push_back(i);
       }
       if (found.size() > 1)
         throw FileError(fmt::format("{}: two columns are called {}, expected one", table.where, usual));
@@ -171,7 +166,8 @@ void drop_indices(CsvTable& table, const LoadOptions& options, CsvColumns& colum
     return options.like && !options.like->column_names.empty() && options.like->column_names.front() == name;
   };
   const auto is_asked = [&](const std::string& name) {
-    return options.label == std::to_string(table.before + 1) || (!name.empty() && lower(options.label) == lower(name));
+    return options.label == std::to_string(table.before + 1) ||
+           (!name.empty() && lower_case(options.label) == lower_case(name));
   };
   const std::optional<std::size_t> before = columns.indices;
   for (std::size_t dropped = 0; table.columns > 1 && dropped != before; ++dropped) {

@@ -3,11 +3,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
 #include <utility>
 
 #include "slopewise/base/error.hpp"
+#include "slopewise/base/lower_case.hpp"
 #include "slopewise/data/formats.hpp"
 #include "slopewise/data/layout.hpp"
 #include "slopewise/data/npz.hpp"
@@ -69,9 +69,7 @@ struct Arrays {
 
   // The name of the array that is called so but for upper and lower case.
   std::optional<std::string> find(std::string_view wanted) const {
-    const auto lower = [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); };
-    const auto found = std::ranges::find_if(
-        names, [&](const std::string& name) { return std::ranges::equal(name, wanted, {}, lower, lower); });
+    const auto found = std::ranges::find(names, lower_case(wanted), lower_case);
     return found == names.end() ? std::nullopt : std::optional(*found);
   }
   std::optional<std::string> find_any(const std::vector<std::string>& wanted) const {

@@ -1,9 +1,11 @@
 #include "slopewise/data/npy.hpp"
 
 #include <fmt/format.h>
+#include <utf8proc.h>
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <concepts>
@@ -120,15 +122,10 @@ Shape checked_shape(std::vector<std::int64_t> extents, std::size_t item, const s
 
 // Appends a character as UTF-8; false for what is none.
 bool append_character(std::string& text, std::uint32_t code) {
-  if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
-  if (code < 0x80) {
-    text += static_cast<char>(code);
-    return true;
-  }
-  const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-  constexpr std::uint32_t kLead[] = {0, 0xC0, 0xE0, 0xF0};
-  text += static_cast<char>(kLead[more] | code >> 6 * more);
-  for (int i = more - 1; i >= 0; --i) text += static_cast<char>(0x80 | (code >> 6 * i & 0x3F));
+  const auto character = static_cast<utf8proc_int32_t>(code);
+  if (!utf8proc_codepoint_valid(character)) return false;
+  std::array<utf8proc_uint8_t, 4> bytes = {};
+  text.append(bytes.begin(), bytes.begin() + utf8proc_encode_char(character, bytes.data()));
   return true;
 }
 

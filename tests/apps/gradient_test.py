@@ -139,6 +139,10 @@ class GradientTest(unittest.TestCase):
                                   timeout=100)
             self.assertEqual((done.returncode, done.stderr), (0, ""), verb)
 
+    def test_capitals_name_the_same_format(self):
+        self.gradient("--save-parameters", "W.SafeTensors")
+        self.assertEqual((self.directory / "W.SafeTensors").read_bytes()[8:9], b"{")
+
     def test_a_name_of_another_format_is_refused(self):
         for option in ("--out", "--example"):
             self.refused(2, f"{option}: expected a name that ends in .npz, found a.safetensors", *small(option, "a.safetensors"))

@@ -200,5 +200,30 @@ TEST(InfiniteSlopes, OfWeightsThatMoveInPlace) {
   EXPECT_THAT(theta.values(), testing::Each(0.0f));
 }
 
+// An output of 0 has an infinite cotangent: of its row of packed weights the inputs that are not 0 reach just their
+// own.
+TEST(InfiniteSlopes, ReachPackedWeightsByCoefficientsThatAreNotZero) {
+  constexpr Index kIn = 40, kOut = 70, kZeroRow = 67;
+  Builder build;
+  const Node x = build.input("x", {kIn});
+  const Program program(sum(sqrt(linear(x, kOut, false))));
+  std::vector<float> values(static_cast<std::size_t>(program.size())), inputs(kIn);
+  for (Index i = 0; i < kIn; ++i) inputs[static_cast<std::size_t>(i)] = i % 3 == 0 ? 0.0f : 1.0f;
+  for (Index i = 0; i < kOut * kIn; ++i) values[static_cast<std::size_t>(i)] = i / kIn == kZeroRow ? 0.0f : 1.0f;
+  Parameters<float> theta(values);
+  const Batch<float> batch{.rows = 1, .inputs = {std::span<const float>(inputs)}};
+  Runner<float>(program, {.mode = Workload::Mode::kDescent}).descend(theta, batch, 0.1);
+  for (Index i = 0; i < kOut * kIn; ++i) {
+    const float moved = theta.values()[i];
+    if (i % kIn % 3 == 0) {
+      EXPECT_EQ(moved, values[static_cast<std::size_t>(i)]) << i;
+    } else if (i / kIn == kZeroRow) {
+      EXPECT_FALSE(std::isfinite(moved)) << i;
+    } else {
+      EXPECT_NEAR(moved, 1 - 0.1 / 2 / std::sqrt(26.0), 1e-6) << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace slopewise
