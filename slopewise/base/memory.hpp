@@ -8,8 +8,8 @@ namespace slopewise {
 // Bytes that can be had without swapping, as Linux estimates it; 0 where it does not say.
 std::int64_t available_memory();
 
-// Throws std::bad_alloc where so many bytes more have no place in this process's address space (`ulimit -v`): for work of
-// libraries that end the process, rather than say so, where memory runs out.
+// Throws std::bad_alloc where so many bytes more have no place in this process's address space (`ulimit -v`): for work
+// of libraries that end the process, rather than say so, where memory runs out.
 void require_room(std::int64_t bytes);
 
 // Bytes of this process that are in memory (VmRSS), and the most that were since restart_peak(), or since it began

@@ -75,7 +75,8 @@ bool RunFiles::is_study() const {
 
 bool RunFiles::is_backprop() const {
   const Json config = results.value("config", Json::object());
-  return text(results, "method") == "exact" && !(number(config, "block-layers") > 0) && !(number(config, "exact-blocks") >= 0);
+  return text(results, "method") == "exact" && !(number(config, "block-layers") > 0) &&
+         !(number(config, "exact-blocks") >= 0);
 }
 
 RunFiles read_run(const std::filesystem::path& directory) {
