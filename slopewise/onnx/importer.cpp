@@ -207,13 +207,9 @@ Placed Importer::placed(const std::string& name) {
     throw ArgumentError(fmt::format("{}: '{}' depends on the number of examples and is calculated with as a number",
                                     graph_.file.string(), name));
   }
-  std::vector<Index> extents;
-  for (const Index axis : all_axes(known.dims)) extents.push_back(known.dims[axis].count);
   const auto found = constants_.find(name);
   if (found != constants_.end()) return found->second;
-  Placed made = place(builder_.constant(Shape(extents), known.numbers), known.dims);
-  constants_.emplace(name, made);
-  return made;
+  return constants_.emplace(name, place(builder_, known)).first->second;
 }
 
 OnnxType Importer::type(const std::string& name) const {

@@ -105,6 +105,12 @@ Placed place(Node node, Extents dims) {
   return {std::move(node), std::move(dims), std::move(axes)};
 }
 
+Placed place(Builder& builder, const Known& known) {
+  std::vector<Index> extents;
+  for (const Index axis : all_axes(known.dims)) extents.push_back(known.dims[number_of(axis)].count);
+  return place(builder.constant(Shape(extents), known.numbers), known.dims);
+}
+
 template <class T>
 std::vector<T> permuted(const std::vector<T>& numbers, const std::vector<Index>& extents,
                         const std::vector<Index>& order) {

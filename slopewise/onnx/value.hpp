@@ -75,6 +75,8 @@ std::vector<Index> all_axes(const Extents& dims);
 Node arrange(const Placed& value);
 // A node that has all_axes(dims) as a value.
 Placed place(Node node, Extents dims);
+// Numbers, none of them times the batch, as a constant.
+Placed place(Builder& builder, const Known& known);
 
 // Row-major numbers of these extents in another order: axis j of the result is axis order[j]. Axes of one entry may be
 // left out.

@@ -1,4 +1,5 @@
-// Attention: as the operator of ONNX has it, and as a fusion has found it in products around a softmax.
+// Attention, as the operator of ONNX has it and as a fusion has found it in products around a softmax, and the rotary
+// positions of its queries and keys.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -227,8 +228,75 @@ void attention_rule(ImportStep& step) {
   step.give(parts.v, 2);
 }
 
+// Input i, a table of cosines or sines, (examples, T, pairs) or, with positions, (positions, pairs), by heads.
+Placed angles(ImportStep& step, std::size_t i, Index pairs) {
+  const Extents own = step.dims(i);
+  const bool by_position = step.has(3);
+  if (own.size() != (by_position ? 2 : 3) || own.back().batch || own.back().count != pairs) {
+    step.refuse(fmt::format("input {}: expected {} of {} pairs, found {}", i + 1,
+                            by_position ? "(positions, pairs)" : "(batch, T, pairs)", pairs, to_string(own)));
+  }
+  if (by_position && step.dims(3).size() != 2)
+    step.refuse(fmt::format("input 4: expected positions (batch, T), found {}", to_string(step.dims(3))));
+  OnnxValue found = step.value(i);
+  if (by_position) {
+    found = gathered(step, i, 3, 0, Role::kState);
+  } else if (step.unread_weight(i)) {
+    found = step.weight(i, {0, 1, 2}, Role::kState);
+  }
+  const Extents dims =
+      std::holds_alternative<Known>(found) ? std::get<Known>(found).dims : std::get<Placed>(found).dims;
+  const OnnxValue by_heads = reshaped(step, found, {dims[0], {1}, dims[1], dims[2]});
+  const auto* known = std::get_if<Known>(&by_heads);
+  return known ? place(step.builder(), *known) : std::get<Placed>(by_heads);
+}
+
+Placed combined(ImportStep& step, const Placed& a, const Placed& b, Node (*function)(const Node&, const Node&)) {
+  const Broadcast both = broadcast(step, {a, b});
+  return both.result(function(both.nodes[0], both.nodes[1]));
+}
+
+// (a, b) of every pair of entries becomes (a cos − b sin, a sin + b cos); pairs are neighbours, or of two halves.
+void rotary_rule(ImportStep& step) {
+  const Extents asked = step.dims(0);
+  const Placed x = by_heads(step, 0, "num_heads");
+  const Index width = x.dims[3].count, stated = step.integer("rotary_embedding_dim", 0),
+              turned_width = stated == 0 ? width : stated, pairs = turned_width / 2;
+  if (x.dims[3].batch || turned_width < 2 || turned_width % 2 != 0 || turned_width > width) {
+    step.refuse(fmt::format("rotary_embedding_dim = {}: expected an even number up to the {} entries of a head", stated,
+                            width));
+  }
+  const auto slice = [&](const OnnxValue& of, Index axis, Index begin, Index end) {
+    return std::get<Placed>(sliced(step, of, axis, begin, end));
+  };
+  const Placed cosine = angles(step, 1, pairs), sine = angles(step, 2, pairs);
+  const bool neighbours = step.integer("interleaved", 0) != 0;
+  const Placed rotated = slice(x, 3, 0, turned_width);
+  const Extents halves{x.dims[0], x.dims[1], x.dims[2], {pairs}};
+  Extents by_pair = halves;
+  by_pair.push_back({2});
+  Extents alone = halves;
+  alone.push_back({1});
+  const auto part = [&](Index which) {
+    if (!neighbours) return slice(rotated, 3, which * pairs, (which + 1) * pairs);
+    return std::get<Placed>(reshaped(step, slice(reshaped(step, rotated, by_pair), 4, which, which + 1), halves));
+  };
+  const Placed a = part(0), b = part(1);
+  std::vector<OnnxValue> parts{combined(step, combined(step, a, cosine, mul), combined(step, b, sine, mul), sub),
+                               combined(step, combined(step, a, sine, mul), combined(step, b, cosine, mul), add)};
+  if (neighbours) {
+    for (OnnxValue& each : parts) each = reshaped(step, each, alone);
+    parts = {reshaped(step, concatenated(step, parts, 4), rotated.dims)};
+  }
+  if (turned_width < width) parts.push_back(slice(x, 3, turned_width, width));
+  Placed result = std::get<Placed>(parts.size() == 1 ? parts[0] : concatenated(step, parts, 3));
+  if (asked.size() == 3) result = std::get<Placed>(reshaped(step, turned(result, 1, 2), asked));
+  step.give(result);
+}
+
 constexpr OnnxRule kAttention[] = {
-    {"Attention", attention_rule, "without keys of before (`past_key`) and lengths (`nonpad_kv_seqlen`)"}};
+    {"Attention", attention_rule, "without keys of before (`past_key`) and lengths (`nonpad_kv_seqlen`)"},
+    {"RotaryEmbedding", rotary_rule}};
 
 }  // namespace
 

@@ -119,50 +119,7 @@ Index counted(ImportStep& step, double index, Index count) {
 }
 
 void gather_rule(ImportStep& step) {
-  const Extents before = step.dims(0), picks = step.dims(1);
-  const Index axis = step.axis("axis", 0, before.size());
-  step.require_one_example(before, axis);
-  Extents dims(before.begin(), before.begin() + axis);
-  dims.insert(dims.end(), picks.begin(), picks.end());
-  dims.insert(dims.end(), before.begin() + axis + 1, before.end());
-  if (step.is_known(1)) {
-    const Known index = step.known(1);
-    if (std::find(index.batch.begin(), index.batch.end(), true) != index.batch.end())
-      step.refuse("indices depend on the number of examples");
-    std::vector<Index> from;
-    for (const double each : index.numbers) from.push_back(counted(step, each, before[number_of(axis)].count));
-    if (from.size() == 1) {
-      // One entry of an axis: where it lies.
-      const OnnxValue one = sliced(step, step.value(0), axis, from[0], from[0] + 1);
-      return step.give(reshaped(step, one, dims));
-    }
-    const auto depth = picks.size();
-    return step.give(moved(step, 0, make_move(dims, [&](const std::vector<Index>& at) {
-                             Index pick = 0;
-                             for (std::size_t j = 0; j < depth; ++j)
-                               pick = pick * picks[j].count + at[number_of(axis) + j];
-                             std::vector<Index> source(at.begin(), at.begin() + axis);
-                             source.push_back(from[number_of(pick)]);
-                             source.insert(source.end(), at.begin() + axis + static_cast<Index>(depth), at.end());
-                             return flat(before, source);
-                           })));
-  }
-  if (axis != 0 || batch_axis(before) >= 0) {
-    step.refuse(
-        "indices depend on what goes into the model; they are taken into the first axis of a table that all examples "
-        "share");
-  }
-  std::vector<Index> order(before.size());
-  std::iota(order.begin(), order.end(), 0);
-  const Placed table = step.weight(0, order, Role::kEmbedding);
-  if (!table.shared()) step.refuse("indices depend on what goes into the model, and so does the table");
-  const Index width = count_of({before.begin() + 1, before.end()});
-  Node rows = arrange(table, order);
-  if (before.size() != 2) rows = reshape(rows, {before[0].count, width});
-  const auto* index = std::get_if<Placed>(&step.value(1));
-  if (!index) step.refuse("indices are weights");
-  const Node picked = index->integer ? index->node : arrange(*index);
-  step.give(seen_as(embedding(picked, rows), dims));
+  step.give(gathered(step, 0, 1, step.axis("axis", 0, step.dims(0).size()), Role::kEmbedding));
 }
 
 void gather_elements_rule(ImportStep& step) {
@@ -431,6 +388,51 @@ constexpr OnnxRule kMoves[] = {
     {"Trilu", trilu_rule}};
 
 }  // namespace
+
+OnnxValue gathered(ImportStep& step, std::size_t from, std::size_t indices, Index axis, Role role) {
+  const Extents before = step.dims(from), picks = step.dims(indices);
+  step.require_one_example(before, axis);
+  Extents dims(before.begin(), before.begin() + axis);
+  dims.insert(dims.end(), picks.begin(), picks.end());
+  dims.insert(dims.end(), before.begin() + axis + 1, before.end());
+  if (step.is_known(indices)) {
+    const Known index = step.known(indices);
+    if (std::find(index.batch.begin(), index.batch.end(), true) != index.batch.end())
+      step.refuse("indices depend on the number of examples");
+    std::vector<Index> entries;
+    for (const double each : index.numbers) entries.push_back(counted(step, each, before[number_of(axis)].count));
+    if (entries.size() == 1) {
+      // One entry of an axis: where it lies.
+      const OnnxValue one = sliced(step, step.value(from), axis, entries[0], entries[0] + 1);
+      return reshaped(step, one, dims);
+    }
+    const auto depth = picks.size();
+    return moved(step, from, make_move(dims, [&](const std::vector<Index>& at) {
+                   Index pick = 0;
+                   for (std::size_t j = 0; j < depth; ++j) pick = pick * picks[j].count + at[number_of(axis) + j];
+                   std::vector<Index> source(at.begin(), at.begin() + axis);
+                   source.push_back(entries[number_of(pick)]);
+                   source.insert(source.end(), at.begin() + axis + static_cast<Index>(depth), at.end());
+                   return flat(before, source);
+                 }));
+  }
+  if (axis != 0 || batch_axis(before) >= 0) {
+    step.refuse(
+        "indices depend on what goes into the model; they are taken into the first axis of a table that all examples "
+        "share");
+  }
+  std::vector<Index> order(before.size());
+  std::iota(order.begin(), order.end(), 0);
+  const Placed table = step.weight(from, order, role);
+  if (!table.shared()) step.refuse("indices depend on what goes into the model, and so does the table");
+  const Index width = count_of({before.begin() + 1, before.end()});
+  Node rows = arrange(table, order);
+  if (before.size() != 2) rows = reshape(rows, {before[0].count, width});
+  const auto* index = std::get_if<Placed>(&step.value(indices));
+  if (!index) step.refuse("indices are weights");
+  const Node picked = index->integer ? index->node : arrange(*index);
+  return seen_as(embedding(picked, rows), dims);
+}
 
 std::span<const OnnxRule> move_rules() {
   return kMoves;
