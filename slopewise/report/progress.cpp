@@ -140,10 +140,16 @@ ProgressState Progress::now() const {
   return state;
 }
 
-void Progress::tell(const std::string& line) {
+void Progress::say(const std::string& line) {
+  if (!style_.quiet) tell(line, true);
+}
+
+void Progress::tell(const std::string& line, bool stays) {
+  const std::lock_guard lock(writing_);
   // On a terminal: up to the line of last time, over it, and down again.
-  write_all(style_.descriptor, terminal_ ? fmt::format("{}\r{}\x1b[K\n", told_ ? "\x1b[A" : "", line) : line + "\n");
-  told_ = true;
+  write_all(style_.descriptor, terminal_ ? fmt::format("{}\r{}\x1b[K\n", above_ ? "\x1b[A" : "", line) : line + "\n");
+  above_ = !stays;
+  told_ = told_ || !stays;
 }
 
 void Progress::watch() {

@@ -54,12 +54,14 @@ class Progress {
   void advance(double units = 1);
   // Names the current item.
   void note(std::string what);
+  // A line of its own that stays, at once: not hidden by what is told after it. Nothing where all is quiet.
+  void say(const std::string& line);
   // The task ends before its work is done, though no exception says so.
   void stop();
 
  private:
   ProgressState now() const;
-  void tell(const std::string& line);
+  void tell(const std::string& line, bool stays = false);
   void watch();
 
   ProgressState state_;   // guarded by mutex_, as are stop_ and stopped_
@@ -72,7 +74,9 @@ class Progress {
   const bool terminal_;
   const int exceptions_;  // in flight at construction
   const std::chrono::steady_clock::time_point start_;
-  bool told_ = false;  // of the watcher while it runs
+  std::mutex writing_;  // of one line at a time
+  bool above_ = false;  // the line above the cursor is one to go over; guarded by writing_, as is told_
+  bool told_ = false;   // how far the task is
   std::thread watcher_;
 };
 

@@ -101,6 +101,27 @@ TEST(Progress, TerminalRedrawsOneLineAndRestsBelowIt) {
   terminal.read_until("%\x1b[K\r\n\x1b[A\rtrain [");
 }
 
+TEST(Progress, WhatIsSaidStaysAboveTheLineThatIsRedrawn) {
+  PseudoTerminal terminal(40);
+  Progress progress("train", 4,
+                    {.descriptor = terminal.writing(), .delay = milliseconds(0), .redraw = milliseconds(20)});
+  terminal.read_until("%\x1b[K\r\n");
+  progress.say("a word");
+  // Over the line of progress, which is then drawn below without going up, and from then on gone over again.
+  const std::string after = terminal.read_until("a word\x1b[K\r\n\rtrain [");
+  EXPECT_NE(after.find("\x1b[A\ra word"), std::string::npos) << after;
+  terminal.read_until("%\x1b[K\r\n\x1b[A\rtrain [");
+}
+
+TEST(Progress, WhatIsSaidOfATaskThatEndsAtOnceIsAllThereIs) {
+  Pipe pipe;
+  { Progress("train", 4, {.descriptor = pipe.writing()}).say("a word"); }
+  EXPECT_EQ(pipe.read_rest(), "a word\n");
+  Pipe silent;
+  { Progress("train", 4, {.quiet = true, .descriptor = silent.writing()}).say("a word"); }
+  EXPECT_EQ(silent.read_rest(), "");
+}
+
 TEST(Progress, SaysWhereItWasStopped) {
   Pipe pipe;
   {
