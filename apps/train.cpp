@@ -212,6 +212,10 @@ int run_here(TrainOptions& options, Settings& settings, Team* team, const Launch
                progress.advance();
              },
          .metrics = [&](const Json& line) { metrics.add(line); },
+         .foreseen =
+             [&](const TrainReach& reach) {
+               if (const std::string words = warning_of(reach, trainer); !words.empty()) progress.say(words);
+             },
          .checkpoint = save});
     const bool finished = outcome.status == "finished" || outcome.status == "reached";
     if (finished) trainer.save_weights(directory / "weights.safetensors");

@@ -72,6 +72,7 @@ Json train_document(const TrainOptions& options, const Settings& settings, const
           {"state_bytes", trainer.state_bytes()},
           {"step_bytes", trainer.step_bytes()},
           {"forwards_per_step", trainer.forwards()},
+          {"reach", outcome.reach ? to_json(*outcome.reach) : Json(nullptr)},
           {"curve", std::move(curve)}};
 }
 
@@ -82,6 +83,18 @@ std::string note_of(const TrainNews& news) {
   const auto number = [&](const char* name) { return format_number(news.noise->at(name).get<double>()); };
   if (news.noise->contains("snr")) note += fmt::format(", SNR {}", number("snr"));
   return note + fmt::format(", |gradient| {} to {}", number("gradient_norm_low"), number("gradient_norm_high"));
+}
+
+std::string warning_of(const TrainReach& reach, const Trainer& trainer) {
+  constexpr double kLittle = 0.1;  // of the loss
+  if (!(reach.decrease < kLittle * reach.loss)) return "";
+  const TrainSettings& settings = trainer.settings();
+  const bool estimated = settings.method.estimator != "exact";
+  return fmt::format(
+      "slopewise: step {}: by the slopes so far the {} steps left lower the loss of {} by {} at most; {}", reach.step,
+      trainer.steps() - reach.step, format_number(reach.loss), format_number(std::max(0.0, reach.decrease)),
+      estimated ? "more steps, more --tangents, fewer weights that --train, or exact gradients would lower it more"
+                : "more steps or a higher --rate would lower it more");
 }
 
 MetricsFile::MetricsFile(const Path& path, Index step) : path_(path) {

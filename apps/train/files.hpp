@@ -23,6 +23,8 @@ nlohmann::ordered_json train_document(const TrainOptions& options, const Setting
 
 // "loss 0.21, error 3 %, SNR 0.01, |gradient| 0.2 to 0.4".
 std::string note_of(const TrainNews& news);
+// Where a run will hardly lower its loss by what is foreseen: that, and what would; empty where it will.
+std::string warning_of(const TrainReach& reach, const Trainer& trainer);
 
 // metrics.jsonl: the lines of a run's progress, which go on where they were when a run is resumed.
 class MetricsFile {

@@ -148,9 +148,8 @@ Settings train_settings(TrainOptions& options) {
   const auto set_rate = [&options](const Value& value) {
     options.rate = value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
   };
-  settings.add(
-      "rate", rate, set_rate, number_or("auto", 1e-30, 1e6),
-      "Learning rate, the largest of its schedule; auto: by slopes and second-order terms, for weights by sgd");
+  settings.add("rate", rate, set_rate, number_or("auto", 1e-30, 1e6),
+               "Learning rate, the largest of its schedule; auto: by slopes and curvature along the steps");
   real("final-rate", train.final_rate, 0, 1e6, "Learning rate at the end of the schedule", kRare);
   choice("schedule", train.schedule, schedule_names(), "How the rate changes over the run");
   real("warm-up", train.warm_up, 0, 1e6, "Epochs in which the rate rises from 0", kRare);
@@ -231,6 +230,25 @@ void require_what_fits(const TrainOptions& options, const Settings& given) {
   if (options.method == "local") throw ArgumentError("--method local: expected a model of a family, found a file");
 }
 
+// Of plain descent along tangents the slopes and second-order terms of these tell the rate, which takes no vector of
+// θ's size; of other steps those along the step itself do.
+void choose_auto_rate(TrainSettings& settings, bool exact_blocks) {
+  MethodSettings& method = settings.method;
+  const EstimatorOptions& estimate = method.options;
+  const bool clips = std::isfinite(estimate.clip_slope) || estimate.clip_quantile < 1;
+  if (settings.optimizer == "sgd" && !clips && !exact_blocks &&
+      (method.estimator == "forward" || method.estimator == "central")) {
+    method.options.auto_rate = true;
+    return;
+  }
+  if (takes_losses_alone(method.estimator)) {
+    throw ArgumentError(
+        "--rate auto: of differences of losses expected --optimizer sgd, both sides and no slopes that are clipped, as "
+        "losses alone tell the rate");
+  }
+  settings.step_rate = true;
+}
+
 }  // namespace
 
 bool is_of_task(const Setting& setting) {
@@ -286,7 +304,6 @@ TrainSettings resolve(const TrainOptions& options, const Settings& given) {
     require(options.method != "zeroth-order", "slopes or exact gradients; differences of losses move all weights");
     require(options.method != "local", "one network under one loss, not --method local");
     require(options.block_layers <= 0, "one network under one loss, not --block-layers");
-    require(options.rate.has_value(), "a learning rate, not --rate auto");
     require(!method.checkpointed, "no --checkpointed; the blocks' activations are what is held");
     require(method.micro_batch == 0, "no --micro-batch; few examples are in flight as it is");
     require(!options.estimated_head, "no --estimated-head");
@@ -306,12 +323,8 @@ TrainSettings resolve(const TrainOptions& options, const Settings& given) {
   settings.divide = options.divide == "tangents" ? Divide::kTangents
                     : options.divide == "both"   ? Divide::kBoth
                                                  : Divide::kExamples;
-  estimate.auto_rate = !options.rate;
   settings.rate = options.rate.value_or(1);
-  if (estimate.auto_rate && (options.method != "weights" || settings.optimizer != "sgd" ||
-                             std::isfinite(estimate.clip_slope) || estimate.clip_quantile < 1)) {
-    throw ArgumentError("--rate auto: expected --method weights --optimizer sgd, which it clips the slopes of itself");
-  }
+  if (!options.rate) choose_auto_rate(settings, options.exact_blocks >= 0 || options.memory > 0);
   check(settings);
   return settings;
 }

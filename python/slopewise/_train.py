@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -182,7 +182,8 @@ def evaluate(model: Model, batch: Batch) -> tuple[float, float | None]:
     return total / examples, wrong / judged if model._labels else None
 
 
-def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 1, batch: int = 64, rate: float = 1e-2,
+def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 1, batch: int = 64,
+          rate: float | Literal["auto"] = 1e-2,
           schedule: str = "cosine", warm_up: int = 0, optimizer: str | Optimizer = "sgd",
           estimator: str | Estimator = "forward", law: str = "rank-one", tangents: int = 8, seed: int = 1,
           test: Batch = None, evaluate_every: float = 1, log_every: int = 10, name: str = "",
@@ -192,8 +193,8 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
 
     data: a tuple or dict of arrays as a batch has them, all examples, `batch` of which are drawn for a step; or an iterable
     of batches, such as a PyTorch DataLoader, gone through once an epoch. steps, or else epochs: how long.
-    rate, schedule, warm_up: the learning rate, "cosine" and "exponential" down to a hundredth of it at the end; an
-    estimator with auto_rate has its own, times the schedule's share of `rate`. optimizer, estimator: by name, or
+    rate, schedule, warm_up: the learning rate, "cosine" and "exponential" down to a hundredth of it at the end; "auto":
+    by Optimizer.step_along; an estimator with auto_rate has its own, times the schedule's share of `rate`. optimizer, estimator: by name, or
     objects made for the model; law, tangents: of an estimator by name. seed: of it and of the order of arrays. test: a
     batch that is judged every `evaluate_every` epochs and at the end. log_every: steps between lines of metrics.
     callback(line): called with each of them; StopIteration ends the run. tensorboard: a directory for an event file of
@@ -216,7 +217,11 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
         if batches.per_epoch is None:
             raise ValueError("train: expected steps, as the data do not say how many batches they have")
         steps = max(1, round(epochs * batches.per_epoch))
-    rate_of = schedule_of(schedule, rate, final_rate=0 if schedule == "constant" else rate / 100, steps=steps,
+    if isinstance(rate, str) and rate != "auto":
+        raise ValueError(f"rate: expected a number or 'auto', found {rate!r}")
+    highest = 1.0 if isinstance(rate, str) else rate
+    along = isinstance(rate, str) and source.rate is None
+    rate_of = schedule_of(schedule, highest, final_rate=0 if schedule == "constant" else highest / 100, steps=steps,
                           warm_up=warm_up)
     record = _Record(tensorboard, callback)
     status, message, step = "finished", "", 0
@@ -226,11 +231,14 @@ def train(model: Model, data: Any, *, steps: int | None = None, epochs: float = 
             start = time.perf_counter()
             found = source.estimate(given, in_place=True)
             now = rate_of(record.steps)
-            share = now / rate
+            share = now / highest
             source.learn(found, share)  # before the step, which goes by the rate that was learned
             if source.rate is not None:
                 now = share * source.rate
-            stepper.step(found, now)
+            if along:
+                now = stepper.step_along(found, given, share)
+            else:
+                stepper.step(found, now)
             record.step(found.loss, time.perf_counter() - start, batches.per_epoch or steps)
             bar.to(record.steps)
             if record.steps % log_every == 0 or record.steps == steps:

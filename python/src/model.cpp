@@ -8,9 +8,11 @@
 
 #include "python/src/function.hpp"
 #include "slopewise/base/error.hpp"
+#include "slopewise/estimate/curvature.hpp"
 #include "slopewise/model/initialize.hpp"
 #include "slopewise/model/models.hpp"
 #include "slopewise/objective/program_objective.hpp"
+#include "slopewise/optimize/step_rate.hpp"
 #include "slopewise/probe/probe.hpp"
 
 namespace slopewise {
@@ -238,10 +240,14 @@ class EstimatorOf final : public AnyEstimator {
       : model_(std::move(model)), estimator_(std::move(estimator)) {}
 
   PythonEstimate estimate(const py::object& batch, std::uint32_t step, bool in_place) override {
-    return {model_, model_->at(batch, [&] {
-              return in_place ? estimator_->estimate_in_place(model_->objective(), model_->parameters(), step)
-                              : estimator_->estimate(model_->objective(), model_->parameters(), step);
-            })};
+    return {model_,
+            model_->at(batch,
+                       [&] {
+                         return in_place
+                                    ? estimator_->estimate_in_place(model_->objective(), model_->parameters(), step)
+                                    : estimator_->estimate(model_->objective(), model_->parameters(), step);
+                       }),
+            slopes() + losses()};
   }
   void learn(const PythonEstimate& estimate, double pace) override {
     model_->work([&] { estimator_->learn(estimate.found(), pace); });
@@ -273,11 +279,31 @@ class OptimizerOf final : public AnyOptimizer {
     const DenseGradient<T> dense = model_->dense_of(gradient);
     model_->work([&] { optimizer_->step(model_->parameters(), dense, rate); });
   }
+  double step_along(const PythonEstimate& estimate, const py::object& batch, double share) override {
+    if (!rate_) rate_.emplace(StepRateOptions{.safety = StepRate::safety_of(estimate.asked())});
+    const bool looked = StepRate::looks_at(along_++);
+    double rate = 0;
+    model_->at(batch, [&] {
+      StepLook look{.loss = estimate.found().loss()};
+      optimizer_->step(model_->parameters(), estimate.found(), [&](const StepDirection& direction) {
+        if (looked) {
+          const Slopes found = look_along(model_->objective(), model_->parameters(), direction);
+          look = {.loss = look.loss, .slope = found.slopes[0], .curvature = found.curvatures[0]};
+          rate_->watch(look);
+        }
+        return rate = share * rate_->rate();
+      });
+      if (looked && !optimizer_->shrinks()) rate_->met(look, rate, model_->objective().loss(model_->parameters()));
+    });
+    return rate;
+  }
   Index steps() const override { return optimizer_->steps(); }
 
  private:
   std::shared_ptr<ModelOf<T>> model_;
   std::unique_ptr<Optimizer<T>> optimizer_;
+  std::optional<StepRate> rate_;
+  Index along_ = 0;  // steps whose rate was found
 };
 
 template <class T>

@@ -54,14 +54,17 @@ class PythonModel;
 // A gradient estimate with the model whose θ it is added to.
 class PythonEstimate {
  public:
-  PythonEstimate(std::shared_ptr<PythonModel> model, GradientEstimate found)
-      : model_(std::move(model)), found_(std::move(found)) {}
+  // `asked`: the slopes and losses that it took.
+  PythonEstimate(std::shared_ptr<PythonModel> model, GradientEstimate found, Index asked)
+      : model_(std::move(model)), found_(std::move(found)), asked_(asked) {}
   const GradientEstimate& found() const { return found_; }
   const std::shared_ptr<PythonModel>& model() const { return model_; }
+  Index asked() const { return asked_; }
 
  private:
   std::shared_ptr<PythonModel> model_;
   GradientEstimate found_;
+  Index asked_;
 };
 
 // An estimator, or an optimizer, of a model's width.
@@ -84,6 +87,9 @@ class AnyOptimizer {
   virtual void step(const PythonEstimate& estimate, double rate) = 0;
   // The same for a gradient written out (n).
   virtual void step(const py::object& gradient, double rate) = 0;
+  // A step down an estimate at `batch` at the rate that the loss along the step tells (StepRate), times `share`;
+  // returns it.
+  virtual double step_along(const PythonEstimate& estimate, const py::object& batch, double share) = 0;
   virtual Index steps() const = 0;
 };
 

@@ -292,6 +292,7 @@ void bind_estimates(py::module_& m) {
            "clip_norm"_a)
       .def("step", py::overload_cast<const PythonEstimate&, double>(&AnyOptimizer::step))
       .def("step", py::overload_cast<const py::object&, double>(&AnyOptimizer::step))
+      .def("step_along", &AnyOptimizer::step_along)
       .def_property_readonly("steps", &AnyOptimizer::steps);
 }
 

@@ -10,10 +10,6 @@
 namespace slopewise {
 namespace {
 
-// Second-order terms are taken in all of the first steps, in which curvature changes most, and then in one of so many.
-constexpr Index kFirst = 50;
-constexpr Index kEvery = 10;
-
 // An objective whose slopes come with second-order terms. Without `order` it only lends its layout.
 template <class T>
 class Curved final : public Objective<T> {
@@ -23,6 +19,11 @@ class Curved final : public Objective<T> {
   double loss(const Parameters<T>& parameters) override { return flat_.loss(parameters); }
   Slopes slopes(const Parameters<T>& parameters, const Tangents<T>& tangents) override {
     return flat_.curvatures(parameters, tangents);
+  }
+  Slopes differences(Parameters<T>& parameters, const Moves<T>& moves) override {
+    Moves<T> more = moves;
+    more.curvatures = true;
+    return flat_.differences(parameters, more);
   }
   double gradient(const Parameters<T>& parameters, std::span<T> out) override {
     return flat_.gradient(parameters, out);
@@ -40,31 +41,36 @@ template <class T>
 class AutoRated final : public Estimator<T> {
  public:
   explicit AutoRated(std::unique_ptr<Estimator<T>> inner) : inner_(std::move(inner)) {
-    if (inner_->name() != "forward") {
+    if (inner_->name() != "forward" && inner_->name() != "central") {
       throw ArgumentError(
-          fmt::format("learning rate auto: expected the estimator 'forward', found '{}'", inner_->name()));
+          fmt::format("learning rate auto: expected the estimator 'forward' or 'central', found '{}'", inner_->name()));
     }
   }
   std::string_view name() const override { return inner_->name(); }
   Index slopes() const override { return inner_->slopes(); }
+  Index losses() const override { return inner_->losses(); }
   AnswerKinds asks() const override {
-    return {.tangents = inner_->asks().tangents, .curvatures = true, .examples = true};
+    return {.tangents = inner_->asks().tangents, .curvatures = true, .examples = !by_losses()};
   }
 
   GradientEstimate estimate(Objective<T>& objective, const Parameters<T>& parameters, std::uint32_t step) override {
-    const bool curved = seen_ < kFirst || seen_ % kEvery == 0;
-    Curved<T> with_curvatures(objective);
-    GradientEstimate found = inner_->estimate(curved ? with_curvatures : objective, parameters, step);
-    found.scale_coefficients(slope_factors(found.slopes(), rate_.limit()));
-    return found;
+    return estimate(objective, [&](Objective<T>& asked) { return inner_->estimate(asked, parameters, step); });
+  }
+  GradientEstimate estimate_in_place(Objective<T>& objective, Parameters<T>& parameters, std::uint32_t step) override {
+    return estimate(objective, [&](Objective<T>& asked) { return inner_->estimate_in_place(asked, parameters, step); });
   }
   Demand demand(Objective<T>& objective) const override {
     Demand plain = inner_->demand(objective);
+    if (by_losses()) {
+      plain.flops += objective.loss_demand().flops / static_cast<double>(kCurvedEvery);
+      plain.answers.numbers = asks().numbers();
+      return plain;
+    }
     Curved<T> with_curvatures(objective), no_pass(objective, 0);
     const Demand curved = inner_->demand(with_curvatures);
     plain.bytes += curved.bytes - inner_->demand(no_pass).bytes;  // the tangents serve both passes
     plain.working = std::max(plain.working, curved.working);
-    plain.flops += (curved.flops - plain.flops) / static_cast<double>(kEvery);
+    plain.flops += (curved.flops - plain.flops) / static_cast<double>(kCurvedEvery);
     plain.answers.numbers = asks().numbers();  // of a step with curvatures
     return plain;
   }
@@ -92,9 +98,21 @@ class AutoRated final : public Estimator<T> {
     rate_.restore(detail::part_of<double>(name(), state, "rate"));
     seen_ = seen;
   }
-  std::optional<double> rate() const override { return rate_.rate(slopes()); }
+  std::optional<double> rate() const override { return rate_.rate(asks().tangents); }
+  std::optional<StepOutlook> outlook() const override { return rate_.outlook(asks().tangents); }
 
  private:
+  // Slopes by differences of losses, and second-order terms by those of three.
+  bool by_losses() const { return inner_->slopes() == 0; }
+  template <class Ask>
+  GradientEstimate estimate(Objective<T>& objective, Ask ask) const {
+    const bool curved = seen_ < kFirstCurved || seen_ % kCurvedEvery == 0;
+    Curved<T> with_curvatures(objective);
+    GradientEstimate found = ask(curved ? with_curvatures : objective);
+    found.scale_coefficients(slope_factors(found.slopes(), rate_.limit()));
+    return found;
+  }
+
   std::unique_ptr<Estimator<T>> inner_;
   AutoRate rate_;
   Index seen_ = 0;

@@ -73,6 +73,7 @@ class Clipped final : public Estimator<T> {
     }
   }
   std::optional<double> rate() const override { return inner_->rate(); }
+  std::optional<StepOutlook> outlook() const override { return inner_->outlook(); }
 
  private:
   GradientEstimate clipped(GradientEstimate found) const {

@@ -61,17 +61,6 @@ double length_of(std::span<const float> x) {
 
 }  // namespace
 
-double StepOutlook::highest_rate() const {
-  return bend > 0 ? 2 * signal / bend : std::numeric_limits<double>::infinity();
-}
-
-double StepOutlook::best_rate(double largest_curvature) const {
-  if (!(signal > 0)) return 0;
-  double rate = highest_rate() / 2;
-  if (largest_curvature > 0) rate = std::min(rate, kStableShare * 2 / largest_curvature);
-  return std::isfinite(rate) ? rate : 0;
-}
-
 std::vector<double> sample_curvatures(Objective<float>& objective, const Parameters<float>& parameters, Index samples,
                                       std::uint64_t seed, Index tangents_at_once) {
   const std::shared_ptr<const Probe> probe = make_probe("gaussian", objective.layout(), seed);
@@ -85,6 +74,32 @@ std::vector<double> sample_curvatures(Objective<float>& objective, const Paramet
   }
   return found;
 }
+
+template <class T>
+Slopes look_along(Objective<T>& objective, const Parameters<T>& parameters, const StepDirection& direction) {
+  std::span<const T> entries = direction.gradient.held<T>();
+  std::vector<T> written;
+  if (entries.empty()) {
+    written.resize(static_cast<std::size_t>(direction.gradient.size()));
+    direction.gradient.materialize(std::span<T>(written));
+    entries = written;
+  }
+  Tangents<T> tangent(objective.layout(), 1, direction_forms(objective.layout()));
+  tangent.set_fill([entries](Index, Index first, std::span<T> out) {
+    std::copy_n(entries.begin() + first, out.size(), out.begin());
+  });
+  Slopes found = objective.curvatures(parameters, tangent);
+  found.slopes[0] *= direction.factor;
+  found.curvatures[0] *= direction.factor * direction.factor;
+  return found;
+}
+
+std::vector<TangentForm> direction_forms(const ParameterLayout& layout) {
+  return std::vector<TangentForm>(layout.segments.size(), TangentForm::kDrawn);
+}
+
+template Slopes look_along(Objective<float>&, const Parameters<float>&, const StepDirection&);
+template Slopes look_along(Objective<double>&, const Parameters<double>&, const StepDirection&);
 
 double curvature_along(Objective<float>& objective, const Parameters<float>& parameters, std::span<const float> g) {
   return objective.curvatures(parameters, Tangents<float>::dense(objective.layout(), 1, g)).curvatures[0];

@@ -5,26 +5,11 @@
 #include <vector>
 
 #include "slopewise/objective/objective.hpp"
+#include "slopewise/optimize/optimizer.hpp"
+#include "slopewise/optimize/step_outlook.hpp"
 #include "slopewise/probe/probe.hpp"
 
 namespace slopewise {
-
-// Steps θ −= η g, as the mean and curvature of g decide them: on a quadratic one lowers the loss by
-// η signal − ½ η² bend on average.
-struct StepOutlook {
-  double signal = 0;  // E[g·∇]
-  double bend = 0;    // E[gᵀHg]
-
-  // The largest η with expected descent; half of it descends fastest. Infinite where bend is not positive.
-  double highest_rate() const;
-  // The η that descends fastest and, with the largest curvature λ_max given, is at most kStableShare of 2/λ_max, beyond
-  // which steps diverge whatever one of them gains. 0 where nothing bounds it or nothing is gained.
-  double best_rate(double largest_curvature = 0) const;
-  double decrease(double rate) const { return rate * (signal - rate * bend / 2); }
-};
-
-// Of the highest stable rate 2/λ_max: it moves while a network trains.
-inline constexpr double kStableShare = 0.75;
 
 // Of the Hessian H at θ. A step with g = (1/K) Σ s_k v_k, v Gaussian, has signal ‖∇‖² and bend
 // (tr H + (K + 1) λ)‖∇‖²/K; one with ∇ has λ‖∇‖².
@@ -50,6 +35,13 @@ struct Curvature {
 // vᵀHv along `samples` Gaussian tangents, whose mean is tr H. Throws what the objective throws.
 std::vector<double> sample_curvatures(Objective<float>& objective, const Parameters<float>& parameters, Index samples,
                                       std::uint64_t seed, Index tangents_at_once);
+
+// The slope and the second-order term along a step's direction d, one of each: ∇·d and dᵀHd. Takes a vector of n where
+// the direction is not written out. Throws what the objective throws.
+template <class T>
+Slopes look_along(Objective<T>& objective, const Parameters<T>& parameters, const StepDirection& direction);
+// The forms of the tangent that it asks along.
+std::vector<TangentForm> direction_forms(const ParameterLayout& layout);
 
 // gᵀHg.
 double curvature_along(Objective<float>& objective, const Parameters<float>& parameters, std::span<const float> g);

@@ -14,6 +14,7 @@
 #include "slopewise/estimate/estimate.hpp"
 #include "slopewise/objective/answers.hpp"
 #include "slopewise/objective/objective.hpp"
+#include "slopewise/optimize/step_outlook.hpp"
 #include "slopewise/program/program.hpp"
 #include "slopewise/program/sites.hpp"
 #include "slopewise/tensor/state.hpp"
@@ -78,6 +79,8 @@ class Estimator : public Prediction {
   virtual void restore(const std::vector<StatePart>& state);
   // The learning rate for the next step, where the estimator knows one.
   virtual std::optional<double> rate() const { return std::nullopt; }
+  // What it then knows of steps along its estimates.
+  virtual std::optional<StepOutlook> outlook() const { return std::nullopt; }
   // ‖∂loss/∂h − m‖² over ‖∂loss/∂h‖² at each site, m what is expected there, from slopes of tangents that enter there
   // alone; empty where nothing is expected.
   virtual std::vector<double> residuals(Objective<T>&, const Parameters<T>&, std::uint32_t /*step*/) { return {}; }

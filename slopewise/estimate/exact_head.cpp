@@ -76,6 +76,7 @@ class ExactHead final : public Estimator<T> {
   std::vector<StatePart> state() const override { return inner_->state(); }
   void restore(const std::vector<StatePart>& state) override { inner_->restore(state); }
   std::optional<double> rate() const override { return inner_->rate(); }
+  std::optional<StepOutlook> outlook() const override { return inner_->outlook(); }
 
  private:
   HeadedPrediction own() const {

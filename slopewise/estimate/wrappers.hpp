@@ -29,8 +29,11 @@ std::unique_ptr<Estimator<T>> exact_head_estimator(
 template <class T>
 std::unique_ptr<Estimator<T>> per_deviation_estimator(std::unique_ptr<Estimator<T>> inner, Index tangents);
 
+// Second-order terms are taken in all of the first steps, in which curvature changes most, and then in one of so many.
+inline constexpr Index kFirstCurved = 50, kCurvedEvery = 10;
+
 // rate() is AutoRate's (optimize/auto_rate.hpp), from the slopes of every step and second-order terms of some. Slopes
-// beyond its limit are clipped. Throws ArgumentError for an estimator other than "forward".
+// beyond its limit are clipped. Throws ArgumentError for an estimator other than "forward" and "central".
 template <class T>
 std::unique_ptr<Estimator<T>> auto_rate_estimator(std::unique_ptr<Estimator<T>> inner);
 

@@ -49,6 +49,7 @@ Slopes RecordingObjective<T>::curvatures(const Parameters<T>& parameters, const 
 }
 template <class T>
 Slopes RecordingObjective<T>::differences(Parameters<T>& parameters, const Moves<T>& moves) {
+  if (moves.curvatures && !kinds_.curvatures) refuse("second-order terms");
   return keep(asked_.differences(parameters, moves));
 }
 template <class T>
@@ -100,7 +101,8 @@ Slopes ReplayingObjective<T>::curvatures(const Parameters<T>&, const Tangents<T>
 template <class T>
 Slopes ReplayingObjective<T>::differences(Parameters<T>& parameters, const Moves<T>& moves) {
   walk<T>(moves, parameters, [] {});
-  return answer(moves.count, false);
+  if (moves.curvatures && !kinds_.curvatures) refuse("second-order terms");
+  return answer(moves.count, moves.curvatures);
 }
 template <class T>
 double ReplayingObjective<T>::loss(const Parameters<T>&) {

@@ -57,7 +57,7 @@ void walk(const Moves<T>& moves, Parameters<T>& theta, const std::function<void(
     away = place;
   };
   try {
-    if (!moves.both_sides) visit();
+    if (!moves.both_sides || moves.curvatures) visit();
     for (k = 0; k < moves.count; ++k) {
       move_to(moves.epsilon);
       visit();
@@ -79,13 +79,20 @@ Slopes slopes_of(const Moves<T>& moves, std::span<const double> losses) {
     throw ShapeError(fmt::format("differences of losses: expected {} losses, found {}", moves.points(), losses.size()));
   }
   Slopes found;
-  for (std::size_t k = 0; k < static_cast<std::size_t>(moves.count); ++k) {
-    found.slopes.push_back(moves.both_sides ? (losses[2 * k] - losses[2 * k + 1]) / (2 * moves.epsilon)
-                                            : (losses[k + 1] - losses[0]) / moves.epsilon);
+  if (!moves.both_sides) {
+    found.loss = losses[0];
+    for (const double ahead : losses.subspan(1)) found.slopes.push_back((ahead - found.loss) / moves.epsilon);
+    return found;
   }
-  found.loss = moves.both_sides
-                   ? std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size())
-                   : losses[0];
+  const std::span<const double> sides = losses.subspan(moves.curvatures ? 1 : 0);
+  found.loss = moves.curvatures ? losses[0]
+                                : std::accumulate(sides.begin(), sides.end(), 0.0) / static_cast<double>(sides.size());
+  for (std::size_t k = 0; k < static_cast<std::size_t>(moves.count); ++k) {
+    const double ahead = sides[2 * k], behind = sides[2 * k + 1];
+    found.slopes.push_back((ahead - behind) / (2 * moves.epsilon));
+    if (moves.curvatures)
+      found.curvatures.push_back((ahead + behind - 2 * found.loss) / (moves.epsilon * moves.epsilon));
+  }
   return found;
 }
 

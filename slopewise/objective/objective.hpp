@@ -34,8 +34,9 @@ struct Moves {
   double epsilon = 1e-3;                                                    // ε > 0
   // Losses at θ + ε v_k and θ − ε v_k for each k; else at θ, and at θ + ε v_k for each k.
   bool both_sides = true;
+  bool curvatures = false;  // with both sides: at θ first, so that differences give second-order terms as well
 
-  Index points() const { return both_sides ? 2 * count : count + 1; }
+  Index points() const { return both_sides ? 2 * count + (curvatures ? 1 : 0) : count + 1; }
 };
 
 // Brings θ to each of those points in turn, calls `visit` there, and brings it back, also where `visit` throws. What
@@ -101,8 +102,9 @@ class Objective {
   // The same with second-order terms. Throws ArgumentError where there are none.
   virtual Slopes curvatures(const Parameters<T>& parameters, const Tangents<T>& tangents);
   // Slopes by differences of losses, (L(θ + ε v) − L(θ − ε v)) / 2ε or (L(θ + ε v) − L(θ)) / ε, from moves.points()
-  // losses; θ is moved, and is back within rounding at the end (walk). The loss is that at θ or, with both sides, the
-  // mean of all of them, which is L(θ) + O(ε²).
+  // losses; θ is moved, and is back within rounding at the end (walk). The loss is that at θ or, where none is made
+  // there, the mean of all of them, which is L(θ) + O(ε²). With moves.curvatures also vᵀHv as (L(θ + ε v) + L(θ − ε v)
+  // − 2 L(θ)) / ε², which rounds as 4/ε² times a loss does.
   virtual Slopes differences(Parameters<T>& parameters, const Moves<T>& moves);
   // Writes the exact gradient to `out` (n) and returns the loss. Throws ArgumentError where there is none.
   virtual double gradient(const Parameters<T>& parameters, std::span<T> out) = 0;

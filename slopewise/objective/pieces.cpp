@@ -39,6 +39,12 @@ std::span<const Number> next_of(const std::vector<std::vector<Number>>& all, std
   return std::span(all[of]).subspan(std::exchange(taken[of], taken[of] + size), size);
 }
 
+std::vector<float> numbers_of_differences(const Slopes& found) {
+  std::vector<float> numbers{static_cast<float>(found.loss)};
+  for (const auto& some : {found.slopes, found.curvatures}) numbers.insert(numbers.end(), some.begin(), some.end());
+  return numbers;
+}
+
 std::vector<float> sum_of(std::vector<float> left, const std::vector<float>& right) {
   for (std::size_t i = 0; i < left.size(); ++i) left[i] += right[i];
   return left;
@@ -89,6 +95,7 @@ Index PiecedObjective<T>::Question::count() const {
 
 template <class T>
 Index PiecedObjective<T>::Question::each(const AnswerKinds& kinds) const {
+  if (moves) return moves->curvatures ? 2 : 1;
   if (kind != Kind::kSlopes && kind != Kind::kCurvatures) return 1;
   return 1 + (kind == Kind::kCurvatures ? 1 : 0) + (kinds.examples ? 1 : 0);
 }
@@ -244,8 +251,7 @@ std::map<Index, typename PiecedObjective<T>::Numbers> PiecedObjective<T>::walk_p
   std::map<Index, Numbers> found;
   for (const auto& [piece, own] : losses) {
     const Slopes slopes = slopes_of(*question.moves, std::span<const double>(own));
-    found[piece] = {static_cast<float>(slopes.loss)};
-    found[piece].insert(found[piece].end(), slopes.slopes.begin(), slopes.slopes.end());
+    found[piece] = numbers_of_differences(slopes);
   }
   return found;
 }
@@ -381,10 +387,7 @@ typename PiecedObjective<T>::Numbers PiecedObjective<T>::by_points(const Questio
     std::vector<std::size_t> taken(all.size());
     std::vector<double> losses;
     for (Index point = 0; point < points; ++point) losses.push_back(next_of(all, taken, rank_at(point), 1)[0]);
-    const Slopes found = slopes_of(*question.moves, std::span<const double>(losses));
-    Numbers numbers{static_cast<float>(found.loss)};
-    numbers.insert(numbers.end(), found.slopes.begin(), found.slopes.end());
-    return numbers;
+    return numbers_of_differences(slopes_of(*question.moves, std::span<const double>(losses)));
   });
 }
 
@@ -403,8 +406,8 @@ Slopes PiecedObjective<T>::answer(const Question& question) {
     return std::vector<double>(from, next);
   };
   found.slopes = take();
-  if (question.kind == Kind::kCurvatures) found.curvatures = take();
-  if (question.each(kinds_) > 1 && kinds_.examples) {
+  if (question.kind == Kind::kCurvatures || (question.moves && question.moves->curvatures)) found.curvatures = take();
+  if (!question.moves && question.each(kinds_) > 1 && kinds_.examples) {
     found.example_squares = take();
     found.examples = batch_.rows;
   }

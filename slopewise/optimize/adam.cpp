@@ -20,6 +20,7 @@ class Adam final : public EntrywiseOptimizer<T> {
   Adam(Index size, const OptimizerOptions& options)
       : EntrywiseOptimizer<T>(size, options, {"first_moment", "second_moment"}) {}
   bool flattens() const override { return !kDecoupled && EntrywiseOptimizer<T>::flattens(); }
+  bool shrinks() const override { return kDecoupled && this->options().weight_decay > 0; }
   std::string_view name() const override { return kDecoupled ? "adamw" : "adam"; }
 
  private:

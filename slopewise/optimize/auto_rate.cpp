@@ -99,17 +99,27 @@ void AutoRate::watch(std::span<const double> slopes, std::span<const double> exa
   move(slope(kSignal), signal, seen, memory);
 }
 
-double AutoRate::rate(Index tangents) const {
-  if (steps_ == 0 || !(curvature(kSquareSlow) > 0) || !(curvature(kSquareFast) > 0)) return 0;
+// E[gᵀHg]/E‖∇_B‖².
+double AutoRate::curvature_met(Index tangents) const {
   const double slow = curvature(kProductSlow) / curvature(kSquareSlow);
   const double met = std::max(slow, curvature(kProductFast) / curvature(kSquareFast));
   // ∇_BᵀH∇_B/‖∇_B‖²: 0 at least and, as it is no more than tr H, at most a third of tr H + 2 ∇_BᵀH∇_B/‖∇_B‖².
   const double along = std::clamp((slow - trace()) / 2, 0.0, std::max(slow / 3, 0.0));
   const double each = 1 / static_cast<double>(tangents);
-  const double curvature_met = each * met + (1 - each) * along;
-  if (!(curvature_met > 0)) return 0;
+  return each * met + (1 - each) * along;
+}
+
+double AutoRate::rate(Index tangents) const {
+  if (steps_ == 0 || !(curvature(kSquareSlow) > 0) || !(curvature(kSquareFast) > 0)) return 0;
+  const double met = curvature_met(tangents);
+  if (!(met > 0)) return 0;
   const double begun = static_cast<double>(steps_) / static_cast<double>(options_.warm_up + 1);
-  return std::min(begun, 1.0) * options_.safety * signal_share() / curvature_met;
+  return std::min(begun, 1.0) * options_.safety * signal_share() / met;
+}
+
+StepOutlook AutoRate::outlook(Index tangents) const {
+  if (rate(tangents) == 0) return {};
+  return {.signal = signal_share() * squared_slope(), .bend = curvature_met(tangents) * squared_slope()};
 }
 
 double AutoRate::limit() const {

@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "slopewise/optimize/step_outlook.hpp"
 #include "slopewise/tensor/state.hpp"
 
 namespace slopewise {
@@ -46,6 +47,8 @@ class AutoRate {
 
   // The rate of the next step along K tangents. 0 before anything is known, and where curvature is nowhere positive.
   double rate(Index tangents) const;
+  // What the means say of steps along K tangents; zeros before anything is known.
+  StepOutlook outlook(Index tangents) const;
   // A slope beyond this, `spike` root mean squares of those before, leads where nothing was measured: clip it
   // (slope_factors of clip.hpp) and say so. Infinite at first.
   double limit() const;
@@ -69,6 +72,7 @@ class AutoRate {
   double& curvature(Curvature i) { return memory_[1].values[i]; }
   double curvature(Curvature i) const { return memory_[1].values[i]; }
   double clipped(double slope) const;
+  double curvature_met(Index tangents) const;
 
   AutoRateOptions options_;
   Index steps_ = 0;

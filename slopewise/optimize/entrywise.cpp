@@ -27,28 +27,52 @@ double sum_of_squares(const T* g, Index count) {
 }  // namespace
 
 template <class T>
-void EntrywiseOptimizer<T>::advance(Parameters<T>& theta, const Gradient& gradient, double rate) {
-  std::span<const T> entries_of_g = gradient.held<T>();
-  if (entries_of_g.empty()) {
+std::pair<std::span<const T>, T> EntrywiseOptimizer<T>::clipped(const Gradient& gradient) {
+  std::span<const T> entries = gradient.held<T>();
+  if (entries.empty()) {
     gradient_.resize(static_cast<std::size_t>(this->size()));
     gradient.materialize(std::span<T>(gradient_));
-    entries_of_g = gradient_;
+    entries = gradient_;
   }
-  const T* g = entries_of_g.data();
   // NaN or infinite where any entry is.
-  const double squared_norm =
-      detail::sum_over_pieces(this->size(), [&](Index first, Index count) { return sum_of_squares(g + first, count); });
+  const double squared_norm = detail::sum_over_pieces(
+      this->size(), [&](Index first, Index count) { return sum_of_squares(entries.data() + first, count); });
   this->require_finite(std::isfinite(squared_norm));
-  const auto clip = static_cast<T>(norm_factor(squared_norm, this->options().clip_norm));
+  return {entries, static_cast<T>(norm_factor(squared_norm, this->options().clip_norm))};
+}
+
+template <class T>
+void EntrywiseOptimizer<T>::advance(Parameters<T>& theta, const Gradient& gradient, double rate) {
+  const auto [g, clip] = clipped(gradient);
   if (const T factor = shrink(rate); factor != T{1}) theta.scale(factor);
   const T* entries = this->flattens() ? theta.edit().data() : nullptr;
-  const auto decay = static_cast<T>(this->options().weight_decay);
   theta.add(0, this->size(), T{1}, [&](Index first, Index count, T* step) {
-    for (Index i = 0; i < count; ++i) step[i] = clip * g[first + i];
-    if (entries) axpy(decay, entries + first, step, count);
-    update(first, count, rate, step);
+    write_step(g.data(), clip, entries, rate, first, count, step);
     return static_cast<const T*>(step);
   });
+}
+
+template <class T>
+void EntrywiseOptimizer<T>::advance(Parameters<T>& theta, const Gradient& gradient, const RateOf& rate_of) {
+  const auto [g, clip] = clipped(gradient);
+  const T* entries = this->flattens() ? theta.values().data() : nullptr;
+  if (!step_) step_.emplace(this->size());
+  detail::for_pieces(this->size(), [&](Index first, Index count) {
+    write_step(g.data(), clip, entries, 1, first, count, step_->edit().data() + first);
+  });
+  const double rate = rate_of({*step_, -1});
+  if (const T factor = shrink(rate); factor != T{1}) theta.scale(factor);
+  step_->add_to(theta, rate);
+}
+
+// Of a step of that rate, what is added to entries [first, first + count) of θ.
+template <class T>
+void EntrywiseOptimizer<T>::write_step(const T* g, T clip, const T* theta, double rate, Index first, Index count,
+                                       T* step) {
+  const auto decay = static_cast<T>(this->options().weight_decay);
+  for (Index i = 0; i < count; ++i) step[i] = clip * g[first + i];
+  if (theta) axpy(decay, theta + first, step, count);
+  update(first, count, rate, step);
 }
 
 template class EntrywiseOptimizer<float>;

@@ -35,14 +35,35 @@ Optimizer<T>::Optimizer(Index size, const OptimizerOptions& options, std::initia
 }
 
 template <class T>
-void Optimizer<T>::step(Parameters<T>& theta, const Gradient& gradient, double rate) {
+void Optimizer<T>::require_rate(double rate) const {
   if (!(rate >= 0 && std::isfinite(rate)))
     throw ArgumentError(fmt::format("{}: rate: expected a number from 0 on, found {}", name(), rate));
+}
+
+template <class T>
+void Optimizer<T>::require_sizes(const Parameters<T>& theta, const Gradient& gradient) const {
   if (theta.size() != size_ || gradient.size() != size_) {
     throw ShapeError(fmt::format("{}: expected {} parameters and a gradient of as many entries, found {} and {}",
                                  name(), size_, theta.size(), gradient.size()));
   }
+}
+
+template <class T>
+void Optimizer<T>::step(Parameters<T>& theta, const Gradient& gradient, double rate) {
+  require_rate(rate);
+  require_sizes(theta, gradient);
   advance(theta, gradient, rate);
+  ++steps_;
+}
+
+template <class T>
+void Optimizer<T>::step(Parameters<T>& theta, const Gradient& gradient, const RateOf& rate_of) {
+  require_sizes(theta, gradient);
+  advance(theta, gradient, [&](const StepDirection& direction) {
+    const double rate = rate_of(direction);
+    require_rate(rate);
+    return rate;
+  });
   ++steps_;
 }
 

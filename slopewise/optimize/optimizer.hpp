@@ -6,6 +6,7 @@
 //   optimizer->step(theta, estimator->estimate(objective, theta, step), schedule.rate(step));
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -26,6 +27,14 @@ struct OptimizerOptions {
   double clip_norm = std::numeric_limits<double>::infinity();  // c > 0: g is scaled by norm_factor (clip.hpp) first
 };
 
+// Where a step leads, θ −= η d, before its rate η is known: d = factor × gradient.
+struct StepDirection {
+  const Gradient& gradient;
+  double factor;
+};
+// The rate of a step whose direction is known; called once.
+using RateOf = std::function<double(const StepDirection&)>;
+
 template <class T>
 class Optimizer {
  public:
@@ -43,6 +52,14 @@ class Optimizer {
   // a rate that is negative or not finite, ShapeError for sizes other than size(), and NumericError for a gradient with
   // an entry, or a norm where that is needed, that is NaN or infinite.
   void step(Parameters<T>& theta, const Gradient& gradient, double rate);
+  // The same where the rate follows from the direction: θ is as it was while `rate_of` is called, and the direction
+  // holds until it returns. What shrinks θ beside the gradient, the weight decay of "sgd" and "adamw", is no part of
+  // it. Throws what `rate_of` throws, θ being as it was and the state of no use.
+  void step(Parameters<T>& theta, const Gradient& gradient, const RateOf& rate_of);
+  // Whether a step shrinks θ beside its direction.
+  virtual bool shrinks() const { return false; }
+  // Bytes that this takes more than a step at a rate that is known.
+  virtual Index direction_bytes() const { return 0; }
 
   // The steps taken and what the method remembers: nothing, "velocity", or "first_moment" and "second_moment".
   StateView<T> state() const { return detail::view_of(steps_, memory_); }
@@ -61,6 +78,9 @@ class Optimizer {
 
  private:
   virtual void advance(Parameters<T>& theta, const Gradient& gradient, double rate) = 0;
+  virtual void advance(Parameters<T>& theta, const Gradient& gradient, const RateOf& rate_of) = 0;
+  void require_rate(double rate) const;
+  void require_sizes(const Parameters<T>& theta, const Gradient& gradient) const;
 
   Index size_;
   OptimizerOptions options_;

@@ -13,4 +13,9 @@ void BlockState::move(const GradientEstimate& estimate, double rate) {
   if (average) average->watch(theta);
 }
 
+void BlockState::move(const GradientEstimate& estimate, const RateOf& rate_of) {
+  optimizer->step(theta, estimate, rate_of);
+  if (average) average->watch(theta);
+}
+
 }  // namespace slopewise

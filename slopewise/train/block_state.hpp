@@ -21,6 +21,8 @@ struct BlockState {
   GradientEstimate estimate(Objective<float>& objective, Index number, double pace);
   // The second half: θ moves down the estimate. Throws what the optimizer throws.
   void move(const GradientEstimate& estimate, double rate);
+  // The same at a rate that follows from the direction.
+  void move(const GradientEstimate& estimate, const RateOf& rate_of);
 };
 
 }  // namespace slopewise

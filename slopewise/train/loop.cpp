@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/interrupt.hpp"
 #include "slopewise/base/json_text.hpp"
+#include "slopewise/estimate/wrappers.hpp"
+#include "slopewise/optimize/step_rate.hpp"
 #include "slopewise/statistics/intervals.hpp"
 
 namespace slopewise {
@@ -23,6 +26,8 @@ double since(Clock::time_point start) {
 
 // Batches of one measurement of the gradient's noise.
 constexpr Index kMeasured = 4;
+// Steps after which, at the earliest, it is said what a run can be expected to come to.
+constexpr Index kForeseen = 20;
 // A mean loss over the last steps of so many times that of guessing is beyond repair.
 constexpr double kHopeless = 20;
 
@@ -63,6 +68,10 @@ Json to_json(const CurvePoint& point) {
           {"test_loss", point.test.loss}, {"test_error", point.test.error}};
 }
 
+Json to_json(const TrainReach& reach) {
+  return {{"step", reach.step}, {"loss", reach.loss}, {"decrease", reach.decrease}};
+}
+
 std::string progress_text(const TrainOutcome& outcome) {
   Json curve = Json::array();
   for (const CurvePoint& point : outcome.curve) curve.push_back(to_json(point));
@@ -71,6 +80,7 @@ std::string progress_text(const TrainOutcome& outcome) {
             {"evaluated", to_json(outcome.evaluated)},
             {"curve", std::move(curve)}};
   if (outcome.running_loss) json["running_loss"] = *outcome.running_loss;
+  if (outcome.reach) json["reach"] = to_json(*outcome.reach);
   return json.dump();
 }
 
@@ -82,6 +92,10 @@ TrainOutcome progress_from(const std::string& text, const std::string& source) {
     outcome.logged = sums_from(json.at("logged"));
     outcome.evaluated = sums_from(json.at("evaluated"));
     if (json.contains("running_loss")) outcome.running_loss = json.at("running_loss").get<double>();
+    if (json.contains("reach")) {
+      const Json& reach = json.at("reach");
+      outcome.reach = {.step = reach.at("step"), .loss = reach.at("loss"), .decrease = reach.at("decrease")};
+    }
     for (const Json& point : json.at("curve")) outcome.curve.push_back(curve_point(point));
     return outcome;
   } catch (const nlohmann::json::exception& error) {
@@ -143,6 +157,18 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
   const auto reached = [&] {
     return limits.target_accuracy > 0 && outcome.seconds_to(limits.target_accuracy).has_value();
   };
+  const auto foresee = [&](const StepOutlook& steps) {
+    outcome.reach = {.step = trainer.step(), .loss = *outcome.running_loss, .decrease = trainer.reach(steps)};
+    if (watcher.foreseen) watcher.foreseen(*outcome.reach);
+  };
+  // Rates that were given are in units of the gradient where descent is plain and what it follows has its mean.
+  const TrainSettings& settings = trainer.settings();
+  const bool unbiased =
+      !settings.method.options.per_deviation &&
+      std::ranges::count(std::array{"exact", "forward", "central", "one-sided"}, settings.method.estimator) > 0;
+  const bool plain = settings.optimizer == "sgd" && unbiased && trainer.network().training.size() == 1 &&
+                     !settings.step_rate && !settings.method.options.auto_rate;
+  const auto early = [&] { return !outcome.reach && trainer.step() <= trainer.steps() / 2; };
   const auto out_of_time = [&] { return limits.seconds > 0 && outcome.seconds > limits.seconds; };
   while (trainer.step() < trainer.steps() && !reached() && !out_of_time()) {
     if (interrupted()) {
@@ -183,6 +209,9 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
                                     recent, remedy(trainer.settings()));
       return outcome;
     }
+    if (early() && trainer.step() >= std::max(kForeseen, trainer.steps() / 50)) {
+      if (const std::optional<StepOutlook> steps = trainer.outlook()) foresee(*steps);
+    }
     const double epoch = static_cast<double>(trainer.step()) / per_epoch;
     const bool measure = every(limits.measure_every), checked = every(limits.check_every);
     if (every(limits.log_every) || measure || checked) {
@@ -198,6 +227,7 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
           return diverged(trainer.step(), error);
         }
         noise = line;
+        if (plain && early()) foresee({.signal = std::pow(line.at("gradient_norm_high").get<double>(), 2), .bend = 0});
       }
       if (watcher.metrics) watcher.metrics(line);
       outcome.logged = {};
@@ -238,12 +268,16 @@ TrainOutcome run_training(Trainer& trainer, const TrainLimits& limits, TrainOutc
 }
 
 double epoch_seconds(TrainSettings settings, const DataSplit& data, const Network& network) {
-  // A rate that moves θ next to nothing: the same work, and no step diverges.
+  // A rate that is given becomes one that moves θ next to nothing: the same work, and no step diverges. One that is
+  // found is found in more of the first steps than later.
   settings.rate *= 1e-9;
   settings.final_rate *= 1e-9;
   Trainer trainer(settings, data, network);
   constexpr Index kWarming = 5, kTimed = 40;
-  const Index warming = std::min(kWarming, trainer.steps() - 1);
+  const Index unlike = settings.step_rate                  ? StepRate::kFirst
+                       : settings.method.options.auto_rate ? kFirstCurved
+                                                           : kWarming;
+  const Index warming = std::min(unlike, trainer.steps() - 1);
   for (Index i = 0; i < warming; ++i) trainer.advance();
   const auto start = Clock::now();
   const Index timed = std::min(kTimed, trainer.steps() - warming);

@@ -35,6 +35,13 @@ struct TrainSums {
   Index clipped = 0;  // slopes
 };
 
+// What a run can be expected to come to, early in it.
+struct TrainReach {
+  Index step = 0;
+  double loss = 0;      // a mean over the last steps
+  double decrease = 0;  // of it by the steps left, if slopes and curvature stay as they are
+};
+
 struct TrainOutcome {
   std::string status;   // "finished", "reached" the target accuracy, "interrupted", "diverged"
   std::string message;  // of a run that did not finish
@@ -42,11 +49,15 @@ struct TrainOutcome {
   double seconds = 0;
   TrainSums logged, evaluated;         // since the last line of metrics.jsonl, since the last evaluation
   std::optional<double> running_loss;  // a mean over about the last 50 steps
+  // Of an automatic rate after its first steps; of plain descent at a rate that was given from the first measurement of
+  // the gradient's norm, its upper end, and without curvature: the most that can be hoped for. Else nothing.
+  std::optional<TrainReach> reach;
   // Training time at the first evaluation with at least this accuracy.
   std::optional<double> seconds_to(double accuracy) const;
 };
 
 nlohmann::ordered_json to_json(const CurvePoint& point);
+nlohmann::ordered_json to_json(const TrainReach& reach);
 // What a resumed run needs of an outcome, and back. Throws FileError, in the name of `source`, for another text.
 std::string progress_text(const TrainOutcome& outcome);
 TrainOutcome progress_from(const std::string& text, const std::string& source);
@@ -64,6 +75,8 @@ struct TrainWatcher {
   std::function<void(const TrainNews&)> advanced;
   // Gets every line of metrics.jsonl, and each measurement.
   std::function<void(const nlohmann::ordered_json&)> metrics;
+  // What the run can be expected to come to, once.
+  std::function<void(const TrainReach&)> foreseen;
   // Has the trainer's state kept, and what progress_text says of the outcome.
   std::function<void(const TrainOutcome&)> checkpoint;
 };

@@ -136,6 +136,7 @@ std::string to_text(const Recipe& recipe) {
                     {"epsilon", o.epsilon},
                     {"weight_decay", o.weight_decay},
                     {"clip_norm", limit(o.clip_norm)}}},
+                  {"step_rate", recipe.step_rate},
                   {"average", recipe.average},
                   {"examples", recipe.examples},
                   {"strings", recipe.strings}};
@@ -176,6 +177,7 @@ Recipe recipe_from(const std::string& text, const std::string& source) {
                                 .epsilon = o.at("epsilon"),
                                 .weight_decay = o.at("weight_decay"),
                                 .clip_norm = limit_from(o.at("clip_norm"))};
+    recipe.step_rate = json.value("step_rate", false);
     recipe.average = json.at("average");
     recipe.examples = whole_from<Index>(json.at("examples"));
     recipe.strings = json.at("strings").get<std::map<std::string, std::string>>();

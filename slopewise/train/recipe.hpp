@@ -19,6 +19,7 @@ struct Recipe {
   EstimatorOptions options;
   std::string optimizer;
   OptimizerOptions optimizer_options;
+  bool step_rate = false;  // the rate follows from the direction: a record has what was found along it (StepRate)
   double average = 0;
   Index examples = 0;                          // of a step's batch
   std::map<std::string, std::string> strings;  // what files of the weights say of them (description.hpp)

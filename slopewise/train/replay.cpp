@@ -55,7 +55,8 @@ Replay::Replay(const std::filesystem::path& path, const std::filesystem::path& i
       recipe_(recipe_from(log_.header(), log_.path().string())),
       state_(begin_for(recipe_, log_.path(), initial, start)),
       answers_(recipe_.layout, state_.estimator->asks(), recipe_.examples) {
-  if (const Index asked = state_.estimator->asks().numbers(); asked != log_.numbers()) {
+  const Index asked = state_.estimator->asks().numbers() + (recipe_.step_rate ? kLookNumbers : 0);
+  if (asked != log_.numbers()) {
     throw FileError(fmt::format("{}: expected {} numbers a step for its estimator '{}', found {}", log_.path().string(),
                                 asked, recipe_.estimator, log_.numbers()));
   }
@@ -74,7 +75,12 @@ bool Replay::advance() {
   answers_.set(std::move(record->answers));
   // The pace is of priors of activities, which have no log.
   try {
-    state_.move(state_.estimate(answers_, number, 1), record->rate);
+    const GradientEstimate estimate = state_.estimate(answers_, number, 1);
+    if (recipe_.step_rate) {
+      state_.move(estimate, [&](const StepDirection&) { return double{record->rate}; });
+    } else {
+      state_.move(estimate, record->rate);
+    }
   } catch (const Error& error) {
     throw FileError(fmt::format("{}: step {}: {}", log_.path().string(), number, error.what()));
   }

@@ -34,6 +34,9 @@ struct TrainSettings {
   OptimizerOptions optimizer_options;
   std::string schedule = "cosine";
   double rate = 1e-3;  // largest; what an automatic rate is multiplied by
+  // The rate follows from slopes and curvature along the steps themselves, of each block (StepRate), whatever they are
+  // made of; MethodSettings has another one, of steps along tangents alone.
+  bool step_rate = false;
   double final_rate = 0;
   double warm_up = 0;  // epochs
   double average = 0;  // decay of the weights' average, which is what is evaluated; 0: none

@@ -13,6 +13,10 @@
 
 namespace slopewise {
 
+// What follows the answers of a step whose rate follows from its direction: the slope and the second-order term along
+// it, and the loss after it; 0 where it was not looked at.
+inline constexpr Index kLookNumbers = 3;
+
 struct SlopeRecord {
   float rate = 0;  // as applied
   Answers answers;

@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <tuple>
 
 #include "slopewise/base/error.hpp"
 #include "slopewise/base/philox.hpp"
@@ -151,9 +152,11 @@ Index Trainer::step_bytes() const {
     working = std::max(working, demand.working);
     passes += (first ? demand.bytes : remembered) + (block->stays_packed() ? 0 : demand.packed);
     if (!block->estimator->dense()) passes += block->optimizer->step_bytes();
+    if (block->step_rate) passes += block->optimizer->direction_bytes();
     if (block->pieced) working = std::max(working, demand.working + block->pieced->sums_bytes(demand.answers));
     counted.push_back(block->objective.get());
   }
+  if (settings_.step_rate) widest *= 2;  // and before the loss after a step
   return working + passes + ExampleBatch<float>::bytes(train_, settings_.batch) +
          settings_.batch * (widest * Index{sizeof(float)} + Index{sizeof(std::int32_t)});
 }
@@ -188,7 +191,7 @@ double Trainer::guessing_loss() const {
 double Trainer::forwards() const {
   double step = 0, forward = 0;
   for (const auto& block : blocks_) {
-    step += block->estimator->demand(*block->objective).flops;
+    step += block->demand(*block->objective).flops;
     forward += block->evaluator->cost(settings_.batch).flops();
   }
   return step / forward;
@@ -236,7 +239,7 @@ void Trainer::through_blocks(Index step, Visit visit) {
 TrainStep Trainer::advance() {
   if (!replayed_.records.empty()) return replay_step();
   if (team_) compare_weights();
-  whole_ = blocks_.size() == 1 && !takes_losses_alone(settings_.method.estimator);
+  whole_ = blocks_.size() == 1 && !takes_losses_alone(settings_.method.estimator) && !settings_.step_rate;
   const double scheduled = schedule_.rate(step_);
   TrainStep result;
   SlopeRecord record;
@@ -245,13 +248,31 @@ TrainStep Trainer::advance() {
     if (block.pieced) block.pieced->bind(batch);
     const GradientEstimate estimate = block.estimate(block.asked(), step_, scheduled / settings_.rate);
     if (block.recording) record.answers = block.recording->take();
-    take_step(block, estimate, scheduled, result);
+    std::vector<float>& numbers = record.answers.numbers;
+    const auto note = [&](float number) {
+      if (block.recording) numbers.push_back(number);
+      return number;
+    };
+    const auto along = [&](const StepDirection& direction) {
+      const Slopes found = look_along(block.data(), block.theta, direction);
+      if (block.recording) numbers.resize(static_cast<std::size_t>(block.estimator->asks().numbers()));
+      const float slope = note(static_cast<float>(found.slopes[0]));
+      return std::pair(slope, note(static_cast<float>(found.curvatures[0])));
+    };
+    std::optional<std::span<const float>> output;  // of the step's pass, where another follows
+    const auto after = [&] {
+      const std::span<const float> made = block.asked().output();
+      inputs_.before.assign(made.begin(), made.end());
+      output = inputs_.before;
+      return note(static_cast<float>(block.data().loss(block.theta)));
+    };
+    take_step(block, estimate, scheduled, {along, after}, result);
     if (!block.compacted && block.stays_packed()) {
       block.objective->compact(block.theta);
       if (block.pieced) block.pieced->compact(block.theta);
     }
     block.compacted = true;
-    return block.asked().output();
+    return output ? *output : block.asked().output();
   });
   if (log_) {
     record.rate = static_cast<float>(result.rate);
@@ -263,13 +284,44 @@ TrainStep Trainer::advance() {
 }
 
 // Moves the block's parameters and says what came of it. Rates are float32 numbers, as logs hold them.
-void Trainer::take_step(Block& block, const GradientEstimate& estimate, double scheduled, TrainStep& result) {
-  const std::optional<double> own = block.estimator->rate();
-  result.rate = static_cast<float>(own ? scheduled / settings_.rate * *own : scheduled);
-  block.move(estimate, result.rate);
+void Trainer::take_step(Block& block, const GradientEstimate& estimate, double scheduled, const Looks& looks,
+                        TrainStep& result) {
+  const double share = scheduled / settings_.rate;
+  if (block.step_rate) {
+    const bool looked = StepRate::looks_at(step_);
+    StepLook look{.loss = static_cast<float>(estimate.loss())};
+    block.move(estimate, [&](const StepDirection& direction) {
+      if (looked) {
+        std::tie(look.slope, look.curvature) = looks.along(direction);
+        block.step_rate->watch(look);
+      }
+      return result.rate = static_cast<float>(share * block.step_rate->rate());
+    });
+    // What a step that also shrinks θ meets is not its direction's alone.
+    if (looked && !block.optimizer->shrinks()) block.step_rate->met(look, result.rate, looks.after());
+  } else {
+    const std::optional<double> own = block.estimator->rate();
+    result.rate = static_cast<float>(own ? share * *own : scheduled);
+    block.move(estimate, result.rate);
+  }
   result.loss = estimate.loss();
   result.slope = estimate.slope();
   result.clipped += estimate.clipped();
+}
+
+std::optional<StepOutlook> Trainer::outlook() const {
+  if (blocks_.size() > 1) return std::nullopt;
+  const Block& block = *blocks_.front();
+  return block.step_rate ? block.step_rate->outlook() : block.estimator->outlook();
+}
+
+double Trainer::reach(const StepOutlook& each) const {
+  const Block& block = *blocks_.front();
+  const bool found = block.step_rate || block.estimator->outlook();
+  double reach = 0;
+  for (Index step = step_; step < steps(); ++step)
+    reach += each.decrease(found ? each.best_rate() : schedule_.rate(step));
+  return reach;
 }
 
 Evaluation Trainer::test() {
@@ -375,6 +427,7 @@ void Trainer::save(const std::filesystem::path& path, const std::map<std::string
     file.add(block->prefix + "optimizer", block->optimizer->state());
     if (block->average) file.add(block->prefix + "average", block->average->state());
     for (const StatePart& part : block->estimator->state()) file.add(block->part_name(part), part);
+    if (block->step_rate) file.add(block->prefix + "rate", block->step_rate->state());
   }
   file.save(path);
 }
@@ -387,6 +440,7 @@ void Trainer::restore(CheckpointReader& file) {
     std::vector<StatePart> parts = block->estimator->state();
     for (StatePart& part : parts) part = file.part(block->part_name(part), part);
     block->estimator->restore(parts);
+    if (block->step_rate) block->step_rate->restore(file.state(block->prefix + "rate", block->step_rate->state()));
   }
   if (identity(file.get("network")) != identity(network_.description)) {
     throw FileError(fmt::format("{}: its network is not that of this run; a model's file may have changed since",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -66,8 +67,13 @@ class Trainer {
   // Slopes of one step for each example, all blocks.
   Index slopes() const;
 
+  // Of steps under one loss where the rate is automatic, once that is known.
+  std::optional<StepOutlook> outlook() const;
+  // By how much the steps left lower the loss if all of them are like that: each at the rate that is scheduled or,
+  // where rates are automatic, at the best, and so at most.
+  double reach(const StepOutlook& each) const;
   // One step on the next batch. Throws NumericError where loss or gradient are not finite; the block where they are,
-  // and those after it, are then as they were.
+  // and those after it, are then as they were, but for a block whose rate is found along its step.
   TrainStep advance();
   // On the test set, or the examples held out for validation; with the averaged weights where there are any.
   Evaluation evaluate() { return evaluate(judged_, judged_rows_); }
@@ -125,14 +131,20 @@ class Trainer {
   // step takes no memory.
   struct Inputs {
     ExampleBatch<float> examples;
-    std::vector<float> made;
+    std::vector<float> made, before;
     std::vector<std::int32_t> noise;
   };
   // While these live, blocks that have an average are at it.
   std::vector<std::optional<AverageScope<float>>> averaged();
   Evaluation evaluate(const Dataset& images, std::span<const Index> rows);
   void draw_noise(Index step, std::size_t block);
-  void take_step(Block& block, const GradientEstimate& estimate, double scheduled, TrainStep& result);
+  // Where what is found along a step, and after it, comes from: the batch or a log. Float32 numbers.
+  struct Looks {
+    std::function<std::pair<float, float>(const StepDirection&)> along;  // slope and second-order term
+    std::function<float()> after;                                        // the loss
+  };
+  void take_step(Block& block, const GradientEstimate& estimate, double scheduled, const Looks& looks,
+                 TrainStep& result);
   void record_answers();
   void require_pieces() const;
   void compare_weights();

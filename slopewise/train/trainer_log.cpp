@@ -45,8 +45,7 @@ StepTraffic Trainer::traffic(const PieceGrid& grid, Index ranks) const {
   StepTraffic all;
   for (const auto& block : blocks_) {
     const Index points = takes_losses_alone(settings_.method.estimator) ? block->estimator->losses() : 0;
-    const StepTraffic own =
-        traffic_of(grid, ranks, settings_.batch, block->estimator->demand(*block->objective).answers, points);
+    const StepTraffic own = traffic_of(grid, ranks, settings_.batch, block->demand(*block->objective).answers, points);
     all.up += own.up;
     all.reply += own.reply;
     all.all += own.all;
@@ -120,7 +119,10 @@ TrainStep Trainer::replay_step() {
   answers.set(record.answers);
   const double scheduled = schedule_.rate(step_);
   TrainStep result;
-  take_step(block, block.estimate(answers, step_, scheduled / settings_.rate), scheduled, result);
+  const std::span<const float> numbers = record.answers.numbers;
+  const std::span<const float> seen = numbers.last(std::min(numbers.size(), static_cast<std::size_t>(kLookNumbers)));
+  const Looks looks{[&](const StepDirection&) { return std::pair(seen[0], seen[1]); }, [&] { return seen[2]; }};
+  take_step(block, block.estimate(answers, step_, scheduled / settings_.rate), scheduled, looks, result);
   if (static_cast<float>(result.rate) != record.rate) {
     throw FileError(fmt::format("{}: step {}: expected the learning rate {} of this run, found {}", replayed_.source,
                                 step_, result.rate, record.rate));
@@ -146,7 +148,8 @@ std::string Trainer::not_logged() const {
 }
 
 Index Trainer::logged_numbers() const {
-  return blocks_.front()->recording ? blocks_.front()->estimator->asks().numbers() : 0;
+  const Block& block = *blocks_.front();
+  return block.recording ? block.estimator->asks().numbers() + (block.step_rate ? kLookNumbers : 0) : 0;
 }
 
 Recipe Trainer::recipe() const {

@@ -98,7 +98,8 @@ class LogTest(unittest.TestCase):
 
     def test_a_run_leaves_a_log_that_makes_its_weights_again(self):
         for number, options in enumerate(([], ["--optimizer", "adam", "--average", 0.9], ["--rate", "auto"],
-                                          ["--method", "zeroth-order"], ["--law", "gaussian", "--clip-slope", 0.5])):
+                                          ["--rate", "auto", "--optimizer", "adam"], ["--method", "zeroth-order"],
+                                          ["--method", "zeroth-order", "--rate", "auto"], ["--law", "gaussian", "--clip-slope", 0.5])):
             with self.subTest(options=options):
                 run = f"run{number}"
                 self.done("train", *weights("--out", run, *options))

@@ -413,6 +413,58 @@ class TrainTest(unittest.TestCase):
         results = self.trained("--preset", "cifar10-local", "--data", ".", "--epochs", 1, "--batch", 50)
         self.assertEqual(results["steps"], 6)
 
+    # --- rates that need no search
+
+    def test_every_method_finds_its_rate(self):
+        for method in (["--method", "exact"], ["--method", "exact", "--optimizer", "momentum", "--exact-blocks", 1],
+                       ["--method", "exact", "--checkpointed", "--micro-batch", 5, "--optimizer", "adamw"],
+                       ["--method", "activities", "--prior", "feedback"], ["--method", "local"],
+                       ["--method", "weights", "--tangents", 8], ["--method", "weights", "--estimator", "momentum"],
+                       ["--method", "weights", "--optimizer", "sgd", "--clip-quantile", 0.9],
+                       ["--method", "weights", "--optimizer", "sgd", "--memory", "20MiB"],
+                       ["--method", "exact", "--optimizer", "adamw", "--weight-decay", 3],
+                       ["--method", "zeroth-order", "--optimizer", "sgd", "--tangents", 8]):
+            with self.subTest(method=method):
+                results = self.trained(*small(*method, "--rate", "auto", "--epochs", 8, "--log-every", 1))
+                self.assertEqual(results["config"]["rate"], "auto")
+                losses = [line["loss"] for line in self.metrics("run") if "loss" in line]
+                self.assertLess(sum(losses[-10:]), sum(losses[:10]))
+                self.assertTrue(any(line["rate"] > 0 for line in self.metrics("run") if "rate" in line))
+        for method in (["--optimizer", "adam"], ["--one-sided", "--optimizer", "sgd"]):
+            done = self.train(*small("--method", "zeroth-order", *method, "--rate", "auto"))
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("--rate auto: of differences of losses expected --optimizer sgd, both sides", done.stderr)
+
+    def test_a_run_that_will_hardly_lower_its_loss_says_so_early(self):
+        tiny = small("--hidden", "200,200", "--method", "weights", "--law", "gaussian", "--tangents", 1, "--optimizer", "sgd",
+                     "--rate", "auto", "--epochs", 4, "--out", "tiny")
+        done = self.train(*tiny)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        reach = self.results("tiny")["reach"]
+        self.assertEqual(reach["step"], 20)
+        self.assertLess(reach["decrease"], 0.1 * reach["loss"])
+        self.assertRegex(done.stderr, r"slopewise: step 20: by the slopes so far the 28 steps left lower the loss of [\d.]+ "
+                                      r"by [\d.]+ at most.*--tangents")
+        self.assertEqual(self.train(*tiny, "--quiet", "--overwrite").stderr, "")
+        well = self.train(*small("--method", "exact", "--rate", "auto", "--epochs", 8, "--out", "well"))
+        self.assertNotIn("at most", well.stderr)
+        reach = self.results("well")["reach"]
+        self.assertGreater(reach["decrease"], reach["loss"])
+        # Where few steps are left there is nothing to foresee.
+        for options in (["--rate", "auto"], ["--optimizer", "sgd", "--rate", 0.1, "--measure-every", 20]):
+            done = self.train(*small("--method", "exact", "--steps", 20, "--out", "short", "--overwrite", *options))
+            self.assertNotIn("at most", done.stderr)
+            self.assertIsNone(self.results("short")["reach"])
+        # Of a rate that was given from the first measurement on, of plain descent alone.
+        for number, (optimizer, foreseen) in enumerate((("sgd", True), ("adam", False))):
+            self.train(*small("--method", "exact", "--optimizer", optimizer, "--rate", 1e-9, "--measure-every", 5, "--out",
+                              f"given{number}"))
+            reach = self.results(f"given{number}")["reach"]
+            self.assertEqual(reach is not None, foreseen)
+            if foreseen:
+                self.assertEqual(reach["step"], 5)
+                self.assertLess(reach["decrease"], 1e-6)
+
     # --- interrupted and resumed
 
     def test_killed_runs_go_on_to_the_same_end(self):
@@ -421,7 +473,8 @@ class TrainTest(unittest.TestCase):
                    ["--method", "local", "--prior", "feedback", "--correction", "gated", "--dropout", 0.1],
                    ["--method", "activities", "--prior", "mirror", "--optimizer", "nesterov"],
                    # Steps along implicit gradients, which change packed weights in place.
-                   ["--method", "weights", "--rate", "auto", "--optimizer", "sgd", "--hidden", "730,730"])
+                   ["--method", "weights", "--rate", "auto", "--optimizer", "sgd", "--hidden", "730,730"],
+                   ["--method", "weights", "--rate", "auto", "--tangents", 4])
         moments = random.Random(1)
         for number, method in enumerate(methods):
             options = small("--epochs", 2 * max(KILLS, 30), "--log-every", 7, "--measure-every", 21, *method)

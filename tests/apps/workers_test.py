@@ -126,6 +126,8 @@ class WorkersTest(unittest.TestCase):
 
     def test_what_learns_from_slopes_is_the_same_on_all_ranks(self):
         for number, options in enumerate((["--rate", "auto", "--optimizer", "sgd"], ["--method", "zeroth-order"],
+                                          ["--rate", "auto", "--optimizer", "adam"],
+                                          ["--rate", "auto", "--optimizer", "sgd", "--method", "zeroth-order"],
                                           ["--estimator", "momentum-tangent", "--law", "gaussian", "--average", 0.9],
                                           ["--dropout", 0.2, "--clip-quantile", 0.7])):
             with self.subTest(options=options):
@@ -137,6 +139,7 @@ class WorkersTest(unittest.TestCase):
         """Methods whose gradients are as long as the weights, which have no log."""
         told = {}
         for name, options in (("exact", ["--method", "exact"]),
+                              ("rate", ["--method", "exact", "--rate", "auto"]),
                               ("activities", ["--method", "activities", "--prior", "feedback", "--correction", "gated"]),
                               ("local", ["--method", "local", "--prior", "feedback", "--dropout", 0.2]),
                               ("head", ["--method", "weights"]),

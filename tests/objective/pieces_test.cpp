@@ -94,8 +94,8 @@ class PiecesTest : public testing::Test {
       all.insert(all.end(), some->begin(), some->end());
     return all;
   }
-  enum class Ask { kSlopes, kCurvatures, kDifferences, kOneSided, kGradient, kHead, kActivities };
-  static Moves<float> moves_along(const Tangents<float>& v, bool both_sides) {
+  enum class Ask { kSlopes, kCurvatures, kDifferences, kSecondDifferences, kOneSided, kGradient, kHead, kActivities };
+  static Moves<float> moves_along(const Tangents<float>& v, bool both_sides, bool curvatures = false) {
     return {.count = v.count(),
             .along =
                 [&v](Parameters<float>& theta, Index k, double factor) {
@@ -105,7 +105,8 @@ class PiecesTest : public testing::Test {
                     theta.edit()[i] += static_cast<float>(factor) * direction[i];
                 },
             .epsilon = 1e-2,
-            .both_sides = both_sides};
+            .both_sides = both_sides,
+            .curvatures = curvatures};
   }
   // Two estimates, and what was learned from them.
   std::vector<double> estimates(Objective<float>& objective, const Parameters<float>& theta, const char* name,
@@ -148,7 +149,8 @@ class PiecesTest : public testing::Test {
     }
     if (what == Ask::kSlopes) return numbers_of(objective.slopes(theta, v));
     if (what == Ask::kCurvatures) return numbers_of(objective.curvatures(theta, v));
-    std::vector<double> all = numbers_of(objective.differences(theta, moves_along(v, what == Ask::kDifferences)));
+    std::vector<double> all = numbers_of(
+        objective.differences(theta, moves_along(v, what != Ask::kOneSided, what == Ask::kSecondDifferences)));
     all.insert(all.end(), theta.values().begin(), theta.values().end());
     return all;
   }
@@ -191,17 +193,18 @@ TEST_F(PiecesTest, AreWhatTheWholeFindsWithinRoundingAndTheSameBitsByAnyRanks) {
                                   {"gaussian", TangentForm::kDense},
                                   {"gaussian", TangentForm::kDrawn}}) {
     const Tangents<float> v = tangents(law, form);
-    for (const Ask what : {Ask::kSlopes, Ask::kCurvatures, Ask::kDifferences, Ask::kOneSided}) {
+    for (const Ask what :
+         {Ask::kSlopes, Ask::kCurvatures, Ask::kDifferences, Ask::kSecondDifferences, Ask::kOneSided}) {
+      const bool by_losses = what != Ask::kSlopes && what != Ask::kCurvatures;
       ProgramObjective<float> whole(program(), batch());
       const std::vector<double> expected = ask(whole, what, theta, v);
       for (const Divide divide : {Divide::kExamples, Divide::kTangents, Divide::kBoth}) {
         for (const Index pieces : {1, 4, 5, 8, 100}) {
-          if (divide == Divide::kBoth && (pieces % 2 != 0 || what == Ask::kDifferences || what == Ask::kOneSided))
-            continue;
+          if (divide == Divide::kBoth && (pieces % 2 != 0 || by_losses)) continue;
           const std::vector<double> alone = by_ranks(1, divide, pieces, what, v);
           ASSERT_EQ(alone.size(), expected.size());
-          // Differences of losses in float err by rounding over 2 ε.
-          const double share = what == Ask::kDifferences || what == Ask::kOneSided ? 1e-3 : 1e-4;
+          // Differences of losses in float err by rounding over 2 ε, those of three by rounding over ε²/4.
+          const double share = what == Ask::kSecondDifferences ? 0.05 : by_losses ? 1e-3 : 1e-4;
           for (std::size_t i = 0; i < alone.size(); ++i)
             EXPECT_NEAR(alone[i], expected[i], share * (std::abs(expected[i]) + 1)) << law << pieces << " number " << i;
           for (const Index ranks : {2, 3, 4, 5}) {

@@ -211,6 +211,57 @@ TEST_P(EveryOptimizer, ChangesPackedMatricesAsTheyAre) {
   }
 }
 
+// The same steps as those of a rate that is known, and the direction is what θ moves along.
+TEST_P(EveryOptimizer, TakesTheRateOnceItsDirectionIsKnown) {
+  for (const bool written : {true, false}) {
+    const GradientEstimate gradient =
+        written ? dense(random_vector<double>(matrix_layout().size, 3, -2, 2)) : along_tangents({0.5, -2, 0.25});
+    for (const double decay : {0.0, 0.1}) {
+      const OptimizerOptions options{.weight_decay = decay, .clip_norm = 3};
+      const auto known = make_optimizer<float>(GetParam(), gradient.size(), options);
+      const auto found = make_optimizer<float>(GetParam(), gradient.size(), options);
+      Parameters<float> one(random_vector<float>(gradient.size(), 1)), other = one;
+      other.packed(0, 40, 30);
+      for (int i = 0; i < 5; ++i) {
+        const double rate = 0.01 * (i + 1);
+        known->step(one, gradient, rate);
+        std::vector<float> expected = copy_of(other);
+        int asked = 0;
+        found->step(other, gradient, [&](const StepDirection& direction) {
+          ++asked;
+          EXPECT_EQ(copy_of(other), expected) << "θ was moved before";
+          if (GetParam() == "sgd" || GetParam() == "adamw") {  // whose decay is no part of the direction
+            for (float& entry : expected) entry *= static_cast<float>(1 - rate * decay);
+          }
+          direction.gradient.add_to(std::span(expected), -rate * direction.factor);
+          return rate;
+        });
+        EXPECT_EQ(asked, 1);
+        EXPECT_THAT(copy_of(other), testing::Pointwise(testing::FloatNear(1e-6f), expected));
+      }
+      EXPECT_EQ(found->steps(), 5);
+      EXPECT_THAT(copy_of(other), testing::Pointwise(testing::FloatNear(3e-6f), copy_of(one)));
+    }
+  }
+}
+
+TEST_P(EveryOptimizer, LeavesThetaWhereNoRateIsFound) {
+  const auto optimizer = make_optimizer<double>(GetParam(), 3, {.weight_decay = 0.1});
+  Parameters<double> theta(std::vector<double>{1, 2, 3});
+  const auto step = [&](double rate) {
+    optimizer->step(theta, dense({1, -2, 3}), [rate](const StepDirection&) { return rate; });
+  };
+  for (const double rate : {-0.1, kNaN, kInfinity}) EXPECT_THROW(step(rate), ArgumentError) << rate;
+  EXPECT_THROW(
+      optimizer->step(theta, dense({1, -2, 3}), [](const StepDirection&) -> double { throw NumericError("no slope"); }),
+      NumericError);
+  EXPECT_EQ(optimizer->steps(), 0);
+  EXPECT_EQ(copy_of(theta), (std::vector<double>{1, 2, 3}));
+  step(0);
+  EXPECT_EQ(copy_of(theta), (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(optimizer->steps(), 1);
+}
+
 template <class T>
 void expect_resumes(const std::string& name) {
   const OptimizerOptions options{.weight_decay = 0.01, .clip_norm = 50};

@@ -78,6 +78,36 @@ std::vector<StepCase> step_cases() {
              s.method.options = {.law = "rank-one", .auto_rate = true};
              s.optimizer = "sgd";
            }},
+          {"auto_rate_differences",
+           [](TrainSettings& s) {
+             s.method.estimator = "central";
+             s.method.options = {.law = "gaussian", .auto_rate = true};
+             s.optimizer = "sgd";
+           }},
+          {"step_rate_exact",
+           [](TrainSettings& s) {
+             s.method.estimator = "exact";
+             s.step_rate = true;
+           }},
+          {"step_rate_exact_sgd",
+           [](TrainSettings& s) {
+             s.method.estimator = "exact";
+             s.optimizer = "sgd";
+             s.step_rate = true;
+           }},
+          {"step_rate_rank_one",
+           [](TrainSettings& s) {
+             s.method.estimator = "forward";
+             s.method.options = {.law = "rank-one", .tangents = 4};
+             s.step_rate = true;
+           }},
+          {"step_rate_local",
+           [](TrainSettings& s) {
+             s.method.estimator = "exact";
+             s.network.block_layers = 3;
+             s.step_rate = true;
+           }},
+          {"step_rate_activities", [](TrainSettings& s) { s.step_rate = true; }},
           {"activities", [](TrainSettings& s) { s.method.estimator = "activities"; }},
           {"activities_one_by_one",
            [](TrainSettings& s) {

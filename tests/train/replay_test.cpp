@@ -129,6 +129,19 @@ std::vector<LoggedCase> logged_cases() {
                    s.optimizer = "sgd";
                    s.rate = 1;
                  }});
+  all.push_back({"auto rate by losses", [](TrainSettings& s) {
+                   s.method.estimator = "central";
+                   s.method.options.auto_rate = true;
+                   s.optimizer = "sgd";
+                   s.rate = 1;
+                 }});
+  for (const std::string name : {"sgd", "adam"}) {
+    all.push_back({"rate of steps by " + name, [name](TrainSettings& s) {
+                     s.step_rate = true;
+                     s.optimizer = name;
+                     s.rate = 1;
+                   }});
+  }
   all.push_back({"logistic with its head", [](TrainSettings& s) {
                    s.network.family = "logistic";
                    s.method.exact_head = true;

@@ -78,6 +78,31 @@ std::vector<Case> cases() {
          s.method.options.auto_rate = true;
          s.optimizer = "sgd";
        }},
+      {"weights_step_rate",
+       [](TrainSettings& s) {
+         weights(s);
+         s.step_rate = true;
+       }},
+      {"exact_step_rate", [](TrainSettings& s) { s.step_rate = true; }},
+      {"exact_sgd_step_rate",
+       [](TrainSettings& s) {
+         s.step_rate = true;
+         s.optimizer = "sgd";
+         s.optimizer_options.clip_norm = 1;
+       }},
+      {"local_step_rate",
+       [](TrainSettings& s) {
+         activities(s, "feedback");
+         s.network.block_layers = 1;
+         s.step_rate = true;
+       }},
+      {"zeroth_order_auto_rate",
+       [](TrainSettings& s) {
+         weights(s);
+         s.method.estimator = "central";
+         s.method.options.auto_rate = true;
+         s.optimizer = "sgd";
+       }},
       {"weights_clip_slope",
        [](TrainSettings& s) {
          weights(s);
@@ -273,6 +298,32 @@ TEST_F(TrainerTest, EveryMethodLearns) {
     s.rate = 0.01;
   };
   EXPECT_LT(error(differences, 4), 0.7);
+}
+
+TEST_F(TrainerTest, SaysHowFarTheStepsLeftReach) {
+  const StepOutlook each{.signal = 0.5, .bend = 4};
+  TrainSettings settings = small_settings();
+  settings.schedule = "constant";
+  settings.rate = 0.01;
+  Trainer given(settings, digits());
+  EXPECT_EQ(given.outlook(), std::nullopt);
+  EXPECT_NEAR(given.reach(each), 20 * 0.01 * (0.5 - 0.01 * 4 / 2), 1e-12);
+  given.advance();
+  EXPECT_NEAR(given.reach(each), 19 * 0.01 * (0.5 - 0.01 * 4 / 2), 1e-12);
+  settings.step_rate = true;
+  Trainer along_steps(settings, digits());
+  EXPECT_EQ(along_steps.outlook()->signal, 0);
+  along_steps.advance();
+  EXPECT_GT(along_steps.outlook()->signal, 0);
+  EXPECT_NEAR(along_steps.reach(each), 19 * 0.5 * 0.5 / 8, 1e-12);  // s²/2c
+  settings.step_rate = false;
+  weights(settings);
+  settings.optimizer = "sgd";
+  settings.method.options.auto_rate = true;
+  Trainer along_tangents(settings, digits());
+  along_tangents.advance();
+  EXPECT_NEAR(along_tangents.reach(each), 19 * 0.5 * 0.5 / 8, 1e-12);
+  EXPECT_GT(along_tangents.outlook()->bend, 0);
 }
 
 TEST_F(TrainerTest, CountsStepsParametersAndSlopes) {

@@ -173,6 +173,60 @@ def test_a_rate_that_is_found_is_that_of_its_step(schedule, warm_up):
     assert "rate" not in run.results["config"]
 
 
+@pytest.mark.parametrize("estimator", ["exact", "forward"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_rate_that_needs_no_search(estimator, optimizer):
+    """"auto" is Optimizer.step_along, whose first rate is the slope over the curvature along the step, or a third of it."""
+    model, other = (sw.mlp(6, [16], 3, dtype="float64") for _ in range(2))
+    run = sw.train(model, [(X, Y)], steps=30, estimator=estimator, optimizer=optimizer, rate="auto", log_every=1,
+                   progress=False)
+    assert run.status == "finished" and run.results["config"]["rate"] == "auto"
+    assert run.metrics[-1]["loss"] < run.metrics[0]["loss"]
+    source = sw.Estimator(other, estimator, law="rank-one", tangents=8)
+    stepper, plain = sw.Optimizer(other, optimizer), sw.Optimizer(other, optimizer)
+    found, before = source.estimate((X, Y)), other.theta.copy()
+    plain.step(found, 1.0)
+    d = before - other.theta
+    other.theta = before
+    ratio = other.slopes((X, Y), d[np.newaxis])[0] / abs(other.curvatures((X, Y), d[np.newaxis])[0])
+    loss, slope = other.jvp((X, Y), d)
+    expected = min(ratio * (1 if estimator == "exact" else 1 / 3), 0.05 * loss / slope)
+    assert stepper.step_along(found, (X, Y)) == pytest.approx(expected, rel=1e-6)
+    assert stepper.step_along(source.estimate((X, Y)), (X, Y), share=0.0) == 0
+    assert run.metrics[0]["rate"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_steps_that_slopes_make_go_a_third_as_far(model):
+    """Whatever the estimate holds of them: those of activities are none of its coefficients."""
+    rates = []
+    for tangents in (0, 8):
+        source = sw.Estimator(model, "activities", law="rademacher", tangents=tangents, prior="random-feedback",
+                              correction="none" if tangents == 0 else "gated")
+        stepper = sw.Optimizer(model)
+        for _ in range(5):
+            stepper.step(source.estimate((X, Y)), 0)  # of no account
+        found, theta = source.estimate((X, Y)), model.theta.copy()
+        d = found.dense()
+        rate = stepper.step_along(found, (X, Y))
+        model.theta = theta
+        full = model.slopes((X, Y), d[np.newaxis])[0] / abs(model.curvatures((X, Y), d[np.newaxis])[0])
+        loss, slope = model.jvp((X, Y), d)
+        rates.append(rate / min(full * (1 if tangents == 0 else 1 / 3), 0.05 * loss / slope))
+    assert rates == pytest.approx([1, 1], rel=1e-3)
+
+
+def test_a_rate_along_steps_wants_a_network(model):
+    square = sw.function(lambda x: float(x @ x), np.ones(3))
+    with pytest.raises(ValueError, match="network"):
+        sw.Optimizer(square).step_along(sw.Estimator(square).estimate())
+    with pytest.raises(ValueError, match="share"):
+        sw.Optimizer(model).step_along(sw.Estimator(model).estimate((X, Y)), (X, Y), share=-1)
+    with pytest.raises(ValueError, match="another"):
+        sw.Optimizer(model).step_along(sw.Estimator(sw.mlp(6, [16], 3)).estimate((X, Y)), (X, Y))
+    with pytest.raises(ValueError, match="'fast'"):
+        sw.train(model, [(X, Y)], steps=1, rate="fast", progress=False)
+
+
 def test_objects_say_what_a_run_was(model):
     source = sw.Estimator(model, "momentum", law="rademacher", tangents=3, seed=7)
     run = sw.train(model, [(X, Y)], steps=2, estimator=source, optimizer=sw.Optimizer(model, "adam"), progress=False)
