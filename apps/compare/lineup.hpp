@@ -18,8 +18,8 @@ struct CompareOptions {
   std::vector<std::string> rows;
   std::string preset;
   Index seeds = 3;
-  Index tune = 3;         // rates tried
-  Index validation = 0;   // images held out meanwhile; 0: a tenth
+  Index tune = 3;        // rates tried
+  Index validation = 0;  // images held out meanwhile; 0: a tenth
   Index step_bytes = 0;  // rows whose step needs more are left out; 0: no limit
   bool list = false;
   RunDirectoryOptions directory;

@@ -1,6 +1,6 @@
-// Rosenbrock's function at (-1, 2): its exact gradient, and the slope along a direction of it; then the same as an objective,
-// which gives slopes along several directions of a θ that is changed in place, and as a black box of which nothing is known
-// but its values.
+// Rosenbrock's function at (-1, 2): its exact gradient, and the slope along a direction of it; then the same as an
+// objective, which gives slopes along several directions of a θ that is changed in place, and as a black box of which
+// nothing is known but its values.
 #include <cmath>
 #include <cstdio>
 #include <vector>
@@ -16,8 +16,8 @@ int main() {
   const std::vector<double> x{-1, 2}, v{1, 1};
   const auto [value, gradient] = slopewise::gradient(rosenbrock, x);
   const auto along = slopewise::slope(rosenbrock, x, v);
-  std::printf("Slopewise %s\nvalue %g, gradient (%g, %g), slope along (1, 1) %g\n", slopewise::version(), value, gradient[0],
-              gradient[1], along.slope);
+  std::printf("Slopewise %s\nvalue %g, gradient (%g, %g), slope along (1, 1) %g\n", slopewise::version(), value,
+              gradient[0], gradient[1], along.slope);
 
   slopewise::FunctionObjective objective(rosenbrock, 2);
   slopewise::BlackBoxObjective black_box(rosenbrock, 2);
