@@ -46,4 +46,9 @@ Broadcast broadcast(const ImportStep& step, const std::vector<Placed>& values) {
   return result;
 }
 
+Placed broadcast(const ImportStep& step, const Placed& a, const Placed& b, Node (*function)(const Node&, const Node&)) {
+  const Broadcast both = broadcast(step, {a, b});
+  return both.result(function(both.nodes[0], both.nodes[1]));
+}
+
 }  // namespace slopewise

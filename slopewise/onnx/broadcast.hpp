@@ -18,5 +18,7 @@ struct Broadcast {
 // The values lined up by ONNX's rule (NumPy's), in the order of axes of the one with the most entries. Refuses the step
 // where they do not fit.
 Broadcast broadcast(const ImportStep& step, const std::vector<Placed>& values);
+// An entrywise function of two of them.
+Placed broadcast(const ImportStep& step, const Placed& a, const Placed& b, Node (*function)(const Node&, const Node&));
 
 }  // namespace slopewise

@@ -49,8 +49,8 @@ OnnxValue reshaped(ImportStep& step, const OnnxValue& value, Extents dims);
 OnnxValue sliced(ImportStep& step, const OnnxValue& value, Index axis, Index begin, Index end);
 // The values one after another along an axis.
 OnnxValue concatenated(ImportStep& step, const std::vector<OnnxValue>& parts, Index axis);
-// Entries of an axis of input `from` by the indices of another input; `role`: of a weight there.
-OnnxValue gathered(ImportStep& step, std::size_t from, std::size_t indices, Index axis, Role role);
+// Entries of an axis of input `from` by the indices of another input.
+OnnxValue gathered(ImportStep& step, std::size_t from, std::size_t indices, Index axis);
 // Entries of one example of what lies outside of the examples, where this axis counts them: the product of the extents
 // before it, and its own outer part.
 Index entries_above(const Extents& dims, Index axis);

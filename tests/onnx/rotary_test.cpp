@@ -128,6 +128,29 @@ TEST_P(OnnxRotary, IsItsDefinition) {
 INSTANTIATE_TEST_SUITE_P(Cases, OnnxRotary, ::testing::ValuesIn(cases()),
                          [](const auto& each) { return each.param.name; });
 
+// Not by what is in them: scaled ones are no longer cosines and sines of anything.
+TEST_F(OnnxModelTest, TablesOfAnglesNeverTrain) {
+  for (const std::string& nodes :
+       {std::string("y = RotaryEmbedding(x, c, s, p)"),
+        std::string("q = Constant<value = int64[1, 2] {1, 0}>() y = RotaryEmbedding(x, c, s, q)"),
+        std::string("y = RotaryEmbedding(x, d, d)")}) {
+    onnx::ModelProto graph =
+        graph_of("g (float[N, 1, 2, 4] x, int64[N, 2] p) => (float[N, 1, 2, 4] y) { " + nodes + " }", 23);
+    add_weight(graph, "c", {2, 2}, {1, 2, 3, 4});
+    add_weight(graph, "s", {2, 2}, {5, 6, 7, 8});
+    add_weight(graph, "d", {1, 2, 2}, {1, 2, 3, 4});
+    EXPECT_EQ(load_onnx(write(graph)).layout().size, 0) << nodes;
+  }
+  onnx::ModelProto one = graph_of(
+      "g (float[N, 1, 1, 4] x) => (float[N, 1, 1, 4] y) { q = Constant<value = int64[1, 1] {1}>() y = "
+      "RotaryEmbedding(x, "
+      "c, s, q) }",
+      23);
+  add_weight(one, "c", {2, 2}, {1, 2, 3, 4});
+  add_weight(one, "s", {2, 2}, {5, 6, 7, 8});
+  EXPECT_EQ(load_onnx(write(one)).layout().size, 0);
+}
+
 TEST_F(OnnxModelTest, RefusesWhatRotaryEmbeddingDoesNotTake) {
   const auto refused = [&](const std::string& call) {
     return refusal(

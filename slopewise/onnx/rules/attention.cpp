@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -238,22 +239,14 @@ Placed angles(ImportStep& step, std::size_t i, Index pairs) {
   }
   if (by_position && step.dims(3).size() != 2)
     step.refuse(fmt::format("input 4: expected positions (batch, T), found {}", to_string(step.dims(3))));
-  OnnxValue found = step.value(i);
-  if (by_position) {
-    found = gathered(step, i, 3, 0, Role::kState);
-  } else if (step.unread_weight(i)) {
-    found = step.weight(i, {0, 1, 2}, Role::kState);
-  }
-  const Extents dims =
-      std::holds_alternative<Known>(found) ? std::get<Known>(found).dims : std::get<Placed>(found).dims;
-  const OnnxValue by_heads = reshaped(step, found, {dims[0], {1}, dims[1], dims[2]});
+  std::vector<Index> order(own.size());
+  std::iota(order.begin(), order.end(), 0);
+  if (step.unread_weight(i)) step.weight(i, order, Role::kState);  // whoever reads it then: it never trains
+  const Extents at = by_position ? step.dims(3) : own;
+  const OnnxValue by_heads =
+      reshaped(step, by_position ? gathered(step, i, 3, 0) : step.value(i), {at[0], {1}, at[1], {pairs}});
   const auto* known = std::get_if<Known>(&by_heads);
   return known ? place(step.builder(), *known) : std::get<Placed>(by_heads);
-}
-
-Placed combined(ImportStep& step, const Placed& a, const Placed& b, Node (*function)(const Node&, const Node&)) {
-  const Broadcast both = broadcast(step, {a, b});
-  return both.result(function(both.nodes[0], both.nodes[1]));
 }
 
 // (a, b) of every pair of entries becomes (a cos − b sin, a sin + b cos); pairs are neighbours, or of two halves.
@@ -282,8 +275,8 @@ void rotary_rule(ImportStep& step) {
     return std::get<Placed>(reshaped(step, slice(reshaped(step, rotated, by_pair), 4, which, which + 1), halves));
   };
   const Placed a = part(0), b = part(1);
-  std::vector<OnnxValue> parts{combined(step, combined(step, a, cosine, mul), combined(step, b, sine, mul), sub),
-                               combined(step, combined(step, a, sine, mul), combined(step, b, cosine, mul), add)};
+  std::vector<OnnxValue> parts{broadcast(step, broadcast(step, a, cosine, mul), broadcast(step, b, sine, mul), sub),
+                               broadcast(step, broadcast(step, a, sine, mul), broadcast(step, b, cosine, mul), add)};
   if (neighbours) {
     for (OnnxValue& each : parts) each = reshaped(step, each, alone);
     parts = {reshaped(step, concatenated(step, parts, 4), rotated.dims)};

@@ -22,25 +22,21 @@ void unary(ImportStep& step) {
   map(step, [](const Node& x) { return kFunction(x); });
 }
 
-Placed pair(ImportStep& step, const Placed& a, const Placed& b, Node (*function)(const Node&, const Node&)) {
-  const Broadcast both = broadcast(step, {a, b});
-  return both.result(function(both.nodes[0], both.nodes[1]));
-}
 template <Node (*kFunction)(const Node&, const Node&)>
 void binary(ImportStep& step) {
-  step.give(pair(step, step.placed(0), step.placed(1), kFunction));
+  step.give(broadcast(step, step.placed(0), step.placed(1), kFunction));
 }
 // Operators of any number of inputs, folded from the left.
 template <Node (*kFunction)(const Node&, const Node&)>
 void variadic(ImportStep& step) {
   Placed result = step.placed(0);
-  for (std::size_t i = 1; i < step.inputs(); ++i) result = pair(step, result, step.placed(i), kFunction);
+  for (std::size_t i = 1; i < step.inputs(); ++i) result = broadcast(step, result, step.placed(i), kFunction);
   step.give(std::move(result));
 }
 
 void mean_rule(ImportStep& step) {
   Placed result = step.placed(0);
-  for (std::size_t i = 1; i < step.inputs(); ++i) result = pair(step, result, step.placed(i), add);
+  for (std::size_t i = 1; i < step.inputs(); ++i) result = broadcast(step, result, step.placed(i), add);
   step.give(Placed{scale(result.node, 1.0 / static_cast<double>(step.inputs())), result.dims, result.axes});
 }
 
@@ -80,9 +76,9 @@ void div_rule(ImportStep& step) {
 // a − b ⌊a/b⌋, or, with fmod, a − b times a/b cut towards zero.
 void mod_rule(ImportStep& step) {
   const Placed a = step.placed(0), b = step.placed(1);
-  Placed parts = pair(step, a, b, div);
+  Placed parts = broadcast(step, a, b, div);
   parts.node = step.integer("fmod", 0) != 0 ? whole_part(parts.node) : floor(parts.node);
-  step.give(pair(step, a, pair(step, b, parts, mul), sub));
+  step.give(broadcast(step, a, broadcast(step, b, parts, mul), sub));
 }
 
 void pow_rule(ImportStep& step) {

@@ -119,7 +119,7 @@ Index counted(ImportStep& step, double index, Index count) {
 }
 
 void gather_rule(ImportStep& step) {
-  step.give(gathered(step, 0, 1, step.axis("axis", 0, step.dims(0).size()), Role::kEmbedding));
+  step.give(gathered(step, 0, 1, step.axis("axis", 0, step.dims(0).size())));
 }
 
 void gather_elements_rule(ImportStep& step) {
@@ -389,7 +389,7 @@ constexpr OnnxRule kMoves[] = {
 
 }  // namespace
 
-OnnxValue gathered(ImportStep& step, std::size_t from, std::size_t indices, Index axis, Role role) {
+OnnxValue gathered(ImportStep& step, std::size_t from, std::size_t indices, Index axis) {
   const Extents before = step.dims(from), picks = step.dims(indices);
   step.require_one_example(before, axis);
   Extents dims(before.begin(), before.begin() + axis);
@@ -423,7 +423,7 @@ OnnxValue gathered(ImportStep& step, std::size_t from, std::size_t indices, Inde
   }
   std::vector<Index> order(before.size());
   std::iota(order.begin(), order.end(), 0);
-  const Placed table = step.weight(from, order, role);
+  const Placed table = step.weight(from, order, Role::kEmbedding);
   if (!table.shared()) step.refuse("indices depend on what goes into the model, and so does the table");
   const Index width = count_of({before.begin() + 1, before.end()});
   Node rows = arrange(table, order);

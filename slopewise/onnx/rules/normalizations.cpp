@@ -39,11 +39,6 @@ Node a_channel(ImportStep& step, std::size_t i, Role role) {
   return arrange(step.weight(i, {0}, role), {0});
 }
 
-Placed apply(ImportStep& step, const Placed& a, const Placed& b, Node (*function)(const Node&, const Node&)) {
-  const Broadcast both = broadcast(step, {a, b});
-  return both.result(function(both.nodes[0], both.nodes[1]));
-}
-
 void batch_norm_rule(ImportStep& step) {
   // Before operator set 14 what is trained gives the batch's own statistics too.
   bool training = step.integer("training_mode", 0) != 0;
@@ -84,8 +79,8 @@ Placed scaled(ImportStep& step, Placed x, std::size_t gain, std::size_t bias, Ro
     const Broadcast all = broadcast(step, {x, read(gain), read(bias)});
     return all.result(scale_shift(all.nodes[0], all.nodes[1], all.nodes[2]));
   }
-  if (step.has(gain)) x = apply(step, x, read(gain), mul);
-  if (step.has(bias)) x = apply(step, x, read(bias), add);
+  if (step.has(gain)) x = broadcast(step, x, read(gain), mul);
+  if (step.has(bias)) x = broadcast(step, x, read(bias), add);
   return x;
 }
 
